@@ -1,0 +1,321 @@
+"""A session that has ended, one that still runs, and the closing of one into the other."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from honeytrace._version import __version__
+
+Json = dict[str, Any]
+"""A JSON object: string keys, and values that `json.dumps` takes as they are."""
+
+OBJECTS = ("config", "inputs", "outputs", "user_properties", "metrics", "feedback", "metadata")
+"""The fields of a session that hold a JSON object of the user's."""
+
+RESERVED = "honeytrace"
+"""The one key of `metadata` that is ours."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """What happened: one call of an LLM application, as HoneyHive's API takes it.
+
+    `duration` is in milliseconds; `start_time` and `end_time` are milliseconds since 1970, UTC.
+    A value that is None is left out of the request.
+    `extra` holds the keys of an answer that are no field of a session (`parent_id`,
+    `event_type` and whatever the server adds).
+    """
+
+    project: str
+    session_name: str
+    source: str
+    session_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    children_ids: list[str] = field(default_factory=list)
+    config: Json = field(default_factory=dict)
+    inputs: Json = field(default_factory=dict)
+    outputs: Json = field(default_factory=dict)
+    error: str | None = None
+    duration: float | None = None
+    user_properties: Json = field(default_factory=dict)
+    metrics: Json = field(default_factory=dict)
+    feedback: Json = field(default_factory=dict)
+    metadata: Json = field(default_factory=dict)
+    start_time: float | None = None
+    end_time: int | None = None
+    extra: Json = field(default_factory=dict)
+
+
+# ---- Still running
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """What every session of one `trace_session` has in common, known before the first call."""
+
+    name: str
+    project: str | None = None
+    source: str | None = None
+    session_id: str | None = None
+    fields: Mapping[str, Json] = field(default_factory=dict)
+    config_args: tuple[str, ...] = ()
+    function: str | None = None
+    kind: str = "block"
+
+
+class Defaults(Protocol):
+    """What a session falls back on where its `trace_session` says nothing."""
+
+    @property
+    def project(self) -> str: ...
+
+    @property
+    def source(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """How a call ended that did not return: the text for `error`, and what goes with it."""
+
+    text: str
+    status: str
+    details: Json
+
+
+class Record:
+    """One call while it runs, in the form that costs the caller least.
+
+    Ids are the 16 random bytes until somebody wants to read them, or the user's text.
+    """
+
+    __slots__ = (
+        "children",
+        "cuts",
+        "defaults",
+        "duration",
+        "ended",
+        "failure",
+        "given",
+        "id",
+        "inputs",
+        "outputs",
+        "parent",
+        "parent_id",
+        "replaced",
+        "root_id",
+        "size",
+        "started",
+        "template",
+        "ticks",
+    )
+
+    def __init__(
+        self,
+        template: Template,
+        defaults: Defaults,
+        parent: Record | None,
+        identity: bytes | str,
+        inputs: Json,
+        started: int,
+        ticks: int,
+    ) -> None:
+        self.template = template
+        self.defaults = defaults
+        self.id = identity
+        self.inputs = inputs
+        self.started = started
+        self.ticks = ticks
+        self.parent = parent
+        self.children: list[bytes | str] | None = None
+        self.outputs: Json | None = None
+        self.given: dict[str, Json] | None = None
+        self.replaced: set[str] | None = None
+        self.failure: Failure | None = None
+        self.cuts: list[str] | None = None
+        self.duration = 0.0
+        self.size = 0
+        self.ended = False
+        if parent is None:
+            self.parent_id: bytes | str | None = None
+            self.root_id: bytes | str = identity
+        else:
+            self.parent_id = parent.id
+            self.root_id = parent.root_id
+            if parent.children is None:
+                parent.children = []
+            parent.children.append(identity)
+
+
+def spell(identity: bytes | str) -> str:
+    """An id as its text: 16 random bytes become a UUID of version 4."""
+    if isinstance(identity, str):
+        return identity
+    text = identity.hex()
+    variant = "89ab"[identity[8] & 3]
+    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{variant}{text[17:20]}-{text[20:]}"
+
+
+class _Object:
+    """An attribute of `ActiveSession` that holds one of the JSON objects."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, session: ActiveSession, owner: type) -> Json:
+        return session._object(self._name)
+
+    def __set__(self, session: ActiveSession, value: object) -> None:
+        session._replace(self._name, value)
+
+
+class ActiveSession:
+    """A session that still runs: what is set here goes out with it when it ends.
+
+    The seven objects can be changed in place (`session.metrics["hits"] = 3`) or replaced
+    (`session.outputs = answer`; what is no mapping becomes `{"result": value}`). After the end
+    nothing is taken any more. The null session, outside of any, takes everything, keeps nothing
+    and is false in a condition.
+    """
+
+    __slots__ = ("_record",)
+
+    config = _Object()
+    inputs = _Object()
+    outputs = _Object()
+    user_properties = _Object()
+    metrics = _Object()
+    feedback = _Object()
+    metadata = _Object()
+
+    def __init__(self, record: Record | None) -> None:
+        self._record = record
+
+    def __bool__(self) -> bool:
+        return self._record is not None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ActiveSession) and self._record is other._record
+
+    def __hash__(self) -> int:
+        return id(self._record)
+
+    def __repr__(self) -> str:
+        if self._record is None:
+            return "<no session>"
+        state = "ended" if self._record.ended else "running"
+        return f"<ActiveSession {self.session_name!r} {self.session_id} {state}>"
+
+    @property
+    def session_id(self) -> str:
+        """The UUID, known from the start; empty for the null session."""
+        return spell(self._record.id) if self._record else ""
+
+    @property
+    def session_name(self) -> str:
+        return self._record.template.name if self._record else ""
+
+    @property
+    def parent_id(self) -> str | None:
+        """The id of the session that this one was started in."""
+        record = self._record
+        return spell(record.parent_id) if record and record.parent_id else None
+
+    @property
+    def root_id(self) -> str:
+        """The id of the outermost session; its own if it is the outermost."""
+        return spell(self._record.root_id) if self._record else ""
+
+    @property
+    def children_ids(self) -> list[str]:
+        """The ids of the sessions started directly inside so far, in start order."""
+        return [spell(child) for child in (self._record and self._record.children) or ()]
+
+    def add_child(self, session_id: str) -> None:
+        """Counts a session that was started elsewhere, in another process say, as a child."""
+        record = self._record
+        if record is not None and not record.ended:
+            record.children = [*(record.children or ()), session_id]
+
+    def _object(self, name: str) -> Json:
+        record = self._record
+        if record is None:
+            return {}
+        if record.ended:
+            return objects(record)[name]
+        if record.given is None:
+            record.given = {}
+        if name not in record.given:
+            record.given[name] = objects(record)[name]
+        return record.given[name]
+
+    def _replace(self, name: str, value: object) -> None:
+        record = self._record
+        if record is None or record.ended:
+            return
+        record.given = record.given or {}
+        record.given[name] = dict(value) if isinstance(value, Mapping) else {"result": value}
+        record.replaced = (record.replaced or set()) | {name}
+
+
+NOTHING = ActiveSession(None)
+"""The null session."""
+
+
+# ---- The closing
+
+
+def objects(record: Record) -> dict[str, Json]:
+    """The seven objects as they stand; later wins: captured, `trace_session`, set by the user."""
+    template = record.template
+    early = {
+        "inputs": record.inputs,
+        "config": {k: record.inputs[k] for k in template.config_args if k in record.inputs},
+    }
+    late = {"outputs": record.outputs or {}}
+    given = record.given or {}
+    replaced = record.replaced or ()
+    found: dict[str, Json] = {}
+    for name in OBJECTS:
+        captured = {} if name in replaced else late.get(name, {})
+        if name in given:  # begun from what was there when the user first touched it
+            found[name] = {**captured, **given[name]}
+        else:
+            found[name] = {**early.get(name, {}), **captured, **template.fields.get(name, {})}
+    return found
+
+
+def close(record: Record) -> Session:
+    """What happened, as a `Session`, from a record that has ended."""
+    template, failure = record.template, record.failure
+    fields = objects(record)
+    start = record.started // 1_000_000
+    return Session(
+        project=template.project or record.defaults.project,
+        session_name=template.name,
+        source=template.source or record.defaults.source,
+        session_id=spell(record.id),
+        children_ids=[spell(child) for child in record.children or ()],
+        error=failure.text if failure else None,
+        duration=record.duration,
+        start_time=start,
+        end_time=start + round(record.duration),
+        **{**fields, "metadata": {**fields["metadata"], RESERVED: _about(record)}},
+    )
+
+
+def _about(record: Record) -> Json:
+    """What stands under the reserved key of `metadata`."""
+    failure = record.failure
+    about = {
+        "version": __version__,
+        "function": record.template.function,
+        "kind": record.template.kind,
+        "parent_id": spell(record.parent_id) if record.parent_id else None,
+        "root_id": spell(record.root_id),
+        "status": failure.status if failure else "ok",
+        "truncated": record.cuts,
+        "exception": failure.details if failure else None,
+    }
+    return {key: value for key, value in about.items() if value is not None}
