@@ -1,0 +1,68 @@
+"""The one guard for faults of ours, and the warnings: once each, then at most once a minute."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import Counter
+from collections.abc import Callable
+from typing import TypeVar
+
+from honeytrace import _clock
+
+_R = TypeVar("_R")
+_EVERY = 60.0
+
+_log = logging.getLogger("honeytrace")
+
+
+def attempt(function: Callable[..., _R], *arguments: object) -> tuple[_R | None, Exception | None]:
+    """What `function` returns, or what it raises: the only broad `except` in the package."""
+    try:
+        return function(*arguments), None
+    except Exception as error:
+        return None, error
+
+
+class Faults:
+    """Counts our own faults by place, and keeps the log short."""
+
+    def __init__(self) -> None:
+        self.by_place: Counter[str] = Counter()
+        self.last: str | None = None
+        self._said: dict[str, tuple[float, int]] = {}
+        self._lock = threading.RLock()
+
+    def guard(self, function: Callable[..., _R], *arguments: object) -> _R | None:
+        """Calls `function`. A fault in it is counted and None is returned: the call goes on."""
+        result, error = attempt(function, *arguments)
+        if error is not None:
+            self.note(function.__name__.strip("_"), error)
+        return result
+
+    def note(self, place: str, error: BaseException) -> None:
+        self.by_place[place] += 1
+        self.last = f"{place}: {type(error).__name__}: {error}"
+        self.warn(place, "a fault of honeytrace in %s; the traced call goes on", place, cause=error)
+
+    def warn(
+        self, about: str, words: str, *arguments: object, cause: BaseException | None = None
+    ) -> None:
+        """Logs a warning; the same thing again within a minute is only counted."""
+        now = _clock.now()
+        with self._lock:
+            then, unsaid = self._said.get(about, (now - _EVERY, 0))
+            if now - then < _EVERY:
+                self._said[about] = (then, unsaid + 1)
+                return
+            self._said[about] = (now, 0)
+        if unsaid:
+            words, arguments = f"{words} (and %d times more)", (*arguments, unsaid)
+        _log.warning(words, *arguments, exc_info=cause)
+
+    def settled(self, about: str, words: str, *arguments: object) -> None:
+        """Says once that what was warned about is over."""
+        with self._lock:
+            known = self._said.pop(about, None)
+        if known:
+            _log.warning(words, *arguments)
