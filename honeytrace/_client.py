@@ -1,0 +1,300 @@
+"""`Client` and `AsyncClient`: the two operations, thin I/O around `_wire`.
+
+What is to be done is written once, as generators that yield requests and pauses; the two clients
+differ only in how they perform a step.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, TypeVar
+
+import httpx
+
+from honeytrace import _clock, _settings, _wire
+from honeytrace._errors import SDKError, SessionNotFoundError, TransportError
+from honeytrace._session import Session
+from honeytrace._settings import Config
+from honeytrace._transport import HERE, Here
+
+
+@dataclass(frozen=True, slots=True)
+class StartSessionResponse:
+    """The answer to `startSession`."""
+
+    session_id: str
+    status_code: int
+    raw_response: httpx.Response
+
+
+@dataclass(frozen=True, slots=True)
+class GetSessionResponse:
+    """The answer to `getSession`; keys of it that we do not know are in `session.extra`."""
+
+    session: Session
+    status_code: int
+    raw_response: httpx.Response
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    method: str
+    path: str
+    body: bytes | None = None
+    timeout: float | None = None
+    headers: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Pause:
+    seconds: float
+
+
+_R = TypeVar("_R")
+_Steps = Generator[_Request | _Pause, Any, _R]
+
+
+def _start(
+    session: Session | Mapping[str, Any], timeout: float | None, headers: Mapping[str, str] | None
+) -> _Steps[StartSessionResponse]:
+    _, body = _wire.request(session)
+    response = yield _Request("POST", _wire.START, body, timeout, headers)
+    _raise_for_status(response)
+    try:
+        session_id = _wire.started_id(response.content)
+    except ValueError as error:
+        raise SDKError(f"the answer to startSession is unusable ({error})", response) from None
+    return StartSessionResponse(session_id, response.status_code, response)
+
+
+def _get(
+    session_id: str, wait: float, timeout: float | None, headers: Mapping[str, str] | None
+) -> _Steps[GetSessionResponse]:
+    request = _Request("GET", _wire.path(session_id), None, timeout, headers)
+    deadline = _clock.now() + wait
+    response = yield request
+    while response.status_code == 404 and _clock.now() < deadline:
+        yield _Pause(min(0.1, wait))
+        response = yield request
+    _raise_for_status(response)
+    try:
+        session = _wire.decode(response.content)
+    except ValueError as error:
+        raise SDKError(f"the answer to getSession is unusable ({error})", response) from None
+    return GetSessionResponse(session, response.status_code, response)
+
+
+def _raise_for_status(response: httpx.Response) -> None:
+    if response.is_success:
+        return
+    if response.status_code == 404 and response.request.method == "GET":
+        raise SessionNotFoundError("there is no such session", response)
+    if response.has_redirect_location:
+        target = response.headers["location"]
+        raise SDKError(f"the server points to {target!r}; set server_url to it", response)
+    raise SDKError("the server refused", response)
+
+
+class _Shared:
+    """What both clients know: where to, with which headers, and whose connections these are."""
+
+    def __init__(self, config: Config, http_client: httpx.Client | httpx.AsyncClient | None):
+        self._home = config.home
+        self._owns = http_client is None
+        self._timeout = config.timeout
+        self._headers = _wire.headers(config.api_key)
+        base = str(http_client.base_url).rstrip("/") if http_client else None
+        self.server_url = config.server_url or base or HERE
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.server_url}>"
+
+    def _arguments(self, request: _Request) -> dict[str, Any]:
+        timeout = self._timeout if request.timeout is None else request.timeout
+        return {
+            "method": request.method,
+            "url": self.server_url + request.path,
+            "content": request.body,
+            "headers": {**self._headers, **(request.headers or {})},
+            "timeout": timeout,
+            # The key must not follow to another host.
+            "follow_redirects": False,
+        }
+
+    def _unreached(self, error: httpx.HTTPError) -> TransportError:
+        words = str(error) or type(error).__name__
+        return TransportError(
+            f"{self.server_url} could not be reached ({words}); check server_url (HH_API_URL) and "
+            "that the server runs"
+        )
+
+
+class Client(_Shared):
+    """The two operations over `httpx.Client`.
+
+    An argument that is left out comes from the environment (`HH_API_KEY`, `HH_API_URL`); without
+    both, the store on this machine answers. `timeout` is in seconds. A client of your own
+    (`http_client`) is used as it is and not closed.
+
+        with Client(api_key="…") as client:
+            started = client.start_session(Session(project="p", session_name="s", source="dev"))
+            session = client.get_session(started.session_id).session
+    """
+
+    def __init__(
+        self,
+        api_key: str | None = None,
+        server_url: str | None = None,
+        timeout: float = 5.0,
+        http_client: httpx.Client | None = None,
+    ) -> None:
+        given = {"api_key": api_key, "server_url": server_url, "timeout": timeout}
+        self._set_up(_settings.resolve(given), http_client)
+
+    def _set_up(self, config: Config, http_client: httpx.Client | None) -> None:
+        super().__init__(config, http_client)
+        transport = Here(self._home) if self.server_url == HERE else None
+        self._http = http_client or httpx.Client(transport=transport)
+
+    @classmethod
+    def configured(cls, config: Config) -> Client:
+        """A client to where the sessions of this configuration go."""
+        client = cls.__new__(cls)
+        client._set_up(config, None)
+        return client
+
+    def start_session(
+        self,
+        session: Session | Mapping[str, Any],
+        *,
+        timeout: float | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> StartSessionResponse:
+        """Sends a session, or a mapping with the fields of one. The same id may be sent again.
+
+        Raises `ValueError` before anything is sent if the session cannot be sent, `SDKError` for
+        an answer that is no success, `TransportError` if there is no answer.
+        """
+        return self._run(_start(session, timeout, headers))
+
+    def get_session(
+        self,
+        session_id: str,
+        *,
+        wait: float = 0.0,
+        timeout: float | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> GetSessionResponse:
+        """Reads a session back; while there is none of this id, up to `wait` seconds long.
+
+        Raises `SessionNotFoundError`, and what `start_session` raises.
+        """
+        return self._run(_get(session_id, wait, timeout, headers))
+
+    def _run(self, steps: _Steps[_R]) -> _R:
+        try:
+            step = next(steps)
+            while True:
+                step = steps.send(self._perform(step))
+        except StopIteration as stop:
+            return stop.value  # type: ignore[no-any-return]
+
+    def _perform(self, step: _Request | _Pause) -> httpx.Response | None:
+        if isinstance(step, _Pause):
+            time.sleep(step.seconds)
+            return None
+        try:
+            return self._http.request(**self._arguments(step))
+        except httpx.HTTPError as error:
+            raise self._unreached(error) from error
+
+    def close(self) -> None:
+        if self._owns:
+            self._http.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class AsyncClient(_Shared):
+    """`Client` for asyncio and trio, over `httpx.AsyncClient`; `wait` needs asyncio."""
+
+    def __init__(
+        self,
+        api_key: str | None = None,
+        server_url: str | None = None,
+        timeout: float = 5.0,
+        http_client: httpx.AsyncClient | None = None,
+    ) -> None:
+        given = {"api_key": api_key, "server_url": server_url, "timeout": timeout}
+        self._set_up(_settings.resolve(given), http_client)
+
+    def _set_up(self, config: Config, http_client: httpx.AsyncClient | None) -> None:
+        super().__init__(config, http_client)
+        transport = Here(self._home) if self.server_url == HERE else None
+        self._http = http_client or httpx.AsyncClient(transport=transport)
+
+    async def start_session(
+        self,
+        session: Session | Mapping[str, Any],
+        *,
+        timeout: float | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> StartSessionResponse:
+        """As `Client.start_session`."""
+        return await self._run(_start(session, timeout, headers))
+
+    async def get_session(
+        self,
+        session_id: str,
+        *,
+        wait: float = 0.0,
+        timeout: float | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> GetSessionResponse:
+        """As `Client.get_session`."""
+        return await self._run(_get(session_id, wait, timeout, headers))
+
+    async def _run(self, steps: _Steps[_R]) -> _R:
+        try:
+            step = next(steps)
+            while True:
+                step = steps.send(await self._perform(step))
+        except StopIteration as stop:
+            return stop.value  # type: ignore[no-any-return]
+
+    async def _perform(self, step: _Request | _Pause) -> httpx.Response | None:
+        if isinstance(step, _Pause):
+            await asyncio.sleep(step.seconds)
+            return None
+        try:
+            return await self._http.request(**self._arguments(step))
+        except httpx.HTTPError as error:
+            raise self._unreached(error) from error
+
+    async def aclose(self) -> None:
+        if self._owns:
+            await self._http.aclose()
+
+    async def __aenter__(self) -> AsyncClient:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.aclose()
