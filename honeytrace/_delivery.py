@@ -1,0 +1,313 @@
+"""From the ended session to the server: queue, worker, senders, retry, flush, shutdown, fork.
+
+    accept() → inbox │ worker: encode → backlog │ senders: send → settled
+
+Left of the first bar is the caller's thread: an append, and a bell if the worker sleeps. What the
+threads share is kept under one lock. A sender is anything with `send(body) -> Answer`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from honeytrace import _clock
+from honeytrace._backlog import Backlog, Item
+from honeytrace._faults import Faults
+from honeytrace._pace import Pace, back_off
+from honeytrace._session import Record
+from honeytrace._wire import Answer, Verdict
+
+_MOST = 50_000  # sessions in the inbox; a small one takes about 1.3 KB, so this is 64 MiB
+_LARGE = 4096  # bytes from which a session is counted by its size instead
+_LARGE_TOTAL = 64 * 2**20
+_IDLE = 1.0  # seconds without work after which an additional sender ends
+_STALLED = 10.0  # seconds without any progress after which a flush without timeout gives up
+
+_FAULT = Answer(Verdict.RETRY, "a fault of honeytrace", answered=False)
+
+
+class Sender(Protocol):
+    """Delivers one encoded session. Called from several threads at once; does not raise."""
+
+    def send(self, body: bytes) -> Answer: ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """What became of the sessions: accepted = delivered + queued + rejected + dropped, always.
+
+    `errors` counts faults of honeytrace's own by place; `last_error` is the latest trouble, be it
+    a fault or the words of the server.
+    """
+
+    accepted: int = 0
+    delivered: int = 0
+    queued: int = 0
+    rejected: int = 0
+    dropped: int = 0
+    errors: dict[str, int] = field(default_factory=dict)
+    last_error: str | None = None
+
+
+class Delivery:
+    """The way to one server, with its own queue and threads, which start with the first session."""
+
+    def __init__(
+        self,
+        connect: Callable[[], Sender],
+        encode: Callable[[Record], bytes],
+        faults: Faults,
+        most_senders: int = 32,
+    ) -> None:
+        self._connect = connect
+        self._encode = encode
+        self._faults = faults
+        self._inbox: deque[Record] = deque()
+        self._backlog = Backlog()
+        self._pace = Pace(most_senders)
+        self._lock = threading.RLock()
+        self._bell = threading.Event()
+        self._room = threading.Condition(self._lock)
+        self._work = threading.Condition(self._lock)
+        self._progress = threading.Condition(self._lock)
+        self._connecting = threading.Lock()
+        self._sender: Sender | None = None
+        self._abandoned = False
+        self._idle = True  # the worker sleeps or was not started yet
+        self._running = False
+        self._senders = 0
+        self._sending = 0
+        self._life = 0  # counts the shutdowns; a thread of an earlier life ends
+        self._taken = self._delivered = self._rejected = self._dropped = self._refused = 0
+        self._large = 0
+        self._last: str | None = None
+
+    # ---- The caller's thread
+
+    def accept(self, record: Record) -> None:
+        """Takes an ended session; costs an append as long as it is small and the worker is up."""
+        inbox = self._inbox
+        if record.size > _LARGE or len(inbox) >= _MOST or self._abandoned:
+            self._accept_with_care(record)
+            return
+        inbox.append(record)
+        if self._idle:
+            self._ring()
+
+    def _accept_with_care(self, record: Record) -> None:
+        if self._abandoned:
+            return
+        with self._lock:
+            large = self._large + (record.size if record.size > _LARGE else 0)
+            if len(self._inbox) < _MOST and large <= _LARGE_TOTAL:
+                self._large = large
+                self._inbox.append(record)
+                self._ring()
+                return
+            self._refused += 1
+        self._faults.warn("overflow", "sessions come in faster than they go out; some are dropped")
+
+    def _ring(self) -> None:
+        """Wakes the worker, or starts it."""
+        with self._lock:
+            if not self._running:
+                self._start(self._encode_all, "honeytrace-worker")
+                self._running = True
+            self._idle = False
+            self._bell.set()
+
+    def _start(self, target: Callable[[int], None], name: str) -> None:
+        threading.Thread(target=target, args=(self._life,), name=name, daemon=True).start()
+
+    # ---- The worker
+
+    def _encode_all(self, life: int) -> None:
+        while (taken := self._next_record(life)) is not None:
+            item, record = taken
+            body = self._faults.guard(self._encode, record)
+            with self._lock:
+                if body is not None:
+                    self._backlog.append(item, body)
+                    self._staff()
+                    self._work.notify()
+                elif self._backlog.settle(item):
+                    self._dropped += 1
+                    self._progress.notify_all()
+
+    def _next_record(self, life: int) -> tuple[Item, Record] | None:
+        """The next session to encode, once there is one and room in the backlog."""
+        while True:
+            with self._lock:
+                while self._backlog.full and self._life == life:
+                    self._room.wait()
+                if self._life != life:
+                    return None
+                if self._inbox:
+                    return self._take()
+                self._bell.clear()
+                self._idle = True
+            # A session that came in just before the flag was set did not ring.
+            if not self._inbox:
+                self._bell.wait()
+
+    def _take(self) -> tuple[Item, Record]:
+        self._idle = False
+        record = self._inbox.popleft()
+        self._taken += 1
+        if record.size > _LARGE:
+            self._large -= record.size
+        return self._backlog.open(self._taken), record
+
+    def _staff(self) -> None:
+        """Starts the senders that are missing."""
+        while self._senders < self._pace.senders(self._backlog.waiting):
+            self._start(self._send_all, f"honeytrace-sender-{self._senders + 1}")
+            self._senders += 1
+
+    # ---- The senders
+
+    def _send_all(self, life: int) -> None:
+        while (item := self._next_item(life)) is not None:
+            sender = self._sender or self._faults.guard(self._connected)
+            began = _clock.now()
+            answer = self._faults.guard(sender.send, item.body) if sender else None
+            self._settle(item, answer or _FAULT, _clock.now() - began)
+
+    def _connected(self) -> Sender:
+        with self._connecting:
+            if self._sender is None:
+                self._sender = self._connect()
+            return self._sender
+
+    def _next_item(self, life: int) -> Item | None:
+        """The next session to send; None when this thread is not needed any more."""
+        with self._lock:
+            while self._life == life:
+                now = _clock.now()
+                item = self._backlog.take(now) if self._may_send(now) else None
+                if item is not None:
+                    self._sending += 1
+                    self._staff()
+                    return item
+                due = max(self._backlog.due or now + _IDLE, self._pace.until)
+                heard = self._work.wait(min(max(due - now, 0.001), _IDLE))
+                if not heard and self._senders > 1 and not self._backlog.waiting:
+                    self._senders -= 1
+                    break
+            return None
+
+    def _may_send(self, now: float) -> bool:
+        return now >= self._pace.until and not (self._pace.failing and self._sending)
+
+    def _settle(self, item: Item, answer: Answer, seconds: float) -> None:
+        """Books the outcome of an attempt. After a shutdown the item is gone and not booked."""
+        verdict, recovered = answer.verdict, False
+        with self._lock:
+            self._sending -= 1
+            if verdict in (Verdict.DELIVERED, Verdict.REJECTED):
+                recovered = self._pace.settled(seconds)
+                if self._backlog.settle(item):
+                    self._delivered += verdict is Verdict.DELIVERED
+                    self._rejected += verdict is Verdict.REJECTED
+                self._room.notify()
+                self._progress.notify_all()
+            else:
+                now = _clock.now()
+                item.attempts += 1
+                self._pace.put_off(answer, now)
+                self._backlog.postpone(item, now + back_off(item.attempts))
+            if recovered:
+                self._work.notify_all()
+        self._tell(answer, recovered)
+
+    def _tell(self, answer: Answer, recovered: bool) -> None:
+        if answer.verdict is not Verdict.DELIVERED:
+            self._last = answer.words
+        if recovered:
+            self._faults.settled("delivery", "sessions are delivered again")
+        if answer.verdict is Verdict.REJECTED:
+            self._faults.warn("rejected", "the server refused a session: %s", answer.words)
+        elif answer.verdict is Verdict.HOLD:
+            words = "sessions wait, the server refuses them (%s); check api_key and server_url"
+            self._faults.warn("delivery", words, answer.words)
+        elif answer.verdict is Verdict.RETRY:
+            self._faults.warn("delivery", "sessions wait to be sent again (%s)", answer.words)
+
+    # ---- Waiting and ending
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """Waits until every session accepted so far is settled; returns whether that came about.
+
+        `timeout` is in seconds; without one it waits for as long as there is progress.
+        """
+        began = _clock.now()
+        patience = _STALLED if timeout is None else timeout
+        with self._lock:
+            mark = self._taken + len(self._inbox)
+            settled = self._settled()
+            while not self._reached(mark):
+                left = began + patience - _clock.now()
+                if left <= 0:
+                    return False
+                self._progress.wait(min(left, _IDLE))
+                if timeout is None and settled != self._settled():
+                    began, settled = _clock.now(), self._settled()
+            return True
+
+    def _settled(self) -> int:
+        return self._delivered + self._rejected + self._dropped
+
+    def _reached(self, mark: int) -> bool:
+        oldest = self._backlog.oldest
+        return self._taken >= mark and (oldest is None or oldest > mark)
+
+    def shutdown(self, timeout: float | None = None) -> bool:
+        """Flushes, gives up what is left and ends the threads. A later session starts new ones."""
+        done = self.flush(timeout)
+        with self._lock:
+            self._life += 1
+            self._running, self._senders, self._idle = False, 0, True
+            self._taken += len(self._inbox)
+            left = len(self._inbox) + self._backlog.clear()
+            self._inbox.clear()
+            self._large = 0
+            self._dropped += left
+            sender, self._sender = self._sender, None
+            self._bell.set()
+            for condition in (self._room, self._work, self._progress):
+                condition.notify_all()
+        if sender is not None:
+            sender.close()
+        if left:
+            words = "%d sessions could not be delivered in time and are lost (%s)"
+            self._faults.warn("lost", words, left, self._last or "no answer yet")
+        return done
+
+    def before_fork(self) -> None:
+        """Waits until no thread connects: a child could not end an import that it was cut from."""
+        self._connecting.acquire()
+
+    def after_fork_in_parent(self) -> None:
+        self._connecting.release()
+
+    def abandon(self) -> None:
+        """In a forked child: what is here is the parent's, its threads are not in this process."""
+        self._abandoned = True
+
+    def stats(self) -> Stats:
+        with self._lock:
+            waiting = len(self._inbox)
+            return Stats(
+                accepted=self._taken + waiting + self._refused,
+                delivered=self._delivered,
+                queued=waiting + len(self._backlog),
+                rejected=self._rejected,
+                dropped=self._dropped + self._refused,
+                last_error=self._last,
+            )

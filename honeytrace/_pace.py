@@ -1,0 +1,83 @@
+"""How fast to send: how many senders, when to pause, when to try a failed session again.
+
+Plain state without a lock or a clock of its own: `_delivery` calls it under its lock.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections import deque
+
+from honeytrace._wire import Answer, Verdict
+
+_QUICK = 0.005  # seconds: a server that answers faster is limited by our own CPU, not by waiting
+_DRAIN = 0.5  # seconds in which a backlog should be gone
+_IN_A_ROW = 5  # refusals in a row after which the server, not the session, is taken to be at fault
+_FIRST, _LONGEST = 0.1, 30.0  # seconds: the bounds of the back-off
+_HELD = 60.0  # seconds until a server that refused the key or the path is tried again
+
+_jitter = random.Random()  # noqa: S311 - it spreads load and hides nothing; `random` is the user's
+
+
+class Pace:
+    """What the answers so far say about the server."""
+
+    def __init__(self, most_senders: int) -> None:
+        self._most_senders = most_senders
+        self._answer_times: deque[float] = deque(maxlen=16)
+        self._refusals = 0
+        self._pauses = 0
+        self._until = 0.0
+
+    @property
+    def failing(self) -> bool:
+        """Whether the server is known to take no sessions now; then one at a time is sent."""
+        return self._pauses > 0
+
+    @property
+    def until(self) -> float:
+        """Nothing is to be sent before this moment."""
+        return self._until
+
+    def senders(self, waiting: int) -> int:
+        """How many senders would empty the backlog soon, by the server's quickest answer of late.
+
+        The quickest, since the others may have waited for the interpreter instead of the server.
+        """
+        if self.failing or len(self._answer_times) < 2:
+            return 1
+        quickest = min(self._answer_times)
+        wanted = math.ceil(waiting * quickest / _DRAIN) if quickest > _QUICK else 1
+        return max(1, min(wanted, self._most_senders))
+
+    def settled(self, seconds: float) -> bool:
+        """Notes that the server took or rejected a session; returns whether it was failing."""
+        recovered = self.failing
+        self._answer_times.append(seconds)
+        self._refusals = self._pauses = 0
+        self._until = 0.0
+        return recovered
+
+    def put_off(self, answer: Answer, now: float) -> None:
+        """Notes that a session has to be sent again, and pauses if the server is at fault.
+
+        One session that keeps failing between others that arrive pauses nothing. Answers to what
+        was under way when the pause began do not make it longer.
+        """
+        self._refusals += 1
+        if answer.retry_after is not None:
+            self._pause(now + answer.retry_after)
+        elif answer.verdict is Verdict.HOLD:
+            self._pause(now + _HELD)
+        elif now >= self._until and (self._refusals >= _IN_A_ROW or not answer.answered):
+            self._pause(now + back_off(self._pauses + 1))
+
+    def _pause(self, until: float) -> None:
+        self._pauses += 1
+        self._until = max(self._until, until)
+
+
+def back_off(attempt: int) -> float:
+    """Seconds to wait after the n-th failure: full jitter, so that no herd comes back at once."""
+    return _jitter.uniform(0, min(_LONGEST, _FIRST * 2 ** min(attempt, 20)))
