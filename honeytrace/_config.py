@@ -1,0 +1,243 @@
+"""The live pipeline: the settings in force and the deliveries that serve them. Module-level state
+of the whole process lives here, in `live`."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from honeytrace import _clock, _settings, _wire
+from honeytrace._delivery import Delivery, Stats
+from honeytrace._faults import Faults
+from honeytrace._session import Record, Session, close
+from honeytrace._settings import Config
+
+if TYPE_CHECKING:
+    from honeytrace._transport import HttpSender
+
+_POOL = 256  # ids that are drawn at once
+
+
+class Pipeline:
+    """One configuration with its delivery; a session stays with the pipeline it began in."""
+
+    __slots__ = ("accept", "config", "delivery", "project", "source")
+
+    def __init__(self, config: Config, delivery: Delivery) -> None:
+        self.config = config
+        self.delivery = delivery
+        self.project = config.project
+        self.source = config.source
+        self.accept = delivery.accept
+
+
+class Live:
+    """What is in force in this process. The environment is read at the first use, not at import."""
+
+    def __init__(self) -> None:
+        self.faults = Faults()
+        self.pipeline: Pipeline | None = None
+        self.off = False
+        self._arguments: dict[str, object] = {}
+        self._past: list[Delivery] = []
+        self._lock = threading.RLock()
+        self._ids: list[bytes] = []
+        self._hooked = False
+
+    def start(self) -> Pipeline:
+        """The pipeline, begun from the environment if nothing was configured."""
+        with self._lock:
+            if self.pipeline is None:
+                self._install(_settings.resolve(self._arguments))
+                assert self.pipeline is not None  # noqa: S101 - _install has just set it
+            return self.pipeline
+
+    def configure(self, settings: dict[str, object]) -> Config:
+        with self._lock:
+            merged = {**self._arguments, **settings}
+            config = _settings.resolve(merged)
+            self._arguments = merged
+            self._install(config)
+            return config
+
+    def _install(self, config: Config) -> None:
+        current = self.pipeline
+        if current and _route(current.config) == _route(config):
+            delivery = current.delivery
+        else:
+            delivery = _delivery(config, self.faults)
+            if current:
+                self._past.append(current.delivery)
+            _rest(self._past)
+        self.pipeline = Pipeline(config, delivery)
+        self.off = not config.enabled
+        if not self._hooked:
+            self._hooked = True
+            atexit.register(self.exit)
+
+    def new_id(self) -> bytes:
+        """16 random bytes. They are drawn many at once: a system call for each costs more than all
+        the rest of a session's start."""
+        try:
+            return self._ids.pop()
+        except IndexError:
+            drawn = os.urandom(16 * _POOL)
+            self._ids.extend(drawn[at : at + 16] for at in range(16, len(drawn), 16))
+            return drawn[:16]
+
+    def _deliveries(self) -> list[Delivery]:
+        with self._lock:
+            return [*self._past, *([self.pipeline.delivery] if self.pipeline else [])]
+
+    def _each(self, act: Callable[[Delivery, float | None], bool], timeout: float | None) -> bool:
+        """Lets each delivery act within what is left of the time; whether all of them could."""
+        end = _clock.now() + (timeout or 0)
+        done = True
+        for delivery in self._deliveries():
+            left = None if timeout is None else max(end - _clock.now(), 0)
+            done = act(delivery, left) and done
+        return done
+
+    def flush(self, timeout: float | None = None) -> bool:
+        return self._each(Delivery.flush, timeout)
+
+    def shutdown(self, timeout: float | None = None) -> bool:
+        return self._each(Delivery.shutdown, timeout)
+
+    def exit(self) -> None:
+        self.faults.guard(self.shutdown, self.pipeline and self.pipeline.config.exit_timeout)
+
+    def stats(self) -> Stats:
+        total = Stats(errors=dict(self.faults.by_place), last_error=self.faults.last)
+        for each in (delivery.stats() for delivery in self._deliveries()):
+            total = replace(
+                total,
+                accepted=total.accepted + each.accepted,
+                delivered=total.delivered + each.delivered,
+                queued=total.queued + each.queued,
+                rejected=total.rejected + each.rejected,
+                dropped=total.dropped + each.dropped,
+                last_error=each.last_error or total.last_error,
+            )
+        return total
+
+    # ---- Fork
+
+    def before_fork(self) -> None:
+        self._lock.acquire()
+        for delivery in self._deliveries():
+            delivery.before_fork()
+
+    def after_fork_in_parent(self) -> None:
+        for delivery in self._deliveries():
+            delivery.after_fork_in_parent()
+        self._lock.release()
+
+    def after_fork_in_child(self) -> None:
+        """Begins anew: own ids, own queue, own threads, and none of the parent's sessions."""
+        for delivery in self._deliveries():
+            delivery.abandon()
+        self.faults = Faults()
+        self.pipeline = None
+        self._past = []
+        self._ids = []
+        self._lock = threading.RLock()
+
+
+def _route(config: Config) -> tuple[object, ...]:
+    """What makes two configurations share a delivery."""
+    if config.local:
+        return ("local", config.home)
+    return (config.server_url, config.api_key, config.timeout)
+
+
+def _rest(past: list[Delivery]) -> None:
+    """Ends the threads of earlier deliveries that have nothing to send; their counts stay."""
+    for delivery in past:
+        if not delivery.stats().queued:
+            delivery.shutdown(0)
+
+
+def _delivery(config: Config, faults: Faults) -> Delivery:
+    most = 1 if config.local else 32  # SQLite takes one writer at a time
+    return Delivery(partial(_connect, config), _encode, faults, most)
+
+
+def _connect(config: Config) -> HttpSender:
+    # Here, since httpx and sqlite3 are to be loaded by the worker, not by `import honeytrace`.
+    from honeytrace._transport import HERE, Here, HttpSender
+
+    if config.server_url is None:
+        return HttpSender(HERE, transport=Here(config.home))
+    return HttpSender(config.server_url, config.api_key, config.timeout)
+
+
+def _encode(record: Record) -> bytes:
+    return _wire.encode(close(record))
+
+
+live = Live()
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=live.before_fork,
+        after_in_parent=live.after_fork_in_parent,
+        after_in_child=live.after_fork_in_child,
+    )
+
+
+def configure(**settings: object) -> Config:
+    """Sets the configuration of this process and returns it.
+
+    Only what is named changes; None puts a setting back to the environment or its default.
+    Sessions that were accepted before go out under the configuration of then. Never needed: the
+    environment and the defaults serve.
+
+        configure(project="Simple RAG Project", source="production")
+
+    Settings: `api_key`, `server_url`, `project`, `source`, `enabled`, `home`, `timeout` and
+    `exit_timeout` (both in seconds). Raises `ConfigurationError` naming the setting, and then
+    nothing has changed.
+    """
+    return live.configure(settings)
+
+
+def get_session(session_id: str) -> Session:
+    """Reads a session back from where sessions go, the API or the store on this machine.
+
+    What this process has yet to send is sent first. Raises `SessionNotFoundError`, and the other
+    errors of `Client.get_session`.
+    """
+    from honeytrace._client import Client  # needs httpx, see _connect
+
+    config = live.start().config
+    live.flush(config.timeout)
+    with Client.configured(config) as client:
+        return client.get_session(session_id).session
+
+
+def flush(timeout: float | None = None) -> bool:
+    """Waits until the sessions accepted so far are delivered; returns whether all are settled.
+
+    `timeout` is in seconds; without one it waits for as long as there is progress.
+    """
+    return live.flush(timeout)
+
+
+def shutdown(timeout: float | None = None) -> bool:
+    """Flushes, then stops the threads; what is not delivered in time is dropped and counted.
+
+    Runs by itself at exit, within the exit timeout. Safe to call twice; a session that ends later
+    starts delivery again.
+    """
+    return live.shutdown(timeout)
+
+
+def stats() -> Stats:
+    """The counts of this process since its start."""
+    return live.stats()
