@@ -46,7 +46,7 @@ class Live:
         self._arguments: dict[str, object] = {}
         self._past: list[Delivery] = []
         self._lock = threading.RLock()
-        self._ids: list[bytes] = []
+        self.ids: list[bytes] = []
         self._hooked = False
 
     def start(self) -> Pipeline:
@@ -81,14 +81,13 @@ class Live:
             atexit.register(self.exit)
 
     def new_id(self) -> bytes:
-        """16 random bytes. They are drawn many at once: a system call for each costs more than all
-        the rest of a session's start."""
-        try:
-            return self._ids.pop()
-        except IndexError:
-            drawn = os.urandom(16 * _POOL)
-            self._ids.extend(drawn[at : at + 16] for at in range(16, len(drawn), 16))
-            return drawn[:16]
+        """16 random bytes, when `ids` has run out of those that were drawn before.
+
+        They are drawn many at once: a system call for each would double the cost of a start.
+        """
+        drawn = os.urandom(16 * _POOL)
+        self.ids.extend(drawn[at : at + 16] for at in range(16, len(drawn), 16))
+        return drawn[:16]
 
     def _deliveries(self) -> list[Delivery]:
         with self._lock:
@@ -142,10 +141,10 @@ class Live:
         """Begins anew: own ids, own queue, own threads, and none of the parent's sessions."""
         for delivery in self._deliveries():
             delivery.abandon()
-        self.faults = Faults()
+        self.faults.clear()
         self.pipeline = None
         self._past = []
-        self._ids = []
+        self.ids = []
         self._lock = threading.RLock()
 
 

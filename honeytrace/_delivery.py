@@ -8,6 +8,7 @@ threads share is kept under one lock. A sender is anything with `send(body) -> A
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -21,9 +22,8 @@ from honeytrace._pace import Pace, back_off
 from honeytrace._session import Record
 from honeytrace._wire import Answer, Verdict
 
-_MOST = 50_000  # sessions in the inbox; a small one takes about 1.3 KB, so this is 64 MiB
-_LARGE = 4096  # bytes from which a session is counted by its size instead
-_LARGE_TOTAL = 64 * 2**20
+_MOST = 64 * 2**20  # bytes in the inbox
+_EACH = 1_300  # bytes that a session takes there, besides the values in it
 _IDLE = 1.0  # seconds without work after which an additional sender ends
 _STALLED = 10.0  # seconds without any progress after which a flush without timeout gives up
 
@@ -85,31 +85,28 @@ class Delivery:
         self._sending = 0
         self._life = 0  # counts the shutdowns; a thread of an earlier life ends
         self._taken = self._delivered = self._rejected = self._dropped = self._refused = 0
-        self._large = 0
+        self._weight = 0.0
         self._last: str | None = None
 
     # ---- The caller's thread
 
     def accept(self, record: Record) -> None:
         """Takes an ended session; costs an append as long as it is small and the worker is up."""
-        inbox = self._inbox
-        if record.size > _LARGE or len(inbox) >= _MOST or self._abandoned:
-            self._accept_with_care(record)
+        weight = self._weight + _EACH + record.size
+        if weight > _MOST:
+            self._refuse()
             return
-        inbox.append(record)
+        # Without a lock, so that two threads at once may count one of them only. It is an estimate
+        # and begins again from 0 whenever the inbox is empty.
+        self._weight = weight
+        self._inbox.append(record)
         if self._idle:
             self._ring()
 
-    def _accept_with_care(self, record: Record) -> None:
+    def _refuse(self) -> None:
         if self._abandoned:
             return
         with self._lock:
-            large = self._large + (record.size if record.size > _LARGE else 0)
-            if len(self._inbox) < _MOST and large <= _LARGE_TOTAL:
-                self._large = large
-                self._inbox.append(record)
-                self._ring()
-                return
             self._refused += 1
         self._faults.warn("overflow", "sessions come in faster than they go out; some are dropped")
 
@@ -151,6 +148,7 @@ class Delivery:
                 if self._inbox:
                     return self._take()
                 self._bell.clear()
+                self._weight = 0
                 self._idle = True
             # A session that came in just before the flag was set did not ring.
             if not self._inbox:
@@ -160,8 +158,7 @@ class Delivery:
         self._idle = False
         record = self._inbox.popleft()
         self._taken += 1
-        if record.size > _LARGE:
-            self._large -= record.size
+        self._weight -= _EACH + record.size
         return self._backlog.open(self._taken), record
 
     def _staff(self) -> None:
@@ -276,7 +273,7 @@ class Delivery:
             self._taken += len(self._inbox)
             left = len(self._inbox) + self._backlog.clear()
             self._inbox.clear()
-            self._large = 0
+            self._weight = 0
             self._dropped += left
             sender, self._sender = self._sender, None
             self._bell.set()
@@ -299,6 +296,7 @@ class Delivery:
     def abandon(self) -> None:
         """In a forked child: what is here is the parent's, its threads are not in this process."""
         self._abandoned = True
+        self._weight = math.inf
 
     def stats(self) -> Stats:
         with self._lock:

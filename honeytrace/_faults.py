@@ -16,29 +16,29 @@ _EVERY = 60.0
 _log = logging.getLogger("honeytrace")
 
 
-def attempt(function: Callable[..., _R], *arguments: object) -> tuple[_R | None, Exception | None]:
-    """What `function` returns, or what it raises: the only broad `except` in the package."""
-    try:
-        return function(*arguments), None
-    except Exception as error:
-        return None, error
-
-
 class Faults:
     """Counts our own faults by place, and keeps the log short."""
 
     def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Forgets everything, as a forked child does."""
         self.by_place: Counter[str] = Counter()
         self.last: str | None = None
         self._said: dict[str, tuple[float, int]] = {}
         self._lock = threading.RLock()
 
     def guard(self, function: Callable[..., _R], *arguments: object) -> _R | None:
-        """Calls `function`. A fault in it is counted and None is returned: the call goes on."""
-        result, error = attempt(function, *arguments)
-        if error is not None:
+        """Calls `function`. A fault in it is noted and None is returned: the traced call goes on.
+
+        The only broad `except` in the package.
+        """
+        try:
+            return function(*arguments)
+        except Exception as error:
             self.note(function.__name__.strip("_"), error)
-        return result
+            return None
 
     def note(self, place: str, error: BaseException) -> None:
         self.by_place[place] += 1
@@ -66,3 +66,20 @@ class Faults:
             known = self._said.pop(about, None)
         if known:
             _log.warning(words, *arguments)
+
+
+class _Quiet(Faults):
+    """Keeps a fault for whoever asks instead of counting it."""
+
+    error: BaseException | None = None
+
+    def note(self, _: str, error: BaseException) -> None:
+        self.error = error
+
+
+def attempt(
+    function: Callable[..., _R], *arguments: object
+) -> tuple[_R | None, BaseException | None]:
+    """What `function` returns, and what it raised: for code of the user's that may raise."""
+    quiet = _Quiet()
+    return quiet.guard(function, *arguments), quiet.error

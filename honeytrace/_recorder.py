@@ -9,16 +9,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
+from functools import partial
 from types import TracebackType
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
+from honeytrace._arguments import Binder
 from honeytrace._config import Pipeline, live
 from honeytrace._failure import failure
 from honeytrace._session import NOTHING, ActiveSession, Json, Record, Template
-from honeytrace._snapshot import Snapshot, flat
+from honeytrace._snapshot import Snapshot, flat, plain
 
 _R = TypeVar("_R")
 _MISSING = object()
+_guard = live.faults.guard
 
 _current: ContextVar[Record | None] = ContextVar("honeytrace_session", default=None)
 
@@ -28,6 +31,7 @@ class Call(Record):
 
     __slots__ = ("result",)
 
+    defaults: Pipeline
     result: object
 
     def __enter__(self) -> Call:
@@ -44,7 +48,7 @@ class Call(Record):
         error: BaseException | None = None,
         trace: TracebackType | None = None,
     ) -> None:
-        live.faults.guard(_end, self, error)
+        _guard(_end, self, error)
 
 
 class _Untraced:
@@ -63,42 +67,43 @@ class _Untraced:
 UNTRACED = _Untraced()
 
 
-def begin(
-    template: Template,
-    bind: Callable[[tuple[Any, ...], dict[str, Any]], Json] | None = None,
-    args: tuple[Any, ...] = (),
-    kwargs: dict[str, Any] | None = None,
-) -> Call | _Untraced:
-    """Starts a session inside the running one and makes it current. Never raises."""
-    return live.faults.guard(_begin, template, bind, args, kwargs) or UNTRACED
-
-
 def _begin(
     template: Template,
-    bind: Callable[[tuple[Any, ...], dict[str, Any]], Json] | None,
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
+    bind: Binder | None = None,
+    args: tuple[Any, ...] = (),
+    kwargs: dict[str, Any] | None = None,
 ) -> Call | None:
+    """The start itself; `begin` is this under the guard."""
     pipeline = live.pipeline or live.start()
     if live.off:
         return None
     parent = _current.get()
     if parent is not None and parent.ended:
         parent = _running(parent)
-    inputs = {} if bind is None else bind(args, kwargs)
-    size = flat(inputs)
-    taken = None
+    inputs = {} if bind is None else bind(args, kwargs or {})
+    size, cuts = flat(inputs), None
     if size < 0:
         taken = Snapshot()
-        inputs = taken.take(inputs, "inputs")
-    identity = template.session_id or live.new_id()
-    call = Call(template, pipeline, parent, identity, inputs, time.time_ns(), 0)
-    if taken is not None:
-        _account(call, taken)
-    _current.set(call)
+        taken.fill(inputs, "inputs")
+        size, cuts = taken.size, taken.cuts or None
+    try:
+        identity = template.session_id or live.ids.pop()
+    except IndexError:
+        identity = live.new_id()
+    call = Call(template, pipeline, parent, identity, inputs)
+    call.size, call.cuts = size, cuts
     call.result = _MISSING
+    _current.set(call)
+    call.started = time.time_ns()
     call.ticks = time.perf_counter_ns()
     return call
+
+
+begin = partial(_guard, _begin)
+"""Starts a session inside the running one and makes it current; None if it cannot, or is off.
+
+    begin(template, bind, args, kwargs) -> Call | None
+"""
 
 
 def _end(call: Call, error: BaseException | None) -> None:
@@ -108,20 +113,18 @@ def _end(call: Call, error: BaseException | None) -> None:
     if _current.get() is call:
         _current.set(call.parent)
     if result is not _MISSING:
-        call.outputs = _outputs(call, result)
+        call.outputs = {"result": result} if plain(result) else _outputs(call, result)
     if call.given is not None:
         _freeze(call, call.given)
     if error is not None:
         call.failure = failure(error)
-    call.parent = _running(call.parent)
-    cast("Pipeline", call.defaults).accept(call)
+    if call.parent is not None:
+        call.parent = _running(call.parent)
+    call.defaults.accept(call)
 
 
 def _outputs(call: Call, result: object) -> Json:
     """A mapping with string keys as it is, a record as an object, all else as `result`."""
-    wrapped = {"result": result}
-    if flat(wrapped) >= 0:
-        return wrapped
     taken = Snapshot()
     copy = taken.take(result, "outputs")
     _account(call, taken)
@@ -192,7 +195,7 @@ def enrich_session(
         "feedback": feedback,
         "metadata": metadata,
     }
-    return bool(live.faults.guard(_enrich, current_session(), given))
+    return bool(_guard(_enrich, current_session(), given))
 
 
 def _enrich(session: ActiveSession, given: Mapping[str, Mapping[str, Any] | None]) -> bool:

@@ -118,15 +118,13 @@ class Record:
         parent: Record | None,
         identity: bytes | str,
         inputs: Json,
-        started: int,
-        ticks: int,
     ) -> None:
         self.template = template
         self.defaults = defaults
         self.id = identity
         self.inputs = inputs
-        self.started = started
-        self.ticks = ticks
+        self.started = 0  # nanoseconds since 1970
+        self.ticks = 0  # nanoseconds, to measure the duration from
         self.parent = parent
         self.children: list[bytes | str] | None = None
         self.outputs: Json | None = None

@@ -37,11 +37,11 @@ class Limits:
 
 LIMITS = Limits()
 
-_FEW = 16
 _SMALL = 16 * 1024
 _EXACT = 2**63
 _HASHED = 64 * 1024
 _LISTED = 20
+_FEW = 16
 _DIGITS = 4000
 _RECORDS = ("__dataclass_fields__", "__attrs_attrs__", "__pydantic_fields__", "__struct_fields__")
 
@@ -66,6 +66,11 @@ class Snapshot:
     def take(self, value: object, at: str) -> Any:
         """The copy of `value`; `at` is the name that begins the paths in `cuts`."""
         return self._value(value, (None, at), 0)
+
+    def fill(self, values: dict[str, Any], at: str) -> None:
+        """Puts copies in the place of the values, in a dict that is the caller's own."""
+        for name, value in values.items():
+            values[name] = self._value(value, ((None, at), name), 1)
 
     def _value(self, value: Any, path: Path, depth: int) -> Any:
         kind = type(value)
@@ -122,29 +127,39 @@ class Snapshot:
         size = len(value)  # type: ignore[arg-type]
         copy = list(value) if size <= most else list(islice(value, most))
         self._nodes -= len(copy)
-        for index, item in enumerate(copy):
-            kind = type(item)
-            if kind is str and len(item) < _SMALL <= self._chars:
-                self._chars -= len(item)
-            elif kind is not bool and item is not None:
-                copy[index] = self._leaf(item) if kind is dict else None
-                if copy[index] is None:
-                    copy[index] = self._value(item, (path, index), depth)
-        if size > len(copy):
-            copy.append(self._cut(path, f"[{size - len(copy)} more items]"))
-        return copy
+        rows = self._rows(copy)
+        if rows is None:
+            rows = copy
+            for index, item in enumerate(copy):
+                if type(item) is str and len(item) < _SMALL <= self._chars:
+                    self._chars -= len(item)
+                else:
+                    rows[index] = self._value(item, (path, index), depth)
+        if size > len(rows):
+            rows.append(self._cut(path, f"[{size - len(rows)} more items]"))
+        return rows
 
-    def _leaf(self, value: dict[Any, Any]) -> dict[str, Any] | None:
-        """The copy of a flat dict, such as a chat message: nothing in it needs a second look."""
-        if len(value) > _FEW:
+    def _rows(self, items: list[Any]) -> list[Any] | None:
+        """Copies of small dicts that hold nothing but short texts, such as the messages of a chat.
+
+        The general way would come to the same; without its calls this takes a third of the time.
+        """
+        rows, nodes, chars = [], 0, 0
+        for item in items:
+            if type(item) is not dict or len(item) > _FEW:
+                return None
+            row = item.copy()
+            for key, value in row.items():
+                if type(value) is not str or type(key) is not str:
+                    return None
+                chars += len(value)
+            nodes += len(row)
+            rows.append(row)
+        if chars > min(self._chars, self._limits.string) or nodes > self._nodes:
             return None
-        copy = value.copy()
-        chars = flat(copy)
-        if not 0 <= chars <= self._chars or self._nodes < _FEW:
-            return None
-        self._nodes -= len(copy)
+        self._nodes -= nodes
         self._chars -= chars
-        return copy
+        return rows
 
     def _text(self, value: str, path: Path) -> str:
         most = max(0, min(self._limits.string, self._chars))
@@ -193,6 +208,14 @@ def flat(values: dict[Any, Any]) -> int:
         if type(key) is not str:
             return -1
     return chars if chars <= _SMALL else -1
+
+
+def plain(value: object) -> bool:
+    """Whether this is its own snapshot: a short text, a number that JSON keeps, a truth value."""
+    kind = type(value)
+    if kind is str:
+        return len(value) <= _SMALL  # type: ignore[arg-type]
+    return value is None or kind is bool or (kind is int and -_EXACT <= value < _EXACT)  # type: ignore[operator]
 
 
 def describe(value: object) -> str:

@@ -14,7 +14,7 @@ import wrapt
 
 from honeytrace._arguments import Binder, binder, is_method, parameters
 from honeytrace._config import live
-from honeytrace._recorder import Call, begin, innermost
+from honeytrace._recorder import UNTRACED, Call, begin, innermost
 from honeytrace._session import NOTHING, OBJECTS, ActiveSession, Json, Template
 from honeytrace._snapshot import Snapshot
 from honeytrace._wire import is_uuid
@@ -153,7 +153,7 @@ class TraceSession:
         if not template.name:
             template = replace(template, name=_scope())
         call = begin(template)
-        if not isinstance(call, Call):
+        if call is None:
             return NOTHING
         self._open.append(call)
         return ActiveSession(call)
@@ -259,7 +259,7 @@ def _function(function: Callable[..., Any], template: Template, bind: Binder) ->
     def traced(*args: Any, **kwargs: Any) -> Any:
         if live.off:
             return function(*args, **kwargs)
-        with begin(template, bind, args, kwargs) as call:
+        with begin(template, bind, args, kwargs) or UNTRACED as call:
             return call.returned(function(*args, **kwargs))
 
     return traced
@@ -270,7 +270,7 @@ def _coroutine(function: Callable[..., Any], template: Template, bind: Binder) -
     async def traced(*args: Any, **kwargs: Any) -> Any:
         if live.off:
             return await function(*args, **kwargs)
-        with begin(template, bind, args, kwargs) as call:
+        with begin(template, bind, args, kwargs) or UNTRACED as call:
             return call.returned(await function(*args, **kwargs))
 
     return traced
@@ -280,11 +280,11 @@ def _around(template: Template, bind: Binder) -> Callable[..., Any]:
     """For callable objects and partials, which a proxy leaves what they are."""
 
     def traced(wrapped: Any, _: Any, args: Any, kwargs: Any) -> Any:
-        with begin(template, bind, args, kwargs) as call:
+        with begin(template, bind, args, kwargs) or UNTRACED as call:
             return call.returned(wrapped(*args, **kwargs))
 
     async def traced_coroutine(wrapped: Any, _: Any, args: Any, kwargs: Any) -> Any:
-        with begin(template, bind, args, kwargs) as call:
+        with begin(template, bind, args, kwargs) or UNTRACED as call:
             return call.returned(await wrapped(*args, **kwargs))
 
     return traced_coroutine if template.kind == "coroutine" else traced
