@@ -1,0 +1,10 @@
+"""The session server of this machine, for any WSGI server: `honeytrace.local:app`."""
+
+from honeytrace.local._app import App
+from honeytrace.local._default import app
+from honeytrace.local._server import make_server
+from honeytrace.local._store import Store
+
+DEFAULT_PORT = 8787
+
+__all__ = ["DEFAULT_PORT", "App", "Store", "app", "make_server"]

@@ -1,0 +1,80 @@
+"""The body of one HTTP request as a file that ends where the body does."""
+
+from __future__ import annotations
+
+import io
+import re
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+_LINE = 8192
+_TRAILERS = 100
+_PIECE = 64 * 1024
+
+
+class Body(io.RawIOBase):
+    """A body of `length` bytes, or in chunks if that is None.
+
+    Reading raises `ValueError` if the chunks are badly framed or cut short; a body with a length
+    that is cut short just ends.
+    """
+
+    def __init__(self, source: io.BufferedIOBase, length: int | None) -> None:
+        self._source = source
+        self._left = length or 0
+        self._chunked = length is None
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        if self._chunked and not self._left:
+            self._next()
+        piece = self._source.read(min(self._left, memoryview(buffer).nbytes))
+        memoryview(buffer)[: len(piece)] = piece
+        self._left -= len(piece)
+        if self._chunked:
+            self._check(piece)
+        return len(piece)
+
+    def skip(self, limit: int) -> bool:
+        """Reads on; whether that reached the end within `limit` bytes, roughly."""
+        try:
+            while limit > 0 and (piece := self.read(_PIECE)):
+                limit -= len(piece)
+        except ValueError:
+            return False
+        return not (self._left or self._chunked)
+
+    def _check(self, piece: bytes) -> None:
+        """A chunk ends neither early nor without its line break."""
+        if not piece or (not self._left and self._line()):
+            self._fail()
+
+    def _next(self) -> None:
+        size = self._line().partition(b";")[0].strip()
+        if not re.fullmatch(b"[0-9a-fA-F]{1,15}", size):
+            self._fail()
+        self._left = int(size, 16)
+        self._chunked = self._left > 0
+        if not self._chunked:
+            self._trailers()
+
+    def _trailers(self) -> None:
+        for _ in range(_TRAILERS):
+            if not self._line():
+                return
+        self._fail()
+
+    def _line(self) -> bytes:
+        line = self._source.readline(_LINE)
+        if not line.endswith(b"\n"):
+            self._fail()
+        return line.rstrip(b"\r\n")
+
+    def _fail(self) -> NoReturn:
+        # Nothing more is read: what follows is no chunk, whatever it looks like.
+        self._source, self._chunked = io.BytesIO(), True
+        raise ValueError("the body's chunks are badly framed or cut short; send all of it again")

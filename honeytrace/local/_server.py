@@ -1,0 +1,205 @@
+"""A small HTTP server, of the standard library's parts, that runs a WSGI application."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import socket
+import socketserver
+import sys
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_to_bytes
+
+from honeytrace import _wire
+from honeytrace._errors import ConfigurationError
+from honeytrace._version import __version__
+from honeytrace.local._body import Body
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from _typeshed import OptExcInfo
+    from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
+
+_IDLE = 60.0
+_PIECE = 64 * 1024
+_UNREAD = 1024 * 1024
+_LINGER = 256 * 1024 * 1024
+
+
+def make_server(app: WSGIApplication, host: str, port: int, *, idle: float = _IDLE) -> Server:
+    """A server that listens already; port 0 takes a free one. Raises `ConfigurationError`.
+
+    A connection that is silent for `idle` seconds is closed.
+    """
+    try:
+        return Server(app, host, port, idle)
+    except (OSError, OverflowError) as error:
+        raise ConfigurationError(
+            f"cannot listen on host {host!r}, port {port!r} ({error}); choose another"
+        ) from error
+
+
+class Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
+    """One daemon thread for each connection. `serve_forever` runs it, `shutdown` ends that."""
+
+    daemon_threads = True
+    # On Windows the option would let two servers have one port.
+    allow_reuse_address = os.name == "posix"
+    request_queue_size = 1024
+
+    def __init__(self, app: WSGIApplication, host: str, port: int, idle: float) -> None:
+        self.app = app
+        self.idle = idle
+        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        super().__init__((host, port), _Handler)
+
+    @property
+    def url(self) -> str:
+        host, port = str(self.server_address[0]), self.server_address[1]
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """One connection: request after request, each answered by one write."""
+
+    server: Server
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def setup(self) -> None:
+        super().setup()
+        self.connection.settimeout(self.server.idle)
+
+    def handle(self) -> None:
+        try:
+            super().handle()
+        except ConnectionError:  # the client is gone: nobody is left to tell
+            return
+
+    def finish(self) -> None:
+        super().finish()
+        _linger(self.connection)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name is inherited
+        """Keeps quiet: no access log."""
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """A JSON object in place of the page of the base class, which calls this."""
+        self.close_connection = True
+        status = HTTPStatus(code)
+        words = f"the request cannot be answered: {message or explain or status.phrase}"
+        body = _wire.dumps({"message": words})
+        self._send(f"{code} {status.phrase}", [("Content-Type", "application/json")], body)
+
+    def _run(self) -> None:
+        body = self._body()
+        if body is None:
+            return
+        answer = _Answer()
+        answer.take(self.server.app(self._environ(body), answer.start))
+        self._send(answer.status, answer.headers, b"".join(answer.pieces))
+        if not body.skip(_UNREAD):
+            self.close_connection = True
+
+    do_GET = do_POST = do_HEAD = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _run  # noqa: N815 - by the base class
+
+    def _body(self) -> Body | None:
+        """The body by its framing; None if that is wrong and the answer is sent."""
+        encoding = self.headers.get("Transfer-Encoding")
+        lengths = self.headers.get_all("Content-Length", [])
+        if encoding is None and len(set(lengths)) < 2:
+            length = lengths[0].strip() if lengths else "0"
+            if re.fullmatch("[0-9]{1,18}", length):
+                return Body(self.rfile, int(length))
+        elif encoding is not None and not lengths:
+            if encoding.strip().lower() == "chunked":
+                return Body(self.rfile, None)
+            self.send_error(501, f"Transfer-Encoding {encoding!r} is not known; use 'chunked'")
+            return None
+        self.send_error(400, f"the length of the body is unclear; Content-Length is {lengths!r}")
+        return None
+
+    def _environ(self, body: Body) -> WSGIEnvironment:
+        target = re.sub("^https?://[^/?]*", "", self.path, flags=re.IGNORECASE)
+        path, _, query = target.partition("?")
+        host, port = self.server.server_address[:2]
+        environ: WSGIEnvironment = {
+            "REQUEST_METHOD": self.command,
+            "SCRIPT_NAME": "",
+            "PATH_INFO": unquote_to_bytes(path).decode("latin-1"),
+            "QUERY_STRING": query,
+            "SERVER_NAME": str(host),
+            "SERVER_PORT": str(port),
+            "SERVER_PROTOCOL": self.request_version,
+            "REMOTE_ADDR": self.client_address[0],
+            "wsgi.version": (1, 0),
+            "wsgi.url_scheme": "http",
+            "wsgi.input": io.BufferedReader(body),
+            "wsgi.input_terminated": True,
+            "wsgi.errors": sys.stderr,
+            "wsgi.multithread": True,
+            "wsgi.multiprocess": False,
+            "wsgi.run_once": False,
+        }
+        for name, value in self.headers.items():
+            # "A_B" would overwrite "A-B", which a proxy may have checked.
+            if "_" not in name:
+                key = _key(name)
+                environ[key] = f"{environ[key]},{value}" if key in environ else value
+        return environ
+
+    def _send(self, status: str, headers: list[tuple[str, str]], body: bytes) -> None:
+        lines = [
+            f"HTTP/1.1 {status}",
+            f"Server: honeytrace/{__version__}",
+            f"Date: {self.date_time_string()}",
+            f"Connection: {'close' if self.close_connection else 'keep-alive'}",
+            *(f"{name}: {value}" for name, value in headers if name.lower() != "content-length"),
+            f"Content-Length: {len(body)}",
+        ]
+        head = "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n"
+        self.wfile.write(head if self.command == "HEAD" else head + body)
+
+
+class _Answer:
+    """What an application answers, by the protocol of WSGI."""
+
+    def __init__(self) -> None:
+        self.status = ""
+        self.headers: list[tuple[str, str]] = []
+        self.pieces: list[bytes] = []
+
+    def start(
+        self, status: str, headers: list[tuple[str, str]], _error: OptExcInfo | None = None, /
+    ) -> Callable[[bytes], None]:
+        self.status, self.headers = status, headers
+        return self.pieces.append
+
+    def take(self, content: Any) -> None:
+        try:
+            for piece in content:
+                self.pieces.append(piece)
+        finally:
+            if hasattr(content, "close"):
+                content.close()
+
+
+def _key(name: str) -> str:
+    key = name.upper().replace("-", "_")
+    return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"
+
+
+def _linger(connection: socket.socket) -> None:
+    """Lets the client read the answer: a socket closed over unread bytes would take it back."""
+    try:
+        connection.shutdown(socket.SHUT_WR)
+        connection.settimeout(1.0)
+        left = _LINGER
+        while left > 0 and (piece := connection.recv(_PIECE)):
+            left -= len(piece)
+    except OSError:  # the client is gone, or silent
+        return

@@ -1,0 +1,288 @@
+"""The sessions of this machine: one SQLite file that several processes share."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+from weakref import WeakMethod
+
+from honeytrace import _wire
+from honeytrace._errors import StoreError
+from honeytrace._session import Json
+
+_VERSION = 1
+_BUSY = 5.0  # seconds
+_PAUSE = 0.01
+
+_TABLE = """
+CREATE TABLE IF NOT EXISTS sessions (
+    number INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    start REAL NOT NULL,
+    child INTEGER NOT NULL,
+    body TEXT NOT NULL
+)
+"""
+_INDEX = "CREATE INDEX IF NOT EXISTS newest ON sessions (start, child)"
+
+_INSERT = "INSERT OR IGNORE INTO sessions (id, start, child, body) VALUES (?, ?, ?, ?)"
+_UPDATE = "UPDATE sessions SET start = ?, child = ?, body = ? WHERE id = ?"
+_GET = "SELECT body FROM sessions WHERE id = ?"
+_FIND = "SELECT id FROM sessions WHERE id >= ? AND id < ? ORDER BY id LIMIT ?"
+_RECENT = "SELECT body FROM sessions WHERE child <= ? ORDER BY start DESC, number DESC LIMIT ?"
+
+
+class Store:
+    """Session objects as a request carries them, by their id, in lower case.
+
+    The file is opened at the first use, and again after `close`, in a forked child and when it
+    was deleted. Any thread and any number of processes may use it at once; `busy` is how many
+    seconds one waits for another. What cannot be opened, read or written raises `StoreError`.
+    """
+
+    _connection: sqlite3.Connection | None = None
+
+    def __init__(self, path: Path, *, busy: float = _BUSY) -> None:
+        self.path = _absolute(Path(path))
+        self._busy = busy
+        self._lock = threading.RLock()
+        self._pid = os.getpid()
+        self._file = (0, 0)
+        self._watching = False
+
+    def __del__(self) -> None:
+        self._drop()
+
+    def close(self) -> None:
+        with self._lock:
+            self._drop()
+
+    # ---- Sessions
+
+    def add(self, fields: Json) -> Json:
+        """Keeps a session and returns what is stored now.
+
+        A second one of the same `session_id` is merged into the first, key by key: later wins,
+        absent keys stay. Raises `ValueError` if it cannot be JSON.
+        """
+        body = _wire.dumps(fields).decode()
+        row = (fields["session_id"], _start(fields), _is_child(fields), body)
+        with self._open() as connection:
+            if connection.execute(_INSERT, row).rowcount:
+                return fields
+            return self._merge(connection, fields)
+
+    def get(self, session_id: str) -> Json | None:
+        with self._open() as connection:
+            row = connection.execute(_GET, (session_id.lower(),)).fetchone()
+            return row and self._read(row)
+
+    def find(self, prefix: str, limit: int = 10) -> list[str]:
+        """The first ids that begin with `prefix`, in either case; at most `limit` of them."""
+        prefix = prefix.lower()
+        if prefix.strip("0123456789abcdef-"):
+            return []
+        with self._open() as connection:
+            # "g" comes after everything that an id is made of.
+            return [row[0] for row in connection.execute(_FIND, (prefix, f"{prefix}g", limit))]
+
+    def recent(self, limit: int = 20, *, children: bool = False) -> list[Json]:
+        """The sessions that started last, newest first; without `children`, the roots alone."""
+        with self._open() as connection:
+            return [self._read(row) for row in connection.execute(_RECENT, (children, limit))]
+
+    def count(self) -> int:
+        with self._open() as connection:
+            found: int = connection.execute("SELECT count(*) FROM sessions").fetchone()[0]
+            return found
+
+    def _merge(self, connection: sqlite3.Connection, fields: Json) -> Json:
+        with connection:
+            # The lock comes first: what is read here is what the update replaces.
+            connection.execute("BEGIN IMMEDIATE")
+            row = connection.execute(_GET, (fields["session_id"],)).fetchone()
+            merged: Json = {**self._read(row), **fields}
+            body = _wire.dumps(merged).decode()
+            changed = (_start(merged), _is_child(merged), body, fields["session_id"])
+            connection.execute(_UPDATE, changed)
+            return merged
+
+    def _read(self, row: tuple[str]) -> Json:
+        try:
+            found: Json = _wire.loads(row[0])
+        except ValueError as error:
+            raise self._unusable(error) from error
+        return found
+
+    # ---- The connection
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        """The connection, for this thread alone; a failure closes it and is a `StoreError`."""
+        if self._pid != os.getpid():
+            self._renew()
+        with self._lock:
+            try:
+                if self._connection is None or self._is_gone():
+                    self._connect()
+                assert self._connection is not None  # noqa: S101 - for the type checker
+                yield self._connection
+            except StoreError:
+                self._drop()
+                raise
+            except (sqlite3.Error, OSError) as error:
+                self._drop()
+                raise self._unusable(error) from error
+
+    def _connect(self) -> None:
+        if not self.path.is_absolute():
+            raise StoreError(f"{str(self.path)!r} has no home directory; set HONEYTRACE_HOME")
+        self._drop()
+        self._watch_forks()
+        _create(self.path)
+        self._connection = sqlite3.connect(
+            self.path, timeout=0, isolation_level=None, check_same_thread=False
+        )
+        self._file = _identity(self.path)
+        _use_wal(self._connection, self._busy)
+        self._prepare(self._connection)
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        """Makes the table unless it is there."""
+        found = _version(connection)
+        if found > _VERSION:
+            raise StoreError(
+                f"the session store {str(self.path)!r} is of version {found}, and this honeytrace "
+                f"knows {_VERSION}; upgrade honeytrace, move the file away, or set HONEYTRACE_HOME "
+                "to another directory"
+            )
+        if found < _VERSION:
+            with connection:
+                connection.execute("BEGIN IMMEDIATE")
+                connection.execute(_TABLE)
+                connection.execute(_INDEX)
+                connection.execute(f"PRAGMA user_version = {_VERSION}")
+
+    def _is_gone(self) -> bool:
+        """Whether the path leads to another file than the open one, or to none."""
+        try:
+            return _identity(self.path) != self._file
+        except FileNotFoundError:
+            return True
+
+    def _drop(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _unusable(self, error: Exception) -> StoreError:
+        advice = "move it away, or set HONEYTRACE_HOME to a directory that can be written"
+        if "locked" in str(error):
+            advice = f"another process held it for over {self._busy} s; end that one, or try again"
+        return StoreError(
+            f"the session store {str(self.path)!r} cannot be used ({error}); {advice}"
+        )
+
+    # ---- Fork
+    # SQLite keeps in the process which locks it holds, and the kernel does not hand locks on. A
+    # child that inherits an open connection takes its next one for locked, though it is not, and
+    # loses what it writes. So nothing is open while the process forks.
+
+    def _watch_forks(self) -> None:
+        if self._watching or not hasattr(os, "register_at_fork"):
+            return
+        self._watching = True
+        os.register_at_fork(
+            before=partial(_call, WeakMethod(self._pause)),
+            after_in_parent=partial(_call, WeakMethod(self._resume)),
+            after_in_child=partial(_call, WeakMethod(self._renew)),
+        )
+
+    def _pause(self) -> None:
+        self._lock.acquire()
+        self._drop()
+
+    def _resume(self) -> None:
+        self._lock.release()
+
+    def _renew(self) -> None:
+        """In the child. Only a fork that Python was not told of leaves a connection to inherit."""
+        # SQLite forgets the locks of a file with the last connection to it. The parent keeps its
+        # own, and as long as it does, this close does not write.
+        self._drop()
+        self._lock = threading.RLock()
+        self._pid = os.getpid()
+
+
+def _call(method: WeakMethod[Callable[[], None]]) -> None:
+    bound = method()
+    if bound is not None:
+        bound()
+
+
+# ---- Files
+
+
+def _absolute(path: Path) -> Path:
+    try:
+        return path.expanduser().absolute()
+    except RuntimeError:  # no home directory is known: said when the store is first used
+        return path
+
+
+def _create(path: Path) -> None:
+    """Makes the file and the directories above it, for this user alone, unless they exist."""
+    missing = [parent for parent in path.parents if not parent.exists()]
+    for parent in reversed(missing):
+        parent.mkdir(mode=0o700, exist_ok=True)
+    try:
+        # An existing file must not be opened here: to close it again would take away the locks
+        # that other connections of this process hold on it.
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    except FileExistsError:
+        return
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    found = os.stat(path)
+    return found.st_dev, found.st_ino
+
+
+def _use_wal(connection: sqlite3.Connection, busy: float) -> None:
+    """Several processes may get here first; SQLite refuses all but one, and does not wait."""
+    left = busy
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            break
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or left <= 0:
+                raise
+        time.sleep(_PAUSE)
+        left -= _PAUSE
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute(f"PRAGMA busy_timeout = {round(busy * 1000)}")
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    found: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    return found
+
+
+# ---- Columns
+
+
+def _start(fields: Json) -> float:
+    start: Any = fields.get("start_time")
+    return time.time() * 1000 if start is None else float(start)
+
+
+def _is_child(fields: Json) -> bool:
+    return _wire.parent(fields) is not None
