@@ -40,6 +40,12 @@ class Backlog:
         return len(self._open) >= _MOST or self._bytes >= _BYTES
 
     @property
+    def roomy(self) -> bool:
+        """Whether it has emptied by half: to go on at every free place would be a thread switch
+        for each session."""
+        return len(self._open) <= _MOST // 2 and self._bytes <= _BYTES // 2
+
+    @property
     def waiting(self) -> int:
         return len(self._ready)
 
@@ -53,9 +59,11 @@ class Backlog:
         return item
 
     def append(self, item: Item, body: bytes) -> None:
-        item.body = body
-        self._bytes += len(body)
-        self._ready.append(item)
+        """Makes an opened item ready; nothing happens if it was given up meanwhile."""
+        if item.serial in self._open:
+            item.body = body
+            self._bytes += len(body)
+            self._ready.append(item)
 
     def take(self, now: float) -> Item | None:
         """The next item that may be sent: one whose time has come, else the first in order."""

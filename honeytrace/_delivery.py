@@ -141,8 +141,8 @@ class Delivery:
         """The next session to encode, once there is one and room in the backlog."""
         while True:
             with self._lock:
-                while self._backlog.full and self._life == life:
-                    self._room.wait()
+                if self._backlog.full:
+                    self._room.wait_for(lambda: self._backlog.roomy or self._life != life)
                 if self._life != life:
                     return None
                 if self._inbox:
@@ -212,7 +212,8 @@ class Delivery:
                 if self._backlog.settle(item):
                     self._delivered += verdict is Verdict.DELIVERED
                     self._rejected += verdict is Verdict.REJECTED
-                self._room.notify()
+                if self._backlog.roomy:
+                    self._room.notify()
                 self._progress.notify_all()
             else:
                 now = _clock.now()
@@ -282,7 +283,7 @@ class Delivery:
         if sender is not None:
             sender.close()
         if left:
-            words = "%d sessions could not be delivered in time and are lost (%s)"
+            words = "sessions that could not be delivered in time and are lost: %d (%s)"
             self._faults.warn("lost", words, left, self._last or "no answer yet")
         return done
 
