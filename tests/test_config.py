@@ -1,0 +1,156 @@
+"""The live pipeline: what is in force, what a change means for what came before, what counts."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+import honeytrace
+from honeytrace import trace_session
+
+
+@trace_session
+def work(n: int = 0) -> int:
+    return n
+
+
+def test_without_key_and_url_sessions_are_kept_here(program, tmp_path):
+    """A program with no configuration stores its sessions, and can read them back."""
+    done = program(
+        """
+        import honeytrace
+
+        with honeytrace.trace_session("x", metadata={"a": 1}) as session:
+            session.outputs = {"b": 2}
+        got = honeytrace.get_session(session.session_id)
+        print(got.session_name, got.outputs, got.metadata["a"], honeytrace.configure().local)
+        """
+    )
+    assert (done.stdout, done.stderr) == ("x {'b': 2} 1 True\n", "")
+    assert (tmp_path / "home" / "sessions.db").exists()
+
+
+def test_a_session_can_be_read_back_from_the_server(server, sent):
+    """Through the configured client; what was not sent yet is sent first."""
+    answer = b'{"session_id": "11111111-1111-4111-8111-111111111111", "event_name": "x"}'
+    server.script = lambda r: (200, {}, answer) if r.method == "GET" else server.ok(r)
+    work()
+    got = honeytrace.get_session("11111111-1111-4111-8111-111111111111")
+    assert got.session_name == "x"
+    assert [request.method for request in server.requests] == ["POST", "GET"]
+
+
+def test_only_what_is_named_changes(sent):
+    """A second call keeps the first one's settings; None puts one back to its default."""
+    honeytrace.configure(source="second")
+    assert (honeytrace.configure().project, honeytrace.configure().source) == ("p", "second")
+    assert honeytrace.configure(source=None).source == "dev"
+
+
+def test_a_wrong_setting_changes_nothing(sent):
+    """The error names the setting, and the old configuration stays in force."""
+    with pytest.raises(honeytrace.ConfigurationError, match="did you mean 'project'"):
+        honeytrace.configure(projekt="x", source="new")
+    with pytest.raises(honeytrace.ConfigurationError, match="timeout cannot be 'soon'"):
+        honeytrace.configure(timeout="soon", source="new")
+    assert honeytrace.configure().source == "test"
+
+
+def test_what_was_accepted_before_goes_to_the_old_server(sent, server, serve):
+    """A change of server takes effect for later sessions; both are waited for and counted."""
+    other, before = serve(), honeytrace.stats()
+    gate = threading.Event()
+    server.script = lambda request: (gate.wait(30), server.ok(request))[1]
+    work(1)
+    honeytrace.configure(server_url=other.url)
+    work(2)
+    other.wait(1)
+    gate.set()
+    assert honeytrace.flush(10)
+    assert [s["inputs"]["n"] for s in server.sessions] == [1]
+    assert [s["inputs"]["n"] for s in other.sessions] == [2]
+    assert honeytrace.stats().delivered - before.delivered == 2
+
+
+def test_a_session_keeps_the_configuration_it_began_in(sent, server, serve):
+    """Changed in the middle of a call, the next call is the first to notice."""
+    other = serve()
+    with trace_session("x"):
+        honeytrace.configure(server_url=other.url, project="another")
+    assert honeytrace.flush(10)
+    assert ([s["project"] for s in server.sessions], other.sessions) == (["p"], [])
+
+
+def test_many_configurations_leave_no_threads(sent, serve):
+    """The threads of a configuration end once it has nothing left to send."""
+    servers = [serve() for _ in range(3)]
+    for each in servers:
+        honeytrace.configure(server_url=each.url)
+        work()
+        assert honeytrace.flush(10)
+    honeytrace.configure(server_url=servers[0].url + "/v1")
+    names = [t.name for t in threading.enumerate() if t.name.startswith("honeytrace-worker")]
+    assert len(names) <= 1
+    assert honeytrace.stats().queued == 0
+
+
+def test_the_environment_is_read_at_the_first_use(program):
+    """Not at import: what a program sets before its first traced call counts."""
+    done = program(
+        """
+        import os
+        import honeytrace
+        os.environ["HH_PROJECT"] = "late"
+        print(honeytrace.configure().project, honeytrace.stats())
+        """
+    )
+    assert done.stdout.startswith("late Stats(accepted=0")
+
+
+def test_tracing_can_be_off_from_the_start(program, tmp_path):
+    """By environment: nothing is recorded, stored or started."""
+    done = program(
+        """
+        import threading
+        import honeytrace
+
+        @honeytrace.trace_session
+        def work():
+            return bool(honeytrace.current_session())
+
+        print(work(), work(), threading.active_count(), honeytrace.stats().accepted)
+        """,
+        HONEYTRACE_ENABLED="false",
+    )
+    assert (done.stdout, done.stderr) == ("False False 1 0\n", "")
+    assert not (tmp_path / "home").exists()
+
+
+def test_an_unwritable_store_does_not_disturb_the_program(program, tmp_path):
+    """One warning that names the store; the program's result and exit code are its own."""
+    (tmp_path / "home").write_text("a file where a directory should be")
+    done = program(
+        """
+        import honeytrace
+
+        @honeytrace.trace_session
+        def work(n):
+            return n
+
+        print(sum(work(n) for n in range(5)))
+        """,
+        HONEYTRACE_EXIT_TIMEOUT="0.3",
+    )
+    assert (done.returncode, done.stdout) == (0, "10\n")
+    assert "sessions.db" in done.stderr
+    assert "HONEYTRACE_HOME" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_importing_names_from_the_client_works():
+    """`Client` and the like are looked up when asked for; what is not there says so."""
+    assert honeytrace.Client.__name__ == "Client"
+    assert set(dir(honeytrace)) >= {"Client", "trace_session"}
+    with pytest.raises(AttributeError, match="no attribute 'Clint'"):
+        _ = honeytrace.Clint

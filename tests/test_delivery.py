@@ -1,0 +1,478 @@
+"""From the ended session to the server: all of it arrives, nobody waits, everything is counted."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+import honeytrace
+from honeytrace._delivery import Delivery
+from honeytrace._faults import Faults
+from honeytrace._session import Record, Template, spell
+from honeytrace._transport import HttpSender
+from honeytrace._wire import Answer, Verdict
+
+
+class Place:
+    """The settings that a record falls back on."""
+
+    project, source = "p", "test"
+
+
+def ended(number: int = 0, size: int = 0) -> Record:
+    record = Record(Template(name="x"), Place(), None, number.to_bytes(16, "big"), {"n": number})
+    record.ended, record.size = True, size
+    return record
+
+
+def encode(record: Record) -> bytes:
+    session = {"session_id": spell(record.id), "inputs": record.inputs}
+    return json.dumps({"session": session}).encode()
+
+
+@pytest.fixture
+def faults() -> Faults:
+    return Faults()
+
+
+@pytest.fixture
+def delivery(server, faults) -> Iterator[Delivery]:
+    """A delivery of its own to the scripted server, with a request timeout of 1 s."""
+    made = Delivery(lambda: HttpSender(server.url, "key", 1.0), encode, faults)
+    yield made
+    made.shutdown(0)
+
+
+def consistent(stats: honeytrace.Stats) -> bool:
+    return stats.accepted == stats.delivered + stats.queued + stats.rejected + stats.dropped
+
+
+def test_no_thread_runs_before_the_first_session(delivery):
+    """A delivery costs nothing until it is used."""
+    before = threading.active_count()
+    assert delivery.flush(0)
+    assert threading.active_count() == before
+
+
+def test_everything_arrives_once(delivery, server):
+    """A thousand sessions from eight threads, each of them once, over few connections."""
+
+    def work(thread):
+        for number in range(125):
+            delivery.accept(ended(thread * 125 + number))
+
+    threads = [threading.Thread(target=work, args=(thread,)) for thread in range(8)]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+    assert delivery.flush(30)
+    assert sorted(s["inputs"]["n"] for s in server.sessions) == list(range(1000))
+    assert server.connections < 20
+
+
+def test_stats_add_up_at_every_moment(delivery, server):
+    """accepted = delivered + queued + rejected + dropped, while sessions come and go."""
+    server.script = lambda request: (400, {}, b"no") if b"7" in request.body else server.ok(request)
+    seen = []
+    for number in range(300):
+        delivery.accept(ended(number))
+        seen.append(delivery.stats())
+    delivery.flush(30)
+    last = delivery.stats()
+    assert all(map(consistent, seen))
+    assert (last.accepted, last.queued, consistent(last)) == (300, 0, True)
+    assert last.rejected > 0
+    assert last.last_error == "status 400: no"
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [(500, {}, b""), (408, {}, b""), (429, {"Retry-After": "0"}, b""), "reset"],
+    ids=["500", "408", "429", "reset"],
+)
+def test_what_may_be_retried_is_retried(failure, delivery, server):
+    """The same bytes with the same id, until they are taken."""
+    server.script = [server.reset if failure == "reset" else failure] * 2
+    delivery.accept(ended(5))
+    assert delivery.flush(30)
+    assert len(server.requests) == 3
+    assert len({request.body for request in server.requests}) == 1
+    assert delivery.stats().delivered == 1
+
+
+def test_a_refused_session_is_not_sent_again(delivery, server, caplog):
+    """A 4xx that no repetition can mend: counted as rejected, with the server's words."""
+    server.script = [(422, {}, b'{"message": "no such field"}')]
+    delivery.accept(ended())
+    assert delivery.flush(10)
+    assert (delivery.stats().rejected, len(server.requests)) == (1, 1)
+    assert "no such field" in caplog.text
+
+
+def test_a_refused_key_stops_the_sending(delivery, server, caplog):
+    """After a 401 nothing more is sent for now, and one warning says what to check."""
+    server.script = lambda request: (401, {}, b"bad key")
+    for number in range(20):
+        delivery.accept(ended(number))
+    server.wait(1)
+    assert not delivery.flush(0.3)
+    assert len(server.requests) == 1
+    assert delivery.stats().queued == 20
+    assert caplog.text.count("check api_key and server_url") == 1
+
+
+def test_retry_after_holds_for_all(delivery, server):
+    """While the server asks for patience, no session is sent."""
+    server.script = [(429, {"Retry-After": "60"}, b"")]
+    delivery.accept(ended(1))
+    server.wait(1)
+    delivery.accept(ended(2))
+    assert not delivery.flush(0.3)
+    assert len(server.requests) == 1
+
+
+def test_a_session_that_keeps_failing_does_not_hold_up_the_others(delivery, server):
+    """Ninety-nine arrive while one fails again and again."""
+    poison = spell((0).to_bytes(16, "big")).encode()
+    server.script = lambda r: (500, {}, b"") if poison in r.body else server.ok(r)
+    for number in range(100):
+        delivery.accept(ended(number))
+    deadline = time.monotonic() + 20
+    while delivery.stats().delivered < 99 and time.monotonic() < deadline:
+        delivery.flush(0.05)
+    assert (delivery.stats().delivered, delivery.stats().queued) == (99, 1)
+
+
+def test_a_slow_server_gets_several_requests_at_once(delivery, server):
+    """At 50 ms an answer, one connection would need ten seconds for 200 sessions."""
+    server.script = lambda request: server.after(0.05)
+    for number in range(200):
+        delivery.accept(ended(number))
+    assert delivery.flush(8)
+    assert 4 < server.connections <= 40
+
+
+def test_a_flaky_server_gets_everything(delivery, server, faults):
+    """Every third answer is a 503; all arrive, and the log has a line or two."""
+    count = iter(range(10**6))
+    server.script = lambda r: (503, {}, b"") if next(count) % 3 == 0 else server.ok(r)
+    for number in range(150):
+        delivery.accept(ended(number))
+    assert delivery.flush(30)
+    assert delivery.stats().delivered == 150
+
+
+def test_recovery_is_said_once(delivery, server, caplog):
+    """One warning when it begins, one line when it is over."""
+    server.script = [server.reset] * 3
+    for number in range(5):
+        delivery.accept(ended(number))
+    assert delivery.flush(30)
+    lines = [record.message for record in caplog.records]
+    assert len(lines) == 2
+    assert lines[1] == "sessions are delivered again"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (200, {"Content-Type": "text/html"}, b"<html>hello</html>"),
+        (200, {}, b""),
+        (200, {}, b'{"session_id": "another"}'),
+        (201, {}, b"[]"),
+    ],
+    ids=["HTML", "empty", "another id", "201"],
+)
+def test_whatever_a_success_says_it_is_one(answer, delivery, server):
+    """The status decides."""
+    server.script = [answer]
+    delivery.accept(ended())
+    assert delivery.flush(10)
+    assert delivery.stats().delivered == 1
+
+
+def test_a_redirect_to_another_host_is_not_followed(delivery, server, serve):
+    """Neither the session nor the key goes where the answer points."""
+    other = serve()
+    server.script = [(307, {"Location": f"{other.url}/session/start"}, b"")]
+    delivery.accept(ended())
+    server.wait(1)
+    assert not delivery.flush(0.2)
+    assert other.requests == []
+
+
+def test_an_overflowing_queue_drops_and_counts(delivery, server, caplog):
+    """64 MiB wait at most; what is over is dropped, counted and said once."""
+    server.script = lambda request: server.hang(request)
+    for number in range(100):
+        delivery.accept(ended(number, size=2**20))
+    stats = delivery.stats()
+    assert stats.dropped > 30
+    assert (stats.accepted, consistent(stats)) == (100, True)
+    assert caplog.text.count("some are dropped") == 1
+
+
+def test_the_backlog_holds_at_most_a_thousand(delivery, server):
+    """What waits longer stays in the queue as it is, and arrives all the same."""
+    gate = threading.Event()
+    server.script = lambda request: (gate.wait(30), server.ok(request))[1]
+    for number in range(1500):
+        delivery.accept(ended(number))
+    server.wait(1)
+    gate.set()
+    assert delivery.flush(30)
+    assert delivery.stats().delivered == 1500
+
+
+def test_what_cannot_be_encoded_is_dropped_and_counted(server, faults, caplog):
+    """A fault of ours costs one session, is counted by its place, and the next one goes out."""
+
+    def broken(record):
+        if record.inputs["n"] == 0:
+            raise RuntimeError("a fault")
+        return encode(record)
+
+    delivery = Delivery(lambda: HttpSender(server.url), broken, faults)
+    delivery.accept(ended(0))
+    delivery.accept(ended(1))
+    assert delivery.flush(10)
+    delivery.shutdown(0)
+    assert (delivery.stats().dropped, delivery.stats().delivered) == (1, 1)
+    assert faults.by_place == {"broken": 1}
+
+
+class Faulty:
+    """A sender with a fault in it, that mends itself at the third time."""
+
+    def __init__(self) -> None:
+        self.sent = 0
+
+    def send(self, body: bytes) -> Answer:
+        self.sent += 1
+        if self.sent < 3:
+            raise RuntimeError("a fault")
+        return Answer(Verdict.DELIVERED)
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_faulty_sender_loses_nothing(faults):
+    """A fault while sending is an attempt that failed."""
+    delivery = Delivery(Faulty, encode, faults)
+    delivery.accept(ended())
+    assert delivery.flush(30)
+    delivery.shutdown(0)
+    assert (delivery.stats().delivered, faults.by_place) == (1, {"send": 2})
+
+
+def test_a_connection_that_cannot_be_made_is_tried_again(faults):
+    """A fault while connecting, too."""
+    tries = []
+
+    def connect():
+        tries.append(1)
+        if len(tries) < 2:
+            raise ImportError("no httpx")
+        sender = Faulty()
+        sender.sent = 5
+        return sender
+
+    delivery = Delivery(connect, encode, faults)
+    delivery.accept(ended())
+    assert delivery.flush(30)
+    delivery.shutdown(0)
+    assert delivery.stats().delivered == 1
+
+
+def test_flush_keeps_its_timeout(delivery, server):
+    """Against a server that never answers it returns False, in time."""
+    server.script = server.hang
+    delivery.accept(ended())
+    began = time.monotonic()
+    assert not delivery.flush(0.3)
+    assert time.monotonic() - began < 5
+
+
+def test_flush_waits_only_for_what_came_before(delivery, server):
+    """A session that is accepted during a flush does not make it longer."""
+    gate = threading.Event()
+    first = encode(ended(1))
+    server.script = lambda r: server.ok(r) if r.body == first else (gate.wait(30), server.ok(r))[1]
+    delivery.accept(ended(1))
+    server.wait(1)
+    flushed = threading.Event()
+    thread = threading.Thread(target=lambda: delivery.flush(20) and flushed.set())
+    thread.start()
+    delivery.accept(ended(2))
+    assert flushed.wait(10)
+    gate.set()
+    thread.join()
+
+
+def test_shutdown_can_be_repeated_and_undone(delivery, server):
+    """After a shutdown the threads are gone; the next session starts them again."""
+    delivery.accept(ended(1))
+    assert delivery.shutdown(10)
+    assert delivery.shutdown(10)
+    delivery.accept(ended(2))
+    assert delivery.flush(10)
+    assert delivery.stats().delivered == 2
+
+
+def test_what_a_shutdown_gives_up_is_counted_and_said(delivery, server, caplog):
+    """What does not arrive in time is dropped, and a late answer does not change the books."""
+    gate = threading.Event()
+    server.script = lambda request: (gate.wait(30), server.ok(request))[1]
+    for number in range(3):
+        delivery.accept(ended(number))
+    server.wait(1)
+    assert not delivery.shutdown(0.1)
+    gate.set()
+    stats = delivery.stats()
+    assert (stats.dropped, stats.queued, consistent(stats)) == (3, 0, True)
+    assert "are lost: 3" in caplog.text
+
+
+def test_idle_senders_end(delivery, server):
+    """The senders that a slow server needed are gone when there is nothing to send."""
+    server.script = lambda request: server.after(0.05)
+    for number in range(150):
+        delivery.accept(ended(number))
+    assert delivery.flush(20)
+    deadline = time.monotonic() + 10
+    names = ["many"] * 9
+    while len(names) > 1 and time.monotonic() < deadline:
+        threading.Event().wait(0.05)
+        names = [t.name for t in threading.enumerate() if "honeytrace-sender" in t.name]
+    assert len(names) == 1
+
+
+# ---- Whole programs
+
+TRACED = """
+    import honeytrace
+
+    @honeytrace.trace_session
+    def work(n):
+        return n
+
+    for n in range(20):
+        work(n)
+"""
+
+
+def test_a_program_delivers_at_its_end(program, server):
+    """Without any call of ours, what was traced is there when the program has ended."""
+    done = program(TRACED, HH_API_URL=server.url, HH_API_KEY="key")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert sorted(s["inputs"]["n"] for s in server.sessions) == list(range(20))
+    assert server.requests[0].headers["Authorization"] == "Bearer key"
+
+
+def test_a_program_ends_although_the_server_never_answers(program):
+    """A port that accepts and never answers costs the exit timeout, not more."""
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        began = time.monotonic()
+        done = program(TRACED, HH_API_URL=url, HONEYTRACE_EXIT_TIMEOUT="0.5")
+        took = time.monotonic() - began
+    assert done.returncode == 0
+    assert "are lost: 20" in done.stderr
+    assert took < 10  # far below the five seconds of a request's timeout, on any machine, twice
+
+
+def test_frozen_time_does_not_stop_delivery(program, server):
+    """Under freezegun times are the frozen ones, and flush comes back."""
+    done = program(
+        """
+        import freezegun
+        import honeytrace
+
+        @honeytrace.trace_session
+        def work():
+            clock.tick(2)
+
+        with freezegun.freeze_time("2024-04-02 12:00:00") as clock:
+            work()
+            print(honeytrace.flush(10))
+        """,
+        HH_API_URL=server.url,
+    )
+    assert (done.stdout, done.stderr) == ("True\n", "")
+    session = server.sessions[0]
+    assert (session["start_time"], session["duration"]) == (1712059200000, 2000.0)
+
+
+fork = pytest.mark.skipif(not hasattr(__import__("os"), "fork"), reason="this system has no fork")
+
+
+@fork
+def test_a_forked_child_has_its_own_delivery(program, server):
+    """In the middle of a traced call: parent and child send their own sessions, each once."""
+    done = program(
+        """
+        import os
+        import warnings
+        import honeytrace
+
+        warnings.simplefilter("ignore", DeprecationWarning)
+
+        @honeytrace.trace_session
+        def work(who):
+            return who
+
+        work("before")
+        with honeytrace.trace_session("open") as session:
+            child = os.fork()
+            if child == 0:
+                work("child")
+                honeytrace.flush(10)
+                print(honeytrace.stats().accepted, flush=True)
+            else:
+                os.waitpid(child, 0)
+                work("parent")
+        if child == 0:
+            honeytrace.shutdown(10)
+            os._exit(0)
+        """,
+        HH_API_URL=server.url,
+    )
+    whose = [s["inputs"].get("who", s["session_name"]) for s in server.sessions]
+    ids = {s["session_id"] for s in server.sessions}
+    assert (done.returncode, done.stdout, done.stderr) == (0, "1\n", "")
+    assert sorted(whose) == ["before", "child", "open", "parent"]
+    assert len(ids) == 4
+
+
+@fork
+def test_forking_while_httpx_is_imported_hangs_nobody(program, server):
+    """The child can import and send, whatever the parent's worker was doing."""
+    done = program(
+        """
+        import os
+        import warnings
+        import honeytrace
+
+        warnings.simplefilter("ignore", DeprecationWarning)
+
+        @honeytrace.trace_session
+        def work(who):
+            return who
+
+        work("parent")
+        child = os.fork()
+        work("both")
+        ok = honeytrace.shutdown(20)
+        if child == 0:
+            os._exit(0 if ok else 1)
+        raise SystemExit(os.waitpid(child, 0)[1])
+        """,
+        HH_API_URL=server.url,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert sorted(s["inputs"]["who"] for s in server.sessions) == ["both", "both", "parent"]

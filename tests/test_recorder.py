@@ -1,0 +1,114 @@
+"""How a session starts and ends: what is kept of large values, and what a fault of ours costs."""
+
+from __future__ import annotations
+
+import gc
+import sys
+import weakref
+
+import honeytrace
+from honeytrace import trace_session
+
+LONG = "x" * (2**20 + 5)
+
+
+@trace_session
+def echo(value: object) -> object:
+    return value
+
+
+def test_what_is_cut_is_listed_by_its_path(sent):
+    """In inputs, outputs and what the user set, each in its place."""
+
+    @trace_session
+    def work(texts):
+        honeytrace.current_session().metrics["text"] = LONG
+        return texts
+
+    work(["short", LONG])
+    session = sent()[0]
+    cut = ["inputs.texts[1]", "outputs[1]", "metrics.text"]
+    assert session["metadata"]["honeytrace"]["truncated"] == cut
+    assert session["inputs"]["texts"][1].endswith("… [5 more characters]")
+    assert session["outputs"]["result"][0] == "short"
+
+
+def test_an_object_is_not_kept_alive(sent):
+    """Neither an argument nor a result outlives the call for our sake."""
+
+    class Thing:
+        pass
+
+    thing = Thing()
+    seen = weakref.ref(thing)
+    echo(thing)
+    del thing
+    gc.collect()
+    assert seen() is None
+    assert sent()[0]["inputs"]["value"].endswith("Thing>")
+
+
+class Liar:
+    """Lies about itself wherever it can."""
+
+    def __getattribute__(self, name):
+        raise RuntimeError(name)
+
+    def __repr__(self):
+        raise RuntimeError("repr")
+
+    def __eq__(self, other):
+        raise RuntimeError("eq")
+
+    __hash__ = None
+
+    def __len__(self):
+        return -1
+
+    def __iter__(self):
+        raise RuntimeError("iter")
+
+    def __bool__(self):
+        raise RuntimeError("bool")
+
+
+def test_a_hostile_value_passes_through(sent):
+    """It comes back as the same object, and its session names its type."""
+    liar = Liar()
+    assert echo(liar) is liar
+    session = sent()[0]
+    assert session["inputs"]["value"] == session["outputs"]["result"]
+    assert session["inputs"]["value"].endswith("Liar>")
+
+
+def test_a_generator_is_not_consumed(sent):
+    """An iterator that is passed or returned still has all its items."""
+    assert list(echo(number for number in range(3))) == [0, 1, 2]
+    assert sent()[0]["outputs"] == {"result": "<builtins.generator>"}
+
+
+def remaining(frames, function):
+    """Calls `function` with about this many frames left under the recursion limit."""
+    depth, frame = 0, sys._getframe()
+    while frame is not None:
+        depth, frame = depth + 1, frame.f_back
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(depth + frames)
+    try:
+        return function()
+    finally:
+        sys.setrecursionlimit(before)
+
+
+def test_where_there_is_no_room_for_us_the_call_goes_on(sent):
+    """Close below the recursion limit our own code fails: the call does not, and it is counted."""
+    before, results, faults = honeytrace.stats().errors, [], 0
+    for frames in range(4, 40):
+        try:
+            results.append(remaining(frames, lambda: echo("value")))
+        except RecursionError:
+            continue  # the function itself did not fit
+        faults = sum(honeytrace.stats().errors.values()) - sum(before.values())
+    assert set(results) == {"value"}
+    assert faults > 0
+    assert sent()[-1]["outputs"] == {"result": "value"}
