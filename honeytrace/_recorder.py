@@ -10,68 +10,29 @@ import time
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from functools import partial
-from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any
 
-from honeytrace._arguments import Binder
+from honeytrace._capture import arguments, result
 from honeytrace._config import Pipeline, live
 from honeytrace._failure import failure
-from honeytrace._session import NOTHING, ActiveSession, Json, Record, Template
-from honeytrace._snapshot import Snapshot, flat, plain
+from honeytrace._session import ABSENT, NOTHING, ActiveSession, Json, Record, Template
+from honeytrace._snapshot import Snapshot
 
-_R = TypeVar("_R")
-_MISSING = object()
 _guard = live.faults.guard
 
 _current: ContextVar[Record | None] = ContextVar("honeytrace_session", default=None)
 
 
 class Call(Record):
-    """A record as a context manager around the call that it records."""
+    """A record of the live pipeline."""
 
-    __slots__ = ("result",)
+    __slots__ = ()
 
     defaults: Pipeline
-    result: object
-
-    def __enter__(self) -> Call:
-        return self
-
-    def returned(self, result: _R) -> _R:
-        """Notes what the call returned, and returns it."""
-        self.result = result
-        return result
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None = None,
-        error: BaseException | None = None,
-        trace: TracebackType | None = None,
-    ) -> None:
-        _guard(_end, self, error)
-
-
-class _Untraced:
-    """In the place of a `Call` where there is none: tracing is off, or could not start."""
-
-    def __enter__(self) -> _Untraced:
-        return self
-
-    def returned(self, result: _R) -> _R:
-        return result
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-
-UNTRACED = _Untraced()
 
 
 def _begin(
-    template: Template,
-    bind: Binder | None = None,
-    args: tuple[Any, ...] = (),
-    kwargs: dict[str, Any] | None = None,
+    template: Template, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
 ) -> Call | None:
     """The start itself; `begin` is this under the guard."""
     pipeline = live.pipeline or live.start()
@@ -80,19 +41,15 @@ def _begin(
     parent = _current.get()
     if parent is not None and parent.ended:
         parent = _running(parent)
-    inputs = {} if bind is None else bind(args, kwargs or {})
-    size, cuts = flat(inputs), None
-    if size < 0:
-        taken = Snapshot()
-        taken.fill(inputs, "inputs")
-        size, cuts = taken.size, taken.cuts or None
+    if template.method and args:
+        args = (None, *args[1:])  # the bound object is not to be kept
+    captured, size, cuts = arguments(args, kwargs or {}, template.bind, template.at_once)
     try:
         identity = template.session_id or live.ids.pop()
     except IndexError:
         identity = live.new_id()
-    call = Call(template, pipeline, parent, identity, inputs)
+    call = Call(template, pipeline, parent, identity, captured)
     call.size, call.cuts = size, cuts
-    call.result = _MISSING
     _current.set(call)
     call.started = time.time_ns()
     call.ticks = time.perf_counter_ns()
@@ -102,18 +59,23 @@ def _begin(
 begin = partial(_guard, _begin)
 """Starts a session inside the running one and makes it current; None if it cannot, or is off.
 
-    begin(template, bind, args, kwargs) -> Call | None
+    begin(template, args, kwargs) -> Call | None
 """
 
 
-def _end(call: Call, error: BaseException | None) -> None:
+def _end(call: Call | None, returned: object, error: BaseException | None = None) -> None:
+    """The end itself; `end` is this under the guard."""
+    if call is None:
+        return
     call.duration = max(time.perf_counter_ns() - call.ticks, 0) / 1e6
-    result, call.result = call.result, None
     call.ended = True
     if _current.get() is call:
         _current.set(call.parent)
-    if result is not _MISSING:
-        call.outputs = {"result": result} if plain(result) else _outputs(call, result)
+    if returned is not ABSENT:
+        call.result, size, cuts = result(returned)
+        call.size += size
+        if cuts:
+            call.cuts = [*(call.cuts or ()), *cuts]
     if call.given is not None:
         _freeze(call, call.given)
     if error is not None:
@@ -123,12 +85,12 @@ def _end(call: Call, error: BaseException | None) -> None:
     call.defaults.accept(call)
 
 
-def _outputs(call: Call, result: object) -> Json:
-    """A mapping with string keys as it is, a record as an object, all else as `result`."""
-    taken = Snapshot()
-    copy = taken.take(result, "outputs")
-    _account(call, taken)
-    return copy if type(copy) is dict else {"result": copy}
+end = partial(_guard, _end)
+"""Ends a session and hands it over to delivery; does nothing for None.
+
+    end(call, result)
+    end(call, ABSENT, error)
+"""
 
 
 def _freeze(call: Call, given: dict[str, Json]) -> None:
@@ -136,13 +98,8 @@ def _freeze(call: Call, given: dict[str, Json]) -> None:
     for name, value in given.items():
         taken = Snapshot()
         given[name] = taken.take(value, name)
-        _account(call, taken)
-
-
-def _account(call: Call, taken: Snapshot) -> None:
-    call.size += taken.size
-    if taken.cuts:
-        call.cuts = [*(call.cuts or ()), *taken.cuts]
+        call.size += taken.size
+        call.cuts = [*(call.cuts or ()), *taken.cuts] or None
 
 
 def _running(record: Record | None) -> Record | None:

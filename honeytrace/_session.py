@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from honeytrace import _capture
+from honeytrace._capture import Bind
 from honeytrace._version import __version__
 
 Json = dict[str, Any]
@@ -51,9 +53,21 @@ class Session:
 # ---- Still running
 
 
+ABSENT = object()
+"""In the place of a result where there is none: a block, or a call that raised."""
+
+
+def _no_arguments(_: object, __: object) -> Json:
+    return {}
+
+
 @dataclass(frozen=True, slots=True)
 class Template:
-    """What every session of one `trace_session` has in common, known before the first call."""
+    """What every session of one `trace_session` has in common, known before the first call.
+
+    Of a function: `bind` names its arguments, `method` says that the first is the bound object,
+    `at_once` that they have to be named while the call starts.
+    """
 
     name: str
     project: str | None = None
@@ -63,6 +77,9 @@ class Template:
     config_args: tuple[str, ...] = ()
     function: str | None = None
     kind: str = "block"
+    bind: Bind = _no_arguments
+    method: bool = False
+    at_once: bool = False
 
 
 class Defaults(Protocol):
@@ -91,6 +108,7 @@ class Record:
     """
 
     __slots__ = (
+        "captured",
         "children",
         "cuts",
         "defaults",
@@ -99,11 +117,10 @@ class Record:
         "failure",
         "given",
         "id",
-        "inputs",
-        "outputs",
         "parent",
         "parent_id",
         "replaced",
+        "result",
         "root_id",
         "size",
         "started",
@@ -117,17 +134,17 @@ class Record:
         defaults: Defaults,
         parent: Record | None,
         identity: bytes | str,
-        inputs: Json,
+        captured: Any,
     ) -> None:
         self.template = template
         self.defaults = defaults
         self.id = identity
-        self.inputs = inputs
+        self.captured = captured  # the arguments, for `_capture.named`
+        self.result: Any = ABSENT  # for `_capture.outputs`
         self.started = 0  # nanoseconds since 1970
         self.ticks = 0  # nanoseconds, to measure the duration from
         self.parent = parent
         self.children: list[bytes | str] | None = None
-        self.outputs: Json | None = None
         self.given: dict[str, Json] | None = None
         self.replaced: set[str] | None = None
         self.failure: Failure | None = None
@@ -267,11 +284,12 @@ NOTHING = ActiveSession(None)
 def objects(record: Record) -> dict[str, Json]:
     """The seven objects as they stand; later wins: captured, `trace_session`, set by the user."""
     template = record.template
+    inputs = _capture.named(record.captured, template.bind)
     early = {
-        "inputs": record.inputs,
-        "config": {k: record.inputs[k] for k in template.config_args if k in record.inputs},
+        "inputs": inputs,
+        "config": {name: inputs[name] for name in template.config_args if name in inputs},
     }
-    late = {"outputs": record.outputs or {}}
+    late = {"outputs": {} if record.result is ABSENT else _capture.outputs(record.result)}
     given = record.given or {}
     replaced = record.replaced or ()
     found: dict[str, Json] = {}

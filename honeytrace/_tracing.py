@@ -10,12 +10,11 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any, NoReturn, TypeVar, cast, overload
 
-import wrapt
-
-from honeytrace._arguments import Binder, binder, is_method, parameters
+from honeytrace._arguments import binder, is_method, parameters
+from honeytrace._capture import constant
 from honeytrace._config import live
-from honeytrace._recorder import UNTRACED, Call, begin, innermost
-from honeytrace._session import NOTHING, OBJECTS, ActiveSession, Json, Template
+from honeytrace._recorder import Call, begin, end, innermost
+from honeytrace._session import ABSENT, NOTHING, OBJECTS, ActiveSession, Json, Template
 from honeytrace._snapshot import Snapshot
 from honeytrace._wire import is_uuid
 
@@ -169,7 +168,7 @@ class TraceSession:
         # Usually the innermost of this context; a block may be left in another one, though.
         call = innermost(lambda record: record in self._open) or self._open[-1]
         self._open.remove(cast("Call", call))
-        cast("Call", call).__exit__(kind, error, trace)
+        end(call, ABSENT, error)
 
     async def __aenter__(self) -> ActiveSession:
         return self.__enter__()
@@ -201,13 +200,16 @@ def _decorate(target: Any, template: Template, skip_first: bool | None = None) -
     if isinstance(target, classmethod):
         return classmethod(_decorate(target.__func__, template, True))
     _check(target)
-    named = _named(target, template)
-    bind = binder(target, is_method(target) if skip_first is None else skip_first)
-    if not inspect.isroutine(target):
-        return wrapt.FunctionWrapper(target, _around(named, bind))
-    if inspect.iscoroutinefunction(target):
-        return _coroutine(target, named, bind)
-    return _function(target, named, bind)
+    method = is_method(target) if skip_first is None else skip_first
+    named = _named(target, template, method)
+    traced = (_coroutine if _is_async(target) else _function)(target, named)
+    if inspect.isroutine(target):
+        return traced
+    # A callable object or a partial: a proxy leaves it what it is. Imported here, since few need it
+    # and it takes longer than all the rest of `import honeytrace`.
+    import wrapt
+
+    return wrapt.FunctionWrapper(target, lambda _, __, args, kwargs: traced(*args, **kwargs))
 
 
 def _check(target: Any) -> None:
@@ -225,23 +227,27 @@ def _check(target: Any) -> None:
         raise TypeError(f"trace_session cannot decorate {target!r}; {advice}")
 
 
-def _named(target: Any, template: Template) -> Template:
+def _named(target: Any, template: Template, method: bool) -> Template:
     """The template with what the function itself tells."""
     code = getattr(target, "func", target)  # of a partial
     code = code if hasattr(code, "__qualname__") else type(code)
-    known = {each.name for each in parameters(target)}
-    open_ended = any(each.kind is each.VAR_KEYWORD for each in parameters(target))
+    known = parameters(target)
+    names = sorted(each.name for each in known)
+    open_ended = any(each.kind is each.VAR_KEYWORD for each in known)
     for name in template.config_args:
-        if name not in known and not open_ended:
+        if name not in names and not open_ended:
             raise ValueError(
                 f"config_args names {name!r}, but {code.__qualname__}() has no such parameter; "
-                f"it has {', '.join(sorted(known)) or 'none'}"
+                f"it has {', '.join(names) or 'none'}"
             )
     return replace(
         template,
         name=template.name or _plain(code.__qualname__),
         function=f"{code.__module__}.{code.__qualname__}",
         kind="coroutine" if _is_async(target) else "function",
+        bind=binder(target, method),
+        method=method,
+        at_once=not all(constant(each.default) for each in known if each.default is not each.empty),
     )
 
 
@@ -254,37 +260,35 @@ def _is_async(target: Any) -> bool:
     return inspect.iscoroutinefunction(target) or inspect.iscoroutinefunction(call)
 
 
-def _function(function: Callable[..., Any], template: Template, bind: Binder) -> Any:
+def _function(function: Callable[..., Any], template: Template) -> Any:
     @functools.wraps(function)
     def traced(*args: Any, **kwargs: Any) -> Any:
         if live.off:
             return function(*args, **kwargs)
-        with begin(template, bind, args, kwargs) or UNTRACED as call:
-            return call.returned(function(*args, **kwargs))
+        call = begin(template, args, kwargs)
+        try:
+            result = function(*args, **kwargs)
+        except BaseException as error:
+            end(call, ABSENT, error)
+            raise
+        end(call, result)
+        return result
 
     return traced
 
 
-def _coroutine(function: Callable[..., Any], template: Template, bind: Binder) -> Any:
+def _coroutine(function: Callable[..., Any], template: Template) -> Any:
     @functools.wraps(function)
     async def traced(*args: Any, **kwargs: Any) -> Any:
         if live.off:
             return await function(*args, **kwargs)
-        with begin(template, bind, args, kwargs) or UNTRACED as call:
-            return call.returned(await function(*args, **kwargs))
+        call = begin(template, args, kwargs)
+        try:
+            result = await function(*args, **kwargs)
+        except BaseException as error:
+            end(call, ABSENT, error)
+            raise
+        end(call, result)
+        return result
 
     return traced
-
-
-def _around(template: Template, bind: Binder) -> Callable[..., Any]:
-    """For callable objects and partials, which a proxy leaves what they are."""
-
-    def traced(wrapped: Any, _: Any, args: Any, kwargs: Any) -> Any:
-        with begin(template, bind, args, kwargs) or UNTRACED as call:
-            return call.returned(wrapped(*args, **kwargs))
-
-    async def traced_coroutine(wrapped: Any, _: Any, args: Any, kwargs: Any) -> Any:
-        with begin(template, bind, args, kwargs) or UNTRACED as call:
-            return call.returned(await wrapped(*args, **kwargs))
-
-    return traced_coroutine if template.kind == "coroutine" else traced

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import socket
 import threading
 import time
@@ -11,9 +10,10 @@ from collections.abc import Iterator
 import pytest
 
 import honeytrace
+from honeytrace import _wire
 from honeytrace._delivery import Delivery
 from honeytrace._faults import Faults
-from honeytrace._session import Record, Template, spell
+from honeytrace._session import Record, Template, close, spell
 from honeytrace._transport import HttpSender
 from honeytrace._wire import Answer, Verdict
 
@@ -25,14 +25,14 @@ class Place:
 
 
 def ended(number: int = 0, size: int = 0) -> Record:
-    record = Record(Template(name="x"), Place(), None, number.to_bytes(16, "big"), {"n": number})
+    template = Template(name="x", bind=lambda args, kwargs: {"n": args[0]})
+    record = Record(template, Place(), None, number.to_bytes(16, "big"), ((number,), {}))
     record.ended, record.size = True, size
     return record
 
 
 def encode(record: Record) -> bytes:
-    session = {"session_id": spell(record.id), "inputs": record.inputs}
-    return json.dumps({"session": session}).encode()
+    return _wire.encode(close(record))
 
 
 @pytest.fixture
@@ -232,7 +232,7 @@ def test_what_cannot_be_encoded_is_dropped_and_counted(server, faults, caplog):
     """A fault of ours costs one session, is counted by its place, and the next one goes out."""
 
     def broken(record):
-        if record.inputs["n"] == 0:
+        if record.id == bytes(16):
             raise RuntimeError("a fault")
         return encode(record)
 

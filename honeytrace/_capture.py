@@ -1,0 +1,126 @@
+"""Arguments and results in the form that costs the caller least, and the reading of it later.
+
+Three forms. What cannot change is kept as it is. Small plain data becomes bytes: `marshal` copies
+it five times as fast as Python code can, and the worker decodes it. All else is copied at once.
+"""
+
+from __future__ import annotations
+
+import marshal
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from honeytrace._snapshot import LIMITS, Snapshot
+
+Arguments = tuple[tuple[Any, ...], dict[str, Any]]
+"""Positional and keyword arguments, as a call has them."""
+
+Bind = Callable[[tuple[Any, ...], dict[str, Any]], dict[str, Any]]
+
+_ATOMS = frozenset((str, int, float, bool, type(None)))
+_MOST = 16 * 1024  # bytes, by a rough estimate, up to which data is small
+_EACH = 8  # bytes that count for a value, so that many small ones are not small
+_DEEP = 8
+
+
+def constant(value: object) -> bool:
+    """Whether this can never change, and needs no copy."""
+    return type(value) in _ATOMS
+
+
+def arguments(
+    args: tuple[Any, ...], kwargs: dict[str, Any], bind: Bind, at_once: bool
+) -> tuple[Arguments | bytes | dict[str, Any], int, list[str] | None]:
+    """The arguments of a call as `named` reads them, their size in bytes, the paths that were cut.
+
+    `at_once` is for functions whose defaults may change between now and later.
+    """
+    values = (*args, *kwargs.values()) if kwargs else args
+    size = 0
+    for value in values:
+        kind = type(value)
+        if kind is str:
+            size += len(value)
+        elif kind not in _ATOMS:
+            break
+    else:
+        if size <= LIMITS.string and not at_once:
+            return (args, kwargs), size, None
+    packed = None if at_once else _pack((args, kwargs), values)
+    if packed is not None:
+        return packed, len(packed), None
+    taken = Snapshot()
+    copy = taken.take(bind(args, kwargs), "inputs")
+    return copy, taken.size, taken.cuts or None
+
+
+def named(captured: Arguments | bytes | dict[str, Any], bind: Bind) -> dict[str, Any]:
+    """The arguments by name, as plain JSON data."""
+    if type(captured) is dict:
+        return captured
+    args, kwargs = _unpacked(captured)
+    copy: dict[str, Any] = Snapshot().take(bind(args, kwargs), "inputs")
+    return copy
+
+
+def result(value: object) -> tuple[Any, int, list[str] | None]:
+    """What a call returned as `outputs` reads it, its size in bytes, the paths that were cut."""
+    kind = type(value)
+    if kind in _ATOMS and (kind is not str or len(value) <= LIMITS.string):  # type: ignore[arg-type]
+        return value, len(value) if kind is str else 0, None  # type: ignore[arg-type]
+    packed = _pack(value, (value,))
+    if packed is not None:
+        return packed, len(packed), None
+    taken = Snapshot()
+    copy = taken.take(value, "outputs")
+    return copy if type(copy) is dict else {"result": copy}, taken.size, taken.cuts or None
+
+
+def outputs(captured: Any) -> dict[str, Any]:
+    """A mapping with string keys as it is, a record as an object, all else as `result`."""
+    if type(captured) is dict:
+        return captured
+    copy = Snapshot().take(_unpacked(captured), "outputs")
+    return copy if type(copy) is dict else {"result": copy}
+
+
+def _unpacked(captured: Any) -> Any:
+    # Safe, since these bytes were made a moment ago by this process.
+    return marshal.loads(captured) if type(captured) is bytes else captured  # noqa: S302
+
+
+def _pack(whole: Any, values: Iterable[Any]) -> bytes | None:
+    """The bytes of small plain data; None for anything else."""
+    try:
+        return marshal.dumps(whole) if _weigh(values) <= _MOST else None
+    except (ValueError, RuntimeError):  # a key that is not plain, a dict that another thread fills
+        return None
+
+
+def _weigh(values: Iterable[Any], depth: int = 0) -> int:
+    """About the bytes in plain data; more than is small for what is not plain or too deep."""
+    if depth > _DEEP:
+        return _MOST + 1
+    weight = 0
+    for value in values:
+        kind = type(value)
+        if kind is str:
+            weight += len(value)
+        elif kind is dict:
+            weight += _EACH * len(value)
+            if weight > _MOST:
+                break
+            for item in value.values():  # mostly texts; a call for each takes twice as long
+                if type(item) is str:
+                    weight += len(item)
+                elif type(item) not in _ATOMS:
+                    weight += _weigh((item,), depth + 1)
+        elif kind is list or kind is tuple:
+            weight += _EACH * len(value)
+            if weight <= _MOST:
+                weight += _weigh(value, depth + 1)
+        elif kind not in _ATOMS:
+            return _MOST + 1
+        if weight > _MOST:
+            break
+    return weight
