@@ -2,49 +2,77 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable
 
 from honeytrace._session import Session
 
 Fetch = Callable[[str], Session | None]
 """Finds a session by its id; None if there is none."""
 
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""What moves the cursor, turns the writing direction or cannot be printed at all."""
+
+_MOST = 200
+
 
 def tree(session: Session, fetch: Fetch) -> str:
-    """The session with its children, in start order, indented below it."""
-    return "\n".join(_lines(session, fetch, "", frozenset({session.session_id})))
+    """The session with its children, in start order, indented below it.
 
-
-def _lines(session: Session, fetch: Fetch, indent: str, above: frozenset[str]) -> Iterator[str]:
-    yield label(session)
-    # An id that stands above already would go round in circles.
-    children = [child for child in session.children_ids if child not in above]
-    for child in children:
-        last = child is children[-1]
+    What stands below a session is shown once: ids may meet again, or go round in circles.
+    """
+    lines = [label(session)]
+    shown = {session.session_id}
+    waiting = _branches(session, "")
+    while waiting:
+        line, below, child = waiting.pop()
         found = fetch(child)
-        branch, below = ("└─ ", "   ") if last else ("├─ ", "│  ")
         if found is None:
-            yield f"{indent}{branch}{child} (not stored)"
-            continue
-        lines = _lines(found, fetch, indent + below, above | {child})
-        yield f"{indent}{branch}{next(lines)}"
-        yield from lines
+            lines.append(f"{line}{plain(child)} (not stored)")
+        elif found.session_id not in shown:
+            shown.add(found.session_id)
+            lines.append(line + label(found))
+            waiting += _branches(found, below)
+        else:
+            above = "  (see above)" if found.children_ids else ""
+            lines.append(line + label(found) + above)
+    return "\n".join(lines)
+
+
+def _branches(session: Session, indent: str) -> list[tuple[str, str, str]]:
+    """A child's own indent, the indent of what is below it, and its id; the first child last."""
+    ids = session.children_ids
+    branches = [(f"{indent}├─ ", f"{indent}│  ", child) for child in ids[:-1]]
+    branches += [(f"{indent}└─ ", f"{indent}   ", child) for child in ids[-1:]]
+    return branches[::-1]
 
 
 def label(session: Session) -> str:
-    """`answer  12.3 ms  ValueError: boom`."""
-    parts = [session.session_name]
+    """`answer  12.3 ms  ✗ ValueError: boom`."""
+    parts = [plain(session.session_name)]
     if session.duration is not None:
         parts.append(span(session.duration))
     if session.error:
-        parts.append(f"✗ {session.error.splitlines()[0][:200]}")
+        parts.append(mark(session.error))
     return "  ".join(parts)
+
+
+def mark(error: str) -> str:
+    """The first line of an error, marked as one."""
+    return f"✗ {plain(error.strip().partition(chr(10))[0])}"
+
+
+def plain(text: str, most: int = _MOST) -> str:
+    """Text of anybody's for one line of a terminal: cut, and control characters spelled out."""
+    cut = text if len(text) <= most else f"{text[:most]}…"
+    return CONTROL.sub(lambda found: ascii(found[0])[1:-1], cut)
 
 
 def span(milliseconds: float) -> str:
     """A duration with the unit that suits it: `820 µs`, `12.3 ms`, `4.05 s`."""
-    if milliseconds < 1:
+    # The bounds are where rounding would reach the next unit.
+    if abs(milliseconds) < 0.9995:
         return f"{milliseconds * 1000:.0f} µs"
-    if milliseconds < 1000:
+    if abs(milliseconds) < 999.95:
         return f"{milliseconds:.1f} ms"
     return f"{milliseconds / 1000:.2f} s"

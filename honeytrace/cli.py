@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import json
 import os
+import re
 import secrets
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from contextlib import suppress
+from functools import partial
+from typing import NoReturn
 
 from honeytrace import _settings, _wire
 from honeytrace._client import Client
-from honeytrace._errors import HoneytraceError, SessionNotFoundError
+from honeytrace._errors import HoneytraceError, SDKError, SessionNotFoundError
 from honeytrace._session import Json, Session
 from honeytrace._settings import Config
-from honeytrace._tree import label, tree
+from honeytrace._tree import CONTROL, Fetch, mark, plain, span, tree
 from honeytrace._version import __version__
 from honeytrace.local import DEFAULT_PORT, App, Store, make_server
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_ASCII = str.maketrans({"├": "|", "│": "|", "└": "`", "─": "-", "✗": "x", "µ": "u", "…": "..."})
 
 
 class _Stop(Exception):  # noqa: N818 - it ends the command, with a sentence
@@ -27,22 +32,39 @@ class _Stop(Exception):  # noqa: N818 - it ends the command, with a sentence
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command and returns its exit code: 0, or 2 for what cannot be done."""
+    """Runs the command and returns its exit code: 0, or 2 for what cannot be done.
+
+    Arguments that make no sense end with `SystemExit(2)`, as `argparse` does it.
+    """
     options = _parser().parse_args(arguments)
     try:
         options.run(options, _settings.resolve({"home": options.home}))
+        print(end="", flush=True)  # a failure to write is to show here, not at exit
     except (_Stop, HoneytraceError) as error:
-        print(f"honeytrace: {error}", file=sys.stderr)
-        return 2
-    except BrokenPipeError:  # the reader of a pipe has seen enough
+        return _fail(str(error))
+    except KeyboardInterrupt:
+        return 130
+    except OSError as error:  # of the output: a store raises StoreError
+        # The rest would fail once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):  # the reader of a pipe has seen enough
+            return _fail(f"the output cannot be written ({error}); send it somewhere else")
     return 0
 
 
+def _fail(sentence: str) -> int:
+    print(f"honeytrace: {sentence}", file=sys.stderr)
+    return 2
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """One sentence, where the base class prints its usage first."""
+        sys.exit(_fail(f"{message}; see `{self.prog} --help`"))
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="honeytrace", description="Look at the sessions that honeytrace stored."
-    )
+    parser = _Parser(prog="honeytrace", description="Look at the sessions that honeytrace stored.")
     parser.add_argument("--version", action="version", version=f"honeytrace {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
@@ -61,19 +83,21 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("--json", action="store_true", help="the whole session as JSON")
     serve = command("serve", _serve, "Answer startSession and getSession on this machine.")
     serve.add_argument("--host", default="127.0.0.1", help="the address to listen on")
-    serve.add_argument("--port", type=_port, default=DEFAULT_PORT, help="0 picks a free one")
+    serve.add_argument(
+        "--port", type=_port, default=DEFAULT_PORT, help=f"{DEFAULT_PORT}; 0 picks a free one"
+    )
     serve.add_argument("--token", help="what clients have to give as their API key")
     return parser
 
 
 def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
+    if not re.fullmatch("[0-9]{1,9}", text) or int(text) == 0:
         raise argparse.ArgumentTypeError(f"{text!r} is no number of sessions; give 1 or more")
     return int(text)
 
 
 def _port(text: str) -> int:
-    if not text.isdecimal() or int(text) > 65535:
+    if not re.fullmatch("[0-9]{1,5}", text) or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"{text!r} is no port; give a number from 0 to 65535")
     return int(text)
 
@@ -83,77 +107,103 @@ def _port(text: str) -> int:
 
 def _ls(options: argparse.Namespace, config: Config) -> None:
     store = _store(config)
-    found = store.recent(options.n, children=options.all) if store.path.exists() else []
+    found = store.recent(options.n, children=options.all) if _is_there(store) else []
+    sessions = [_session(fields) for fields in found]
     if options.json:
-        for fields in found:
-            print(_wire.dumps(_wire.event(fields)).decode())
-        return
-    if not found:
-        print(f"No sessions in {store.path} yet.")
-    for fields in found:
-        print(_row(_session(fields)))
+        for session in sessions:
+            _print_json(session)
+    elif sessions:
+        _print(_table(sessions))
+    else:
+        elsewhere = "" if config.local else f" New ones go to {config.server_url}."
+        _print(f"No sessions in {store.path} yet.{elsewhere}")
 
 
-def _row(session: Session) -> str:
-    start = session.start_time
-    when = datetime.datetime.fromtimestamp((start or 0) / 1000).astimezone() if start else None
-    stamp = f"{when:%Y-%m-%d %H:%M:%S}" if when else " " * 19
-    return f"{session.session_id[:8]}  {stamp}  {session.project}  {label(session)}"
+def _table(sessions: Sequence[Session]) -> str:
+    """Id, start, duration, project and name with the error, in columns."""
+    ids = [session.session_id for session in sessions]
+    size = next(size for size in (8, 13, 18, 23, 36) if len({i[:size] for i in ids}) == len(ids))
+    spans = ["" if s.duration is None else span(s.duration) for s in sessions]
+    projects = [plain(session.project, 30) for session in sessions]
+    widest, broadest = max(map(len, spans)), max(map(len, projects))
+    rows = zip(sessions, spans, projects, strict=True)
+    return "\n".join(
+        f"{session.session_id[:size]}  {_start(session)}  {time:>{widest}}  "
+        f"{project:{broadest}}  {_title(session)}"
+        for session, time, project in rows
+    )
+
+
+def _title(session: Session) -> str:
+    name = plain(session.session_name, 60)
+    return f"{name}  {mark(session.error)}" if session.error else name
+
+
+def _start(session: Session) -> str:
+    if session.start_time is None:
+        return f"{'-':19}"
+    try:
+        start = datetime.datetime.fromtimestamp(session.start_time / 1000).astimezone()
+    except (OverflowError, OSError, ValueError):  # a time that no calendar has
+        return f"{'?':19}"
+    return f"{start:%Y-%m-%d %H:%M:%S}"
 
 
 # ---- show
 
 
 def _show(options: argparse.Namespace, config: Config) -> None:
-    fetch = _local(config) if config.local else _remote(config)
-    session_id = _whole(options.id, config)
-    session = fetch(session_id)
-    if session is None:
-        where = _store(config).path if config.local else config.server_url
-        raise _Stop(f"there is no session {options.id!r} in {where}; `honeytrace ls` lists them")
-    print(_pretty(session) if options.json else f"{session.session_id}\n{tree(session, fetch)}")
+    if config.local or options.home is not None:
+        store = _store(config)
+        _print_session(_pick(store, options.id), partial(_stored, store), options.json)
+    else:
+        with Client.configured(config) as client:
+            _print_session(_ask(client, options.id), partial(_sent, client), options.json)
 
 
-def _local(config: Config) -> Callable[[str], Session | None]:
-    store = _store(config)
-
-    def fetch(session_id: str) -> Session | None:
-        fields = store.get(session_id) if store.path.exists() else None
-        return _session(fields) if fields else None
-
-    return fetch
+def _print_session(session: Session, fetch: Fetch, as_json: bool) -> None:
+    if as_json:
+        _print_json(session, _wire.READABLE)
+    else:
+        _print(f"{session.session_id}\n{tree(session, fetch)}")
 
 
-def _remote(config: Config) -> Callable[[str], Session | None]:
-    client = Client.configured(config)
-
-    def fetch(session_id: str) -> Session | None:
-        try:
-            return client.get_session(session_id).session
-        except SessionNotFoundError:
-            return None
-
-    return fetch
-
-
-def _whole(prefix: str, config: Config) -> str:
-    """The id that begins with this; only the store on this machine can be asked for it."""
-    if _wire.is_uuid(prefix):
-        return prefix.lower()
-    if not config.local:
-        raise _Stop(f"{prefix!r} is no whole id, which {config.server_url} needs; give all of it")
-    store = _store(config)
-    found = store.find(prefix) if prefix and store.path.exists() else []
-    if not found:
-        raise _Stop(f"there is no session {prefix!r} in {store.path}; `honeytrace ls` lists them")
+def _pick(store: Store, prefix: str) -> Session:
+    """The one session whose id begins with this."""
+    found = store.find(prefix) if prefix and _is_there(store) else []
     if len(found) > 1:
         raise _Stop(f"{prefix!r} begins several ids ({', '.join(found)}); give more of it")
-    return found[0]
+    session = _stored(store, found[0]) if found else None
+    if session is None:
+        raise _Stop(f"there is no session {prefix!r} in {store.path}; `honeytrace ls` lists them")
+    return session
 
 
-def _pretty(session: Session) -> str:
-    whole: Json = {**_wire.payload(session), **session.extra}
-    return _wire.dumps(whole, _wire.READABLE).decode()
+def _stored(store: Store, session_id: str) -> Session | None:
+    fields = store.get(session_id)
+    return _session(fields) if fields else None
+
+
+def _ask(client: Client, session_id: str) -> Session:
+    """The session of this id; no server can be asked for the beginning of one."""
+    url = client.server_url
+    if not _wire.is_uuid(session_id):
+        raise _Stop(f"{session_id!r} is no whole id, which {url} needs; give all of it")
+    session = _sent(client, session_id)
+    if session is None:
+        raise _Stop(f"there is no session {session_id!r} at {url}; check the id and HH_API_URL")
+    return session
+
+
+def _sent(client: Client, session_id: str) -> Session | None:
+    if not _wire.is_uuid(session_id):  # a child's id can be any text
+        return None
+    try:
+        return client.get_session(session_id).session
+    except SessionNotFoundError:
+        return None
+    except SDKError as error:
+        raise _Stop(f"{error}; check HH_API_KEY and HH_API_URL") from None
 
 
 # ---- serve
@@ -163,34 +213,58 @@ def _serve(options: argparse.Namespace, config: Config) -> None:
     token = options.token
     if token is None and options.host not in _LOOPBACK:
         token = secrets.token_urlsafe(16)
-        print(f"Reachable from other machines, so clients need this key: HH_API_KEY={token}")
     store = _store(config)
     store.count()  # an unusable store is better said now than in every answer
-    try:
-        server = make_server(App(store, token), options.host, options.port)
-    except OSError as error:
-        raise _Stop(
-            f"cannot listen on {options.host}:{options.port} ({error.strerror or error}); "
-            "end what listens there or give another --port"
-        ) from None
-    with server:
-        port = server.server_address[1]
-        print(
-            f"Sessions go to {store.path}.\nTo send them here: HH_API_URL=http://{options.host}:{port}"
-        )
+    server = make_server(App(store, token), options.host, options.port)
+    with server, suppress(KeyboardInterrupt):
+        _print(f"Sessions go to {store.path}.\nTo send them here: HH_API_URL={server.url}")
+        if token != options.token:
+            _print(f"Others can reach it, so it wants this key: HH_API_KEY={token}")
         sys.stdout.flush()
-        try:
-            server.serve_forever()
-        except KeyboardInterrupt:
-            print("Stopped.")
+        server.serve_forever()
+    _print("Stopped.")
 
 
-# ---- Both
+# ---- The store
 
 
 def _store(config: Config) -> Store:
-    return Store(Path(config.home) / "sessions.db")
+    return Store(config.home / "sessions.db")
+
+
+def _is_there(store: Store) -> bool:
+    """Whether there is a file: to look for sessions does not make one."""
+    try:
+        store.path.stat()
+    except FileNotFoundError:
+        return False
+    except OSError:  # the store says it better
+        return True
+    return True
 
 
 def _session(fields: Json) -> Session:
     return _wire.decode(_wire.dumps(_wire.event(fields)))
+
+
+# ---- Output
+
+
+def _print_json(session: Session, encoder: json.JSONEncoder | None = None) -> None:
+    whole = {**_wire.payload(session), **session.extra}
+    text = (_wire.dumps(whole, encoder) if encoder else _wire.dumps(whole)).decode()
+    # The line breaks are ours: in a string they are spelled out already.
+    _print("\n".join(CONTROL.sub(_escaped, line) for line in text.split("\n")), {})
+
+
+def _print(text: str, instead: dict[int, str] = _ASCII) -> None:
+    """Prints; in ASCII, and `instead` of some characters others, if the output takes no more."""
+    try:
+        print(text)
+    except UnicodeEncodeError:
+        print(re.sub(r"[^\x00-\x7f]", _escaped, text.translate(instead)))
+
+
+def _escaped(found: re.Match[str]) -> str:
+    """As JSON spells it, so that JSON stays JSON."""
+    return json.dumps(found[0])[1:-1]
