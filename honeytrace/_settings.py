@@ -3,7 +3,6 @@ environment, the environment before the default."""
 
 from __future__ import annotations
 
-import difflib
 import logging
 import math
 import os
@@ -16,6 +15,7 @@ from urllib.parse import urlsplit
 from honeytrace._errors import ConfigurationError
 
 HOSTED = "https://api.honeyhive.ai"
+_LONGEST = 1_000_000  # seconds: systems count milliseconds in 31 bits where they wait
 
 _log = logging.getLogger("honeytrace")
 
@@ -38,12 +38,15 @@ def _key(value: object) -> str:
 
 def _url(value: object) -> str:
     text = _name(value).strip()
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # its words may repeat a password
+        usable = False
+    if not usable or not text.isprintable() or " " in text:
         raise ValueError("give an address such as 'https://api.honeyhive.ai'")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ValueError("give it without user name, password, query and fragment")
-    _ = parts.port  # raises ValueError if it is no port
     return text.rstrip("/")
 
 
@@ -60,9 +63,12 @@ def _switch(value: object) -> bool:
 def _seconds(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         raise ValueError("give a number of seconds")
-    number = float(value)
-    if not (math.isfinite(number) and number >= 0):
-        raise ValueError("give a number of seconds, not negative")
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        number = math.nan
+    if not 0 <= number <= _LONGEST:
+        raise ValueError(f"give a number of seconds, not negative, {_LONGEST} at most")
     return number
 
 
@@ -74,11 +80,11 @@ def _positive(value: object) -> float:
 
 
 def _directory(value: object) -> pathlib.Path:
-    if isinstance(value, str):
-        value = _name(value)
-    if not isinstance(value, (str, os.PathLike)):
+    if isinstance(value, os.PathLike):
+        value = os.fspath(value)
+    if not isinstance(value, str) or "\0" in value:
         raise ValueError("give a directory as a string or a Path")
-    return pathlib.Path(os.path.expanduser(value)).absolute()
+    return pathlib.Path(os.path.expanduser(_name(value))).absolute()
 
 
 # ---- The settings
@@ -144,7 +150,7 @@ def _environment() -> dict[str, Any]:
         try:
             values[name] = check(text)
         except ValueError as error:
-            shown = "its value" if name == "api_key" else repr(text)
+            shown = _shown(name, text)
             _log.warning("%s is not used: %s cannot be: %s", variable, shown, error)
     return _disabled_by_sibling(values)
 
@@ -161,11 +167,20 @@ def _checked(name: str, value: object) -> Any:
     try:
         return _SETTINGS[name][0](value)
     except ValueError as error:
-        shown = "it" if name == "api_key" else repr(value)
+        shown = _shown(name, value)
         raise ConfigurationError(f"{name} cannot be {shown}: {error}") from None
 
 
+def _shown(name: str, value: object) -> str:
+    """A value for a message, but no key and no address that may hold a password."""
+    text = repr(value)
+    secret = name == "api_key" or (name == "server_url" and any(mark in text for mark in "@?#"))
+    return "the given value" if secret else text
+
+
 def _unknown(name: str) -> str:
+    import difflib  # not before there is a slip to be explained
+
     close = difflib.get_close_matches(name, _SETTINGS, n=1)
     hint = f"did you mean {close[0]!r}?" if close else f"the settings are {', '.join(_SETTINGS)}"
     return f"there is no setting {name!r}; {hint}"
