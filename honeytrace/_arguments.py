@@ -7,6 +7,7 @@ thirty times as much.
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable
 from inspect import Parameter
 from typing import Any
@@ -17,6 +18,8 @@ Binder = Callable[[tuple[Any, ...], dict[str, Any]], dict[str, Any]]
 """From the arguments of a call to `{parameter: value}`; takes a wrong call as it is."""
 
 _UNTOLD = [Parameter("args", Parameter.VAR_POSITIONAL), Parameter("kwargs", Parameter.VAR_KEYWORD)]
+_BY_KEYWORD = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
+_NOT_BY_KEYWORD = (Parameter.POSITIONAL_ONLY, Parameter.VAR_POSITIONAL)
 _BOUND = ("self", "cls", "mcs", "mcls", "metacls")
 
 
@@ -39,23 +42,30 @@ def binder(function: Callable[..., Any], skip_first: bool) -> Binder:
     known = parameters(function)[skip_first:]
     by_position = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
     names = tuple(each.name for each in known if each.kind in by_position)
-    only = {each.name for each in known if each.kind is Parameter.POSITIONAL_ONLY}
+    by_keyword = {each.name for each in known if each.kind in _BY_KEYWORD}
+    only = {each.name for each in known if each.kind in _NOT_BY_KEYWORD}
     kinds = {each.kind: each.name for each in known}
     rest = kinds.get(Parameter.VAR_POSITIONAL, "args")
     others = kinds.get(Parameter.VAR_KEYWORD, "kwargs")
-    total = len(known)
+    # With `**kwargs`, the number of inputs does not tell whether all defaults are among them.
+    total = math.inf if Parameter.VAR_KEYWORD in kinds else len(known)
     defaults = [(each.name, each.default) for each in known if each.default is not Parameter.empty]
     most = len(names)
+    bound = {each.name for each in parameters(function)[:skip_first]}
 
     def bind(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         if skip_first:
+            if not args:  # C.method(self=…)
+                kwargs = {name: value for name, value in kwargs.items() if name not in bound}
             args = args[1:]
         inputs = dict(zip(names, args))  # noqa: B905 - they may differ, and `strict` costs 80 ns
         if len(args) > most:
             inputs[rest] = args[most:]
         if kwargs:
             if only and not only.isdisjoint(kwargs):  # def f(x, /, **kwargs) called f(1, x=2)
-                kwargs = {others: kwargs}
+                named = {name: kwargs[name] for name in kwargs if name in by_keyword}
+                extra = {name: kwargs[name] for name in kwargs if name not in by_keyword}
+                kwargs = {**named, others: extra}
             inputs.update(kwargs)
         if len(inputs) < total:
             for name, default in defaults:
