@@ -17,15 +17,16 @@ Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 
 Bind = Callable[[tuple[Any, ...], dict[str, Any]], dict[str, Any]]
 
-_ATOMS = frozenset((str, int, float, bool, type(None)))
-_MOST = 16 * 1024  # bytes, by a rough estimate, up to which data is small
-_EACH = 8  # bytes that count for a value, so that many small ones are not small
+_MOST = 64 * 1024  # bytes, by a rough estimate, up to which data is small
+_EACH = 16  # bytes that count for a value, so that many small ones are not small
 _DEEP = 8
 
 
 def constant(value: object) -> bool:
     """Whether this can never change, and needs no copy."""
-    return type(value) in _ATOMS
+    kind = type(value)
+    # `kind in (str, …)` would ask a class of the user's whether it equals one of these.
+    return value is None or kind is str or kind is int or kind is bool or kind is float
 
 
 def arguments(
@@ -41,7 +42,7 @@ def arguments(
         kind = type(value)
         if kind is str:
             size += len(value)
-        elif kind not in _ATOMS:
+        elif not (kind is int or value is None or kind is bool or kind is float):
             break
     else:
         if size <= LIMITS.string and not at_once:
@@ -65,9 +66,9 @@ def named(captured: Arguments | bytes | dict[str, Any], bind: Bind) -> dict[str,
 
 def result(value: object) -> tuple[Any, int, list[str] | None]:
     """What a call returned as `outputs` reads it, its size in bytes, the paths that were cut."""
-    kind = type(value)
-    if kind in _ATOMS and (kind is not str or len(value) <= LIMITS.string):  # type: ignore[arg-type]
-        return value, len(value) if kind is str else 0, None  # type: ignore[arg-type]
+    size = len(value) if type(value) is str else 0
+    if constant(value) and size <= LIMITS.string:
+        return value, size, None
     packed = _pack(value, (value,))
     if packed is not None:
         return packed, len(packed), None
@@ -113,13 +114,13 @@ def _weigh(values: Iterable[Any], depth: int = 0) -> int:
             for item in value.values():  # mostly texts; a call for each takes twice as long
                 if type(item) is str:
                     weight += len(item)
-                elif type(item) not in _ATOMS:
+                elif not constant(item):
                     weight += _weigh((item,), depth + 1)
         elif kind is list or kind is tuple:
             weight += _EACH * len(value)
             if weight <= _MOST:
                 weight += _weigh(value, depth + 1)
-        elif kind not in _ATOMS:
+        elif not constant(value):
             return _MOST + 1
         if weight > _MOST:
             break
