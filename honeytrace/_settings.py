@@ -3,6 +3,7 @@ environment, the environment before the default."""
 
 from __future__ import annotations
 
+import functools
 import logging
 import math
 import os
@@ -150,9 +151,14 @@ def _environment() -> dict[str, Any]:
         try:
             values[name] = check(text)
         except ValueError as error:
-            shown = _shown(name, text)
-            _log.warning("%s is not used: %s cannot be: %s", variable, shown, error)
+            warn(f"{variable} is not used: it cannot be {_shown(name, text)}: {error}")
     return _disabled_by_sibling(values)
+
+
+@functools.cache
+def warn(words: str) -> None:
+    """Logs a warning; the same one is not repeated, however often the environment is read."""
+    _log.warning(words)
 
 
 def _disabled_by_sibling(values: dict[str, Any]) -> dict[str, Any]:
