@@ -18,7 +18,7 @@ import httpx
 from honeytrace import _clock, _settings, _wire
 from honeytrace._errors import SDKError, SessionNotFoundError, TransportError
 from honeytrace._session import Session
-from honeytrace._settings import Config
+from honeytrace._settings import HOSTED, Config
 from honeytrace._transport import HERE, Here
 
 
@@ -99,6 +99,11 @@ def _raise_for_status(response: httpx.Response) -> None:
     raise SDKError("the server refused", response)
 
 
+def _base_url(http_client: httpx.Client | httpx.AsyncClient | None) -> str | None:
+    """Where a client of the user's points to, if it does."""
+    return str(http_client.base_url) or None if http_client else None
+
+
 class _Shared:
     """What both clients know: where to, with which headers, and whose connections these are."""
 
@@ -107,26 +112,28 @@ class _Shared:
         self._owns = http_client is None
         self._timeout = config.timeout
         self._headers = _wire.headers(config.api_key)
-        base = str(http_client.base_url).rstrip("/") if http_client else None
-        self.server_url = config.server_url or base or HERE
+        # A client of the user's does not reach the store of this machine.
+        self.server_url = config.server_url or (HERE if self._owns else HOSTED)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.server_url}>"
 
     def _arguments(self, request: _Request) -> dict[str, Any]:
         timeout = self._timeout if request.timeout is None else request.timeout
+        headers = httpx.Headers(self._headers)
+        headers.update(request.headers)
         return {
             "method": request.method,
             "url": self.server_url + request.path,
             "content": request.body,
-            "headers": {**self._headers, **(request.headers or {})},
+            "headers": headers,
             "timeout": timeout,
             # The key must not follow to another host.
             "follow_redirects": False,
         }
 
     def _unreached(self, error: httpx.HTTPError) -> TransportError:
-        words = str(error) or type(error).__name__
+        words = f"{type(error).__name__}: {error}".removesuffix(": ")
         return TransportError(
             f"{self.server_url} could not be reached ({words}); check server_url (HH_API_URL) and "
             "that the server runs"
@@ -152,12 +159,13 @@ class Client(_Shared):
         timeout: float = 5.0,
         http_client: httpx.Client | None = None,
     ) -> None:
+        server_url = _base_url(http_client) if server_url is None else server_url
         given = {"api_key": api_key, "server_url": server_url, "timeout": timeout}
         self._set_up(_settings.resolve(given), http_client)
 
     def _set_up(self, config: Config, http_client: httpx.Client | None) -> None:
         super().__init__(config, http_client)
-        transport = Here(self._home) if self.server_url == HERE else None
+        transport = Here(self._home) if self._owns and self.server_url == HERE else None
         self._http = http_client or httpx.Client(transport=transport)
 
     @classmethod
@@ -238,12 +246,13 @@ class AsyncClient(_Shared):
         timeout: float = 5.0,
         http_client: httpx.AsyncClient | None = None,
     ) -> None:
+        server_url = _base_url(http_client) if server_url is None else server_url
         given = {"api_key": api_key, "server_url": server_url, "timeout": timeout}
         self._set_up(_settings.resolve(given), http_client)
 
     def _set_up(self, config: Config, http_client: httpx.AsyncClient | None) -> None:
         super().__init__(config, http_client)
-        transport = Here(self._home) if self.server_url == HERE else None
+        transport = Here(self._home) if self._owns and self.server_url == HERE else None
         self._http = http_client or httpx.AsyncClient(transport=transport)
 
     async def start_session(
