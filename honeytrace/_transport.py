@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import pathlib
+import ssl
 import time
 from collections.abc import Iterable
+from contextlib import closing, suppress
 from typing import cast
 from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
-from honeytrace import _wire
+from honeytrace import _clock, _wire
 from honeytrace._wire import Answer, Verdict
 from honeytrace.local import App, Store
 
@@ -23,7 +25,7 @@ HERE = "http://honeytrace.local"
 """The address of the store on this machine: a name for messages, nothing connects to it."""
 
 _MOST = 64 * 1024
-_SHOWN = 200
+_SHOWN = 500
 _DELIVERED = Answer(Verdict.DELIVERED)
 
 
@@ -41,6 +43,7 @@ class HttpSender:
         self._transport = transport or _connect(self._url)
         headers = {**_wire.headers(api_key), "Host": self._url.netloc.decode("ascii")}
         self._headers = [(name.encode(), value.encode()) for name, value in headers.items()]
+        self._timeout = timeout
         self._extensions = {"timeout": httpx.Timeout(timeout).as_dict()}
 
     def send(self, body: bytes) -> Answer:
@@ -52,27 +55,27 @@ class HttpSender:
             stream=httpx.ByteStream(body),
             extensions=self._extensions,
         )
+        deadline = _clock.now() + self._timeout
         try:
             response = self._transport.handle_request(request)
-            words = self._read(response)
-        except (httpx.HTTPError, httpx.StreamError) as error:
-            return Answer(Verdict.RETRY, f"{type(error).__name__}: {error}", answered=False)
-        return _judge(response, words)
+        except httpx.HTTPError as error:
+            verdict = Verdict.HOLD if _is_tls(error) else Verdict.RETRY
+            return Answer(verdict, f"{type(error).__name__}: {error}", answered=False)
+        return _judge(response, self._read(response, deadline))
 
     def close(self) -> None:
         self._transport.close()
 
-    def _read(self, response: httpx.Response) -> bytes:
-        """The answer; read to its end if it is short, so that the connection stays."""
+    def _read(self, response: httpx.Response, deadline: float) -> bytes:
+        """The answer, as far as it comes in time; to its end if it is short, so that the
+        connection stays. If it breaks off, the status has said enough."""
         chunks, size = [], 0
-        try:
+        with suppress(httpx.HTTPError), closing(response):
             for chunk in cast("Iterable[bytes]", response.stream):
                 chunks.append(chunk)
                 size += len(chunk)
-                if size > _MOST:
+                if size > _MOST or _clock.now() > deadline:
                     break
-        finally:
-            response.close()
         return b"".join(chunks)[:_MOST]
 
 
@@ -85,11 +88,26 @@ def _judge(response: httpx.Response, body: bytes) -> Answer:
     return Answer(verdict, f"status {response.status_code}: {words}", wait)
 
 
+def _is_tls(error: BaseException | None) -> bool:
+    """Whether this comes from a failure of TLS, which lasts, unlike a connection that broke."""
+    while error is not None and not isinstance(error, ssl.SSLError):
+        error = error.__cause__ or error.__context__
+    return error is not None and not isinstance(error, ssl.SSLEOFError)
+
+
+def _proxy(url: httpx.URL) -> str | None:
+    """The proxy that the environment names for this address."""
+    known = getproxies()
+    found = known.get(url.scheme) or known.get("all")
+    if not found or proxy_bypass(url.netloc.decode("ascii")):
+        return None
+    return found if "://" in found else f"http://{found}"
+
+
 def _connect(url: httpx.URL) -> httpx.HTTPTransport:
-    """A pool of connections, by way of the proxy that the environment names for this host."""
-    proxy = None if proxy_bypass(url.host) else getproxies().get(url.scheme)
+    """A pool of connections, by way of a proxy if there is one."""
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=32, keepalive_expiry=30)
-    return httpx.HTTPTransport(proxy=proxy, limits=limits)
+    return httpx.HTTPTransport(proxy=_proxy(url), limits=limits)
 
 
 class Here(httpx.BaseTransport, httpx.AsyncBaseTransport):
