@@ -26,14 +26,18 @@ def failure(error: BaseException | None) -> Failure | None:
 
 
 def _words(error: BaseException) -> str:
-    words, fault = attempt(str, error)  # the exception is the user's, and so is its __str__
+    words, fault = attempt(_text, error)  # the exception is the user's, and so is its __str__
     return f"[{type(fault).__name__} in __str__]" if words is None else _cut(words)
+
+
+def _text(error: BaseException) -> str:
+    return "".join((str(error),))  # `str` may return a subclass, with methods of its own
 
 
 def _cut(text: str) -> str:
     if len(text) * 4 <= _MOST:
         return text
-    return text.encode("utf-8", "replace")[:_MOST].decode("utf-8", "ignore")
+    return text[:_MOST].encode("utf-8", "replace")[:_MOST].decode("utf-8", "ignore")
 
 
 def _frames(trace: TracebackType | None) -> list[str]:

@@ -19,7 +19,8 @@ _log = logging.getLogger("honeytrace")
 class Faults:
     """Counts our own faults by place, and keeps the log short."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = _clock.now) -> None:
+        self._clock = clock
         self.clear()
 
     def clear(self) -> None:
@@ -41,7 +42,8 @@ class Faults:
             return None
 
     def note(self, place: str, error: BaseException) -> None:
-        self.by_place[place] += 1
+        with self._lock:
+            self.by_place[place] += 1
         self.last = f"{place}: {type(error).__name__}: {error}"
         self.warn(place, "a fault of honeytrace in %s; the traced call goes on", place, cause=error)
 
@@ -49,7 +51,7 @@ class Faults:
         self, about: str, words: str, *arguments: object, cause: BaseException | None = None
     ) -> None:
         """Logs a warning; the same thing again within a minute is only counted."""
-        now = _clock.now()
+        now = self._clock()
         with self._lock:
             then, unsaid = self._said.get(about, (now - _EVERY, 0))
             if now - then < _EVERY:
@@ -58,14 +60,23 @@ class Faults:
             self._said[about] = (now, 0)
         if unsaid:
             words, arguments = f"{words} (and %d times more)", (*arguments, unsaid)
-        _log.warning(words, *arguments, exc_info=cause)
+        _say(words, arguments, cause)
 
     def settled(self, about: str, words: str, *arguments: object) -> None:
         """Says once that what was warned about is over."""
         with self._lock:
             known = self._said.pop(about, None)
         if known:
-            _log.warning(words, *arguments)
+            _say(words, arguments)
+
+
+def _say(words: str, arguments: tuple[object, ...], cause: BaseException | None = None) -> None:
+    """Logs a warning, and is content if it cannot: a handler of the user's may raise."""
+    attempt(_write, words, arguments, cause)
+
+
+def _write(words: str, arguments: tuple[object, ...], cause: BaseException | None) -> None:
+    _log.warning(words, *arguments, exc_info=cause)
 
 
 class _Quiet(Faults):

@@ -1,0 +1,183 @@
+"""Exceptions of all kinds as text and plain data."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from honeytrace._failure import failure
+
+
+def caught(raising):
+    try:
+        raising()
+    except BaseException as error:
+        return error
+
+
+def thrown(error):
+    def raising():
+        raise error
+
+    return caught(raising)
+
+
+@pytest.mark.parametrize(
+    "error", [None, GeneratorExit(), SystemExit(), SystemExit(0), SystemExit(False)], ids=repr
+)
+def test_an_end_in_order_is_no_failure(error):
+    """Success, a closed generator and an exit with code 0 leave `error` out."""
+    assert failure(error) is None
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (ValueError("boom"), "ValueError: boom"),
+        (ValueError(), "ValueError"),
+        (KeyError("k"), "KeyError: 'k'"),
+        (OSError(2, "gone", "f"), "FileNotFoundError: [Errno 2] gone: 'f'"),
+        (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "bad"), "UnicodeDecodeError: 'utf-8' codec"),
+        (KeyboardInterrupt(), "KeyboardInterrupt"),
+        (SystemExit(3), "SystemExit: 3"),
+        (SystemExit("no"), "SystemExit: no"),
+        (StopIteration(5), "StopIteration: 5"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_the_text_is_the_type_and_the_message(error, text):
+    """`error` reads as the last line of a traceback does."""
+    assert failure(error).text.startswith(text)
+
+
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [("CancelledError", "cancelled"), ("Cancelled", "cancelled"), ("E", "error")],
+)
+def test_cancellation_is_told_by_the_name(name, status):
+    """asyncio's and trio's cancellation are told apart from errors, without importing them."""
+    assert failure(type(name, (BaseException,), {})()).status == status
+
+
+def test_a_cancelled_task_is_cancelled():
+    """asyncio's own exception has the status `cancelled`."""
+    assert failure(asyncio.CancelledError()).status == "cancelled"
+
+
+def test_the_details_are_type_message_and_traceback():
+    """The details hold what was raised and where, and nothing of the locals."""
+    secret = "hunter2"
+
+    def inner():
+        password = secret
+        raise ValueError("boom" * bool(password))
+
+    details = failure(caught(lambda: inner())).details
+    assert (details["type"], details["message"]) == ("ValueError", "boom")
+    assert details["traceback"][-1].endswith("in inner")
+    assert secret not in json.dumps(details)
+
+
+def test_the_first_frame_is_left_out():
+    """The frame that called the traced function is our own and not shown."""
+
+    def inner():
+        raise ValueError
+
+    frames = failure(caught(inner)).details["traceback"]
+    assert [frame.rpartition(" in ")[2] for frame in frames] == ["inner"]
+
+
+def test_an_exception_that_was_never_raised_has_no_frames():
+    """Without a traceback the list of frames is empty."""
+    assert failure(ValueError("x")).details["traceback"] == []
+
+
+def test_a_deep_recursion_keeps_its_last_frames():
+    """Of a thousand frames the fifty nearest to the error are kept."""
+
+    def deep():
+        return deep()
+
+    frames = failure(caught(deep)).details["traceback"]
+    assert len(frames) == 50
+    assert frames[0].endswith("in deep")
+
+
+@given(st.text(st.characters() | st.characters(categories=["Cs"]), max_size=9000))
+def test_the_text_is_at_most_4_kib_of_utf_8(words):
+    """Any message, lone surrogates included, becomes at most 4096 bytes that can be sent."""
+    known = failure(ValueError(words))
+    assert len(known.text.encode("utf-8", "surrogatepass")) <= 4096
+    assert known.text.startswith("ValueError")
+
+
+@pytest.mark.parametrize("char", ["a", "é", "語", "😀", "\ud800"])
+def test_a_long_message_is_cut_between_characters(char):
+    """A long message of any character is cut to what fits, and nothing is left half."""
+    text = failure(ValueError(char * 10_000_000)).text
+    assert 4090 <= len(text.encode()) <= 4096
+
+
+def test_a_message_that_cannot_be_told_is_named():
+    """An exception whose `__str__` raises costs its message, no more."""
+
+    class MuteError(Exception):
+        def __str__(self):
+            raise RuntimeError("no words")
+
+    known = failure(MuteError())
+    assert known.text.endswith("MuteError: [RuntimeError in __str__]")
+    assert known.details["message"] == "[RuntimeError in __str__]"
+
+
+def test_a_message_that_is_no_string_is_named():
+    """An exception whose `__str__` returns something else counts as one that raises."""
+
+    class OddError(Exception):
+        def __str__(self):
+            return 5
+
+    assert failure(OddError()).text.endswith("OddError: [TypeError in __str__]")
+
+
+def test_a_message_with_methods_of_its_own_is_made_plain():
+    """A string subclass that lies about its length is copied before it is looked at."""
+
+    class Liar(str):
+        __slots__ = ()
+
+        def __len__(self):
+            raise RuntimeError("asked")
+
+        def __format__(self, spec):
+            raise RuntimeError("asked")
+
+    class OddError(Exception):
+        def __str__(self):
+            return Liar("words")
+
+    known = failure(OddError())
+    assert (type(known.details["message"]), known.details["message"]) == (str, "words")
+
+
+def test_the_exception_itself_is_unchanged():
+    """Looking at an exception changes neither its traceback, its cause nor its arguments."""
+    error = thrown(ValueError("boom"))
+    before = (error.__traceback__, error.__cause__, error.__context__, error.args)
+    failure(error)
+    assert (error.__traceback__, error.__cause__, error.__context__, error.args) == before
+
+
+def test_groups_and_chains_have_a_text():
+    """An exception with a cause is told by its own words."""
+    inner = ValueError("inner")
+
+    def raising():
+        raise RuntimeError("outer") from inner
+
+    assert failure(caught(raising)).text == "RuntimeError: outer"

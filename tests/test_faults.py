@@ -1,0 +1,153 @@
+"""The one guard, and warnings that do not flood the log."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+import pytest
+
+from honeytrace._faults import Faults, attempt
+
+
+class Clock:
+    """Moments that a test sets."""
+
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def faults(clock):
+    return Faults(clock)
+
+
+def fail(words="boom"):
+    raise ValueError(words)
+
+
+def test_attempt_returns_the_result():
+    """A function that returns gives its result and no error."""
+    assert attempt(divmod, 7, 2) == ((3, 1), None)
+
+
+def test_attempt_returns_the_error():
+    """A function that raises gives the error as a value."""
+    result, error = attempt(fail, "x")
+    assert (result, repr(error)) == (None, "ValueError('x')")
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit, GeneratorExit])
+def test_what_is_no_error_passes(kind):
+    """An interrupt is no fault of ours and goes to whom it is meant for."""
+
+    def interrupted():
+        raise kind
+
+    with pytest.raises(kind):
+        attempt(interrupted)
+
+
+def test_the_guard_returns_the_result(faults):
+    """A guarded function that works is as if it were called directly."""
+    assert faults.guard(divmod, 7, 2) == (3, 1)
+    assert not faults.by_place
+
+
+def test_the_guard_counts_and_logs_a_fault(faults, caplog):
+    """A fault becomes None, a count under the function's name, and one warning with traceback."""
+    assert faults.guard(fail) is None
+    assert (faults.by_place, faults.last) == ({"fail": 1}, "fail: ValueError: boom")
+    assert (caplog.messages, caplog.records[0].exc_info[0]) == (
+        ["a fault of honeytrace in fail; the traced call goes on"],
+        ValueError,
+    )
+
+
+def test_a_fault_is_said_once_a_minute(faults, clock, caplog):
+    """The same fault is counted each time and logged once; after a minute with the number."""
+    for clock.now in (0.0, 1.0, 59.9, 60.0):
+        faults.guard(fail)
+    assert faults.by_place["fail"] == 4
+    assert caplog.messages == [
+        "a fault of honeytrace in fail; the traced call goes on",
+        "a fault of honeytrace in fail; the traced call goes on (and 2 times more)",
+    ]
+
+
+def test_what_is_rare_is_said_without_a_number(faults, clock, caplog):
+    """A warning that comes back after a minute without any between has no number."""
+    for clock.now in (0.0, 60.0):
+        faults.warn("disk", "the disk is full")
+    assert caplog.messages == ["the disk is full"] * 2
+
+
+def test_each_thing_has_its_own_minute(faults, caplog):
+    """A warning about one thing does not hide another."""
+    faults.warn("a", "about %s", "a")
+    faults.warn("b", "about %s", "b")
+    assert caplog.messages == ["about a", "about b"]
+
+
+def test_the_end_of_a_trouble_is_said_once(faults, caplog):
+    """What was warned about is declared over once; what was not is not mentioned."""
+    faults.settled("net", "over")
+    faults.warn("net", "down")
+    faults.settled("net", "over after %d s", 3)
+    faults.settled("net", "over")
+    assert caplog.messages == ["down", "over after 3 s"]
+
+
+def test_a_trouble_that_returns_is_said_again(faults, caplog):
+    """After it was declared over, the same trouble is warned about at once."""
+    for _ in range(2):
+        faults.warn("net", "down")
+        faults.settled("net", "over")
+    assert caplog.messages == ["down", "over"] * 2
+
+
+def test_a_handler_that_raises_hurts_nobody(faults):
+    """A log handler of the user's that raises does not reach the traced call."""
+
+    class Broken(logging.Handler):
+        def handle(self, record):
+            raise OSError("the log is gone")
+
+    logger, handler = logging.getLogger("honeytrace"), Broken()
+    logger.addHandler(handler)
+    try:
+        assert faults.guard(fail) is None
+        faults.settled("fail", "over")
+    finally:
+        logger.removeHandler(handler)
+    assert faults.by_place["fail"] == 1
+
+
+def test_threads_do_not_lose_counts(faults):
+    """Faults in many threads at once are all counted."""
+
+    def often():
+        for _ in range(500):
+            faults.guard(fail)
+
+    threads = [threading.Thread(target=often) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert faults.by_place["fail"] == 4000
+
+
+def test_the_clock_is_the_real_one_unless_told(caplog):
+    """Without a clock of the test's, two warnings in a row are one."""
+    faults = Faults()
+    faults.warn("x", "once")
+    faults.warn("x", "once")
+    assert caplog.messages == ["once"]
