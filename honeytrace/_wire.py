@@ -7,7 +7,6 @@ was read off their traffic: `startSession` is `POST /session/start` with `{"sess
 
 from __future__ import annotations
 
-import difflib
 import enum
 import json
 import math
@@ -16,7 +15,6 @@ import sys
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import Any, NoReturn
 
 from honeytrace._session import OBJECTS, RESERVED, Json, Session
@@ -144,6 +142,8 @@ def _shown(value: object) -> str:
 
 def _refuse_unknown(names: Mapping[str, Any]) -> None:
     for name in names.keys() - _RULES.keys():
+        import difflib  # not before there is a slip to be explained
+
         close = difflib.get_close_matches(str(name), _RULES, n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"the fields are {', '.join(_RULES)}"
         raise ValueError(f"a session has no field {name!r}; {hint}")
@@ -171,6 +171,8 @@ def request(session: Session | Mapping[str, Any]) -> tuple[str, bytes]:
     """
     if isinstance(session, Session):
         fields = payload(session)
+    elif not isinstance(session, Mapping):
+        raise ValueError(f"a session cannot be {_shown(session)}; give a Session or a mapping")
     else:
         _refuse_unknown(session)
         fields = {name: value for name, value in session.items() if value is not None}
@@ -271,9 +273,11 @@ def retry_after(value: str | None, now: float) -> float | None:
     try:
         seconds = float(value)
     except ValueError:
+        from email.utils import parsedate_to_datetime  # slow to import, and hardly ever needed
+
         try:
             seconds = parsedate_to_datetime(value).timestamp() - now
-        except ValueError:
+        except (ValueError, OverflowError):
             return None
     return min(max(seconds, 0.0), 300.0) if math.isfinite(seconds) else None
 
