@@ -182,7 +182,7 @@ def _encode(record: Record) -> bytes:
 
 live = Live()
 
-if hasattr(os, "register_at_fork"):
+if hasattr(os, "register_at_fork"):  # pragma: no branch - there is no fork on Windows
     os.register_at_fork(
         before=live.before_fork,
         after_in_parent=live.after_fork_in_parent,

@@ -145,14 +145,12 @@ class Delivery:
                     self._room.wait_for(lambda: self._backlog.roomy or self._life != life)
                 if self._life != life:
                     return None
+                self._idle = True  # before the look: what comes in after it will ring
                 if self._inbox:
                     return self._take()
                 self._bell.clear()
                 self._weight = 0
-                self._idle = True
-            # A session that came in just before the flag was set did not ring.
-            if not self._inbox:
-                self._bell.wait()
+            self._bell.wait()
 
     def _take(self) -> tuple[Item, Record]:
         self._idle = False
@@ -174,12 +172,11 @@ class Delivery:
             sender = self._sender or self._faults.guard(self._connected)
             began = _clock.now()
             answer = self._faults.guard(sender.send, item.body) if sender else None
-            self._settle(item, answer or _FAULT, _clock.now() - began)
+            self._settle(item, answer or _FAULT, _clock.now() - began, life)
 
     def _connected(self) -> Sender:
         with self._connecting:
-            if self._sender is None:
-                self._sender = self._connect()
+            self._sender = self._sender or self._connect()
             return self._sender
 
     def _next_item(self, life: int) -> Item | None:
@@ -202,11 +199,11 @@ class Delivery:
     def _may_send(self, now: float) -> bool:
         return now >= self._pace.until and not (self._pace.failing and self._sending)
 
-    def _settle(self, item: Item, answer: Answer, seconds: float) -> None:
+    def _settle(self, item: Item, answer: Answer, seconds: float, life: int) -> None:
         """Books the outcome of an attempt. After a shutdown the item is gone and not booked."""
         verdict, recovered = answer.verdict, False
         with self._lock:
-            self._sending -= 1
+            self._sending -= self._life == life
             if verdict in (Verdict.DELIVERED, Verdict.REJECTED):
                 recovered = self._pace.settled(seconds)
                 if self._backlog.settle(item):
@@ -270,7 +267,7 @@ class Delivery:
         done = self.flush(timeout)
         with self._lock:
             self._life += 1
-            self._running, self._senders, self._idle = False, 0, True
+            self._running, self._senders, self._sending, self._idle = False, 0, 0, True
             self._taken += len(self._inbox)
             left = len(self._inbox) + self._backlog.clear()
             self._inbox.clear()

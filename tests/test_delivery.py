@@ -245,6 +245,26 @@ def test_what_cannot_be_encoded_is_dropped_and_counted(server, faults, caplog):
     assert faults.by_place == {"broken": 1}
 
 
+def test_a_fault_after_a_shutdown_is_not_counted_twice(server, faults):
+    """What a shutdown gave up while it was being encoded is dropped once."""
+    begun, gate = threading.Event(), threading.Event()
+
+    def slow(record):
+        begun.set()
+        gate.wait(10)
+        raise RuntimeError("a fault")
+
+    before = set(threading.enumerate())
+    delivery = Delivery(lambda: HttpSender(server.url), slow, faults)
+    delivery.accept(ended())
+    begun.wait(10)
+    delivery.shutdown(0)
+    worker = {t for t in threading.enumerate() if t.name == "honeytrace-worker"} - before
+    gate.set()
+    worker.pop().join(10)
+    assert delivery.stats().dropped == 1
+
+
 class Faulty:
     """A sender with a fault in it, that mends itself at the third time."""
 
@@ -268,6 +288,35 @@ def test_a_faulty_sender_loses_nothing(faults):
     assert delivery.flush(30)
     delivery.shutdown(0)
     assert (delivery.stats().delivered, faults.by_place) == (1, {"send": 2})
+
+
+class Slow:
+    """A sender whose answer waits for a gate, and comes although it was closed."""
+
+    def __init__(self) -> None:
+        self.begun, self.gate = threading.Event(), threading.Event()
+
+    def send(self, body: bytes) -> Answer:
+        self.begun.set()
+        self.gate.wait(10)
+        return Answer(Verdict.DELIVERED)
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_late_answer_does_not_change_the_books(faults):
+    """What a shutdown dropped stays dropped, whatever becomes of it on its way."""
+    before, sender = set(threading.enumerate()), Slow()
+    delivery = Delivery(lambda: sender, encode, faults)
+    delivery.accept(ended())
+    assert sender.begun.wait(10)
+    assert not delivery.shutdown(0)
+    threads = {t for t in threading.enumerate() if "honeytrace" in t.name} - before
+    sender.gate.set()
+    [thread.join(10) for thread in threads]
+    stats = delivery.stats()
+    assert (stats.dropped, stats.delivered, stats.queued) == (1, 0, 0)
 
 
 def test_a_connection_that_cannot_be_made_is_tried_again(faults):
@@ -314,6 +363,34 @@ def test_flush_waits_only_for_what_came_before(delivery, server):
     thread.join()
 
 
+def test_flush_gives_up_when_nothing_moves(delivery, server, monkeypatch):
+    """Without a timeout it waits as long as sessions arrive, and not for ever."""
+    monkeypatch.setattr("honeytrace._delivery._STALLED", 0.3)
+    server.script = [server.after(0.1), server.after(0.1), server.hang]
+    for number in range(3):
+        delivery.accept(ended(number))
+    assert not delivery.flush()
+    assert delivery.stats().delivered == 2
+
+
+def test_an_abandoned_delivery_takes_nothing(delivery):
+    """In a forked child the parent's delivery neither keeps nor counts what ends there."""
+    delivery.abandon()
+    delivery.accept(ended())
+    assert (delivery.stats().accepted, delivery.flush(0)) == (0, True)
+
+
+def test_a_shutdown_ends_a_full_backlog(delivery, server):
+    """The worker that waits for room ends as well."""
+    server.script = server.hang
+    for number in range(1200):
+        delivery.accept(ended(number))
+    server.wait(1)
+    delivery.flush(0.2)
+    assert not delivery.shutdown(0)
+    assert delivery.stats().dropped == 1200
+
+
 def test_shutdown_can_be_repeated_and_undone(delivery, server):
     """After a shutdown the threads are gone; the next session starts them again."""
     delivery.accept(ended(1))
@@ -340,16 +417,19 @@ def test_what_a_shutdown_gives_up_is_counted_and_said(delivery, server, caplog):
 
 def test_idle_senders_end(delivery, server):
     """The senders that a slow server needed are gone when there is nothing to send."""
+
+    def threads():
+        return {thread for thread in threading.enumerate() if "honeytrace" in thread.name}
+
+    before = threads()
     server.script = lambda request: server.after(0.05)
     for number in range(150):
         delivery.accept(ended(number))
     assert delivery.flush(20)
     deadline = time.monotonic() + 10
-    names = ["many"] * 9
-    while len(names) > 1 and time.monotonic() < deadline:
+    while len(threads() - before) > 2 and time.monotonic() < deadline:
         threading.Event().wait(0.05)
-        names = [t.name for t in threading.enumerate() if "honeytrace-sender" in t.name]
-    assert len(names) == 1
+    assert len(threads() - before) == 2  # the worker and one sender
 
 
 # ---- Whole programs
