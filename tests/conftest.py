@@ -22,6 +22,7 @@ import hypothesis
 import pytest
 
 import honeytrace
+from honeytrace import _settings
 
 # No deadline for an example and nothing kept between runs: how fast the machine is proves nothing.
 hypothesis.settings.register_profile("house", deadline=None, database=None)
@@ -37,6 +38,7 @@ def isolated(monkeypatch, tmp_path):
         if name.startswith(_FOREIGN) or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("HONEYTRACE_HOME", str(tmp_path / "home"))
+    _settings.warn.cache_clear()
 
 
 @dataclass(frozen=True)
@@ -203,6 +205,8 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self.send_header("Connection", "close")
         self.end_headers()
+        if not isinstance(body, list):
+            self.wfile.flush()  # the status is there before the first piece is
         for piece in body:
             self.wfile.write(piece)
             self.wfile.flush()

@@ -48,6 +48,18 @@ def test_an_object_is_not_kept_alive(sent):
     assert sent()[0]["inputs"]["value"].endswith("Thing>")
 
 
+def test_a_mutable_default_is_frozen_as_it_was(sent):
+    """A default that the function fills is recorded as the call found it."""
+
+    @trace_session
+    def collect(item, found=[]):  # noqa: B006 - the very thing that is tested
+        found.append(item)
+
+    collect(1)
+    collect(2)
+    assert [s["inputs"]["found"] for s in sent()] == [[], [1]]
+
+
 class Liar:
     """Lies about itself wherever it can."""
 

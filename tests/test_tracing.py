@@ -327,6 +327,13 @@ def test_a_wrong_argument_is_named_at_once(arguments, error, words):
         trace_session(**arguments)
 
 
+def test_arguments_that_are_none_are_absent(sent):
+    """None is the same as leaving an argument out."""
+    with trace_session("x", project=None, metrics=None, session_id=None):
+        pass
+    assert (sent()[0]["project"], sent()[0]["metrics"]) == ("p", {})
+
+
 def test_a_decorated_function_takes_no_fixed_id():
     """One id for every call would make all calls one session."""
     with pytest.raises(TypeError, match="session_id is for `with"):
@@ -598,6 +605,17 @@ def test_leaving_a_block_that_was_never_entered_is_no_fault(sent):
     assert sent() == []
 
 
+def test_blocks_may_be_left_out_of_order(sent):
+    """Each ends its own session, also when the outer one is left first."""
+    outer, inner = trace_session("outer"), trace_session("inner")
+    outer.__enter__()
+    inner.__enter__()
+    outer.__exit__(None, None, None)
+    inner.__exit__(None, None, None)
+    assert [s["session_name"] for s in sent()] == ["outer", "inner"]
+    assert not honeytrace.current_session()
+
+
 # ---- Nesting
 
 
@@ -663,13 +681,17 @@ def test_an_ended_session_is_not_current(sent):
     async def main():
         async def late():
             await asyncio.sleep(0.01)
-            return honeytrace.current_session()
+            before = honeytrace.current_session()
+            with trace_session("late") as session:
+                return before, session.parent_id
 
         with trace_session("parent"):
             task = asyncio.create_task(late())
         return await task
 
-    assert not asyncio.run(main())
+    before, parent_id = asyncio.run(main())
+    assert not before
+    assert parent_id is None
 
 
 # ---- The running session

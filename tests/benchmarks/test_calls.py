@@ -82,7 +82,7 @@ def _repeat(function, argument):
     return burst
 
 
-async def _gathered():
+async def _awaited():
     for _ in range(CALLS):
         await traced_coroutine("q", 3)
 
@@ -131,7 +131,11 @@ def test_nested(benchmark):
 
 
 def test_async(benchmark):
-    _measure(benchmark, "async", lambda: asyncio.run(_gathered()))
+    loop = asyncio.new_event_loop()
+    try:
+        _measure(benchmark, "async", lambda: loop.run_until_complete(_awaited()))
+    finally:
+        loop.close()
 
 
 def test_off(benchmark):
