@@ -71,18 +71,20 @@ def _end(call: Call | None, returned: object, error: BaseException | None = None
     call.ended = True
     if _current.get() is call:
         _current.set(call.parent)
-    if returned is not ABSENT:
-        call.result, size, cuts = result(returned)
-        call.size += size
-        if cuts:
-            call.cuts = [*(call.cuts or ()), *cuts]
-    if call.given is not None:
-        _freeze(call, call.given)
-    if error is not None:
-        call.failure = failure(error)
-    if call.parent is not None:
-        call.parent = _running(call.parent)
-    call.defaults.accept(call)
+    try:
+        if error is not None:
+            call.failure = failure(error)
+        if returned is not ABSENT:
+            call.result, size, cuts = result(returned)
+            call.size += size
+            if cuts:
+                call.cuts = [*(call.cuts or ()), *cuts]
+        if call.given is not None:
+            _freeze(call, call.given)
+    finally:  # a fault above costs a field, not the session
+        if call.parent is not None:
+            call.parent = _running(call.parent)
+        call.defaults.accept(call)
 
 
 end = partial(_guard, _end)
