@@ -40,8 +40,9 @@ class Sender(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """What became of the sessions: accepted = delivered + queued + rejected + dropped, always.
+    """What became of the sessions: accepted = delivered + queued + spooled + rejected + dropped.
 
+    That holds at every moment. `spooled` are those that are safe on disk, none in this version.
     `errors` counts faults of honeytrace's own by place; `last_error` is the latest trouble, be it
     a fault or the words of the server.
     """
@@ -49,6 +50,7 @@ class Stats:
     accepted: int = 0
     delivered: int = 0
     queued: int = 0
+    spooled: int = 0
     rejected: int = 0
     dropped: int = 0
     errors: dict[str, int] = field(default_factory=dict)
