@@ -12,6 +12,7 @@ import math
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -118,6 +119,7 @@ class Delivery:
             if not self._running:
                 self._start(self._encode_all, "honeytrace-worker")
                 self._running = True
+                self._staff()  # now, since at exit no thread can be started any more
             self._idle = False
             self._bell.set()
 
@@ -162,10 +164,11 @@ class Delivery:
         return self._backlog.open(self._taken), record
 
     def _staff(self) -> None:
-        """Starts the senders that are missing."""
-        while self._senders < self._pace.senders(self._backlog.waiting):
-            self._start(self._send_all, f"honeytrace-sender-{self._senders + 1}")
-            self._senders += 1
+        """Starts the senders that are missing. Where the system refuses, fewer have to do."""
+        with suppress(RuntimeError):
+            while self._senders < self._pace.senders(self._backlog.waiting):
+                self._start(self._send_all, f"honeytrace-sender-{self._senders + 1}")
+                self._senders += 1
 
     # ---- The senders
 
@@ -202,32 +205,37 @@ class Delivery:
         return now >= self._pace.until and not (self._pace.failing and self._sending)
 
     def _settle(self, item: Item, answer: Answer, seconds: float, life: int) -> None:
-        """Books the outcome of an attempt. After a shutdown the item is gone and not booked."""
-        verdict, recovered = answer.verdict, False
+        """Books the outcome of an attempt, after it is said: who flushed finds it in the log."""
+        final = answer.verdict in (Verdict.DELIVERED, Verdict.REJECTED)
         with self._lock:
             self._sending -= self._life == life
-            if verdict in (Verdict.DELIVERED, Verdict.REJECTED):
-                recovered = self._pace.settled(seconds)
-                if self._backlog.settle(item):
-                    self._delivered += verdict is Verdict.DELIVERED
-                    self._rejected += verdict is Verdict.REJECTED
-                if self._backlog.roomy:
-                    self._room.notify()
-                self._progress.notify_all()
-            else:
-                now = _clock.now()
-                item.attempts += 1
-                self._pace.put_off(answer, now)
-                self._backlog.postpone(item, now + back_off(item.attempts))
-            if recovered:
-                self._work.notify_all()
-        self._tell(answer, recovered)
-
-    def _tell(self, answer: Answer, recovered: bool) -> None:
-        if answer.verdict is not Verdict.DELIVERED:
-            self._last = answer.words
+            recovered = final and self._pace.settled(seconds)
+            if answer.verdict is not Verdict.DELIVERED:
+                self._last = answer.words
         if recovered:
             self._faults.settled("delivery", "sessions are delivered again")
+        self._tell(answer)
+        with self._lock:
+            (self._book if final else self._put_back)(item, answer)
+            if recovered:
+                self._work.notify_all()
+
+    def _book(self, item: Item, answer: Answer) -> None:
+        """Counts a session that is done with, unless a shutdown gave it up before."""
+        if self._backlog.settle(item):
+            self._delivered += answer.verdict is Verdict.DELIVERED
+            self._rejected += answer.verdict is Verdict.REJECTED
+        if self._backlog.roomy:
+            self._room.notify()
+        self._progress.notify_all()
+
+    def _put_back(self, item: Item, answer: Answer) -> None:
+        now = _clock.now()
+        item.attempts += 1
+        self._pace.put_off(answer, now)
+        self._backlog.postpone(item, now + back_off(item.attempts))
+
+    def _tell(self, answer: Answer) -> None:
         if answer.verdict is Verdict.REJECTED:
             self._faults.warn("rejected", "the server refused a session: %s", answer.words)
         elif answer.verdict is Verdict.HOLD:
