@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -33,11 +34,13 @@ class Faults:
     def guard(self, function: Callable[..., _R], *arguments: object) -> _R | None:
         """Calls `function`. A fault in it is noted and None is returned: the traced call goes on.
 
-        The only broad `except` in the package.
+        This and `attempt` are the only broad `except`s in the package.
         """
         try:
             return function(*arguments)
         except Exception as error:
+            if is_from_signal(error):
+                raise
             self.note(function.__name__.strip("_"), error)
             return None
 
@@ -45,7 +48,7 @@ class Faults:
         with self._lock:
             self.by_place[place] += 1
         self.last = f"{place}: {type(error).__name__}: {error}"
-        self.warn(place, "a fault of honeytrace in %s; the traced call goes on", place, cause=error)
+        self.warn(place, "a fault of its own in %s; the traced call goes on", place, cause=error)
 
     def warn(
         self, about: str, words: str, *arguments: object, cause: BaseException | None = None
@@ -76,21 +79,35 @@ def _say(words: str, arguments: tuple[object, ...], cause: BaseException | None 
 
 
 def _write(words: str, arguments: tuple[object, ...], cause: BaseException | None) -> None:
-    _log.warning(words, *arguments, exc_info=cause)
-
-
-class _Quiet(Faults):
-    """Keeps a fault for whoever asks instead of counting it."""
-
-    error: BaseException | None = None
-
-    def note(self, _: str, error: BaseException) -> None:
-        self.error = error
+    # Where logging is not configured, nothing but the message is shown.
+    _log.warning(f"honeytrace: {words}", *arguments, exc_info=cause)
 
 
 def attempt(
     function: Callable[..., _R], *arguments: object
 ) -> tuple[_R | None, BaseException | None]:
-    """What `function` returns, and what it raised: for code of the user's that may raise."""
-    quiet = _Quiet()
-    return quiet.guard(function, *arguments), quiet.error
+    """What `function` returns, and what it raised: for code of the user's that may raise.
+
+    Also what is no `Exception`: a `__str__` that raises SystemExit must not end the program.
+    """
+    try:
+        return function(*arguments), None
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt) or is_from_signal(error):
+            raise
+        return None, error
+
+
+def is_from_signal(error: BaseException) -> bool:
+    """Whether a signal handler raised this, on top of whatever the main thread was running.
+
+    It is meant for the program, such as the time limit of a task, and no fault of ours.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return False
+    handlers = [signal.getsignal(number) for number in signal.valid_signals()]
+    codes = {getattr(handler, "__code__", None) for handler in handlers} - {None}
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code not in codes:
+        trace = trace.tb_next
+    return trace is not None

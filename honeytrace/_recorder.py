@@ -6,6 +6,8 @@ left in another context than it was entered in. A session that has ended is skip
 
 from __future__ import annotations
 
+import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
@@ -31,6 +33,30 @@ class Call(Record):
     defaults: Pipeline
 
 
+def _set_guarded(record: Record | None) -> None:
+    """Sets the current session, unless this thread is in the middle of doing so.
+
+    Before Python 3.12 the garbage collector can run in the middle of `ContextVar.set`, and a
+    `__del__` that it calls may set the variable too; that breaks the interpreter. The session of
+    such a `__del__` is recorded, but nothing becomes its child.
+    """
+    global _setter
+    thread = threading.get_ident()
+    if _setter == thread:
+        return
+    _setter = thread
+    try:
+        _current.set(record)
+    finally:
+        _setter = 0
+
+
+_setter = 0  # the thread that sets, and 0 for none; two at once only lose the guard
+make_current: Callable[[Record | None], object] = (
+    _set_guarded if sys.version_info < (3, 12) else _current.set
+)
+
+
 def _begin(
     template: Template, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
 ) -> Call | None:
@@ -50,27 +76,26 @@ def _begin(
         identity = live.new_id()
     call = Call(template, pipeline, parent, identity, captured)
     call.size, call.cuts = size, cuts
-    _current.set(call)
     call.started = time.time_ns()
     call.ticks = time.perf_counter_ns()
     return call
 
 
 begin = partial(_guard, _begin)
-"""Starts a session inside the running one and makes it current; None if it cannot, or is off.
+"""Starts a session inside the running one; None if it cannot, or tracing is off.
 
     begin(template, args, kwargs) -> Call | None
+
+It is not current yet: to make it so is for those who will surely end it, interrupted or not.
 """
 
 
 def _end(call: Call | None, returned: object, error: BaseException | None = None) -> None:
     """The end itself; `end` is this under the guard."""
-    if call is None:
+    if call is None or call.ended:
         return
     call.duration = max(time.perf_counter_ns() - call.ticks, 0) / 1e6
     call.ended = True
-    if _current.get() is call:
-        _current.set(call.parent)
     try:
         if error is not None:
             call.failure = failure(error)
@@ -82,13 +107,15 @@ def _end(call: Call | None, returned: object, error: BaseException | None = None
         if call.given is not None:
             _freeze(call, call.given)
     finally:  # a fault above costs a field, not the session
+        if _current.get() is call:
+            make_current(call.parent)
         if call.parent is not None:
             call.parent = _running(call.parent)
         call.defaults.accept(call)
 
 
 end = partial(_guard, _end)
-"""Ends a session and hands it over to delivery; does nothing for None.
+"""Ends a session and hands it over to delivery; does nothing for None, nor for the second time.
 
     end(call, result)
     end(call, ABSENT, error)

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import logging
+import signal
 import threading
 
 import pytest
 
 from honeytrace._faults import Faults, attempt
+
+
+def said(caplog):
+    """What was logged, without the name that goes before each message."""
+    assert all(message.startswith("honeytrace: ") for message in caplog.messages)
+    return [message.removeprefix("honeytrace: ") for message in caplog.messages]
 
 
 class Clock:
@@ -52,7 +59,39 @@ def test_what_is_no_error_passes(kind):
         raise kind
 
     with pytest.raises(kind):
-        attempt(interrupted)
+        Faults().guard(interrupted)
+
+
+class TimeLimitError(Exception):
+    """What a signal handler raises, such as Celery's soft time limit."""
+
+
+def over(number, frame):
+    raise TimeLimitError
+
+
+def test_what_a_signal_handler_raises_passes(faults):
+    """It is meant for the program, and no fault of ours."""
+    before = signal.signal(signal.SIGINT, over)
+    try:
+        with pytest.raises(TimeLimitError):
+            faults.guard(signal.raise_signal, signal.SIGINT)
+        with pytest.raises(TimeLimitError):
+            attempt(signal.raise_signal, signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert faults.by_place == {}
+
+
+def test_only_an_interrupt_passes_an_attempt():
+    """Code of the user's that raises SystemExit ends nothing; Ctrl-C goes on."""
+
+    def leave(kind):
+        raise kind
+
+    assert repr(attempt(leave, SystemExit)[1]) == "SystemExit()"
+    with pytest.raises(KeyboardInterrupt):
+        attempt(leave, KeyboardInterrupt)
 
 
 def test_the_guard_returns_the_result(faults):
@@ -65,8 +104,8 @@ def test_the_guard_counts_and_logs_a_fault(faults, caplog):
     """A fault becomes None, a count under the function's name, and one warning with traceback."""
     assert faults.guard(fail) is None
     assert (faults.by_place, faults.last) == ({"fail": 1}, "fail: ValueError: boom")
-    assert (caplog.messages, caplog.records[0].exc_info[0]) == (
-        ["a fault of honeytrace in fail; the traced call goes on"],
+    assert (said(caplog), caplog.records[0].exc_info[0]) == (
+        ["a fault of its own in fail; the traced call goes on"],
         ValueError,
     )
 
@@ -76,9 +115,9 @@ def test_a_fault_is_said_once_a_minute(faults, clock, caplog):
     for clock.now in (0.0, 1.0, 59.9, 60.0):
         faults.guard(fail)
     assert faults.by_place["fail"] == 4
-    assert caplog.messages == [
-        "a fault of honeytrace in fail; the traced call goes on",
-        "a fault of honeytrace in fail; the traced call goes on (and 2 times more)",
+    assert said(caplog) == [
+        "a fault of its own in fail; the traced call goes on",
+        "a fault of its own in fail; the traced call goes on (and 2 times more)",
     ]
 
 
@@ -86,14 +125,14 @@ def test_what_is_rare_is_said_without_a_number(faults, clock, caplog):
     """A warning that comes back after a minute without any between has no number."""
     for clock.now in (0.0, 60.0):
         faults.warn("disk", "the disk is full")
-    assert caplog.messages == ["the disk is full"] * 2
+    assert said(caplog) == ["the disk is full"] * 2
 
 
 def test_each_thing_has_its_own_minute(faults, caplog):
     """A warning about one thing does not hide another."""
     faults.warn("a", "about %s", "a")
     faults.warn("b", "about %s", "b")
-    assert caplog.messages == ["about a", "about b"]
+    assert said(caplog) == ["about a", "about b"]
 
 
 def test_the_end_of_a_trouble_is_said_once(faults, caplog):
@@ -102,7 +141,7 @@ def test_the_end_of_a_trouble_is_said_once(faults, caplog):
     faults.warn("net", "down")
     faults.settled("net", "over after %d s", 3)
     faults.settled("net", "over")
-    assert caplog.messages == ["down", "over after 3 s"]
+    assert said(caplog) == ["down", "over after 3 s"]
 
 
 def test_a_trouble_that_returns_is_said_again(faults, caplog):
@@ -110,7 +149,7 @@ def test_a_trouble_that_returns_is_said_again(faults, caplog):
     for _ in range(2):
         faults.warn("net", "down")
         faults.settled("net", "over")
-    assert caplog.messages == ["down", "over"] * 2
+    assert said(caplog) == ["down", "over"] * 2
 
 
 def test_a_handler_that_raises_hurts_nobody(faults):
@@ -150,4 +189,4 @@ def test_the_clock_is_the_real_one_unless_told(caplog):
     faults = Faults()
     faults.warn("x", "once")
     faults.warn("x", "once")
-    assert caplog.messages == ["once"]
+    assert said(caplog) == ["once"]

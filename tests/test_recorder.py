@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import gc
+import signal
 import sys
 import weakref
+from collections.abc import Mapping
+
+import pytest
 
 import honeytrace
 from honeytrace import trace_session
@@ -124,3 +128,126 @@ def test_where_there_is_no_room_for_us_the_call_goes_on(sent):
     assert set(results) == {"value"}
     assert faults > 0
     assert sent()[-1]["outputs"] == {"result": "value"}
+
+
+def test_traced_calls_in_finalizers_disturb_nothing(program):
+    """`__del__` may be run by the garbage collector in the middle of our own work."""
+    done = program(
+        """
+        import gc
+        import honeytrace
+        from honeytrace import trace_session
+
+        @trace_session
+        def inner():
+            pass
+
+        @trace_session
+        def work(number):
+            return number
+
+        class Cycle:
+            def __init__(self):
+                self.me = self
+
+            def __del__(self):
+                inner()
+
+        gc.set_threshold(20)
+        for number in range(5000):
+            Cycle()
+            assert work(number) == number
+        with trace_session("later") as session:
+            pass
+        print(bool(session), session.parent_id, honeytrace.stats().errors)
+        """
+    )
+    assert (done.returncode, done.stdout) == (0, "True None {}\n")
+
+
+needs_alarm = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timer signals here")
+
+
+@needs_alarm
+def test_what_a_signal_handler_raises_reaches_the_program(program):
+    """Whatever of ours it interrupts: it is the program's, no fault, and nothing stays open."""
+    done = program(
+        """
+        import signal
+        import honeytrace
+
+        class TimeLimit(Exception):
+            pass
+
+        def over(number, frame):
+            global raised
+            raised += 1
+            raise TimeLimit
+
+        @honeytrace.trace_session
+        def work():
+            pass
+
+        raised = caught = 0
+        signal.signal(signal.SIGALRM, over)
+        work()
+        honeytrace.flush()
+        for _ in range(50):
+            try:
+                signal.setitimer(signal.ITIMER_REAL, 0.0001)
+                for _ in range(200):
+                    work()
+                signal.pause()
+            except TimeLimit:
+                caught += 1
+        print(caught == raised == 50, honeytrace.stats().errors, honeytrace.current_session())
+        """
+    )
+    assert (done.returncode, done.stdout) == (0, "True {} <no session>\n")
+
+
+def test_an_exception_that_ends_the_program_when_shown_does_not(sent):
+    """`str()` of an exception is the user's code, and may raise anything."""
+
+    class FatalError(Exception):
+        def __str__(self):
+            raise SystemExit(3)
+
+    @trace_session
+    def fail():
+        raise FatalError
+
+    with pytest.raises(FatalError):
+        fail()
+    assert "[SystemExit in __str__]" in sent()[0]["error"]
+
+
+class Broken(Mapping):
+    """A mapping that cannot be read."""
+
+    def __getitem__(self, key):
+        raise RuntimeError("broken")
+
+    def __iter__(self):
+        raise RuntimeError("broken")
+
+    def __len__(self):
+        return 1
+
+
+@pytest.mark.parametrize("kind", ["Broken", "Liar"])
+def test_a_broken_value_can_be_set(kind, sent):
+    """What is set on a session is named, not run."""
+    value = Broken() if kind == "Broken" else Liar()
+    with trace_session("x") as session:
+        session.outputs = value
+        session.metrics["value"] = value
+        honeytrace.enrich_session(feedback=value)
+    got = sent()[0]
+    assert got["outputs"]["result"] == got["metrics"]["value"] == got["feedback"]["result"]
+
+
+def test_a_broken_mapping_is_refused_where_it_is_given():
+    """By `trace_session`, with its own sentence."""
+    with pytest.raises(TypeError, match="metrics=…"):
+        trace_session("x", metrics=Broken())
