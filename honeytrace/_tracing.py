@@ -13,7 +13,8 @@ from typing import Any, NoReturn, TypeVar, cast, overload
 from honeytrace._arguments import binder, is_method, parameters
 from honeytrace._capture import constant
 from honeytrace._config import live
-from honeytrace._recorder import Call, begin, end, innermost
+from honeytrace._faults import attempt
+from honeytrace._recorder import Call, begin, end, innermost, make_current
 from honeytrace._session import ABSENT, NOTHING, OBJECTS, ActiveSession, Json, Template
 from honeytrace._snapshot import Snapshot
 from honeytrace._wire import is_uuid
@@ -110,17 +111,22 @@ def _fields(objects: Mapping[str, Any]) -> dict[str, Json]:
             )
         if value is None:
             continue
-        if not isinstance(value, Mapping):
+        given = attempt(_dict, value)[0] if isinstance(value, Mapping) else None
+        if given is None:
             _refuse(label, value, "a mapping such as {'key': 'value'}")
-        fields[label] = Snapshot().take(dict(value), label)
+        fields[label] = Snapshot().take(given, label)
     return fields
 
 
+def _dict(value: Mapping[str, Any]) -> Json:
+    return dict(value)
+
+
 def _names(config_args: Iterable[str]) -> tuple[str, ...]:
-    names = () if isinstance(config_args, str) else tuple(config_args)
-    if isinstance(config_args, str) or not all(isinstance(name, str) for name in names):
+    known = isinstance(config_args, (tuple, list, set, frozenset))
+    if not known or not all(isinstance(name, str) for name in config_args):
         _refuse("config_args", config_args, "a tuple of parameter names such as ('model',)")
-    return names
+    return tuple(config_args)
 
 
 def _refuse(label: str, value: object, wanted: str, right_type: bool = False) -> NoReturn:
@@ -155,6 +161,7 @@ class TraceSession:
         if call is None:
             return NOTHING
         self._open.append(call)
+        make_current(call)
         return ActiveSession(call)
 
     def __exit__(
@@ -203,13 +210,20 @@ def _decorate(target: Any, template: Template, skip_first: bool | None = None) -
     method = is_method(target) if skip_first is None else skip_first
     named = _named(target, template, method)
     traced = (_coroutine if _is_async(target) else _function)(target, named)
-    if inspect.isroutine(target):
+    if inspect.isfunction(target) or inspect.ismethod(target) or inspect.isbuiltin(target):
         return traced
-    # A callable object or a partial: a proxy leaves it what it is. Imported here, since few need it
-    # and it takes longer than all the rest of `import honeytrace`.
+    return _proxy(target, traced)
+
+
+def _proxy(target: Any, traced: Callable[..., Any]) -> Any:
+    """A callable object, a partial or a cached function, left what it is but for its calls."""
+    # Here, since few need it and it takes longer than all the rest of `import honeytrace`.
     import wrapt
 
-    return wrapt.FunctionWrapper(target, lambda _, __, args, kwargs: traced(*args, **kwargs))
+    def call(_: Any, instance: Any, args: Any, kwargs: Any) -> Any:
+        return traced(*args, **kwargs) if instance is None else traced(instance, *args, **kwargs)
+
+    return wrapt.FunctionWrapper(target, call)
 
 
 def _check(target: Any) -> None:
@@ -220,7 +234,7 @@ def _check(target: Any) -> None:
     elif isinstance(target, (property, functools.cached_property, functools.partialmethod)):
         advice = "put @trace_session below it, directly above the function"
     elif inspect.isgeneratorfunction(target) or inspect.isasyncgenfunction(target):
-        advice = "put `with trace_session(...)` around the loop that consumes it"
+        advice = "it is a generator function: put `with trace_session(...)` around what uses it"
     elif not callable(target):
         advice = "it goes above a function, or around a block as `with trace_session('name'):`"
     if advice:
@@ -267,11 +281,13 @@ def _function(function: Callable[..., Any], template: Template) -> Any:
             return function(*args, **kwargs)
         call = begin(template, args, kwargs)
         try:
+            if call is not None:
+                make_current(call)
             result = function(*args, **kwargs)
+            end(call, result)
         except BaseException as error:
             end(call, ABSENT, error)
             raise
-        end(call, result)
         return result
 
     return traced
@@ -284,11 +300,13 @@ def _coroutine(function: Callable[..., Any], template: Template) -> Any:
             return await function(*args, **kwargs)
         call = begin(template, args, kwargs)
         try:
+            if call is not None:
+                make_current(call)
             result = await function(*args, **kwargs)
+            end(call, result)
         except BaseException as error:
             end(call, ABSENT, error)
             raise
-        end(call, result)
         return result
 
     return traced

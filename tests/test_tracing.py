@@ -276,6 +276,21 @@ def test_a_callable_object_stays_what_it_is(sent):
     assert traced.unit == "EUR"
 
 
+class Cached:
+    @trace_session
+    @functools.lru_cache  # noqa: B019 - what people write
+    def double(self, x):
+        return 2 * x
+
+
+def test_a_cached_function_keeps_its_cache(sent):
+    """`cache_info` and the like stay, and methods find their object."""
+    thing = Cached()
+    assert (thing.double(2), thing.double(2), Cached.double(thing, 3)) == (4, 4, 6)
+    assert Cached.double.cache_info().hits == 1
+    assert [s["inputs"] for s in sent()] == [{"x": 2}, {"x": 2}, {"x": 3}]
+
+
 def generator():
     yield 1
 
@@ -291,8 +306,8 @@ async def agenerator():
         (property(lambda self: 1), "put @trace_session below it"),
         (functools.cached_property(lambda self: 1), "put @trace_session below it"),
         (functools.partialmethod(lambda self: 1), "put @trace_session below it"),
-        (generator, "around the loop"),
-        (agenerator, "around the loop"),
+        (generator, "generator function"),
+        (agenerator, "generator function"),
         (3, "goes above a function"),
     ],
 )
@@ -318,6 +333,7 @@ def test_what_cannot_be_decorated_says_what_to_do(target, advice):
         ({"metrics": [1]}, TypeError, "metrics=…"),
         ({"config_args": "model"}, TypeError, r"\('model',\)"),
         ({"config_args": (1,)}, TypeError, "config_args=…"),
+        ({"config_args": 5}, TypeError, "config_args=…"),
         ({"metdata": {}}, TypeError, "no argument 'metdata'"),
     ],
 )
