@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from honeytrace import _capture
 from honeytrace._capture import Bind
+from honeytrace._snapshot import Snapshot
 from honeytrace._version import __version__
 
 Json = dict[str, Any]
@@ -189,7 +190,7 @@ class ActiveSession:
     """A session that still runs: what is set here goes out with it when it ends.
 
     The seven objects can be changed in place (`session.metrics["hits"] = 3`) or replaced
-    (`session.outputs = answer`; what is no mapping becomes `{"result": value}`). After the end
+    (`session.outputs = answer` copies; what is no dict becomes `{"result": value}`). After the end
     nothing is taken any more. The null session, outside of any, takes everything, keeps nothing
     and is false in a condition.
     """
@@ -269,8 +270,10 @@ class ActiveSession:
         record = self._record
         if record is None or record.ended:
             return
+        # Copied here: to ask a foreign object whether it is a mapping would run its code.
+        copy = Snapshot().take(value, name)
         record.given = record.given or {}
-        record.given[name] = dict(value) if isinstance(value, Mapping) else {"result": value}
+        record.given[name] = copy if type(copy) is dict else {"result": copy}
         record.replaced = (record.replaced or set()) | {name}
 
 
