@@ -109,7 +109,11 @@ class Live:
         return self._each(Delivery.shutdown, timeout)
 
     def exit(self) -> None:
-        self.faults.guard(self.shutdown, self.pipeline and self.pipeline.config.exit_timeout)
+        """Delivers what there is within the exit timeout; Ctrl-C makes it give up at once."""
+        try:
+            self.faults.guard(self.shutdown, self.pipeline and self.pipeline.config.exit_timeout)
+        except KeyboardInterrupt:
+            self.faults.guard(self.shutdown, 0)
 
     def stats(self) -> Stats:
         total = Stats(errors=dict(self.faults.by_place), last_error=self.faults.last)

@@ -116,14 +116,22 @@ def test_tracing_can_be_off_from_the_start(program, tmp_path):
         import honeytrace
 
         @honeytrace.trace_session
+        async def awork():
+            return bool(honeytrace.current_session())
+
+        @honeytrace.trace_session
         def work():
             return bool(honeytrace.current_session())
 
-        print(work(), work(), threading.active_count(), honeytrace.stats().accepted)
+        try:
+            awork().send(None)
+        except StopIteration as stop:
+            print(stop.value)
+        print(work(), threading.active_count(), honeytrace.stats().accepted)
         """,
         HONEYTRACE_ENABLED="false",
     )
-    assert (done.stdout, done.stderr) == ("False False 1 0\n", "")
+    assert (done.stdout, done.stderr) == ("False\nFalse 1 0\n", "")
     assert not (tmp_path / "home").exists()
 
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -173,7 +178,7 @@ def test_recovery_is_said_once(delivery, server, caplog):
     for number in range(5):
         delivery.accept(ended(number))
     assert delivery.flush(30)
-    lines = [record.message for record in caplog.records]
+    lines = [record.message.removeprefix("honeytrace: ") for record in caplog.records]
     assert len(lines) == 2
     assert lines[1] == "sessions are delivered again"
 
@@ -471,6 +476,31 @@ def test_a_program_ends_although_the_server_never_answers(program):
     assert took < 10  # far below the five seconds of a request's timeout, on any machine, twice
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no such signal on Windows")
+def test_ctrl_c_ends_the_wait_at_exit(server, tmp_path):
+    """It gives up what is left, says so, and shows no traceback."""
+    server.script = server.hang
+    path = tmp_path / "program.py"
+    path.write_text("import honeytrace\nwith honeytrace.trace_session('x'): pass\nprint('end')\n")
+    process = subprocess.Popen(
+        [sys.executable, "-u", str(path)],
+        env={**os.environ, "HH_API_URL": server.url, "HONEYTRACE_EXIT_TIMEOUT": "60"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    server.wait(1)
+    assert process.stdout.readline() == "end\n"
+    while process.poll() is None:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(0.5)
+            break
+        process.send_signal(signal.SIGINT)
+    err = process.communicate()[1]
+    assert "are lost: 1" in err
+    assert "Traceback" not in err
+
+
 def test_frozen_time_does_not_stop_delivery(program, server):
     """Under freezegun times are the frozen ones, and flush comes back."""
     done = program(
@@ -493,7 +523,7 @@ def test_frozen_time_does_not_stop_delivery(program, server):
     assert (session["start_time"], session["duration"]) == (1712059200000, 2000.0)
 
 
-fork = pytest.mark.skipif(not hasattr(__import__("os"), "fork"), reason="this system has no fork")
+fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 
 
 @fork
