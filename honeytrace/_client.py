@@ -135,7 +135,7 @@ class _Shared:
     def _unreached(self, error: httpx.HTTPError) -> TransportError:
         words = f"{type(error).__name__}: {error}".removesuffix(": ")
         return TransportError(
-            f"{self.server_url} could not be reached ({words}); check server_url (HH_API_URL) and "
+            f"{self.server_url} gave no answer ({words}); check server_url (HH_API_URL) and "
             "that the server runs"
         )
 

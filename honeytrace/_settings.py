@@ -45,7 +45,7 @@ def _url(value: object) -> str:
     except ValueError:  # its words may repeat a password
         usable = False
     if not usable or not text.isprintable() or " " in text:
-        raise ValueError("give an address such as 'https://api.honeyhive.ai'")
+        raise ValueError("give an http:// or https:// address, as 'https://api.honeyhive.ai'")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ValueError("give it without user name, password, query and fragment")
     return text.rstrip("/")
@@ -158,7 +158,7 @@ def _environment() -> dict[str, Any]:
 @functools.cache
 def warn(words: str) -> None:
     """Logs a warning; the same one is not repeated, however often the environment is read."""
-    _log.warning(words)
+    _log.warning(f"honeytrace: {words}")
 
 
 def _disabled_by_sibling(values: dict[str, Any]) -> dict[str, Any]:

@@ -85,7 +85,9 @@ def _judge(response: httpx.Response, body: bytes) -> Answer:
         return _DELIVERED
     words = _wire.message(body.decode("utf-8", "replace"))[:_SHOWN]
     wait = _wire.retry_after(response.headers.get("retry-after"), time.time())
-    return Answer(verdict, f"status {response.status_code}: {words}", wait)
+    words = words or response.headers.get("location", "")
+    said = f"status {response.status_code}: {words}" if words else f"status {response.status_code}"
+    return Answer(verdict, said, wait)
 
 
 def _is_tls(error: BaseException | None) -> bool:

@@ -610,7 +610,7 @@ def test_show_remote_refused(run: Run, server: Any, status: int, monkeypatch: An
 def test_show_remote_unreachable(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that is not there is said to be so."""
     monkeypatch.setenv("HH_API_URL", "http://127.0.0.1:9")
-    assert "http://127.0.0.1:9 could not be reached" in run("show", MISSING).refused
+    assert "http://127.0.0.1:9 gave no answer" in run("show", MISSING).refused
 
 
 def test_interrupt(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -77,6 +77,12 @@ WRONG_TYPES = [
 BLANK = ["api_key", "server_url", "project", "source", "home"]
 
 
+def said(caplog):
+    """What was logged, without the name that goes before each message."""
+    assert all(message.startswith("honeytrace: ") for message in caplog.messages)
+    return [message.removeprefix("honeytrace: ") for message in caplog.messages]
+
+
 @pytest.fixture(autouse=True)
 def bare(isolated, monkeypatch):
     """No variable of ours at all."""
@@ -183,7 +189,7 @@ def test_a_wrong_variable_is_logged_and_left_aside(name, text, monkeypatch, capl
     """A wrong value in the environment costs one warning that names it; the default serves."""
     monkeypatch.setenv(VARIABLES[name], text)
     assert resolve({}) == Config()
-    (message,) = caplog.messages
+    (message,) = said(caplog)
     assert message.startswith(f"{VARIABLES[name]} is not used: ")
 
 

@@ -158,7 +158,7 @@ def test_a_success_is_one_whatever_the_body(server, send, body):
 def test_the_words_of_any_body_are_kept(server, send, body, words):
     """HTML, JSON, bytes that are no text, and nothing."""
     server.script = [(500, {}, body)]
-    assert send().words == f"status 500: {words}"
+    assert send().words == (f"status 500: {words}" if words else "status 500")
 
 
 def test_long_words_are_cut(server, send):

@@ -74,7 +74,8 @@ class App:
         if not right or scheme.lower() != "bearer":
             raise _RequestError(
                 HTTPStatus.UNAUTHORIZED,
-                "this server wants its token; send it as 'Authorization: Bearer TOKEN'",
+                "this server wants its token; set HH_API_KEY to it, or send it as "
+                "'Authorization: Bearer TOKEN'",
                 ("WWW-Authenticate", "Bearer"),
             )
 
