@@ -108,30 +108,32 @@ def test_the_environment_is_read_at_the_first_use(program):
     assert done.stdout.startswith("late Stats(accepted=0")
 
 
-def test_tracing_can_be_off_from_the_start(program, tmp_path):
+@pytest.mark.parametrize("kind", ["def", "async def"])
+def test_tracing_can_be_off_from_the_start(kind, program, tmp_path):
     """By environment: nothing is recorded, stored or started."""
-    done = program(
-        """
+    source = """
+        import inspect
         import threading
         import honeytrace
-
-        @honeytrace.trace_session
-        async def awork():
-            return bool(honeytrace.current_session())
 
         @honeytrace.trace_session
         def work():
             return bool(honeytrace.current_session())
 
-        try:
-            awork().send(None)
-        except StopIteration as stop:
-            print(stop.value)
-        print(work(), threading.active_count(), honeytrace.stats().accepted)
-        """,
-        HONEYTRACE_ENABLED="false",
-    )
-    assert (done.stdout, done.stderr) == ("False\nFalse 1 0\n", "")
+        def run():
+            result = work()
+            if not inspect.iscoroutine(result):
+                return result
+            try:
+                result.send(None)
+            except StopIteration as stop:
+                return stop.value
+
+        print(run(), run(), threading.active_count(), honeytrace.stats().accepted)
+        """
+    source = source.replace("def work", f"{kind} work")
+    done = program(source, HONEYTRACE_ENABLED="false")
+    assert (done.stdout, done.stderr) == ("False False 1 0\n", "")
     assert not (tmp_path / "home").exists()
 
 
