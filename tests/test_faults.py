@@ -62,6 +62,16 @@ def test_what_is_no_error_passes(kind):
         Faults().guard(interrupted)
 
 
+def test_a_fault_for_want_of_frames_is_only_counted(faults, caplog):
+    """There is no room to say more."""
+
+    def deep():
+        raise RecursionError
+
+    assert faults.guard(deep) is None
+    assert (faults.by_place, said(caplog)) == ({"deep": 1}, [])
+
+
 class TimeLimitError(Exception):
     """What a signal handler raises, such as Celery's soft time limit."""
 
