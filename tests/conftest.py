@@ -25,7 +25,12 @@ import honeytrace
 from honeytrace import _settings
 
 # No deadline for an example and nothing kept between runs: how fast the machine is proves nothing.
-hypothesis.settings.register_profile("house", deadline=None, database=None)
+hypothesis.settings.register_profile(
+    "house",
+    deadline=None,
+    database=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.filter_too_much],
+)
 hypothesis.settings.load_profile("house")
 
 _FOREIGN = ("HH_", "HONEYHIVE_", "HONEYTRACE_", "OPENAI_")

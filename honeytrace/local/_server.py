@@ -8,6 +8,7 @@ import re
 import socket
 import socketserver
 import sys
+from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any
@@ -75,10 +76,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.connection.settimeout(self.server.idle)
 
     def handle(self) -> None:
-        try:
+        with suppress(ConnectionError):  # the client is gone: nobody is left to tell
             super().handle()
-        except ConnectionError:  # the client is gone: nobody is left to tell
-            return
 
     def finish(self) -> None:
         super().finish()
