@@ -89,6 +89,7 @@ class Delivery:
         self._life = 0  # counts the shutdowns; a thread of an earlier life ends
         self._taken = self._delivered = self._rejected = self._dropped = self._refused = 0
         self._weight = 0.0
+        self._marks: list[int] = []  # up to which session those who flush wait
         self._last: str | None = None
 
     # ---- The caller's thread
@@ -227,7 +228,9 @@ class Delivery:
             self._rejected += answer.verdict is Verdict.REJECTED
         if self._backlog.roomy:
             self._room.notify()
-        self._progress.notify_all()
+        # Not for each session: to wake who flushes a thousand times costs as much as to send.
+        if any(map(self._reached, self._marks)):
+            self._progress.notify_all()
 
     def _put_back(self, item: Item, answer: Answer) -> None:
         now = _clock.now()
@@ -256,14 +259,16 @@ class Delivery:
         with self._lock:
             mark = self._taken + len(self._inbox)
             settled = self._settled()
+            self._marks.append(mark)
             while not self._reached(mark):
                 left = began + patience - _clock.now()
                 if left <= 0:
-                    return False
+                    break
                 self._progress.wait(min(left, _IDLE))
                 if timeout is None and settled != self._settled():
                     began, settled = _clock.now(), self._settled()
-            return True
+            self._marks.remove(mark)
+            return self._reached(mark)
 
     def _settled(self) -> int:
         return self._delivered + self._rejected + self._dropped
