@@ -123,7 +123,7 @@ def test_threads_share_a_sender(server, connect):
         (403, Verdict.HOLD),
         (404, Verdict.HOLD),
         (408, Verdict.RETRY),
-        (413, Verdict.REJECTED),
+        (413, Verdict.TOO_LARGE),
         (422, Verdict.REJECTED),
         (429, Verdict.RETRY),
         (500, Verdict.RETRY),
@@ -298,9 +298,10 @@ def test_a_handshake_that_breaks_off_is_tried_again(listener, connect):
 
 
 def test_the_key_is_in_no_words(server, send):
-    """What is logged of an attempt says nothing of the key."""
-    server.script = [(401, {}, b"no"), server.reset]
-    assert "k-1" not in send().words + send().words
+    """What is logged of an attempt says nothing of the key, also when the server repeats it."""
+    server.script = [(401, {}, b'{"message": "no key k-1 is known"}'), server.reset]
+    assert send().words == "status 401: no key [REDACTED:api_key] is known"
+    assert "k-1" not in send().words
 
 
 # ---- Proxies
@@ -356,6 +357,13 @@ def test_a_session_that_the_store_refuses_is_rejected(here, connect):
     """A body that is no session is refused in words."""
     answer = connect(HERE, transport=here).send(b"{}")
     assert (answer.verdict, "has to be" in answer.words) == (Verdict.REJECTED, True)
+
+
+def test_another_transport_may_fail(server, connect):
+    """The sender takes any transport of httpx; when one gets no answer, that is no answer."""
+    server.script = [server.reset]
+    answer = connect(server.url, transport=httpx.HTTPTransport()).send(BODY)
+    assert (answer.verdict, answer.answered) == (Verdict.RETRY, False)
 
 
 def test_async_clients_reach_the_store_too(tmp_path):
