@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from honeytrace._config import configure, flush, get_session, shutdown, stats
-from honeytrace._delivery import Stats
 from honeytrace._errors import (
     ConfigurationError,
     HoneytraceError,
@@ -14,6 +13,7 @@ from honeytrace._errors import (
     StoreError,
     TransportError,
 )
+from honeytrace._ledger import Stats
 from honeytrace._recorder import current_session, enrich_session
 from honeytrace._session import ActiveSession, Session
 from honeytrace._settings import Config

@@ -1,4 +1,4 @@
-"""The encoded sessions that are yet to be delivered, in memory: what waits, and what is out.
+"""What is to be sent next, as far as it is in memory. The rest is on disk, and `cold` counts it.
 
 Plain data without a lock: `_delivery` calls it under its own.
 """
@@ -7,92 +7,98 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+from honeytrace._segment import Place
 
 _MOST = 1_000
 _BYTES = 16 * 2**20
+_FEW = 64  # fewer sessions than this, and it is time to read on
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Item:
-    """One session on its way. `serial` counts the sessions taken in, from 1."""
+    """One session on its way. `serial` counts the sessions taken in, from 1.
+
+    Without a `place` on disk it is in memory only. With one, its body may be left to the disk.
+    """
 
     serial: int
     body: bytes = b""
+    place: Place | None = None
     attempts: int = 0
+    shrunk: bool = False
 
 
 class Backlog:
-    """Every item that was opened and not yet settled; ready ones in order, others at their time."""
+    """Items that are ready, in order; items put off, at their time; those of earlier processes."""
 
     def __init__(self) -> None:
-        self._open: dict[int, Item] = {}
+        self.cold = 0  # sessions of this process that are on disk only
         self._ready: deque[Item] = deque()
+        self._older: deque[Item] = deque()
         self._later: list[tuple[float, int, Item]] = []
-        self._bytes = 0
-
-    def __len__(self) -> int:
-        return len(self._open)
+        self._puts = 0
+        self._count = self._bytes = 0  # of the bodies in memory
 
     @property
     def full(self) -> bool:
-        """Whether sessions should rather stay in the queue, unencoded."""
-        return len(self._open) >= _MOST or self._bytes >= _BYTES
+        """Whether no further body should be held in memory."""
+        return self._count >= _MOST or self._bytes >= _BYTES
 
     @property
     def roomy(self) -> bool:
         """Whether it has emptied by half: to go on at every free place would be a thread switch
         for each session."""
-        return len(self._open) <= _MOST // 2 and self._bytes <= _BYTES // 2
+        return self._count <= _MOST // 2 and self._bytes <= _BYTES // 2
+
+    @property
+    def low(self) -> bool:
+        """Whether the senders will soon be out of work."""
+        return len(self._ready) + len(self._older) < _FEW
 
     @property
     def waiting(self) -> int:
-        return len(self._ready)
+        return len(self._ready) + len(self._older) + self.cold
 
-    @property
-    def oldest(self) -> int | None:
-        """The serial of the oldest item that is not settled."""
-        return next(iter(self._open), None)
+    def add(self, item: Item) -> None:
+        self._ready.append(item)
+        self._weigh(item, 1)
 
-    def open(self, serial: int) -> Item:
-        item = self._open[serial] = Item(serial)
-        return item
-
-    def append(self, item: Item, body: bytes) -> None:
-        """Makes an opened item ready; nothing happens if it was given up meanwhile."""
-        if item.serial in self._open:
-            item.body = body
-            self._bytes += len(body)
-            self._ready.append(item)
+    def add_older(self, items: Iterable[Item]) -> None:
+        """Adds sessions of earlier processes, which go when ours are gone."""
+        for item in items:
+            self._older.append(item)
+            self._weigh(item, 1)
 
     def take(self, now: float) -> Item | None:
         """The next item that may be sent: one whose time has come, else the first in order."""
         if self._later and self._later[0][0] <= now:
-            return heapq.heappop(self._later)[2]
-        return self._ready.popleft() if self._ready else None
+            item = heapq.heappop(self._later)[2]
+        elif self._ready:
+            item = self._ready.popleft()
+        elif self._older and not self.cold:
+            item = self._older.popleft()
+        else:
+            return None
+        self._weigh(item, -1)
+        return item
 
     @property
     def due(self) -> float | None:
-        """When the next postponed item may be sent."""
+        """When the next item that was put off may be sent."""
         return self._later[0][0] if self._later else None
 
     def postpone(self, item: Item, until: float) -> None:
-        """Puts an item back that was taken; nothing happens if it was given up meanwhile."""
-        if item.serial in self._open:
-            heapq.heappush(self._later, (until, item.serial, item))
+        """Puts an item back that was taken. What is on disk needs no memory until then."""
+        if item.place and not item.shrunk:
+            item.body = b""
+        self._puts += 1
+        heapq.heappush(self._later, (until, self._puts, item))
+        self._weigh(item, 1)
 
-    def settle(self, item: Item) -> bool:
-        """Takes the item out for good; False if it was out already."""
-        known = self._open.pop(item.serial, None)
-        if known is not None:
-            self._bytes -= len(item.body)
-        return known is not None
-
-    def clear(self) -> int:
-        """Gives everything up; returns how many items that were."""
-        given_up = len(self._open)
-        self._open.clear()
-        self._ready.clear()
-        self._later.clear()
-        self._bytes = 0
-        return given_up
+    def _weigh(self, item: Item, sign: int) -> None:
+        if item.body:
+            self._count += sign
+            self._bytes += sign * len(item.body)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,15 +13,19 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from honeytrace import _clock, _settings, _wire
-from honeytrace._delivery import Delivery, Stats
+from honeytrace._delivery import Delivery
 from honeytrace._faults import Faults
+from honeytrace._ledger import Stats
+from honeytrace._segment import LOCKS
 from honeytrace._session import Record, Session, close
 from honeytrace._settings import Config
+from honeytrace._spool import Spool
 
 if TYPE_CHECKING:
     from honeytrace._transport import HttpSender
 
 _POOL = 256  # ids that are drawn at once
+_ROOT = 1.0  # seconds that the end of a root session may wait, without `background`
 
 
 class Pipeline:
@@ -33,7 +38,7 @@ class Pipeline:
         self.delivery = delivery
         self.project = config.project
         self.source = config.source
-        self.accept = delivery.accept
+        self.accept = _accept(config, delivery)
 
 
 class Live:
@@ -44,7 +49,7 @@ class Live:
         self.pipeline: Pipeline | None = None
         self.off = False
         self._arguments: dict[str, object] = {}
-        self._past: list[Delivery] = []
+        self._past: list[Pipeline] = []
         self._lock = threading.RLock()
         self.ids: list[bytes] = []
         self._hooked = False
@@ -70,15 +75,16 @@ class Live:
         if current and _route(current.config) == _route(config):
             delivery = current.delivery
         else:
-            delivery = _delivery(config, self.faults)
+            delivery = deliver(config, self.faults)
             if current:
-                self._past.append(current.delivery)
+                self._past.append(current)
+            _hand_over(config, self._past)
             _rest(self._past)
         self.pipeline = Pipeline(config, delivery)
         self.off = not config.enabled
         if not self._hooked:
             self._hooked = True
-            atexit.register(self.exit)
+            _at_exit(self.exit)
 
     def new_id(self) -> bytes:
         """16 random bytes, when `ids` has run out of those that were drawn before.
@@ -91,15 +97,18 @@ class Live:
 
     def _deliveries(self) -> list[Delivery]:
         with self._lock:
-            return [*self._past, *([self.pipeline.delivery] if self.pipeline else [])]
+            past = [each.delivery for each in self._past]
+            return [*past, self.pipeline.delivery] if self.pipeline else past
 
     def _each(self, act: Callable[[Delivery, float | None], bool], timeout: float | None) -> bool:
         """Lets each delivery act within what is left of the time; whether all of them could."""
         end = _clock.now() + (timeout or 0)
         done = True
         for delivery in self._deliveries():
-            left = None if timeout is None else max(end - _clock.now(), 0)
-            done = act(delivery, left) and done
+            # What a shutdown left on the disk for an earlier server is not waited for again.
+            if delivery.active or delivery is (self.pipeline and self.pipeline.delivery):
+                left = None if timeout is None else max(end - _clock.now(), 0)
+                done = act(delivery, left) and done
         return done
 
     def flush(self, timeout: float | None = None) -> bool:
@@ -111,9 +120,12 @@ class Live:
     def exit(self) -> None:
         """Delivers what there is within the exit timeout; Ctrl-C makes it give up at once."""
         try:
-            self.faults.guard(self.shutdown, self.pipeline and self.pipeline.config.exit_timeout)
+            self.faults.guard(self._end, self.pipeline and self.pipeline.config.exit_timeout)
         except KeyboardInterrupt:
-            self.faults.guard(self.shutdown, 0)
+            self.faults.guard(self._end, 0)
+
+    def _end(self, timeout: float | None) -> bool:
+        return self._each(Delivery.end, timeout)
 
     def stats(self) -> Stats:
         total = Stats(errors=dict(self.faults.by_place), last_error=self.faults.last)
@@ -123,8 +135,10 @@ class Live:
                 accepted=total.accepted + each.accepted,
                 delivered=total.delivered + each.delivered,
                 queued=total.queued + each.queued,
+                spooled=total.spooled + each.spooled,
                 rejected=total.rejected + each.rejected,
                 dropped=total.dropped + each.dropped,
+                resent=total.resent + each.resent,
                 last_error=each.last_error or total.last_error,
             )
         return total
@@ -149,26 +163,82 @@ class Live:
         self.pipeline = None
         self._past = []
         self.ids = []
+        self._hooked = False
         self._lock = threading.RLock()
+
+
+def _at_exit(end: Callable[[], None]) -> None:
+    """Has this called when the process ends, also by `multiprocessing`, which skips `atexit`."""
+    atexit.unregister(end)  # a forked child has what its parent registered
+    atexit.register(end)
+    multiprocessing = sys.modules.get("multiprocessing")
+    if multiprocessing and multiprocessing.parent_process():
+        multiprocessing.util.Finalize(None, end, exitpriority=0)
 
 
 def _route(config: Config) -> tuple[object, ...]:
     """What makes two configurations share a delivery."""
     if config.local:
         return ("local", config.home)
-    return (config.server_url, config.api_key, config.timeout)
+    return (config.server_url, config.project, config.spool_dir, config.api_key, config.timeout)
 
 
-def _rest(past: list[Delivery]) -> None:
+def _hand_over(config: Config, past: list[Pipeline]) -> None:
+    """What waits because the server is failing now goes by the new settings, a new key say."""
+    for each in past:
+        if _purpose(each.config) == _purpose(config):
+            each.delivery.try_again(partial(_connect, config))
+
+
+def _purpose(config: Config) -> tuple[object, ...]:
+    return (config.server_url, config.project)
+
+
+def _rest(past: list[Pipeline]) -> None:
     """Ends the threads of earlier deliveries that have nothing to send; their counts stay."""
-    for delivery in past:
-        if not delivery.stats().queued:
-            delivery.shutdown(0)
+    for each in past:
+        stats = each.delivery.stats()
+        if not stats.queued + stats.spooled:
+            each.delivery.shutdown(0)
 
 
-def _delivery(config: Config, faults: Faults) -> Delivery:
-    most = 1 if config.local else 32  # SQLite takes one writer at a time
-    return Delivery(partial(_connect, config), _encode, faults, most)
+def deliver(config: Config, faults: Faults) -> Delivery:
+    """The way to the server of these settings."""
+    connect = partial(_connect, config)
+    if config.local:  # the store is durable itself; SQLite takes one writer at a time
+        return Delivery(connect, _encode, faults, most_senders=1, at_hand=True)
+    return Delivery(connect, _encode, faults, _spool(config), _wire.shrunk)
+
+
+def _spool(config: Config) -> Spool | None:
+    if config.spool_dir is None or config.server_url is None or not LOCKS:
+        return None
+    return Spool(config.spool_dir, config.server_url, config.project)
+
+
+def _accept(config: Config, delivery: Delivery) -> Callable[[Record], None]:
+    """What the end of a session calls: it queues, and waits where the settings say so."""
+    accept = delivery.accept
+    if config.durable and not config.local:
+        accept = delivery.accept_durably
+    elif config.durable:
+        return partial(_then_wait, accept, delivery, config.timeout)
+    return accept if config.background else partial(_then_wait_at_root, accept, delivery)
+
+
+def _then_wait(
+    accept: Callable[[Record], None], delivery: Delivery, seconds: float, record: Record
+) -> None:
+    accept(record)
+    delivery.flush(seconds, patient=False)
+
+
+def _then_wait_at_root(
+    accept: Callable[[Record], None], delivery: Delivery, record: Record
+) -> None:
+    accept(record)
+    if record.parent is None:
+        delivery.flush(_ROOT, patient=False)
 
 
 def _connect(config: Config) -> HttpSender:
@@ -203,8 +273,9 @@ def configure(**settings: object) -> Config:
 
         configure(project="Simple RAG Project", source="production")
 
-    Settings: `api_key`, `server_url`, `project`, `source`, `enabled`, `home`, `timeout` and
-    `exit_timeout` (both in seconds). Raises `ConfigurationError` naming the setting, and then
+    Settings: `api_key`, `server_url`, `project`, `source`, `enabled`, `home`, `spool_dir` (a
+    directory, or "off"), `timeout` and `exit_timeout` (both in seconds), `durable`, `background`.
+    Raises `ConfigurationError` naming the setting, and then
     nothing has changed.
     """
     return live.configure(settings)

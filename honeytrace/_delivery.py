@@ -1,9 +1,9 @@
 """From the ended session to the server: queue, worker, senders, retry, flush, shutdown, fork.
 
-    accept() → inbox │ worker: encode → backlog │ senders: send → settled
+    accept() → inbox │ worker: encode → outbox │ senders: send → settled
 
-Left of the first bar is the caller's thread: an append, and a bell if the worker sleeps. What the
-threads share is kept under one lock. A sender is anything with `send(body) -> Answer`.
+Left of the first bar is the caller's thread: an append, and a bell if the worker sleeps. A sender
+is anything with `send(body) -> Answer`.
 """
 
 from __future__ import annotations
@@ -13,20 +13,29 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import replace
+from typing import Any, Protocol
 
 from honeytrace import _clock
-from honeytrace._backlog import Backlog, Item
+from honeytrace._backlog import Item
 from honeytrace._faults import Faults
-from honeytrace._pace import Pace, back_off
+from honeytrace._ledger import Mark, Stats
+from honeytrace._outbox import Outbox
+from honeytrace._pace import Pace
 from honeytrace._session import Record
+from honeytrace._spool import Spool
 from honeytrace._wire import Answer, Verdict
 
 _MOST = 64 * 2**20  # bytes in the inbox
+_MANY = _MOST // 4  # bytes in the inbox from which on a caller lets the worker go first
+_BREATH = 100e-6  # seconds for which it does
 _EACH = 1_300  # bytes that a session takes there, besides the values in it
 _IDLE = 1.0  # seconds without work after which an additional sender ends
 _STALLED = 10.0  # seconds without any progress after which a flush without timeout gives up
+_SAFE = 1.0  # the same, when the server is down and everything is on disk
+_LOOK = 0.2  # seconds between two looks of a flush at what the senders say
+_TICK = 1.0  # seconds between two looks at a disk that refused
+_GRACE = 2.0  # seconds that writing everything down may take, however short the timeout
 
 _FAULT = Answer(Verdict.RETRY, "a fault of honeytrace", answered=False)
 
@@ -39,57 +48,53 @@ class Sender(Protocol):
     def close(self) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Stats:
-    """What became of the sessions: accepted = delivered + queued + spooled + rejected + dropped.
-
-    That holds at every moment. `spooled` are those that are safe on disk, none in this version.
-    `errors` counts faults of honeytrace's own by place; `last_error` is the latest trouble, be it
-    a fault or the words of the server.
-    """
-
-    accepted: int = 0
-    delivered: int = 0
-    queued: int = 0
-    spooled: int = 0
-    rejected: int = 0
-    dropped: int = 0
-    errors: dict[str, int] = field(default_factory=dict)
-    last_error: str | None = None
-
-
 class Delivery:
-    """The way to one server, with its own queue and threads, which start with the first session."""
+    """The way to one server, with its own queue and threads, which start with the first session.
+
+    `shrink` makes a body smaller that the server finds too large. `at_hand` says that the server is
+    in this process, so that any thread may send at any time.
+    """
 
     def __init__(
         self,
         connect: Callable[[], Sender],
         encode: Callable[[Record], bytes],
         faults: Faults,
+        spool: Spool | None = None,
+        shrink: Callable[[bytes], bytes] | None = None,
         most_senders: int = 32,
+        at_hand: bool = False,
     ) -> None:
         self._connect = connect
         self._encode = encode
         self._faults = faults
+        self._spool = spool
+        self._shrink = shrink
+        self._at_hand = at_hand
         self._inbox: deque[Record] = deque()
-        self._backlog = Backlog()
+        self._outbox = Outbox(faults, spool)
+        self._backlog = self._outbox.backlog
+        self._ledger = self._outbox.ledger
         self._pace = Pace(most_senders)
-        self._lock = threading.RLock()
+        self._lock = self._outbox.lock
         self._bell = threading.Event()
         self._room = threading.Condition(self._lock)
         self._work = threading.Condition(self._lock)
         self._progress = threading.Condition(self._lock)
         self._connecting = threading.Lock()
+        self._breath = threading.Lock()
+        self._breath.acquire()  # for good: who waits for it only gives others time
         self._sender: Sender | None = None
         self._abandoned = False
+        self._held = False
+        self._ending = False
         self._idle = True  # the worker sleeps or was not started yet
         self._running = False
         self._senders = 0
         self._sending = 0
         self._life = 0  # counts the shutdowns; a thread of an earlier life ends
-        self._taken = self._delivered = self._rejected = self._dropped = self._refused = 0
+        self._refused = 0
         self._weight = 0.0
-        self._marks: list[int] = []  # up to which session those who flush wait
         self._last: str | None = None
 
     # ---- The caller's thread
@@ -106,6 +111,20 @@ class Delivery:
         self._inbox.append(record)
         if self._idle:
             self._ring()
+        elif weight > _MANY:
+            # A loop that does nothing but end sessions would keep the interpreter from the worker.
+            self._breath.acquire(timeout=_BREATH)
+
+    def accept_durably(self, record: Record) -> None:
+        """Takes an ended session, which is on disk when this returns, if the disk takes it."""
+        if self._abandoned or self._inbox:  # those before it are on their way there
+            self.accept(record)
+            return
+        with self._lock:
+            item = self._outbox.open()
+        self._enter(item, record)
+        if not self._running:
+            self._ring()
 
     def _refuse(self) -> None:
         if self._abandoned:
@@ -115,86 +134,103 @@ class Delivery:
         self._faults.warn("overflow", "sessions come in faster than they go out; some are dropped")
 
     def _ring(self) -> None:
-        """Wakes the worker, or starts it."""
+        """Wakes the worker, or starts it; does its work where no thread can be started."""
+        self.start()
+        if not self._running:
+            self._work_here(math.inf)
+
+    def start(self) -> None:
+        """Starts the threads, if they do not run and can be started."""
         with self._lock:
-            if not self._running:
-                self._start(self._encode_all, "honeytrace-worker")
-                self._running = True
+            if not (self._running or self._ending or self._abandoned):
+                self._running = self._start(self._encode_all, "honeytrace-worker")
+                self._outbox.look_for_older()
                 self._staff()  # now, since at exit no thread can be started any more
-            self._idle = False
+            self._idle = not self._running
             self._bell.set()
 
-    def _start(self, target: Callable[[int], None], name: str) -> None:
-        threading.Thread(target=target, args=(self._life,), name=name, daemon=True).start()
+    def _start(self, target: Callable[[int], None], name: str) -> bool:
+        with suppress(RuntimeError):
+            threading.Thread(target=target, args=(self._life,), name=name, daemon=True).start()
+            return True
+        return False
 
     # ---- The worker
 
     def _encode_all(self, life: int) -> None:
         while (taken := self._next_record(life)) is not None:
-            item, record = taken
-            body = self._faults.guard(self._encode, record)
-            with self._lock:
-                if body is not None:
-                    self._backlog.append(item, body)
-                    self._staff()
-                    self._work.notify()
-                elif self._backlog.settle(item):
-                    self._dropped += 1
-                    self._progress.notify_all()
+            self._faults.guard(self._enter, *taken)
 
     def _next_record(self, life: int) -> tuple[Item, Record] | None:
-        """The next session to encode, once there is one and room in the backlog."""
+        """The next session to encode, once there is one and room for it."""
         while True:
             with self._lock:
-                if self._backlog.full:
-                    self._room.wait_for(lambda: self._backlog.roomy or self._life != life)
+                while self._outbox.cramped and self._life == life:
+                    self._room.wait(_TICK)
                 if self._life != life:
                     return None
                 self._idle = True  # before the look: what comes in after it will ring
                 if self._inbox:
+                    self._idle = False
                     return self._take()
                 self._bell.clear()
                 self._weight = 0
-            self._bell.wait()
+            if not self._bell.wait(_TICK if self._outbox.unsafe else None):
+                self._outbox.secure()
 
     def _take(self) -> tuple[Item, Record]:
-        self._idle = False
         record = self._inbox.popleft()
-        self._taken += 1
         self._weight -= _EACH + record.size
-        return self._backlog.open(self._taken), record
+        return self._outbox.open(), record
 
-    def _staff(self) -> None:
-        """Starts the senders that are missing. Where the system refuses, fewer have to do."""
-        with suppress(RuntimeError):
-            while self._senders < self._pace.senders(self._backlog.waiting):
-                self._start(self._send_all, f"honeytrace-sender-{self._senders + 1}")
-                self._senders += 1
+    def _enter(self, item: Item, record: Record) -> None:
+        body = self._faults.guard(self._encode, record)
+        if body is not None:
+            self._outbox.keep(item, body)
+        with self._lock:
+            if body is None:
+                self._outbox.give_up([item])
+                self._progress.notify_all()
+            self._staff()
+            self._work.notify()
+
+    def _work_here(self, until: float) -> None:
+        """Does the work of the worker on this thread, and of a sender if the server is at hand."""
+        while _clock.now() < until:
+            with self._lock:
+                if not self._inbox:
+                    break
+                taken = self._take()
+            self._enter(*taken)
+        while self._at_hand and not self._running and (item := self._backlog.take(_clock.now())):
+            self._send(item, self._life)
 
     # ---- The senders
 
+    def _staff(self) -> None:
+        """Starts the senders that are missing. Where the system refuses, fewer have to do."""
+        while self._running and self._senders < self._pace.senders(self._backlog.waiting):
+            if not self._start(self._send_all, f"honeytrace-sender-{self._senders + 1}"):
+                break
+            self._senders += 1
+
     def _send_all(self, life: int) -> None:
-        while (item := self._next_item(life)) is not None:
-            sender = self._sender or self._faults.guard(self._connected)
-            began = _clock.now()
-            answer = self._faults.guard(sender.send, item.body) if sender else None
-            self._settle(item, answer or _FAULT, _clock.now() - began, life)
+        while (step := self._next_step(life)) is not None:
+            self._faults.guard(*step)
 
-    def _connected(self) -> Sender:
-        with self._connecting:
-            self._sender = self._sender or self._connect()
-            return self._sender
-
-    def _next_item(self, life: int) -> Item | None:
-        """The next session to send; None when this thread is not needed any more."""
+    def _next_step(self, life: int) -> tuple[Any, ...] | None:
+        """What a sender calls next; None when this thread is not needed any more."""
         with self._lock:
             while self._life == life:
                 now = _clock.now()
-                item = self._backlog.take(now) if self._may_send(now) else None
-                if item is not None:
-                    self._sending += 1
-                    self._staff()
-                    return item
+                if now >= self._pace.until and not (self._pace.failing and self._sending):
+                    if self._outbox.may_read_on:
+                        self._outbox.begin_reading()
+                        return (self._read_on,)
+                    if item := self._backlog.take(now):
+                        self._sending += 1
+                        self._staff()
+                        return self._send, item, life
                 due = max(self._backlog.due or now + _IDLE, self._pace.until)
                 heard = self._work.wait(min(max(due - now, 0.001), _IDLE))
                 if not heard and self._senders > 1 and not self._backlog.waiting:
@@ -202,8 +238,43 @@ class Delivery:
                     break
             return None
 
-    def _may_send(self, now: float) -> bool:
-        return now >= self._pace.until and not (self._pace.failing and self._sending)
+    def _read_on(self) -> None:
+        self._outbox.read_on()
+        with self._lock:
+            self._staff()
+            self._work.notify_all()
+
+    def _send(self, item: Item, life: int) -> None:
+        body = self._outbox.body(item)
+        if body is None:
+            self._outbox.lose(item)
+            with self._lock:
+                self._sending -= self._life == life
+                self._progress.notify_all()
+            return
+        began = _clock.now()
+        answer = self._attempt(body)
+        if answer.verdict is Verdict.TOO_LARGE:
+            answer = self._send_smaller(body, answer)
+        self._settle(item, answer, _clock.now() - began, life)
+
+    def _attempt(self, body: bytes) -> Answer:
+        sender = self._sender or self._faults.guard(self._connected)
+        return (sender and self._faults.guard(sender.send, body)) or _FAULT
+
+    def _send_smaller(self, body: bytes, answer: Answer) -> Answer:
+        """Sends what is left of a session that was too large, once."""
+        smaller = self._faults.guard(self._shrink, body) if self._shrink else None
+        if smaller and len(smaller) < len(body):
+            answer = self._attempt(smaller)
+        if answer.verdict is Verdict.TOO_LARGE:
+            answer = replace(answer, verdict=Verdict.REJECTED)
+        return answer
+
+    def _connected(self) -> Sender:
+        with self._connecting:
+            self._sender = self._sender or self._connect()
+            return self._sender
 
     def _settle(self, item: Item, answer: Answer, seconds: float, life: int) -> None:
         """Books the outcome of an attempt, after it is said: who flushed finds it in the log."""
@@ -216,27 +287,24 @@ class Delivery:
         if recovered:
             self._faults.settled("delivery", "sessions are delivered again")
         self._tell(answer)
+        if final:
+            self._outbox.settle(item, answer)
         with self._lock:
-            (self._book if final else self._put_back)(item, answer)
+            if not final:
+                self._put_back(item, answer)
+            # Not for each session: to wake who flushes a thousand times costs as much as to send.
+            if self._ledger.reached or not final:
+                self._progress.notify_all()
+            if self._backlog.roomy:
+                self._room.notify()
             if recovered:
                 self._work.notify_all()
-
-    def _book(self, item: Item, answer: Answer) -> None:
-        """Counts a session that is done with, unless a shutdown gave it up before."""
-        if self._backlog.settle(item):
-            self._delivered += answer.verdict is Verdict.DELIVERED
-            self._rejected += answer.verdict is Verdict.REJECTED
-        if self._backlog.roomy:
-            self._room.notify()
-        # Not for each session: to wake who flushes a thousand times costs as much as to send.
-        if any(map(self._reached, self._marks)):
-            self._progress.notify_all()
 
     def _put_back(self, item: Item, answer: Answer) -> None:
         now = _clock.now()
         item.attempts += 1
         self._pace.put_off(answer, now)
-        self._backlog.postpone(item, now + back_off(item.attempts))
+        self._outbox.put_back(item, now + self._pace.retry_in(item.attempts))
 
     def _tell(self, answer: Answer) -> None:
         if answer.verdict is Verdict.REJECTED:
@@ -249,76 +317,126 @@ class Delivery:
 
     # ---- Waiting and ending
 
-    def flush(self, timeout: float | None = None) -> bool:
+    def flush(self, timeout: float | None = None, *, patient: bool = True) -> bool:
         """Waits until every session accepted so far is settled; returns whether that came about.
 
-        `timeout` is in seconds; without one it waits for as long as there is progress.
+        `timeout` is in seconds; without one it waits for as long as there is progress. Without
+        patience it does not wait for a server that is known to be down, once everything is on disk.
+        """
+        with self._lock:
+            mark = self._ledger.mark(len(self._inbox))
+            timeout = timeout if self.active else 0
+            try:
+                self._await(mark, timeout, patient)
+            finally:
+                self._ledger.unmark(mark)
+            return mark.left <= 0
+
+    def _await(self, mark: Mark, timeout: float | None, patient: bool) -> None:
+        began = moved = _clock.now()
+        settled = self._ledger.settled
+        while mark.left > 0:
+            now = _clock.now()
+            if settled != self._ledger.settled:
+                settled, moved = self._ledger.settled, now
+            if timeout is None:
+                left = moved - now + (_SAFE if self._safe else _STALLED)
+            else:
+                left = 0 if self._safe and not patient else began - now + timeout
+            if left <= 0:
+                break
+            self._progress.wait(min(left, _LOOK))
+
+    @property
+    def active(self) -> bool:
+        """Whether anything can change: threads run, or something is in memory."""
+        return self._running or bool(self._inbox or self._ledger.loose)
+
+    @property
+    def _safe(self) -> bool:
+        """Whether there is nothing to be gained by waiting: all is on disk, the server is down."""
+        return self._pace.down and not (self._inbox or self._ledger.loose)
+
+    def shutdown(self, timeout: float | None = None, *, patient: bool = True) -> bool:
+        """Flushes and ends the threads. What is then in memory only is given up.
+
+        A later session starts new threads.
         """
         began = _clock.now()
-        patience = _STALLED if timeout is None else timeout
-        with self._lock:
-            mark = self._taken + len(self._inbox)
-            settled = self._settled()
-            self._marks.append(mark)
-            while not self._reached(mark):
-                left = began + patience - _clock.now()
-                if left <= 0:
-                    break
-                self._progress.wait(min(left, _IDLE))
-                if timeout is None and settled != self._settled():
-                    began, settled = _clock.now(), self._settled()
-            self._marks.remove(mark)
-            return self._reached(mark)
-
-    def _settled(self) -> int:
-        return self._delivered + self._rejected + self._dropped
-
-    def _reached(self, mark: int) -> bool:
-        oldest = self._backlog.oldest
-        return self._taken >= mark and (oldest is None or oldest > mark)
-
-    def shutdown(self, timeout: float | None = None) -> bool:
-        """Flushes, gives up what is left and ends the threads. A later session starts new ones."""
-        done = self.flush(timeout)
+        patience = math.inf if timeout is None else timeout
+        if self._spool or not self._running:
+            self._work_here(began + max(patience, _GRACE))
+        left = None if timeout is None else max(began + timeout - _clock.now(), 0)
+        done = self.flush(left, patient=patient)
         with self._lock:
             self._life += 1
             self._running, self._senders, self._sending, self._idle = False, 0, 0, True
-            self._taken += len(self._inbox)
-            left = len(self._inbox) + self._backlog.clear()
-            self._inbox.clear()
+            unencoded = [self._take()[0] for _ in range(len(self._inbox))]
+            lost = self._outbox.give_up(unencoded)
             self._weight = 0
-            self._dropped += left
             sender, self._sender = self._sender, None
             self._bell.set()
             for condition in (self._room, self._work, self._progress):
                 condition.notify_all()
+        lost += self._outbox.close()
         if sender is not None:
             sender.close()
-        if left:
-            words = "sessions that could not be delivered in time and are lost: %d (%s)"
-            self._faults.warn("lost", words, left, self._last or "no answer yet")
+        self._tell_end(lost)
         return done
 
+    def _tell_end(self, lost: int) -> None:
+        if lost:
+            words = "sessions that could not be delivered in time and are lost: %d (%s)"
+            self._faults.warn("lost", words, lost, self._last or "no answer yet")
+        if self._ledger.spooled:
+            words = "sessions on disk: %d; the next run sends them, or `honeytrace resend`"
+            self._faults.warn("kept", words, self._ledger.spooled)
+
+    def end(self, timeout: float | None) -> bool:
+        """The shutdown at exit, after which no thread starts any more."""
+        self._ending = True
+        return self.shutdown(timeout, patient=False)
+
+    def try_again(self, connect: Callable[[], Sender]) -> None:
+        """Sends what waits for a server that is failing, by a way that may be better."""
+        with self._lock:
+            if not self._pace.failing:
+                return
+            self._connect = connect
+            sender, self._sender = self._sender, None
+            self._pace.begin_again()
+            self._work.notify_all()
+        if sender is not None:
+            sender.close()
+
+    @property
+    def catching_up(self) -> bool:
+        """Whether sessions of ended processes are, or may be, left that can be sent now."""
+        with self._lock:
+            return self._outbox.older and not self._pace.down
+
+    # ---- Fork
+
     def before_fork(self) -> None:
-        """Waits until no thread connects: a child could not end an import that it was cut from."""
+        """Waits until no thread connects: a child could not end an import that it was cut from.
+
+        And until none writes: a child would hold the lock of a segment that it knows nothing of.
+        """
         self._connecting.acquire()
+        self._held = self._spool is not None and self._spool.hold()
 
     def after_fork_in_parent(self) -> None:
+        if self._held and self._spool:
+            self._spool.let_go()
         self._connecting.release()
 
     def abandon(self) -> None:
         """In a forked child: what is here is the parent's, its threads are not in this process."""
         self._abandoned = True
         self._weight = math.inf
+        if self._spool:
+            self._spool.disown()
 
     def stats(self) -> Stats:
         with self._lock:
-            waiting = len(self._inbox)
-            return Stats(
-                accepted=self._taken + waiting + self._refused,
-                delivered=self._delivered,
-                queued=waiting + len(self._backlog),
-                rejected=self._rejected,
-                dropped=self._dropped + self._refused,
-                last_error=self._last,
-            )
+            return self._ledger.stats(len(self._inbox), self._refused, self._last)

@@ -29,12 +29,14 @@ class Faults:
         self.by_place: Counter[str] = Counter()
         self.last: str | None = None
         self._said: dict[str, tuple[float, int]] = {}
+        self._over: set[str] = set()  # of what was said, that of which was said that it is over
         self._lock = threading.RLock()
 
     def guard(self, function: Callable[..., _R], *arguments: object) -> _R | None:
         """Calls `function`. A fault in it is noted and None is returned: the traced call goes on.
 
-        This and `attempt` are the only broad `except`s in the package.
+        This and `attempt` are the only places where a broad `except` swallows; the wrappers of
+        traced functions have one each, which raises again.
         """
         try:
             return function(*arguments)
@@ -65,14 +67,16 @@ class Faults:
                 self._said[about] = (then, unsaid + 1)
                 return
             self._said[about] = (now, 0)
+            self._over.discard(about)
         if unsaid:
             words, arguments = f"{words} (and %d times more)", (*arguments, unsaid)
         _say(words, arguments, cause)
 
     def settled(self, about: str, words: str, *arguments: object) -> None:
-        """Says once that what was warned about is over."""
+        """Says that what was warned about is over; if it comes and goes, not each time."""
         with self._lock:
-            known = self._said.pop(about, None)
+            known = about in self._said and about not in self._over
+            self._over.add(about)
         if known:
             _say(words, arguments)
 

@@ -15,6 +15,7 @@ _QUICK = 0.005  # seconds: a server that answers faster is limited by our own CP
 _DRAIN = 0.5  # seconds in which a backlog should be gone
 _IN_A_ROW = 5  # refusals in a row after which the server, not the session, is taken to be at fault
 _FIRST, _LONGEST = 0.1, 30.0  # seconds: the bounds of the back-off
+_UNLUCKY = 3.0  # seconds: the longest back-off of one session, while the server takes others
 _HELD = 60.0  # seconds until a server that refused the key or the path is tried again
 
 _jitter = random.Random()  # noqa: S311 - it spreads load and hides nothing; `random` is the user's
@@ -28,12 +29,18 @@ class Pace:
         self._answer_times: deque[float] = deque(maxlen=16)
         self._refusals = 0
         self._pauses = 0
+        self._down = False
         self._until = 0.0
 
     @property
     def failing(self) -> bool:
         """Whether the server is known to take no sessions now; then one at a time is sent."""
         return self._pauses > 0
+
+    @property
+    def down(self) -> bool:
+        """Whether it is more than a slip: it will be so in a moment, too."""
+        return self._down
 
     @property
     def until(self) -> float:
@@ -55,9 +62,14 @@ class Pace:
         """Notes that the server took or rejected a session; returns whether it was failing."""
         recovered = self.failing
         self._answer_times.append(seconds)
-        self._refusals = self._pauses = 0
-        self._until = 0.0
+        self.begin_again()
         return recovered
+
+    def begin_again(self) -> None:
+        """Forgets the refusals."""
+        self._refusals = self._pauses = 0
+        self._down = False
+        self._until = 0.0
 
     def put_off(self, answer: Answer, now: float) -> None:
         """Notes that a session has to be sent again, and pauses if the server is at fault.
@@ -66,18 +78,24 @@ class Pace:
         was under way when the pause began do not make it longer.
         """
         self._refusals += 1
-        if answer.retry_after is not None:
+        if answer.retry_after:
             self._pause(now + answer.retry_after)
         elif answer.verdict is Verdict.HOLD:
             self._pause(now + _HELD)
         elif now >= self._until and (self._refusals >= _IN_A_ROW or not answer.answered):
-            self._pause(now + back_off(self._pauses + 1))
+            self._pause(now + back_off(self._pauses + 1), slip=True)
 
-    def _pause(self, until: float) -> None:
+    def retry_in(self, attempt: int) -> float:
+        """Seconds until a session is sent again that failed so often; not long if the server takes
+        others, since then it may be a matter of luck."""
+        return back_off(attempt, _LONGEST if self.failing else _UNLUCKY)
+
+    def _pause(self, until: float, *, slip: bool = False) -> None:
+        self._down = not slip or self._pauses > 0
         self._pauses += 1
         self._until = max(self._until, until)
 
 
-def back_off(attempt: int) -> float:
+def back_off(attempt: int, longest: float = _LONGEST) -> float:
     """Seconds to wait after the n-th failure: full jitter, so that no herd comes back at once."""
-    return _jitter.uniform(0, min(_LONGEST, _FIRST * 2 ** min(attempt, 20)))
+    return _jitter.uniform(0, min(longest, _FIRST * 2 ** min(attempt, 20)))

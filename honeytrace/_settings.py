@@ -9,12 +9,13 @@ import math
 import os
 import pathlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
 from honeytrace._errors import ConfigurationError
 
+_HOME = "~/.honeytrace"
 HOSTED = "https://api.honeyhive.ai"
 _LONGEST = 1_000_000  # seconds: systems count milliseconds in 31 bits where they wait
 
@@ -88,6 +89,12 @@ def _directory(value: object) -> pathlib.Path:
     return pathlib.Path(os.path.expanduser(_name(value))).absolute()
 
 
+def _spool(value: object) -> pathlib.Path | None:
+    if isinstance(value, str) and value.strip().lower() == "off":
+        return None
+    return _directory(value)
+
+
 # ---- The settings
 
 
@@ -96,6 +103,7 @@ class Config:
     """The settings in force. Times are in seconds; the key does not show in the repr.
 
     Without `api_key` and `server_url`, sessions go to the store on this machine, below `home`.
+    `spool_dir` is where sessions for a server wait until it has them; None turns that off.
     """
 
     api_key: str | None = field(default=None, repr=False)
@@ -103,9 +111,14 @@ class Config:
     project: str = "default"
     source: str = "dev"
     enabled: bool = True
-    home: pathlib.Path = field(default_factory=lambda: _directory("~/.honeytrace"))
+    home: pathlib.Path = field(default_factory=lambda: _directory(_HOME))
+    spool_dir: pathlib.Path | None = field(
+        default_factory=lambda: _directory("~/.honeytrace/spool")
+    )
     timeout: float = 5.0
     exit_timeout: float = 2.0
+    durable: bool = False
+    background: bool = True
 
     @property
     def local(self) -> bool:
@@ -120,8 +133,11 @@ _SETTINGS: dict[str, tuple[Callable[[object], Any], str]] = {
     "source": (_name, "HH_SOURCE"),
     "enabled": (_switch, "HONEYTRACE_ENABLED"),
     "home": (_directory, "HONEYTRACE_HOME"),
+    "spool_dir": (_spool, "HONEYTRACE_SPOOL_DIR"),
     "timeout": (_positive, "HH_API_TIMEOUT"),
     "exit_timeout": (_seconds, "HONEYTRACE_EXIT_TIMEOUT"),
+    "durable": (_switch, "HONEYTRACE_DURABLE"),
+    "background": (_switch, "HONEYTRACE_BACKGROUND"),
 }
 
 
@@ -139,7 +155,18 @@ def resolve(arguments: Mapping[str, object]) -> Config:
             values[name] = _checked(name, value)
     if values.get("api_key") is not None:
         values.setdefault("server_url", HOSTED)
-    return Config(**values)
+    if "home" in values:
+        values.setdefault("spool_dir", values["home"] / "spool")
+    config = Config(**values)
+    if not (config.durable and config.spool_dir is None):
+        return config
+    if arguments.get("durable") is None and arguments.get("spool_dir") is None:
+        warn("HONEYTRACE_DURABLE is not used: HONEYTRACE_SPOOL_DIR is off, so there is no disk")
+        return replace(config, durable=False)
+    words = (
+        "durable cannot be True while spool_dir is 'off': give a directory, or leave durable out"
+    )
+    raise ConfigurationError(words)
 
 
 def _environment() -> dict[str, Any]:
@@ -152,6 +179,8 @@ def _environment() -> dict[str, Any]:
             values[name] = check(text)
         except ValueError as error:
             warn(f"{variable} is not used: it cannot be {_shown(name, text)}: {error}")
+    if os.environ.get("AWS_LAMBDA_FUNCTION_NAME"):  # frozen between calls, its threads too
+        values.setdefault("background", False)
     return _disabled_by_sibling(values)
 
 

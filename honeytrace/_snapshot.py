@@ -41,6 +41,7 @@ class Limits:
 LIMITS = Limits()
 _KEYS = Limits(chars=4096, nodes=64, depth=4)
 
+_JSON = json.JSONEncoder(ensure_ascii=False)  # our own: a program may have patched `json`
 _LONG = 128  # characters of a key; what is longer counts as text does
 _SMALL = 16 * 1024
 _EXACT = 2**63
@@ -331,7 +332,7 @@ def _path(value: pathlib.PurePath) -> str:
 def _key(key: object) -> str:
     """A key of a JSON object: text as it is, any other as the JSON of its copy."""
     copy = Snapshot(_KEYS).take(key, "") if type(key) is not str else key
-    return copy if type(copy) is str else json.dumps(copy, ensure_ascii=False)
+    return copy if type(copy) is str else _JSON.encode(copy)
 
 
 def _names(kind: type) -> tuple[str, ...]:

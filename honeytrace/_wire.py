@@ -14,10 +14,11 @@ import re
 import sys
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any, NoReturn
 
 from honeytrace._session import OBJECTS, RESERVED, Json, Session
+from honeytrace._snapshot import LIMITS, Limits, Snapshot
 from honeytrace._version import __version__
 
 SESSION = "/session/"
@@ -27,6 +28,7 @@ _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE
 _RENAMED = {"project": "project_id", "session_name": "event_name"}
 _SHOWN = 200
 _TEXTS = {"project_id", "event_name", "parent_id", "org_id", "workspace_id"}
+_HALF = Limits(*(number // 2 for number in astuple(LIMITS)))
 _REQUIRED = ("project", "session_name", "source")
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 READABLE = json.JSONEncoder(ensure_ascii=False, allow_nan=False, indent=2)
@@ -69,7 +71,12 @@ def dumps(value: object, encoder: json.JSONEncoder = _ENCODER) -> bytes:
 def loads(body: bytes | str) -> Any:
     """Strict JSON: what Python alone understands (NaN, `1e999`) is a `ValueError` too."""
     try:
-        return json.loads(body, parse_constant=_no_constant, parse_float=_finite)
+        text = (
+            body
+            if isinstance(body, str)
+            else body.decode(json.detect_encoding(body), "surrogatepass")
+        )
+        return _DECODER.decode(text)
     except RecursionError:
         raise ValueError("the JSON is nested too deeply") from None
 
@@ -83,6 +90,10 @@ def _finite(text: str) -> float:
     if math.isinf(number):
         raise ValueError(f"{text} is out of range")
     return number
+
+
+# Made here, so that a program that patches `json` does not reach it.
+_DECODER = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite)
 
 
 # ---- What a session may hold
@@ -163,6 +174,18 @@ def encode(session: Session) -> bytes:
     return dumps({"session": payload(session)})
 
 
+def shrunk(body: bytes) -> bytes:
+    """The body of `startSession` once more, with half of what the capture limits allow."""
+    session = loads(body)["session"]
+    about = session["metadata"].pop(RESERVED)
+    for name in OBJECTS:
+        snapshot = Snapshot(_HALF)
+        session[name] = snapshot.take(session[name], name)
+        about.setdefault("truncated", []).extend(snapshot.cuts)
+    session["metadata"][RESERVED] = about
+    return dumps({"session": session})
+
+
 def request(session: Session | Mapping[str, Any]) -> tuple[str, bytes]:
     """The id and the body of `startSession` for a session of the user's.
 
@@ -235,6 +258,7 @@ class Verdict(enum.Enum):
     DELIVERED = "delivered"
     RETRY = "retry"
     HOLD = "hold"
+    TOO_LARGE = "too large"
     REJECTED = "rejected"
 
 
@@ -259,7 +283,7 @@ def verdict(status: int) -> Verdict:
         return Verdict.RETRY
     if status in (401, 403, 404) or status < 400:
         return Verdict.HOLD
-    return Verdict.REJECTED
+    return Verdict.TOO_LARGE if status == 413 else Verdict.REJECTED
 
 
 def retry_after(value: str | None, now: float) -> float | None:

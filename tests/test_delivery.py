@@ -472,13 +472,13 @@ def test_a_program_ends_although_the_server_never_answers(program):
         done = program(TRACED, HH_API_URL=url, HONEYTRACE_EXIT_TIMEOUT="0.5")
         took = time.monotonic() - began
     assert done.returncode == 0
-    assert "are lost: 20" in done.stderr
+    assert "sessions on disk: 20;" in done.stderr
     assert took < 10  # far below the five seconds of a request's timeout, on any machine, twice
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no such signal on Windows")
 def test_ctrl_c_ends_the_wait_at_exit(server, tmp_path):
-    """It gives up what is left, says so, and shows no traceback."""
+    """It leaves what is left on disk, says so, and shows no traceback."""
     server.script = server.hang
     path = tmp_path / "program.py"
     path.write_text("import honeytrace\nwith honeytrace.trace_session('x'): pass\nprint('end')\n")
@@ -497,7 +497,7 @@ def test_ctrl_c_ends_the_wait_at_exit(server, tmp_path):
             break
         process.send_signal(signal.SIGINT)
     err = process.communicate()[1]
-    assert "are lost: 1" in err
+    assert "sessions on disk: 1;" in err
     assert "Traceback" not in err
 
 

@@ -1,0 +1,231 @@
+"""The sessions that were taken and are yet to be delivered: on disk, in memory, and counted.
+
+    open → keep → spool and backlog │ take → settle or put back │ read_on: from the spool to memory
+
+The lock guards what is in memory. What touches the disk is outside of it, so that a slow disk holds
+up nobody who only counts.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+
+from honeytrace._backlog import Backlog, Item
+from honeytrace._faults import Faults
+from honeytrace._ledger import Ledger
+from honeytrace._segment import Place
+from honeytrace._spool import Spool
+from honeytrace._wire import Answer, Verdict
+
+
+class Outbox:
+    """Without a spool, sessions wait in memory."""
+
+    def __init__(self, faults: Faults, spool: Spool | None) -> None:
+        self.lock = threading.RLock()
+        self.backlog = Backlog()
+        self.ledger = Ledger()
+        self.spool = spool
+        self._faults = faults
+        self._writing = threading.RLock()  # around each write, or reading on, and its booking
+        self._loose: dict[int, Item] = {}  # taken, and in memory only
+        self._reading = False
+        self.look_for_older()
+
+    @property
+    def unsafe(self) -> bool:
+        """Whether there are sessions in memory that could be on disk."""
+        return self.spool is not None and bool(self._loose)
+
+    @property
+    def cramped(self) -> bool:
+        """Whether a further session would be in memory only, and there are enough of those."""
+        return self.backlog.full and not (self.spool and self.spool.may_write)
+
+    # ---- In
+
+    def open(self) -> Item:
+        """Counts a session in that is yet to be encoded."""
+        item = Item(self.ledger.take())
+        self._loose[item.serial] = item
+        return item
+
+    def keep(self, item: Item, body: bytes) -> None:
+        """Writes an encoded session down and puts it where the senders find it."""
+        item.body = body
+        with self._writing:
+            hot = not (self.backlog.cold or self.backlog.full)
+            written = self._faults.guard(self._write, item, hot)
+            with self.lock:
+                if hot or not written:
+                    self.backlog.add(item)
+                else:
+                    self.backlog.cold += 1
+
+    def give_up(self, items: Iterable[Item]) -> int:
+        """Counts sessions as dropped that are in memory only; how many those were."""
+        known = [item for item in items if self._loose.pop(item.serial, None)]
+        for item in known:
+            self.ledger.drop(item.serial, spooled=False)
+        return len(known)
+
+    def _write(self, item: Item, read: bool) -> bool:
+        """Writes a session to the disk; False if there is none that takes it."""
+        if self.spool is None:
+            return False
+        failed = self.spool.trouble
+        place = self.spool.append(item.serial, item.body, read=read)
+        if place is None:
+            words = "sessions are kept in memory only, the spool cannot be written (%s)"
+            self._faults.warn("spool", words, self.spool.trouble)
+            return False
+        with self.lock:
+            known = self._loose.pop(item.serial, None)
+            if known:
+                item.place = place
+                self.ledger.spool()
+        if not known:  # delivered or given up meanwhile
+            self.spool.acknowledge(place)
+        if failed:
+            self._faults.settled("spool", "sessions are kept on disk again")
+        if place.first:
+            self._trim(self.spool)
+        return True
+
+    def secure(self) -> None:
+        """Writes down what is in memory only, as far as the disk takes it."""
+        with self._writing:
+            with self.lock:
+                unsafe = [item for item in self._loose.values() if item.body]
+            for item in unsafe:
+                if not self._write(item, True):
+                    break
+
+    def _trim(self, spool: Spool) -> None:
+        """Keeps the spool within its bounds, and counts what had to go."""
+        older = own = 0
+        for segment in self._faults.guard(spool.trim) or ():
+            if not segment.own:
+                older += segment.kept
+                continue
+            own += segment.kept
+            with self.lock:
+                self.backlog.cold -= segment.unread
+                self.ledger.drop(0, spooled=True, number=segment.kept)
+        if own + older:
+            words = "the spool is full, the oldest sessions were dropped: %d"
+            self._faults.warn("trimmed", words, own + older)
+
+    # ---- Out
+
+    @property
+    def may_read_on(self) -> bool:
+        """Whether there are sessions on disk that should be in memory by now."""
+        wanted = (self.backlog.cold and self.backlog.low) or (
+            self._older and not self.backlog.waiting
+        )
+        return bool(wanted) and not self._reading
+
+    def begin_reading(self) -> None:
+        """To be called by the one thread that then calls `read_on`."""
+        self._reading = True
+
+    def read_on(self) -> None:
+        """Brings sessions from the disk to memory: our own, else those of ended processes."""
+        assert self.spool  # noqa: S101 - without a spool there is nothing to read on
+        if self.backlog.cold:
+            self._read_own(self.spool)
+        else:
+            found = self._faults.guard(self.spool.older) or []
+            with self.lock:
+                self._older = bool(found)
+                self.backlog.add_older(Item(0, each.body, each.place) for each in found)
+        self._reading = False
+
+    def _read_own(self, spool: Spool) -> None:
+        with self._writing:
+            found, lost = self._faults.guard(spool.more) or ([], 0)
+            with self.lock:
+                lost = lost if found else self.backlog.cold
+                self.backlog.cold -= len(found) + lost
+                for each in found:
+                    self.backlog.add(Item(each.serial, each.body, each.place))
+                if lost:
+                    self.ledger.drop(0, spooled=True, number=lost)
+        if lost:
+            self._tell_damage(lost)
+
+    def _tell_damage(self, lost: int) -> None:
+        self._faults.warn("damaged", "sessions on disk were damaged and are lost: %d", lost)
+
+    def look_for_older(self) -> None:
+        """Looks anew for what ended processes left."""
+        self._older = self.spool is not None
+        if self.spool:
+            self.spool.look()
+
+    @property
+    def older(self) -> bool:
+        """Whether there are, or may be, sessions of ended processes to be delivered."""
+        return self._older or (self.spool is not None and self.spool.adopted > 0)
+
+    def body(self, item: Item) -> bytes | None:
+        """The body of an item that was taken; None if the disk does not give it back."""
+        if not item.body and item.place and self.spool:
+            item.body = self.spool.load(item.place) or b""
+        return item.body or None
+
+    def lose(self, item: Item) -> None:
+        """Counts a session as dropped that was damaged on disk."""
+        if self._acknowledge(item.place):
+            with self.lock:
+                if item.place and item.place.segment.own:
+                    self.ledger.drop(item.serial, spooled=True)
+            self._tell_damage(1)
+
+    def settle(self, item: Item, answer: Answer) -> None:
+        """Books a session that the server took or rejected."""
+        rejected = answer.verdict is Verdict.REJECTED
+        if rejected and self.spool:
+            self.spool.reject(item.body, answer.words)
+        place = item.place
+        if not self._acknowledge(place):
+            return
+        with self.lock:
+            self._book(item, rejected)
+        if item.place is not place:  # it was written down meanwhile
+            self._acknowledge(item.place)
+
+    def _acknowledge(self, place: Place | None) -> bool:
+        return place is None or self.spool is None or self.spool.acknowledge(place)
+
+    def _book(self, item: Item, rejected: bool) -> None:
+        if item.place is None:
+            if self._loose.pop(item.serial, None) is None:  # given up by a shutdown
+                return
+        elif not item.place.segment.own:
+            self.ledger.resent += not rejected
+            return
+        act = self.ledger.reject if rejected else self.ledger.deliver
+        act(item.serial, spooled=item.place is not None)
+
+    def put_back(self, item: Item, until: float) -> None:
+        """Has an item sent again later; nothing happens if it was given up or dropped."""
+        if item.place is None and item.serial not in self._loose:
+            return
+        if item.place is None or not item.place.segment.gone:
+            self.backlog.postpone(item, until)
+
+    # ---- End
+
+    def close(self) -> int:
+        """Ends a life: what cannot be put on disk is given up; returns how many that were."""
+        if self.spool:
+            self._faults.guard(self.secure)
+        with self.lock:
+            lost = self.give_up(list(self._loose.values()))
+            self._reading = False
+        if self.spool:
+            self._faults.guard(self.spool.rest)
+        return lost

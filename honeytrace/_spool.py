@@ -1,0 +1,382 @@
+"""The directory of one server and project, in which sessions are safe until they are delivered.
+
+    append → segment of this process │ more, older: what is to be sent │ acknowledge → removed
+
+Several processes share it: each appends to segments of its own, which it holds by a lock, and takes
+over those that nobody holds any more. Files that are not of the spool are never touched. Knows
+bytes, not sessions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from honeytrace import _clock, _wire
+from honeytrace._segment import (
+    ACKS,
+    DAMAGED,
+    SUFFIX,
+    NewerFormatError,
+    Place,
+    Segment,
+    Stored,
+    make_private,
+)
+
+ROUTE = "route.json"
+REJECTED = "rejected.jsonl"
+
+_R = TypeVar("_R")
+_SEGMENT = 8 * 2**20  # bytes after which the next segment begins
+_MOST = 256 * 2**20  # bytes of all segments
+_OLDEST = 7 * 86_400.0  # seconds after which a segment is dropped
+_TURN = 3_600.0  # seconds after which the next segment begins, so that age can be told
+_PAUSE = 5.0  # seconds after which a disk that refused is tried again
+_RECORDS, _BYTES = 500, 4 * 2**20  # how much is read at once
+_NAME = re.compile(r"\d+-[0-9a-f]{8}\.(spool|acks|damaged)")
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What waits in one directory. `held` are the sessions of programs that run at this moment."""
+
+    directory: Path
+    server_url: str
+    project: str
+    waiting: int = 0
+    held: int = 0
+    size: int = 0
+    rejected: int = 0
+    damaged: int = 0
+    newer: int = 0
+
+
+class Spool:
+    """A directory of segments. Threads may share it."""
+
+    def __init__(self, root: Path, server_url: str, project: str) -> None:
+        self.directory = root / _digest(server_url, project)
+        self._route = {"server_url": server_url, "project": project}
+        self._lock = threading.RLock()
+        self._own: deque[Segment] = deque()
+        self._current: Segment | None = None
+        self._began = 0.0
+        self._busy = False
+        self._refused_until = 0.0
+        self._claimed: deque[Segment] = deque()
+        self._orphans: deque[Path] | None = None
+        self.trouble: str | None = None
+        self.newer = 0
+
+    # ---- Our own sessions
+
+    @property
+    def may_write(self) -> bool:
+        """Whether the disk did not refuse within the last five seconds."""
+        return _clock.now() >= self._refused_until
+
+    def append(self, serial: int, body: bytes, *, read: bool) -> Place | None:
+        """Writes a session down; None if the disk refuses, and `trouble` says why.
+
+        `read` if the caller has it in memory, so that reading need not come to it. None, too, in
+        a signal handler that came in the middle of this.
+        """
+        with self._lock:
+            if self._busy or not self.may_write:
+                return None
+            self._busy = True
+            try:
+                place = self._segment().append(serial, body, read=read)
+            except OSError as error:
+                self._refused(error)
+                return None
+            finally:
+                self._busy = False
+            self.trouble = None
+            return place
+
+    def _refused(self, error: OSError) -> None:
+        self.trouble = f"{self.directory}: {error.strerror or error}"
+        self._refused_until = _clock.now() + _PAUSE
+        self._current = None  # it may not be ours any more; what is in it is read all the same
+
+    def _segment(self) -> Segment:
+        """The segment to append to."""
+        current, now = self._current, _clock.now()
+        if current is None or current.size >= _SEGMENT or now - self._began >= _TURN:
+            self._prepare()
+            name = f"{os.getpid()}-{os.urandom(4).hex()}{SUFFIX}"
+            current = self._current = Segment(self.directory / name, new=True)
+            self._own.append(current)
+            self._began = now
+            self._tidy(current)
+        return current
+
+    def _prepare(self) -> None:
+        make_private(self.directory)
+        path = self.directory / ROUTE
+        if not path.exists():
+            # By way of another name, so that nobody reads half of it.
+            draft = self.directory / f"{os.getpid()}-{ROUTE}"
+            draft.write_bytes(_wire.dumps(self._route))
+            draft.replace(path)
+
+    def more(self) -> tuple[list[Stored], int]:
+        """Our own sessions that are not in memory, in order, some at once; and how many of those
+        that should be there are not."""
+        with self._lock:
+            found: list[Stored] = []
+            lost = 0
+            for segment in [each for each in self._own if each.unread]:
+                found += _read(segment, _RECORDS - len(found))
+                if len(found) >= _RECORDS or (segment.unread and found):
+                    break
+                lost += segment.give_up_unread()
+            self._tidy(self._current)
+            return found, lost
+
+    # ---- What other processes left
+
+    def look(self) -> None:
+        """Looks anew for segments that nobody holds."""
+        with self._lock:
+            self._orphans = None
+
+    def older(self) -> list[Stored]:
+        """Sessions of ended processes, oldest first, some at once; none when there are no more."""
+        with self._lock:
+            while True:
+                for segment in [each for each in self._claimed if each.unread]:
+                    if found := _read(segment, _RECORDS):
+                        return found
+                    segment.give_up_unread()
+                self._tidy(self._current)
+                if not self._claim():
+                    return []
+
+    def _claim(self) -> bool:
+        """Takes over the oldest segment that nobody holds; False when there is none left."""
+        if self._orphans is None:
+            self._orphans = deque(_oldest_first(self.directory, SUFFIX))
+        while self._orphans:
+            segment = self._taken_over(self._orphans.popleft())
+            if segment:
+                self._claimed.append(segment)
+                return True
+        return False
+
+    def _taken_over(self, path: Path) -> Segment | None:
+        if any(path == each.path for each in (*self._own, *self._claimed)):
+            return None
+        try:
+            return Segment(path, new=False)
+        except NewerFormatError:
+            self.newer += 1
+        except OSError:  # held by its process, or removed in this moment
+            pass
+        return None
+
+    @property
+    def adopted(self) -> int:
+        """How many sessions of ended processes have been taken over and are yet to be delivered."""
+        with self._lock:
+            return sum(each.kept for each in self._claimed)
+
+    # ---- What becomes of a session
+
+    def load(self, place: Place) -> bytes | None:
+        """The body of a session; None if it cannot be read any more."""
+        with self._lock:
+            return _attempt(lambda: place.segment.load(place))
+
+    def acknowledge(self, place: Place) -> bool:
+        """Notes that a session is done with; False if it was dropped meanwhile.
+
+        A segment in which all are done with is removed. Where the disk refuses, a session is at
+        worst sent once more, with the same id.
+        """
+        with self._lock:
+            if place.segment.gone:
+                return False
+            _attempt(lambda: place.segment.acknowledge(place))
+            if not place.segment.kept:
+                self._tidy(self._current)
+            return True
+
+    def reject(self, body: bytes, words: str) -> None:
+        """Sets a session aside that the server refused, with its words."""
+        line = b'{"answer":%s,"request":%s}\n' % (_wire.dumps(words), body)
+        path = self.directory / REJECTED
+        with self._lock, suppress(OSError):
+            self._prepare()
+            if path.exists() and path.stat().st_size + len(line) > _SEGMENT:
+                path.replace(path.with_suffix(".old.jsonl"))
+            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            try:
+                os.write(fd, line)
+            finally:
+                os.close(fd)
+
+    # ---- Bounds and end
+
+    def trim(self) -> list[Segment]:
+        """Drops the oldest segments while there is too much, and those that are too old."""
+        with self._lock:
+            if self._current is None:
+                return []
+            now = self._current.changed
+            files = _oldest_first(self.directory, SUFFIX, ACKS, DAMAGED)
+            total = sum(map(_size, files))
+            dropped = []
+            for path in files:
+                if total <= _MOST and now - _changed(path) <= _OLDEST:
+                    break
+                size = _size(path)
+                if path.suffix == DAMAGED:
+                    path.unlink()
+                elif path.suffix == SUFFIX:
+                    dropped += self._drop(path)
+                total -= size - _size(path)
+            return dropped
+
+    def _drop(self, path: Path) -> list[Segment]:
+        """Removes a segment if it is ours or nobody's."""
+        known = [each for each in (*self._own, *self._claimed) if each.path == path]
+        segment = known[0] if known else self._taken_over(path)
+        if segment is None or segment is self._current:
+            return []
+        segment.remove()
+        self._own = deque(each for each in self._own if not each.gone)
+        self._claimed = deque(each for each in self._claimed if not each.gone)
+        return [segment]
+
+    def _tidy(self, current: Segment | None) -> None:
+        """Removes the segments in which nothing is left to do."""
+        for segments in (self._own, self._claimed):
+            for segment in [each for each in segments if each is not current and not each.kept]:
+                segments.remove(segment)
+                segment.remove()
+
+    def rest(self) -> None:
+        """Leaves the directory as another process should find it: nothing in it that is done."""
+        with self._lock:
+            self._current = None
+            self._tidy(None)
+            for segment in (*self._own, *self._claimed):
+                _attempt(segment.secure)
+
+    def release(self) -> None:
+        """Lets go of all segments, for other processes to take."""
+        with self._lock:
+            self.rest()
+            self.disown()
+
+    def disown(self) -> None:
+        """In a forked child, and therefore without the lock: these are the parent's."""
+        for segment in (*self._own, *self._claimed):
+            segment.close()
+
+    def hold(self) -> bool:
+        """Keeps others out for the moment of a fork; False if that takes more than a second."""
+        return self._lock.acquire(timeout=1)
+
+    def let_go(self) -> None:
+        self._lock.release()
+
+
+# ---- Looking at a spool from outside
+
+
+def surveys(root: Path) -> Iterator[Survey]:
+    """What waits below the directory of all spools, without changing anything."""
+    for directory in sorted(root.iterdir()) if root.is_dir() else ():
+        route = _attempt(partial(_read_route, directory / ROUTE))
+        if isinstance(route, dict) and "server_url" in route and "project" in route:
+            yield _survey(directory, str(route["server_url"]), str(route["project"]))
+
+
+def survey(root: Path, server_url: str, project: str) -> Survey:
+    """What waits for one server and project, without changing anything."""
+    return _survey(root / _digest(server_url, project), server_url, project)
+
+
+def _survey(directory: Path, server_url: str, project: str) -> Survey:
+    waiting = held = newer = 0
+    for path in _oldest_first(directory, SUFFIX):
+        kept, free = _look(path)
+        waiting += max(kept, 0) if free else 0
+        held += 0 if free else kept
+        newer += kept < 0
+    files = list(_oldest_first(directory, SUFFIX, ACKS, DAMAGED))
+    rejected = _attempt(lambda: (directory / REJECTED).read_bytes().count(b"\n")) or 0
+    damaged = sum(path.suffix == DAMAGED for path in files)
+    size = sum(map(_size, files))
+    return Survey(directory, server_url, project, waiting, held, size, rejected, damaged, newer)
+
+
+def _read_route(path: Path) -> object:
+    return _wire.loads(path.read_bytes())
+
+
+def _look(path: Path) -> tuple[int, bool]:
+    """How many sessions a segment keeps, -1 for a newer format; and whether nobody holds it."""
+    for locked in (True, False):
+        with suppress(OSError):
+            try:
+                segment = Segment(path, new=False, locked=locked)
+            except NewerFormatError:
+                return -1, True
+            segment.close()
+            return segment.kept, locked
+    return 0, True
+
+
+def _digest(server_url: str, project: str) -> str:
+    return hashlib.sha256(f"{server_url}\0{project}".encode()).hexdigest()[:16]
+
+
+def _oldest_first(directory: Path, *suffixes: str) -> list[Path]:
+    """The files of the spool with such names; one that goes away meanwhile comes first."""
+    if not directory.is_dir():
+        return []
+    found = [path for path in directory.iterdir() if _NAME.fullmatch(path.name)]
+    wanted = [path for path in found if path.suffix in suffixes]
+    return sorted(wanted, key=_changed)
+
+
+def _changed(path: Path) -> float:
+    return _attempt(lambda: path.stat().st_mtime) or 0.0
+
+
+def _size(path: Path) -> int:
+    return _attempt(lambda: path.stat().st_size) or 0
+
+
+def _read(segment: Segment, most: int) -> list[Stored]:
+    found: list[Stored] = []
+    size = 0
+    while len(found) < most and size < _BYTES:
+        stored = _attempt(segment.read_on)
+        if stored is None:
+            break
+        found.append(stored)
+        size += len(stored.body)
+    return found
+
+
+def _attempt(act: Callable[[], _R]) -> _R | None:
+    """What the disk says, or None where it refuses."""
+    try:
+        return act()
+    except (OSError, ValueError):
+        return None
