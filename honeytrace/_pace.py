@@ -78,8 +78,8 @@ class Pace:
         was under way when the pause began do not make it longer.
         """
         self._refusals += 1
-        if answer.retry_after:
-            self._pause(now + answer.retry_after)
+        if answer.retry_after is not None:
+            self._pause(now + answer.retry_after, slip=not answer.retry_after)
         elif answer.verdict is Verdict.HOLD:
             self._pause(now + _HELD)
         elif now >= self._until and (self._refusals >= _IN_A_ROW or not answer.answered):

@@ -21,6 +21,7 @@ HERE = "http://honeytrace.local"
 """The address of the store on this machine: a name for messages, nothing connects to it."""
 
 _SHOWN = 500
+_READ = 4 * _SHOWN
 _DELIVERED = Answer(Verdict.DELIVERED)
 
 
@@ -73,10 +74,11 @@ class HttpSender:
         self._way.close()
 
     def _clean(self, words: str) -> str:
-        """Words that may be logged: short, and without the key, which servers repeat at times."""
+        """Words that may be logged: one short line, without the key, which servers repeat."""
         if self._key:
             words = words.replace(self._key, "[REDACTED:api_key]")
-        return words[:_SHOWN]
+        shown = (character if character.isprintable() else " " for character in words[:_READ])
+        return " ".join("".join(shown).split())[:_SHOWN]
 
 
 def _words(reply: Reply) -> str:
