@@ -124,6 +124,34 @@ def test_a_success_ends_the_pause_and_says_so(pace):
     assert (pace.failing, pace.until) == (False, 0.0)
 
 
+@pytest.mark.parametrize(
+    ("answers", "down"),
+    [
+        ([NO_ANSWER], False),
+        ([NO_ANSWER] * 2, True),
+        ([BUSY] * 5, False),
+        ([BUSY] * 6, True),
+        ([REFUSED], True),
+        ([Answer(Verdict.RETRY, retry_after=0.0)], False),
+        ([Answer(Verdict.RETRY, retry_after=1.0)], True),
+    ],
+)
+def test_a_slip_is_no_outage(pace, answers, down):
+    """A server is down when it fails again after a pause, or says itself that it will."""
+    for moment, answer in enumerate(answers):
+        pace.put_off(answer, now=100.0 + moment)
+    assert pace.down is down
+    pace.settled(0.01)
+    assert not pace.down
+
+
+def test_bad_luck_does_not_wait_long(pace):
+    """One session that fails again and again waits up to 3 s while the server takes others."""
+    assert max(pace.retry_in(20) for _ in range(200)) <= 3.0
+    pace.put_off(REFUSED, now=100.0)
+    assert max(pace.retry_in(20) for _ in range(200)) > 3.0
+
+
 @given(st.integers(1, 10**6))
 def test_back_off_stays_within_its_bounds(attempt):
     """Any attempt waits between nothing and 30 seconds, the first at most 0.2."""

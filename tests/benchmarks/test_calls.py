@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import socket
 import time
 import uuid
 from collections import deque
@@ -146,6 +147,20 @@ def test_off(benchmark):
         honeytrace.configure(enabled=True)
 
 
+def test_durable(benchmark, tmp_path):
+    """Each session is on disk when its call returns; the server is down, so that none is sent."""
+    with socket.socket() as bound:  # but not listening
+        bound.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{bound.getsockname()[1]}"
+        honeytrace.configure(server_url=url, spool_dir=tmp_path, durable=True)
+        try:
+            benchmark.pedantic(_repeat(traced, "q"), rounds=60, warmup_rounds=3)
+        finally:
+            honeytrace.shutdown(0)
+            honeytrace.configure(server_url=None, spool_dir=None, durable=None)
+    _figures["durable"] = benchmark.stats.stats.min / CALLS * 1e9
+
+
 def test_table(report):
     """The figures above, each against its bar."""
     base = _figures["limit"]
@@ -154,6 +169,7 @@ def test_table(report):
             f"{name} call",
             f"{_figures[name] / base:.2f} × limit (bar {bar}), {_figures[name]:,.0f} ns",
         )
+    report("durable root call", f"{_figures['durable'] / 1e3:.1f} µs, on disk when it returns")
     report("1 MB argument", f"{_figures['book'] / 1e6:.3f} ms (bar 0.5)")
     report("switched off", f"{_figures['off'] / _figures['wrapt']:.2f} × wrapt (bar 1.3)")
     for name in ("bare", "limit", "wrapt"):
