@@ -7,6 +7,8 @@ the socket: httpx's timeouts are per read, so that a server that drips could hol
 
 from __future__ import annotations
 
+# By `getaddrinfo` otherwise, while it connects: a child forked then could never end the import.
+import encodings.idna  # noqa: F401
 import logging
 import os
 import socket
@@ -71,7 +73,7 @@ class Connections:
         self._proxy = proxy
         self._kept = kept
         self._expiry = expiry
-        self._tls = httpx.create_ssl_context() if url.scheme == "https" else None
+        self._tls = trust() if url.scheme == "https" else None
         self._idle: deque[_Connection] = deque()  # the last one used is used next
         self._closed = False
         for name in _LOGGERS:
@@ -169,6 +171,11 @@ def lasts(error: BaseException | None) -> bool:
     while error is not None and not isinstance(error, (ssl.SSLError, httpcore.LocalProtocolError)):
         error = error.__cause__  # not the context, which may be an error of the user's
     return error is not None and not isinstance(error, ssl.SSLEOFError)
+
+
+def trust() -> ssl.SSLContext:
+    """Which certificates are good: those that httpx trusts."""
+    return httpx.create_ssl_context()
 
 
 def _bare(url: httpx.URL) -> httpcore.URL:

@@ -48,6 +48,7 @@ class Ledger:
         self.rejected = 0
         self.dropped = 0
         self.resent = 0
+        self.older_rejected = 0  # of earlier processes, and therefore in no count of ours
         self._marks: list[Mark] = []
 
     def take(self) -> int:
@@ -72,6 +73,7 @@ class Ledger:
         self._pass(serial)
 
     def drop(self, serial: int, *, spooled: bool, number: int = 1) -> None:
+        """Counts sessions as lost, of which `serial` is the last, or not below it."""
         self.dropped += number
         self._out(spooled, number)
         self._pass(serial, number)
@@ -104,9 +106,11 @@ class Ledger:
         return self.delivered + self.rejected + self.dropped
 
     def _pass(self, serial: int, number: int = 1) -> None:
+        """Brings each flush nearer by as many of these sessions as it certainly waits for."""
         for mark in self._marks:
-            if serial <= mark.serial:
-                mark.left -= number
+            mark.left -= max(number - max(serial - mark.serial, 0), 0)
+            untaken = max(mark.serial - self.taken, 0)
+            mark.left = min(mark.left, untaken + self.loose + self.spooled)
 
     def stats(self, waiting: int, refused: int, last: str | None) -> Stats:
         """The counts, with `waiting` sessions yet to be taken and `refused` never taken."""

@@ -8,7 +8,7 @@ import logging
 import math
 import os
 import pathlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,6 +18,10 @@ from honeytrace._errors import ConfigurationError
 _HOME = "~/.honeytrace"
 HOSTED = "https://api.honeyhive.ai"
 _LONGEST = 1_000_000  # seconds: systems count milliseconds in 31 bits where they wait
+_SIBLING = "HH_DISABLE_TRACING"  # the official client's switch, the opposite of ours
+_LAMBDA = "AWS_LAMBDA_FUNCTION_NAME"
+_NO_DISK = "HONEYTRACE_SPOOL_DIR is off, so there is no disk"
+_OURS = ("HH_", "HONEYHIVE_", "HONEYTRACE_")
 
 _log = logging.getLogger("honeytrace")
 
@@ -60,6 +64,10 @@ def _switch(value: object) -> bool:
     if not isinstance(value, str) or value.strip().lower() not in known:
         raise ValueError("give true or false")
     return known[value.strip().lower()]
+
+
+def _opposite(value: object) -> bool:
+    return not _switch(value)
 
 
 def _seconds(value: object) -> float:
@@ -161,7 +169,7 @@ def resolve(arguments: Mapping[str, object]) -> Config:
     if not (config.durable and config.spool_dir is None):
         return config
     if arguments.get("durable") is None and arguments.get("spool_dir") is None:
-        warn("HONEYTRACE_DURABLE is not used: HONEYTRACE_SPOOL_DIR is off, so there is no disk")
+        warn(f"HONEYTRACE_DURABLE is not used: {_NO_DISK}")
         return replace(config, durable=False)
     words = (
         "durable cannot be True while spool_dir is 'off': give a directory, or leave durable out"
@@ -170,32 +178,59 @@ def resolve(arguments: Mapping[str, object]) -> Config:
 
 
 def _environment() -> dict[str, Any]:
-    values: dict[str, Any] = {}
-    for name, (check, variable) in _SETTINGS.items():
-        text = os.environ.get(variable, "")
-        if not text.strip():  # blank counts as unset, as for the official clients
+    found = _look_up()
+    for variable, why in found.unused.items():
+        warn(f"{variable} is not used: {why}")
+    return found.values
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What the environment says: values and where each is from, by setting; by variable, why it is
+    not used."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    origins: dict[str, str] = field(default_factory=dict)
+    unused: dict[str, str] = field(default_factory=dict)
+
+    def add(self, name: str, value: object, variable: str) -> None:
+        """Adds a value, unless there is one for this setting."""
+        if name not in self.values:
+            self.values[name] = value
+            self.origins[name] = variable
+        elif self.values[name] != value:
+            self.unused[variable] = f"{self.origins[name]} says the opposite and comes first"
+
+
+def _look_up() -> _Found:
+    found = _Found()
+    for name, check, variable in (*_variables(), ("enabled", _opposite, _SIBLING)):
+        if not is_set(variable):
             continue
+        text = os.environ[variable]
         try:
-            values[name] = check(text)
+            found.add(name, check(text), variable)
         except ValueError as error:
-            warn(f"{variable} is not used: it cannot be {_shown(name, text)}: {error}")
-    if os.environ.get("AWS_LAMBDA_FUNCTION_NAME"):  # frozen between calls, its threads too
-        values.setdefault("background", False)
-    return _disabled_by_sibling(values)
+            found.unused[variable] = f"it cannot be {_shown(name, text)}: {error}"
+    if is_set(_LAMBDA) and "background" not in found.values:
+        found.add("background", False, _LAMBDA)  # frozen between calls, its threads too
+    return found
+
+
+def _variables() -> Iterator[tuple[str, Callable[[object], Any], str]]:
+    for name, (check, variable) in _SETTINGS.items():
+        yield name, check, variable
+
+
+def is_set(variable: str) -> bool:
+    """Whether it has a value; a blank one counts as none, as for the official clients."""
+    return bool(os.environ.get(variable, "").strip())
 
 
 @functools.cache
 def warn(words: str) -> None:
     """Logs a warning; the same one is not repeated, however often the environment is read."""
     _log.warning(f"honeytrace: {words}")
-
-
-def _disabled_by_sibling(values: dict[str, Any]) -> dict[str, Any]:
-    """The official client's switch says the opposite of ours, and ours comes first."""
-    text = os.environ.get("HH_DISABLE_TRACING", "").strip().lower()
-    if text in ("1", "true", "yes", "on"):
-        values.setdefault("enabled", False)
-    return values
 
 
 def _checked(name: str, value: object) -> Any:
@@ -219,3 +254,43 @@ def _unknown(name: str) -> str:
     close = difflib.get_close_matches(name, _SETTINGS, n=1)
     hint = f"did you mean {close[0]!r}?" if close else f"the settings are {', '.join(_SETTINGS)}"
     return f"there is no setting {name!r}; {hint}"
+
+
+# ---- Where they come from
+
+
+def origins(arguments: Mapping[str, object]) -> dict[str, str]:
+    """For each setting of `resolve(arguments)` the variable, or "argument", or "default"."""
+    gone = unused()
+    found = dict.fromkeys(_SETTINGS, "default")
+    found |= {name: at for name, at in _look_up().origins.items() if at not in gone}
+    found |= {name: "argument" for name, value in arguments.items() if value is not None}
+    if found["spool_dir"] == "default":
+        found["spool_dir"] = found["home"]
+    return found
+
+
+def unused() -> dict[str, str]:
+    """The variables of ours that are set and not used, each with the reason."""
+    found = _look_up()
+    if found.values.get("durable") and found.values.get("spool_dir", "") is None:
+        found.unused["HONEYTRACE_DURABLE"] = _NO_DISK
+    return found.unused
+
+
+def unknown() -> dict[str, str]:
+    """Variables that look like ours or the official client's and are not read, with a hint."""
+    known = [variable for _, _, variable in _variables()]
+    found = sorted(name for name in os.environ if name.startswith(_OURS) and is_set(name))
+    return {name: _hint(name, known) for name in found if name not in (*known, _SIBLING)}
+
+
+def _hint(variable: str, known: list[str]) -> str:
+    import difflib  # see _unknown
+
+    close = difflib.get_close_matches(variable, known, n=1, cutoff=0.7)
+    return (
+        f"honeytrace does not read it; did you mean {close[0]}?"
+        if close
+        else ("honeytrace does not read it")
+    )

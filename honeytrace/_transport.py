@@ -51,7 +51,7 @@ class HttpSender:
         headers = [(name.encode(), value.encode()) for name, value in named.items()]
         self._key = (api_key or "").removeprefix("Bearer ")
         self._way: _Way = (
-            Connections(url, headers, timeout, _proxy(url))
+            Connections(url, headers, timeout, proxy(url))
             if transport is None
             else _Mounted(url, headers, transport)
         )
@@ -87,8 +87,9 @@ def _words(reply: Reply) -> str:
     return _wire.message(body.decode("utf-8", "replace")) or reply.header(b"location") or ""
 
 
-def _proxy(url: httpx.URL) -> httpx.Proxy | None:
+def proxy(url: httpx.URL | str) -> httpx.Proxy | None:
     """The proxy that the environment names for this address."""
+    url = httpx.URL(url)
     known = getproxies()
     found = known.get(url.scheme) or known.get("all")
     if not found or proxy_bypass(url.netloc.decode("ascii")):

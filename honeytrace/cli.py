@@ -8,13 +8,14 @@ import json
 import os
 import re
 import secrets
+import shutil
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import partial
 from typing import NoReturn
 
-from honeytrace import _settings, _wire
+from honeytrace import _doctor, _resend, _settings, _wire
 from honeytrace._client import Client
 from honeytrace._errors import HoneytraceError, SDKError, SessionNotFoundError
 from honeytrace._session import Json, Session
@@ -32,13 +33,14 @@ class _Stop(Exception):  # noqa: N818 - it ends the command, with a sentence
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command and returns its exit code: 0, or 2 for what cannot be done.
+    """Runs the command and returns its exit code: 0, or 2 for what cannot be done, or 1 for what
+    `resend` and `doctor` found.
 
     Arguments that make no sense end with `SystemExit(2)`, as `argparse` does it.
     """
     options = _parser().parse_args(arguments)
     try:
-        options.run(options, _settings.resolve({"home": options.home}))
+        code = options.run(options, _settings.resolve({"home": options.home}))
         print(end="", flush=True)  # a failure to write is to show here, not at exit
     except (_Stop, HoneytraceError) as error:
         return _fail(str(error))
@@ -49,7 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if not isinstance(error, BrokenPipeError):  # the reader of a pipe has seen enough
             return _fail(f"the output cannot be written ({error}); send it somewhere else")
-    return 0
+        return 0
+    return code or 0
 
 
 def _fail(sentence: str) -> int:
@@ -68,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"honeytrace {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
-    def command(name: str, run: Callable[..., None], words: str) -> argparse.ArgumentParser:
+    def command(name: str, run: Callable[..., int | None], words: str) -> argparse.ArgumentParser:
         added = commands.add_parser(name, help=words, description=words)
         added.add_argument("--home", help="the directory of the store (HONEYTRACE_HOME)")
         added.set_defaults(run=run)
@@ -87,6 +90,9 @@ def _parser() -> argparse.ArgumentParser:
         "--port", type=_port, default=DEFAULT_PORT, help=f"{DEFAULT_PORT}; 0 picks a free one"
     )
     serve.add_argument("--token", help="what clients have to give as their API key")
+    resend = command("resend", _send, "Deliver what ended programs left on disk.")
+    resend.add_argument("--dry-run", action="store_true", help="only say what would be sent")
+    command("doctor", _examine, "Check the settings, the spool and the way to the server.")
     return parser
 
 
@@ -223,6 +229,43 @@ def _serve(options: argparse.Namespace, config: Config) -> None:
         sys.stdout.flush()
         server.serve_forever()
     _print("Stopped.")
+
+
+# ---- resend
+
+
+def _send(options: argparse.Namespace, config: Config) -> int | None:
+    if options.dry_run:
+        report = _resend.look(config)
+    else:
+        with closing(_resend.resend(config)) as reports:
+            for report in reports:
+                if report.code is None:
+                    _rewrite(report.text)
+        _rewrite("")
+    _print(report.text)
+    return report.code
+
+
+def _rewrite(line: str) -> None:
+    """Shows how far it is in one line of a terminal, in the place of the line before."""
+    if sys.stderr.isatty():
+        width = shutil.get_terminal_size().columns - 1
+        print(f"\r{line[:width]:{width}}\r", end="", file=sys.stderr, flush=True)
+
+
+# ---- doctor
+
+
+def _examine(options: argparse.Namespace, config: Config) -> int:
+    _print(_doctor.table(config, _settings.origins({"home": options.home})))
+    findings = []
+    for finding in _doctor.examine(config):
+        _print(str(finding))
+        sys.stdout.flush()  # some checks take their time
+        findings.append(finding)
+    _print(f"\n{_doctor.verdict(findings)}")
+    return int(any(finding.status == _doctor.FAIL for finding in findings))
 
 
 # ---- The store

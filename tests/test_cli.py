@@ -190,7 +190,7 @@ def test_import_main(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize("command", ["ls", "show", "serve"])
+@pytest.mark.parametrize("command", ["ls", "show", "serve", "resend", "doctor"])
 def test_help(run: Run, command: str) -> None:
     """The help names every command, and each has its own."""
     assert re.search(rf"^ +{command} ", run("--help").out, re.MULTILINE)

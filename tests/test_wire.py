@@ -343,6 +343,8 @@ def test_every_status_has_its_verdict(hundreds):
             expected = Verdict.DELIVERED
         elif status in KEPT:
             expected = Verdict.RETRY
+        elif status == 413:
+            expected = Verdict.TOO_LARGE
         else:
             expected = Verdict.HOLD if status in HELD else Verdict.REJECTED
         assert (status, _wire.verdict(status)) == (status, expected)
@@ -486,3 +488,27 @@ def test_the_answer_to_start_has_what_the_newest_clients_insist_on():
     """org_id and workspace_id stand beside the event."""
     answer = _wire.started({"session_id": ID})
     assert answer == {"org_id": "local", "workspace_id": "local", **_wire.event({"session_id": ID})}
+
+
+# ---- Less of a session
+
+
+def test_a_shrunk_body_keeps_half_of_what_the_limits_allow():
+    """What was cut is listed, after what had been cut before; the rest is as it was."""
+    metadata = {"team": "search", "honeytrace": {"truncated": ["inputs.x"], "kind": "function"}}
+    session = Session(
+        project="p",
+        session_name="s",
+        source="dev",
+        session_id=ID,
+        inputs={"list": list(range(1000)), "text": "x" * 2**20, "n": 1},
+        metadata=metadata,
+    )
+    found = json.loads(_wire.shrunk(_wire.encode(session)))["session"]
+    assert len(found["inputs"]["list"]) <= 501
+    assert len(found["inputs"]["text"]) < 2**20
+    assert found["metadata"]["honeytrace"] == {
+        "truncated": ["inputs.x", "inputs.list", "inputs.text"],
+        "kind": "function",
+    }
+    assert (found["inputs"]["n"], found["metadata"]["team"]) == (1, "search")
