@@ -28,7 +28,7 @@ class Item:
     body: bytes = b""
     place: Place | None = None
     attempts: int = 0
-    shrunk: bool = False
+    kept: bool = False  # it got to where the senders find it
 
 
 class Backlog:
@@ -92,11 +92,20 @@ class Backlog:
 
     def postpone(self, item: Item, until: float) -> None:
         """Puts an item back that was taken. What is on disk needs no memory until then."""
-        if item.place and not item.shrunk:
+        if item.place:
             item.body = b""
         self._puts += 1
         heapq.heappush(self._later, (until, self._puts, item))
         self._weigh(item, 1)
+
+    def forget(self) -> None:
+        """Lets go of the items that are in memory only."""
+        self._ready = deque(item for item in self._ready if item.place)
+        self._later = [entry for entry in self._later if entry[2].place]
+        heapq.heapify(self._later)
+        self._count = self._bytes = 0
+        for item in (*self._ready, *self._older, *(entry[2] for entry in self._later)):
+            self._weigh(item, 1)
 
     def _weigh(self, item: Item, sign: int) -> None:
         if item.body:

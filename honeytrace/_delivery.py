@@ -28,12 +28,14 @@ from honeytrace._wire import Answer, Verdict
 
 _MOST = 64 * 2**20  # bytes in the inbox
 _MANY = _MOST // 4  # bytes in the inbox from which on a caller lets the worker go first
-_BREATH = 100e-6  # seconds for which it does
+_CROWD = 200_000  # sessions on disk from which on it does so, too, while the server is up
+_BREATH = 250e-6  # seconds for which it does
 _EACH = 1_300  # bytes that a session takes there, besides the values in it
 _IDLE = 1.0  # seconds without work after which an additional sender ends
 _STALLED = 10.0  # seconds without any progress after which a flush without timeout gives up
 _SAFE = 1.0  # the same, when the server is down and everything is on disk
 _LOOK = 0.2  # seconds between two looks of a flush at what the senders say
+_MOMENT = 0.005  # seconds between two looks at a session that is being encoded
 _TICK = 1.0  # seconds between two looks at a disk that refused
 _GRACE = 2.0  # seconds that writing everything down may take, however short the timeout
 
@@ -77,7 +79,9 @@ class Delivery:
         self._ledger = self._outbox.ledger
         self._pace = Pace(most_senders)
         self._lock = self._outbox.lock
-        self._bell = threading.Event()
+        # A lock, not an event, for its release cannot be interrupted half-way: a signal handler or
+        # a `__del__` that ends a session may come at any moment.
+        self._bell = threading.Lock()
         self._room = threading.Condition(self._lock)
         self._work = threading.Condition(self._lock)
         self._progress = threading.Condition(self._lock)
@@ -95,6 +99,7 @@ class Delivery:
         self._life = 0  # counts the shutdowns; a thread of an earlier life ends
         self._refused = 0
         self._weight = 0.0
+        self._many = _MANY
         self._last: str | None = None
 
     # ---- The caller's thread
@@ -111,18 +116,24 @@ class Delivery:
         self._inbox.append(record)
         if self._idle:
             self._ring()
-        elif weight > _MANY:
-            # A loop that does nothing but end sessions would keep the interpreter from the worker.
+        elif weight > self._many:
+            # A loop that does nothing but end sessions would keep the interpreter from the threads.
             self._breath.acquire(timeout=_BREATH)
 
     def accept_durably(self, record: Record) -> None:
         """Takes an ended session, which is on disk when this returns, if the disk takes it."""
-        if self._abandoned or self._inbox:  # those before it are on their way there
+        # Those before it are on their way there; or this is a signal handler that has come in the
+        # middle of our own work on this thread.
+        if self._abandoned or self._inbox or self._outbox.entered:
             self.accept(record)
             return
         with self._lock:
             item = self._outbox.open()
-        self._enter(item, record)
+        try:
+            self._enter(item, record)
+        finally:  # a signal handler may have raised, as the time limits of task queues do
+            if self._outbox.take_back(item):
+                self._inbox.append(record)
         if not self._running:
             self._ring()
 
@@ -143,11 +154,16 @@ class Delivery:
         """Starts the threads, if they do not run and can be started."""
         with self._lock:
             if not (self._running or self._ending or self._abandoned):
+                self._running = True
                 self._running = self._start(self._encode_all, "honeytrace-worker")
                 self._outbox.look_for_older()
                 self._staff()  # now, since at exit no thread can be started any more
             self._idle = not self._running
-            self._bell.set()
+        self._wake()
+
+    def _wake(self) -> None:
+        with suppress(RuntimeError):  # it rings already
+            self._bell.release()
 
     def _start(self, target: Callable[[int], None], name: str) -> bool:
         with suppress(RuntimeError):
@@ -173,9 +189,8 @@ class Delivery:
                 if self._inbox:
                     self._idle = False
                     return self._take()
-                self._bell.clear()
                 self._weight = 0
-            if not self._bell.wait(_TICK if self._outbox.unsafe else None):
+            if not self._bell.acquire(timeout=_TICK if self._outbox.unsafe else -1):
                 self._outbox.secure()
 
     def _take(self) -> tuple[Item, Record]:
@@ -191,8 +206,11 @@ class Delivery:
             if body is None:
                 self._outbox.give_up([item])
                 self._progress.notify_all()
+            crowded = self._backlog.cold > _CROWD and not self._pace.down
+            self._many = 0 if crowded else _MANY
             self._staff()
-            self._work.notify()
+            with suppress(RuntimeError):  # before 3.11, if a signal handler did it in the middle
+                self._work.notify()
 
     def _work_here(self, until: float) -> None:
         """Does the work of the worker on this thread, and of a sender if the server is at hand."""
@@ -259,8 +277,14 @@ class Delivery:
         self._settle(item, answer, _clock.now() - began, life)
 
     def _attempt(self, body: bytes) -> Answer:
-        sender = self._sender or self._faults.guard(self._connected)
-        return (sender and self._faults.guard(sender.send, body)) or _FAULT
+        return self._faults.guard(self._exchange, body) or _FAULT
+
+    def _exchange(self, body: bytes) -> Answer:
+        try:
+            sender = self._sender or self._connected()
+        except OSError as error:  # no descriptor is left to load httpx with, say
+            return Answer(Verdict.RETRY, f"{type(error).__name__}: {error}", answered=False)
+        return sender.send(body)
 
     def _send_smaller(self, body: bytes, answer: Answer) -> Answer:
         """Sends what is left of a session that was too large, once."""
@@ -323,8 +347,11 @@ class Delivery:
         `timeout` is in seconds; without one it waits for as long as there is progress. Without
         patience it does not wait for a server that is known to be down, once everything is on disk.
         """
+        if self._abandoned:  # a thread that is not here may have had the lock
+            return True
         with self._lock:
             mark = self._ledger.mark(len(self._inbox))
+            self._wake()  # in case that a signal handler kept somebody from it
             timeout = timeout if self.active else 0
             try:
                 self._await(mark, timeout, patient)
@@ -363,19 +390,21 @@ class Delivery:
         A later session starts new threads.
         """
         began = _clock.now()
-        patience = math.inf if timeout is None else timeout
+        end = began + (math.inf if timeout is None else timeout)
+        grace = max(end, began + _GRACE)
         if self._spool or not self._running:
-            self._work_here(began + max(patience, _GRACE))
-        left = None if timeout is None else max(began + timeout - _clock.now(), 0)
-        done = self.flush(left, patient=patient)
+            self._work_here(grace)
+        done = self._flush_until(end, patient)
         with self._lock:
+            while self._outbox.encoding and _clock.now() < grace:
+                self._progress.wait(_MOMENT)
             self._life += 1
             self._running, self._senders, self._sending, self._idle = False, 0, 0, True
             unencoded = [self._take()[0] for _ in range(len(self._inbox))]
             lost = self._outbox.give_up(unencoded)
             self._weight = 0
             sender, self._sender = self._sender, None
-            self._bell.set()
+            self._wake()
             for condition in (self._room, self._work, self._progress):
                 condition.notify_all()
         lost += self._outbox.close()
@@ -383,6 +412,16 @@ class Delivery:
             sender.close()
         self._tell_end(lost)
         return done
+
+    def _flush_until(self, end: float, patient: bool) -> bool:
+        """Flushes, and once more if other threads have ended sessions meanwhile."""
+        while True:
+            left = max(end - _clock.now(), 0)
+            done = self.flush(None if math.isinf(left) else left, patient=patient)
+            with self._lock:
+                waiting = self._inbox or self._ledger.loose or self._ledger.spooled
+            if not (done and waiting) or math.isinf(left) or left == 0:
+                return done
 
     def _tell_end(self, lost: int) -> None:
         if lost:
@@ -414,6 +453,21 @@ class Delivery:
         """Whether sessions of ended processes are, or may be, left that can be sent now."""
         with self._lock:
             return self._outbox.older and not self._pace.down
+
+    @property
+    def sending(self) -> bool:
+        """Whether a request is under way."""
+        return self._sending > 0
+
+    @property
+    def older_rejected(self) -> int:
+        """How many sessions of ended processes the server rejected; `stats` has no count of it."""
+        return self._ledger.older_rejected
+
+    def release(self) -> None:
+        """After a shutdown: lets go of what is on disk, for other processes to take."""
+        if self._spool:  # pragma: no branch - without one there is nothing to release
+            self._spool.release()
 
     # ---- Fork
 

@@ -49,6 +49,7 @@ class Ledger:
         self.dropped = 0
         self.resent = 0
         self.older_rejected = 0  # of earlier processes, and therefore in no count of ours
+        self._retaken = 0
         self._marks: list[Mark] = []
 
     def take(self) -> int:
@@ -56,6 +57,12 @@ class Ledger:
         self.taken += 1
         self.loose += 1
         return self.taken
+
+    def take_back(self, serial: int) -> None:
+        """A session that was taken will be taken once more."""
+        self.loose -= 1
+        self._retaken += 1
+        self._pass(serial)
 
     def spool(self) -> None:
         """A session that was in memory only is on disk now."""
@@ -115,7 +122,7 @@ class Ledger:
     def stats(self, waiting: int, refused: int, last: str | None) -> Stats:
         """The counts, with `waiting` sessions yet to be taken and `refused` never taken."""
         return Stats(
-            accepted=self.taken + waiting + refused,
+            accepted=self.taken - self._retaken + waiting + refused,
             delivered=self.delivered,
             queued=waiting + self.loose,
             spooled=self.spooled,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
+from typing import Any
 
 from honeytrace._backlog import Backlog, Item
 from honeytrace._faults import Faults
@@ -39,9 +40,19 @@ class Outbox:
         return self.spool is not None and bool(self._loose)
 
     @property
+    def encoding(self) -> bool:
+        """Whether there are sessions that were opened and are yet to be encoded."""
+        return not all(item.body for item in list(self._loose.values()))
+
+    @property
     def cramped(self) -> bool:
         """Whether a further session would be in memory only, and there are enough of those."""
         return self.backlog.full and not (self.spool and self.spool.may_write)
+
+    @property
+    def entered(self) -> bool:
+        """Whether this thread is in the middle of something here."""
+        return any(map(_is_owned, (self.lock, self._writing)))
 
     # ---- In
 
@@ -53,15 +64,38 @@ class Outbox:
 
     def keep(self, item: Item, body: bytes) -> None:
         """Writes an encoded session down and puts it where the senders find it."""
-        item.body = body
+        item.body = body  # from here on `secure` may write it down, too
         with self._writing:
-            hot = not (self.backlog.cold or self.backlog.full)
-            written = self._faults.guard(self._write, item, hot)
-            with self.lock:
-                if hot or not written:
+            hot = bool(item.place) or not (self.backlog.cold or self.backlog.full)
+            if item.serial in self._loose:
+                self._faults.guard(self._write, item, hot)
+            elif not item.place:  # given up by a shutdown
+                return
+            if hot or item.place is None:
+                with self.lock:
                     self.backlog.add(item)
-                else:
-                    self.backlog.cold += 1
+            else:
+                self._count_cold()
+            item.kept = True
+
+    def take_back(self, item: Item) -> bool:
+        """Undoes the opening of a session that did not get to its place, since something came in
+        between; whether it has to be opened anew."""
+        with self.lock:
+            if item.kept:
+                return False
+            if item.place:
+                self.backlog.add(item)
+                return False
+            known = self._loose.pop(item.serial, None)
+            if known:
+                self.ledger.take_back(item.serial)
+            return known is not None
+
+    def _count_cold(self) -> None:
+        cold = self.spool.unread if self.spool else 0
+        with self.lock:
+            self.backlog.cold = cold
 
     def give_up(self, items: Iterable[Item]) -> int:
         """Counts sessions as dropped that are in memory only; how many those were."""
@@ -111,8 +145,8 @@ class Outbox:
                 continue
             own += segment.kept
             with self.lock:
-                self.backlog.cold -= segment.unread
-                self.ledger.drop(0, spooled=True, number=segment.kept)
+                self.ledger.drop(segment.last, spooled=True, number=segment.kept)
+            self._count_cold()
         if own + older:
             words = "the spool is full, the oldest sessions were dropped: %d"
             self._faults.warn("trimmed", words, own + older)
@@ -134,27 +168,31 @@ class Outbox:
     def read_on(self) -> None:
         """Brings sessions from the disk to memory: our own, else those of ended processes."""
         assert self.spool  # noqa: S101 - without a spool there is nothing to read on
-        if self.backlog.cold:
-            self._read_own(self.spool)
-        else:
-            found = self._faults.guard(self.spool.older) or []
-            with self.lock:
-                self._older = bool(found)
-                self.backlog.add_older(Item(0, each.body, each.place) for each in found)
-        self._reading = False
+        try:
+            (self._read_own if self.backlog.cold else self._read_older)(self.spool)
+        finally:
+            self._reading = False
 
     def _read_own(self, spool: Spool) -> None:
         with self._writing:
-            found, lost = self._faults.guard(spool.more) or ([], 0)
+            found, lost = self._faults.guard(spool.more) or ([], [])
             with self.lock:
-                lost = lost if found else self.backlog.cold
-                self.backlog.cold -= len(found) + lost
                 for each in found:
                     self.backlog.add(Item(each.serial, each.body, each.place))
-                if lost:
-                    self.ledger.drop(0, spooled=True, number=lost)
+                for loss in lost:
+                    self.ledger.drop(loss.serial, spooled=True, number=loss.number)
+            self._count_cold()
         if lost:
-            self._tell_damage(lost)
+            self._tell_damage(sum(loss.number for loss in lost))
+
+    def _read_older(self, spool: Spool) -> None:
+        found = self._faults.guard(spool.older) or []
+        if spool.newer:
+            words = "files of a newer version of honeytrace are left to it on disk: %d"
+            self._faults.warn("newer", words, len(spool.newer))
+        with self.lock:
+            self._older = bool(found)
+            self.backlog.add_older(Item(0, each.body, each.place) for each in found)
 
     def _tell_damage(self, lost: int) -> None:
         self._faults.warn("damaged", "sessions on disk were damaged and are lost: %d", lost)
@@ -206,6 +244,7 @@ class Outbox:
                 return
         elif not item.place.segment.own:
             self.ledger.resent += not rejected
+            self.ledger.older_rejected += rejected
             return
         act = self.ledger.reject if rejected else self.ledger.deliver
         act(item.serial, spooled=item.place is not None)
@@ -221,11 +260,18 @@ class Outbox:
 
     def close(self) -> int:
         """Ends a life: what cannot be put on disk is given up; returns how many that were."""
-        if self.spool:
-            self._faults.guard(self.secure)
-        with self.lock:
-            lost = self.give_up(list(self._loose.values()))
-            self._reading = False
+        with self._writing:
+            if self.spool:
+                self._faults.guard(self.secure)
+            with self.lock:
+                lost = self.give_up(list(self._loose.values()))
+                self.backlog.forget()
+                self._reading = False
         if self.spool:
             self._faults.guard(self.spool.rest)
         return lost
+
+
+def _is_owned(lock: Any) -> bool:
+    """Whether this thread holds the lock: what `threading.Condition` asks it, too."""
+    return bool(lock._is_owned())

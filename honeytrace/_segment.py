@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import struct
 import zlib
 from collections.abc import Iterator
@@ -28,6 +29,7 @@ SUFFIX, ACKS, DAMAGED = ".spool", ".acks", ".damaged"
 
 _FORMAT = b"honeytrace spool "
 _HEAD = _FORMAT + b"1\n"
+_NEWER = re.compile(rb"%b[1-9]\d{0,8}\n" % _FORMAT)
 _MARK = b"\xf5HT\xf5"  # 0xF5 is in no UTF-8 text, so no body has a mark in it
 _RECORD = struct.Struct(">4sIIQ")
 _ACK = struct.Struct(">II")
@@ -68,7 +70,7 @@ class _File:
     """A file that stays open, and is still the same one whenever it is used.
 
     A program may close every descriptor it finds, and the number then belongs to another file; or
-    delete the directory. The first is opened again, the second written again.
+    delete the directory. The first is opened again, the second written again before it grows.
     """
 
     def __init__(self, path: Path, *, new: bool, locked: bool) -> None:
@@ -84,23 +86,22 @@ class _File:
             if self._locked:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            os.close(fd)
+            self._discard(fd, new)
             raise
         return fd
 
-    def check(self) -> os.stat_result:
-        """Makes sure of the descriptor and of the file. Raises `OSError` if that cannot be."""
-        try:
-            found = os.fstat(self._fd)
-        except OSError:
-            return self._open_again()
-        if (found.st_dev, found.st_ino) != self._identity:
-            return self._open_again()
-        if not found.st_nlink:
-            return self._write_again()
-        return found
+    def _discard(self, fd: int, new: bool) -> None:
+        if new:
+            self.path.unlink(missing_ok=True)
+        os.close(fd)
 
-    def _open_again(self) -> os.stat_result:
+    def found(self) -> os.stat_result:
+        """Makes sure of the descriptor. Raises `OSError` if the file cannot be had any more."""
+        with suppress(OSError):
+            found = os.fstat(self._fd)
+            if (found.st_dev, found.st_ino) == self._identity:
+                return found
+        self._fd = -1  # whoever has the number now, or will: it is not ours any more
         fd = self._opened(new=False)
         if _identity(fd) != self._identity:
             os.close(fd)
@@ -108,34 +109,60 @@ class _File:
         self._fd = fd
         return os.fstat(fd)
 
-    def _write_again(self) -> os.stat_result:
+    def secure(self) -> None:
+        """Makes sure of the descriptor, and that the file has a name. Raises `OSError`."""
+        if not self.found().st_nlink:
+            self._write_again()
+
+    def _write_again(self) -> None:
         make_private(self.path.parent)
         fd = self._opened(new=True)
-        for at in range(0, self.size, _CHUNK):
-            os.pwrite(fd, os.pread(self._fd, min(_CHUNK, self.size - at), at), at)
+        try:
+            for at in range(0, self.size, _CHUNK):
+                _write(fd, os.pread(self._fd, min(_CHUNK, self.size - at), at), at)
+        except OSError:
+            self._discard(fd, new=True)
+            raise
         os.close(self._fd)
         self._fd, self._identity = fd, _identity(fd)
-        return os.fstat(fd)
 
     def append(self, data: bytes) -> int:
         """Writes at the end, all of it or nothing; returns where. Raises `OSError`."""
-        self.check()
+        self.secure()
         at = self.size
-        if os.pwrite(self._fd, data, at) != len(data):
+        try:
+            _write(self._fd, data, at)
+        except OSError:
             os.ftruncate(self._fd, at)
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
+            raise
         self.size = at + len(data)
         return at
 
     def read(self, count: int, at: int) -> bytes:
-        self.check()
+        self.found()
         return os.pread(self._fd, count, at)
+
+    def leave(self, name: Path | None) -> None:
+        """Gives the file another name, or none. Raises `OSError` if it is not ours any more."""
+        self.found()
+        there = self.path.lstat()
+        if (there.st_dev, there.st_ino) != self._identity:
+            raise FileNotFoundError(errno.ENOENT, "another file has taken its place", self.path)
+        if name:
+            self.path.replace(name)
+        else:
+            self.path.unlink()
 
     def close(self) -> None:
         """Closes the descriptor, if the number is still its own."""
         with suppress(OSError):
             if _identity(self._fd) == self._identity:
                 os.close(self._fd)
+
+
+def _write(fd: int, data: bytes, at: int) -> None:
+    if os.pwrite(fd, data, at) != len(data):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _identity(fd: int) -> tuple[int, int]:
@@ -157,7 +184,8 @@ class Segment:
     """A file of records and its acknowledgements, held by this process while it is open.
 
     `unread` counts the records that reading has yet to come to, `kept` those that are not yet
-    acknowledged. `own` is false for what another process, which has ended, left behind.
+    acknowledged, and `last` is the highest serial number that was appended. `own` is false for what
+    another process, which has ended, left behind.
     """
 
     def __init__(self, path: Path, *, new: bool, locked: bool = True) -> None:
@@ -166,13 +194,14 @@ class Segment:
         self._done: set[tuple[int, int]] = set()
         self._at = len(_HEAD)
         self.own = new
-        self.unread = self.kept = 0
+        self.unread = self.kept = self.last = 0
         self.damaged = self.gone = False
         try:
             self._begin() if new else self._take_over()
         except (OSError, NewerFormatError):
             if new:
-                path.unlink(missing_ok=True)
+                with suppress(OSError):
+                    self._file.leave(None)
             self.close()
             raise
 
@@ -181,19 +210,23 @@ class Segment:
 
     def _take_over(self) -> None:
         """Finds out what an ended process left to do."""
-        if not self._file.check().st_nlink:
+        if not self._file.found().st_nlink:
             raise FileNotFoundError(errno.ENOENT, "it was removed", str(self.path))
-        head = self._file.read(len(_HEAD), 0)
-        if head.startswith(_FORMAT) and head != _HEAD:
-            raise NewerFormatError
-        with suppress(FileNotFoundError):
-            self._acks = _File(self.path.with_suffix(ACKS), new=False, locked=False)
-            noted = self._acks.read(self._acks.size, 0)
-            whole = len(noted) - len(noted) % _ACK.size
-            self._done = set(_ACK.iter_unpack(noted[:whole]))
-            self._acks.size = whole
-        self.damaged = head != _HEAD and bool(head)
-        self.unread = self.kept = sum(1 for _ in self._records(0 if self.damaged else self._at))
+        head = self._file.read(2 * len(_HEAD), 0)
+        if not head.startswith(_HEAD):
+            if _NEWER.match(head):
+                raise NewerFormatError
+            self.damaged = bool(head)
+            self._at = 0
+        with suppress(OSError):  # without them, all is sent once more
+            self._read_acks()
+        self.unread = self.kept = sum(1 for _ in self._records(self._at))
+
+    def _read_acks(self) -> None:
+        acks = self._acks = _File(self.path.with_suffix(ACKS), new=False, locked=False)
+        noted = acks.read(acks.size, 0)
+        acks.size = len(noted) - len(noted) % _ACK.size
+        self._done = set(_ACK.iter_unpack(noted[: acks.size]))
 
     @property
     def path(self) -> Path:
@@ -203,17 +236,13 @@ class Segment:
     def size(self) -> int:
         return self._file.size
 
-    @property
-    def changed(self) -> float:
-        """When it was last written to, by the clock of the file system, which no test freezes."""
-        return self._file.check().st_mtime
-
     def append(self, serial: int, body: bytes, *, read: bool) -> Place:
         """Adds a record, which reading passes over if `read`. Raises `OSError`, and then nothing
         was added."""
-        check = zlib.crc32(body, serial & 0xFFFFFFFF)
+        check = _checksum(serial, body)
         at = self._file.append(_RECORD.pack(_MARK, len(body), check, serial) + body)
         self.kept += 1
+        self.last = max(self.last, serial)
         if not read:
             self.unread += 1
         elif self.unread:
@@ -240,34 +269,38 @@ class Segment:
     def acknowledge(self, place: Place) -> None:
         """Notes that a record is done with. Raises `OSError` if that cannot be written."""
         self.kept -= 1
+        key = (place.at, place.check)
+        if place.at >= self._at and key not in self._done:  # reading has yet to come to it
+            self._done.add(key)
+            self.unread -= 1
         if self._acks is None:
             path = self.path.with_suffix(ACKS)
             self._acks = _File(path, new=not path.exists(), locked=False)
-        self._acks.append(_ACK.pack(place.at, place.check))
+        self._acks.append(_ACK.pack(*key))
 
     def give_up_unread(self) -> int:
         """Takes out of the counts what should be there and was not found; how many those are."""
         lost, self.unread = self.unread, 0
         self.kept -= lost
+        self._at = self.size
         self.damaged = self.damaged or lost > 0
         return lost
 
     def secure(self) -> None:
         """Makes sure that the files are there. Raises `OSError`."""
-        self._file.check()
+        self._file.secure()
         if self._acks:
-            self._acks.check()
+            self._acks.secure()
 
     def remove(self) -> None:
-        """Takes the files away; a damaged one is set aside, in case someone wants to look."""
+        """Takes the files away; a damaged one is set aside, in case someone wants to look.
+
+        What somebody else has put in their place, or holds by now, stays.
+        """
         self.gone = True
         with suppress(OSError):
-            if self.damaged:
-                self.path.replace(self.path.with_suffix(DAMAGED))
-            else:
-                self.path.unlink()
-        with suppress(OSError):
-            self.path.with_suffix(ACKS).unlink()
+            self._file.leave(self.path.with_suffix(DAMAGED) if self.damaged else None)
+            self.path.with_suffix(ACKS).unlink(missing_ok=True)
         self.close()
 
     def close(self) -> None:
@@ -299,15 +332,18 @@ class Segment:
         if mark != _MARK or at + _RECORD.size + length > self.size:
             return None
         body = self._file.read(length, at + _RECORD.size)
-        if len(body) < length or zlib.crc32(body, serial & 0xFFFFFFFF) != check:
+        if len(body) < length or _checksum(serial, body) != check:
             return None
         return Stored(Place(self, at, check), serial, body)
 
     def _next_mark(self, at: int) -> int:
-        while at < self.size:
-            chunk = self._file.read(_CHUNK, at)
+        while len(chunk := self._file.read(_CHUNK, at)) >= len(_MARK):
             found = chunk.find(_MARK)
             if found >= 0:
                 return at + found
-            at += max(len(chunk) - len(_MARK) + 1, 1)
+            at += len(chunk) - len(_MARK) + 1
         return self.size
+
+
+def _checksum(serial: int, body: bytes) -> int:
+    return zlib.crc32(body, zlib.crc32(b"%d" % serial))

@@ -14,12 +14,11 @@ import os
 import re
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple
 
 from honeytrace import _clock, _wire
 from honeytrace._segment import (
@@ -36,14 +35,19 @@ from honeytrace._segment import (
 ROUTE = "route.json"
 REJECTED = "rejected.jsonl"
 
-_R = TypeVar("_R")
-_SEGMENT = 8 * 2**20  # bytes after which the next segment begins
-_MOST = 256 * 2**20  # bytes of all segments
-_OLDEST = 7 * 86_400.0  # seconds after which a segment is dropped
-_TURN = 3_600.0  # seconds after which the next segment begins, so that age can be told
-_PAUSE = 5.0  # seconds after which a disk that refused is tried again
 _RECORDS, _BYTES = 500, 4 * 2**20  # how much is read at once
 _NAME = re.compile(r"\d+-[0-9a-f]{8}\.(spool|acks|damaged)")
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How large and how old a spool may become. Sizes in bytes, times in seconds."""
+
+    segment: int = 8 * 2**20  # after which the next one begins
+    total: int = 256 * 2**20
+    age: float = 7 * 86_400.0
+    turn: float = 3_600.0  # after which the next segment begins, so that age can be told
+    pause: float = 5.0  # after which a disk that refused is tried again
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +65,22 @@ class Survey:
     newer: int = 0
 
 
+_BOUNDS = Bounds()
+
+
+class Loss(NamedTuple):
+    """So many sessions, none of which was appended after the one with this serial number."""
+
+    serial: int
+    number: int
+
+
 class Spool:
     """A directory of segments. Threads may share it."""
 
-    def __init__(self, root: Path, server_url: str, project: str) -> None:
+    def __init__(self, root: Path, server_url: str, project: str, bounds: Bounds = _BOUNDS) -> None:
         self.directory = root / _digest(server_url, project)
+        self._bounds = bounds
         self._route = {"server_url": server_url, "project": project}
         self._lock = threading.RLock()
         self._own: deque[Segment] = deque()
@@ -76,13 +91,13 @@ class Spool:
         self._claimed: deque[Segment] = deque()
         self._orphans: deque[Path] | None = None
         self.trouble: str | None = None
-        self.newer = 0
+        self.newer: set[Path] = set()  # segments of a later version, which are left to it
 
     # ---- Our own sessions
 
     @property
     def may_write(self) -> bool:
-        """Whether the disk did not refuse within the last five seconds."""
+        """Whether the disk did not refuse within the last seconds."""
         return _clock.now() >= self._refused_until
 
     def append(self, serial: int, body: bytes, *, read: bool) -> Place | None:
@@ -96,7 +111,7 @@ class Spool:
                 return None
             self._busy = True
             try:
-                place = self._segment().append(serial, body, read=read)
+                place = self._written(serial, body, read)
             except OSError as error:
                 self._refused(error)
                 return None
@@ -107,57 +122,79 @@ class Spool:
 
     def _refused(self, error: OSError) -> None:
         self.trouble = f"{self.directory}: {error.strerror or error}"
-        self._refused_until = _clock.now() + _PAUSE
-        self._current = None  # it may not be ours any more; what is in it is read all the same
+        self._refused_until = _clock.now() + self._bounds.pause
+
+    def _written(self, serial: int, body: bytes, read: bool) -> Place:
+        try:
+            return self._segment().append(serial, body, read=read)
+        except OSError:  # it may not be ours any more; what is in it is read all the same
+            self._current = None
+            self._secure()
+            return self._segment().append(serial, body, read=read)
 
     def _segment(self) -> Segment:
         """The segment to append to."""
         current, now = self._current, _clock.now()
-        if current is None or current.size >= _SEGMENT or now - self._began >= _TURN:
+        if not current or self._ends(current, now):
             self._prepare()
             name = f"{os.getpid()}-{os.urandom(4).hex()}{SUFFIX}"
             current = self._current = Segment(self.directory / name, new=True)
             self._own.append(current)
             self._began = now
             self._tidy(current)
+        elif not os.path.exists(self.directory / ROUTE):
+            self._prepare()
+            self._secure()
         return current
+
+    def _ends(self, current: Segment, now: float) -> bool:
+        return current.size >= self._bounds.segment or now - self._began >= self._bounds.turn
 
     def _prepare(self) -> None:
         make_private(self.directory)
         path = self.directory / ROUTE
         if not path.exists():
             # By way of another name, so that nobody reads half of it.
-            draft = self.directory / f"{os.getpid()}-{ROUTE}"
-            draft.write_bytes(_wire.dumps(self._route))
+            draft = self.directory / f"{os.getpid()}-{os.urandom(4).hex()}.route"
+            _add(draft, _wire.dumps(self._route))
             draft.replace(path)
 
-    def more(self) -> tuple[list[Stored], int]:
-        """Our own sessions that are not in memory, in order, some at once; and how many of those
-        that should be there are not."""
+    def _secure(self) -> None:
+        """Makes sure that the files are there, if somebody deleted them."""
+        for segment in (*self._own, *self._claimed):
+            with suppress(OSError):
+                segment.secure()
+
+    @property
+    def unread(self) -> int:
+        """How many of our own sessions are on disk only."""
         with self._lock:
-            found: list[Stored] = []
-            lost = 0
+            return sum(each.unread for each in self._own)
+
+    def more(self) -> tuple[list[Stored], list[Loss]]:
+        """Our own sessions that are not in memory, in order, some at once; and those that should
+        be there and are not."""
+        with self._lock:
+            lost: list[Loss] = []
             for segment in [each for each in self._own if each.unread]:
-                found += _read(segment, _RECORDS - len(found))
-                if len(found) >= _RECORDS or (segment.unread and found):
-                    break
-                lost += segment.give_up_unread()
+                if found := _read(segment):
+                    return found, lost
+                lost.append(Loss(segment.last, segment.give_up_unread()))
             self._tidy(self._current)
-            return found, lost
+            return [], lost
 
     # ---- What other processes left
 
     def look(self) -> None:
         """Looks anew for segments that nobody holds."""
-        with self._lock:
-            self._orphans = None
+        self._orphans = None
 
     def older(self) -> list[Stored]:
         """Sessions of ended processes, oldest first, some at once; none when there are no more."""
         with self._lock:
             while True:
                 for segment in [each for each in self._claimed if each.unread]:
-                    if found := _read(segment, _RECORDS):
+                    if found := _read(segment):
                         return found
                     segment.give_up_unread()
                 self._tidy(self._current)
@@ -166,11 +203,11 @@ class Spool:
 
     def _claim(self) -> bool:
         """Takes over the oldest segment that nobody holds; False when there is none left."""
-        if self._orphans is None:
-            self._orphans = deque(_oldest_first(self.directory, SUFFIX))
-        while self._orphans:
-            segment = self._taken_over(self._orphans.popleft())
-            if segment:
+        orphans = self._orphans
+        if orphans is None:
+            orphans = self._orphans = deque(self._files(SUFFIX))
+        while orphans:
+            if segment := self._taken_over(orphans.popleft()):
                 self._claimed.append(segment)
                 return True
         return False
@@ -178,13 +215,17 @@ class Spool:
     def _taken_over(self, path: Path) -> Segment | None:
         if any(path == each.path for each in (*self._own, *self._claimed)):
             return None
-        try:
-            return Segment(path, new=False)
-        except NewerFormatError:
-            self.newer += 1
-        except OSError:  # held by its process, or removed in this moment
-            pass
+        with suppress(OSError):  # held, or removed in this moment
+            try:
+                return Segment(path, new=False)
+            except NewerFormatError:
+                self.newer.add(path)
         return None
+
+    def _files(self, *suffixes: str) -> list[Path]:
+        with suppress(OSError):
+            return _oldest_first(self.directory, *suffixes)
+        return []
 
     @property
     def adopted(self) -> int:
@@ -196,8 +237,9 @@ class Spool:
 
     def load(self, place: Place) -> bytes | None:
         """The body of a session; None if it cannot be read any more."""
-        with self._lock:
-            return _attempt(lambda: place.segment.load(place))
+        with self._lock, suppress(OSError):
+            return place.segment.load(place)
+        return None
 
     def acknowledge(self, place: Place) -> bool:
         """Notes that a session is done with; False if it was dropped meanwhile.
@@ -208,7 +250,8 @@ class Spool:
         with self._lock:
             if place.segment.gone:
                 return False
-            _attempt(lambda: place.segment.acknowledge(place))
+            with suppress(OSError):
+                place.segment.acknowledge(place)
             if not place.segment.kept:
                 self._tidy(self._current)
             return True
@@ -219,13 +262,9 @@ class Spool:
         path = self.directory / REJECTED
         with self._lock, suppress(OSError):
             self._prepare()
-            if path.exists() and path.stat().st_size + len(line) > _SEGMENT:
+            if _size(path) and _size(path) + len(line) > self._bounds.segment:
                 path.replace(path.with_suffix(".old.jsonl"))
-            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-            try:
-                os.write(fd, line)
-            finally:
-                os.close(fd)
+            _add(path, line)
 
     # ---- Bounds and end
 
@@ -234,27 +273,37 @@ class Spool:
         with self._lock:
             if self._current is None:
                 return []
-            now = self._current.changed
-            files = _oldest_first(self.directory, SUFFIX, ACKS, DAMAGED)
-            total = sum(map(_size, files))
+            self._sweep()
+            now = _changed(self._current.path)
+            files = self._files(SUFFIX, DAMAGED)
+            total = sum(map(_weight, files))
             dropped = []
             for path in files:
-                if total <= _MOST and now - _changed(path) <= _OLDEST:
+                if total <= self._bounds.total and now - _changed(path) <= self._bounds.age:
                     break
-                size = _size(path)
-                if path.suffix == DAMAGED:
-                    path.unlink()
-                elif path.suffix == SUFFIX:
-                    dropped += self._drop(path)
-                total -= size - _size(path)
+                weight = _weight(path)
+                dropped += self._drop(path)
+                total -= weight - _weight(path)
             return dropped
 
+    def _sweep(self) -> None:
+        """Removes acknowledgements without a segment, from a process killed in between."""
+        for path in self._files(ACKS):
+            if not path.with_suffix(SUFFIX).exists():
+                with suppress(OSError):
+                    path.unlink()
+
     def _drop(self, path: Path) -> list[Segment]:
-        """Removes a segment if it is ours or nobody's."""
+        """Removes a file of ours or nobody's; the segment, if it was one."""
+        if path.suffix == DAMAGED:
+            with suppress(OSError):
+                path.unlink()
+            return []
         known = [each for each in (*self._own, *self._claimed) if each.path == path]
         segment = known[0] if known else self._taken_over(path)
         if segment is None or segment is self._current:
             return []
+        segment.damaged = False  # there is no room to set it aside
         segment.remove()
         self._own = deque(each for each in self._own if not each.gone)
         self._claimed = deque(each for each in self._claimed if not each.gone)
@@ -272,8 +321,7 @@ class Spool:
         with self._lock:
             self._current = None
             self._tidy(None)
-            for segment in (*self._own, *self._claimed):
-                _attempt(segment.secure)
+            self._secure()
 
     def release(self) -> None:
         """Lets go of all segments, for other processes to take."""
@@ -300,7 +348,7 @@ class Spool:
 def surveys(root: Path) -> Iterator[Survey]:
     """What waits below the directory of all spools, without changing anything."""
     for directory in sorted(root.iterdir()) if root.is_dir() else ():
-        route = _attempt(partial(_read_route, directory / ROUTE))
+        route = _read_route(directory / ROUTE)
         if isinstance(route, dict) and "server_url" in route and "project" in route:
             yield _survey(directory, str(route["server_url"]), str(route["project"]))
 
@@ -317,15 +365,23 @@ def _survey(directory: Path, server_url: str, project: str) -> Survey:
         waiting += max(kept, 0) if free else 0
         held += 0 if free else kept
         newer += kept < 0
-    files = list(_oldest_first(directory, SUFFIX, ACKS, DAMAGED))
-    rejected = _attempt(lambda: (directory / REJECTED).read_bytes().count(b"\n")) or 0
+    files = _oldest_first(directory, SUFFIX, ACKS, DAMAGED)
+    rejected = _lines(directory / REJECTED)
     damaged = sum(path.suffix == DAMAGED for path in files)
     size = sum(map(_size, files))
     return Survey(directory, server_url, project, waiting, held, size, rejected, damaged, newer)
 
 
 def _read_route(path: Path) -> object:
-    return _wire.loads(path.read_bytes())
+    with suppress(OSError, ValueError):
+        return _wire.loads(path.read_bytes())
+    return None
+
+
+def _lines(path: Path) -> int:
+    with suppress(OSError):
+        return path.read_bytes().count(b"\n")
+    return 0
 
 
 def _look(path: Path) -> tuple[int, bool]:
@@ -349,34 +405,45 @@ def _oldest_first(directory: Path, *suffixes: str) -> list[Path]:
     """The files of the spool with such names; one that goes away meanwhile comes first."""
     if not directory.is_dir():
         return []
-    found = [path for path in directory.iterdir() if _NAME.fullmatch(path.name)]
-    wanted = [path for path in found if path.suffix in suffixes]
-    return sorted(wanted, key=_changed)
+    with os.scandir(directory) as entries:
+        names = [each.name for each in entries if each.is_file(follow_symlinks=False)]
+    found = [directory / name for name in names if _NAME.fullmatch(name)]
+    return sorted((path for path in found if path.suffix in suffixes), key=_changed)
 
 
 def _changed(path: Path) -> float:
-    return _attempt(lambda: path.stat().st_mtime) or 0.0
+    with suppress(OSError):
+        return path.lstat().st_mtime
+    return 0.0
 
 
 def _size(path: Path) -> int:
-    return _attempt(lambda: path.stat().st_size) or 0
+    with suppress(OSError):
+        return path.lstat().st_size
+    return 0
 
 
-def _read(segment: Segment, most: int) -> list[Stored]:
+def _weight(path: Path) -> int:
+    """The size of a segment together with its acknowledgements."""
+    size = _size(path)
+    return size and size + _size(path.with_suffix(ACKS))
+
+
+def _add(path: Path, data: bytes) -> None:
+    """Adds to a file that only this user may read. Raises `OSError`."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(fd, data)
+    finally:
+        os.close(fd)
+
+
+def _read(segment: Segment) -> list[Stored]:
+    """Some of what is next in a segment; nothing where the disk refuses."""
     found: list[Stored] = []
     size = 0
-    while len(found) < most and size < _BYTES:
-        stored = _attempt(segment.read_on)
-        if stored is None:
-            break
-        found.append(stored)
-        size += len(stored.body)
+    with suppress(OSError):
+        while len(found) < _RECORDS and size < _BYTES and (stored := segment.read_on()):
+            found.append(stored)
+            size += len(stored.body)
     return found
-
-
-def _attempt(act: Callable[[], _R]) -> _R | None:
-    """What the disk says, or None where it refuses."""
-    try:
-        return act()
-    except (OSError, ValueError):
-        return None

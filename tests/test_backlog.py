@@ -1,10 +1,13 @@
-"""What waits and what is out, in memory."""
+"""What is to be sent next, as far as it is in memory."""
 
 from __future__ import annotations
 
 import pytest
 
-from honeytrace._backlog import Backlog
+from honeytrace._backlog import Backlog, Item
+from honeytrace._segment import Place, Segment
+
+MIB = 2**20
 
 
 @pytest.fixture
@@ -12,22 +15,23 @@ def backlog():
     return Backlog()
 
 
-def ready(backlog, serial, body=b"{}"):
-    item = backlog.open(serial)
-    backlog.append(item, body)
+@pytest.fixture
+def place(tmp_path):
+    segment = Segment(tmp_path / "1-00000000.spool", new=True)
+    yield Place(segment, 0, 0)
+    segment.close()
+
+
+def ready(backlog, serial, body=b"{}", place=None):
+    item = Item(serial, body, place)
+    backlog.add(item)
     return item
 
 
 def test_items_come_out_in_order(backlog):
-    """What is ready is taken in the order in which it came."""
+    """What is ready is taken in the order in which it came, and then there is nothing."""
     first, second = ready(backlog, 1), ready(backlog, 2)
     assert [backlog.take(0), backlog.take(0), backlog.take(0)] == [first, second, None]
-
-
-def test_an_opened_item_is_counted_but_not_taken(backlog):
-    """While it is being encoded, an item counts as open and does not wait to be sent."""
-    backlog.open(1)
-    assert (len(backlog), backlog.waiting, backlog.take(0)) == (1, 0, None)
 
 
 def test_a_postponed_item_comes_first_once_it_is_due(backlog):
@@ -44,74 +48,93 @@ def test_nothing_is_due_without_postponed_items(backlog):
     assert backlog.due is None
 
 
-def test_equal_times_keep_the_order_of_the_serials(backlog):
-    """Items that are due at the same moment come out in the order in which they were accepted."""
-    items = [ready(backlog, serial) for serial in (1, 2, 3)]
-    for _ in items:
-        backlog.take(0)
-    for item in reversed(items):
+def test_equal_times_keep_the_order_of_being_put_back(backlog):
+    """Items that are due at the same moment come out in the order in which they were put back."""
+    items = [Item(serial, b"{}") for serial in (3, 1, 2)]
+    for item in items:
         backlog.postpone(item, 1.0)
     assert [backlog.take(1.0) for _ in items] == items
 
 
-def test_the_oldest_is_the_first_that_is_not_settled(backlog):
-    """Settling in any order, `oldest` is the lowest serial that is still open."""
-    first, second = ready(backlog, 1), ready(backlog, 2)
-    backlog.settle(first)
-    assert backlog.oldest == 2
-    backlog.settle(second)
-    assert backlog.oldest is None
+def test_sessions_of_earlier_processes_go_last(backlog):
+    """They are taken when none of ours is left, in memory or on disk."""
+    older = Item(0, b"{}")
+    backlog.add_older([older])
+    ours = ready(backlog, 1)
+    backlog.cold = 1
+    taken = [backlog.take(0), backlog.take(0)]
+    backlog.cold = 0
+    assert [*taken, backlog.take(0)] == [ours, None, older]
 
 
-def test_an_item_is_settled_once(backlog):
-    """Only the first of two outcomes of the same item counts."""
-    item = ready(backlog, 1)
-    assert [backlog.settle(item), backlog.settle(item)] == [True, False]
+def test_what_waits_is_counted(backlog):
+    """`waiting` counts what could be sent now: ours, the earlier ones, and those on disk only."""
+    ready(backlog, 1)
+    backlog.add_older([Item(0, b"{}")])
+    backlog.cold = 5
+    assert backlog.waiting == 7
+
+
+def test_it_is_low_with_few_items(backlog):
+    """Fewer than 64 items in memory, and it is time to read on."""
+    for serial in range(64):
+        ready(backlog, serial)
+    assert not backlog.low
+    backlog.take(0)
+    assert backlog.low
 
 
 def test_many_items_make_it_full(backlog):
-    """A thousand open items are enough; one less is not."""
-    items = [ready(backlog, serial) for serial in range(1000)]
-    assert backlog.full
-    backlog.settle(items[500])
+    """A thousand bodies in memory are enough, wherever they wait; one less is not."""
+    backlog.add_older(Item(0, b"{}") for _ in range(999))
     assert not backlog.full
-
-
-def test_large_items_make_it_full_until_they_are_settled(backlog):
-    """Sixteen mebibytes of bodies are enough, whatever their number."""
-    item = ready(backlog, 1, bytes(16 * 2**20))
+    backlog.postpone(Item(1, b"{}"), 1.0)
     assert backlog.full
-    backlog.settle(item)
+
+
+def test_large_items_make_it_full_until_they_are_taken(backlog):
+    """Sixteen mebibytes of bodies are enough, whatever their number."""
+    ready(backlog, 1, bytes(16 * MIB))
+    assert backlog.full
+    backlog.take(0)
     assert not backlog.full
 
 
 def test_it_is_roomy_once_half_of_it_is_gone(backlog):
     """From full, half of the items or of the bytes has to go before there is room again."""
-    items = [ready(backlog, serial) for serial in range(1000)]
-    for item in items[:499]:
-        backlog.settle(item)
+    for serial in range(501):
+        ready(backlog, serial)
     assert not backlog.roomy
-    backlog.settle(items[499])
-    assert backlog.roomy
-    ready(backlog, 1000, bytes(8 * 2**20))
-    assert not backlog.roomy
-
-
-def test_clearing_gives_everything_up(backlog):
-    """After `clear` nothing is open, waits or is due, and its number was told."""
-    ready(backlog, 1)
-    backlog.postpone(backlog.take(0), 1.0)
-    ready(backlog, 2, bytes(16 * 2**20))
-    backlog.open(3)
-    assert backlog.clear() == 3
-    assert (len(backlog), backlog.waiting, backlog.due, backlog.full) == (0, 0, None, False)
-
-
-def test_an_item_that_was_given_up_does_not_come_back(backlog):
-    """Neither a late body nor a late postponement brings an item back after `clear`."""
-    encoding, sending = backlog.open(1), ready(backlog, 2)
     backlog.take(0)
-    backlog.clear()
-    backlog.append(encoding, b"{}")
-    backlog.postpone(sending, 1.0)
-    assert (backlog.waiting, backlog.due) == (0, None)
+    assert backlog.roomy
+    ready(backlog, 1000, bytes(8 * MIB))
+    assert not backlog.roomy
+
+
+def test_what_is_on_disk_needs_no_memory_until_it_is_due(backlog, place):
+    """A postponed item leaves its body to the disk; without a place there it keeps it."""
+    kept, left = Item(1, b"{}"), Item(2, bytes(16 * MIB), place)
+    backlog.postpone(kept, 1.0)
+    backlog.postpone(left, 1.0)
+    assert (kept.body, left.body, backlog.full) == (b"{}", b"", False)
+
+
+def test_an_item_without_its_body_weighs_nothing(backlog, place):
+    """Taking an item whose body is on disk leaves the count of bodies in memory as it was."""
+    backlog.postpone(Item(1, b"{}", place), 1.0)
+    backlog.take(1.0)
+    for serial in range(999):
+        ready(backlog, serial)
+    assert not backlog.full
+
+
+def test_forgetting_leaves_what_is_on_disk(backlog, place):
+    """`forget` lets go of what is in memory only, ready or put off, and of its weight."""
+    ready(backlog, 1, bytes(16 * MIB))
+    safe = ready(backlog, 2, b"{}", place)
+    backlog.postpone(Item(3, b"{}"), 1.0)
+    later = Item(4, b"{}", place)
+    backlog.postpone(later, 2.0)
+    backlog.forget()
+    assert [backlog.take(9), backlog.take(9), backlog.take(9)] == [later, safe, None]
+    assert not backlog.full

@@ -297,7 +297,7 @@ def test_a_faulty_sender_loses_nothing(faults):
     delivery.accept(ended())
     assert delivery.flush(30)
     delivery.shutdown(0)
-    assert (delivery.stats().delivered, faults.by_place) == (1, {"send": 2})
+    assert (delivery.stats().delivered, faults.by_place) == (1, {"exchange": 2})
 
 
 class Slow:
