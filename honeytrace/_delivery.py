@@ -190,7 +190,8 @@ class Delivery:
                     self._idle = False
                     return self._take()
                 self._weight = 0
-            if not self._bell.acquire(timeout=_TICK if self._outbox.unsafe else -1):
+            self._bell.acquire(timeout=_TICK if self._outbox.unsafe else -1)
+            if self._outbox.unsafe:
                 self._outbox.secure()
 
     def _take(self) -> tuple[Item, Record]:

@@ -19,6 +19,8 @@ from honeytrace._segment import Place
 from honeytrace._spool import Spool
 from honeytrace._wire import Answer, Verdict
 
+_PATIENCE = 0.5  # seconds
+
 
 class Outbox:
     """Without a spool, sessions wait in memory."""
@@ -130,11 +132,14 @@ class Outbox:
     def secure(self) -> None:
         """Writes down what is in memory only, as far as the disk takes it."""
         with self._writing:
-            with self.lock:
-                unsafe = [item for item in self._loose.values() if item.body]
-            for item in unsafe:
-                if not self._write(item, True):
-                    break
+            self._secure()
+
+    def _secure(self) -> None:
+        with self.lock:
+            unsafe = [item for item in self._loose.values() if item.body]
+        for item in unsafe:
+            if not self._write(item, True):
+                break
 
     def _trim(self, spool: Spool) -> None:
         """Keeps the spool within its bounds, and counts what had to go."""
@@ -260,13 +265,19 @@ class Outbox:
 
     def close(self) -> int:
         """Ends a life: what cannot be put on disk is given up; returns how many that were."""
-        with self._writing:
+        # Not for ever, since this may be called by a signal handler, above a thread of execution
+        # that holds what the writer is waiting for.
+        alone = self._writing.acquire(timeout=_PATIENCE)
+        try:
             if self.spool:
-                self._faults.guard(self.secure)
+                self._faults.guard(self._secure)
             with self.lock:
                 lost = self.give_up(list(self._loose.values()))
                 self.backlog.forget()
                 self._reading = False
+        finally:
+            if alone:  # pragma: no branch - see above
+                self._writing.release()
         if self.spool:
             self._faults.guard(self.spool.rest)
         return lost

@@ -25,7 +25,7 @@ except ImportError:  # pragma: no cover - Windows, where `Spool` is not used
 LOCKS = fcntl is not None
 """Whether this system has the locks that processes need to share a directory."""
 
-SUFFIX, ACKS, DAMAGED = ".spool", ".acks", ".damaged"
+SUFFIX, ACKS, DAMAGED, _DRAFT = ".spool", ".acks", ".damaged", ".new"
 
 _FORMAT = b"honeytrace spool "
 _HEAD = _FORMAT + b"1\n"
@@ -81,19 +81,18 @@ class _File:
         self._identity = _identity(self._fd)
 
     def _opened(self, new: bool) -> int:
-        fd = os.open(self.path, _OPEN | (os.O_CREAT | os.O_EXCL if new else 0), 0o600)
+        # A new file has its name only when it is locked: others look for those that nobody holds.
+        path = self.path.with_suffix(_DRAFT) if new and self._locked else self.path
+        fd = os.open(path, _OPEN | (os.O_CREAT | os.O_EXCL if new else 0), 0o600)
         try:
             if self._locked:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if path is not self.path:
+                _rename(path, self.path)
         except OSError:
-            self._discard(fd, new)
+            _discard(fd, path if new else None)
             raise
         return fd
-
-    def _discard(self, fd: int, new: bool) -> None:
-        if new:
-            self.path.unlink(missing_ok=True)
-        os.close(fd)
 
     def found(self) -> os.stat_result:
         """Makes sure of the descriptor. Raises `OSError` if the file cannot be had any more."""
@@ -121,7 +120,7 @@ class _File:
             for at in range(0, self.size, _CHUNK):
                 _write(fd, os.pread(self._fd, min(_CHUNK, self.size - at), at), at)
         except OSError:
-            self._discard(fd, new=True)
+            _discard(fd, self.path)
             raise
         os.close(self._fd)
         self._fd, self._identity = fd, _identity(fd)
@@ -158,6 +157,18 @@ class _File:
         with suppress(OSError):
             if _identity(self._fd) == self._identity:
                 os.close(self._fd)
+
+
+def _rename(path: Path, name: Path) -> None:
+    if os.path.lexists(name):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(name))
+    path.rename(name)
+
+
+def _discard(fd: int, path: Path | None) -> None:
+    if path:
+        path.unlink(missing_ok=True)
+    os.close(fd)
 
 
 def _write(fd: int, data: bytes, at: int) -> None:

@@ -164,3 +164,25 @@ def test_importing_names_from_the_client_works():
     assert set(dir(honeytrace)) >= {"Client", "trace_session"}
     with pytest.raises(AttributeError, match="no attribute 'Clint'"):
         _ = honeytrace.Clint
+
+
+def test_a_child_of_multiprocessing_delivers_at_its_end(program, server):
+    """It leaves out `atexit`, so that the sessions of its last moment would wait on disk."""
+    done = program(
+        """
+        import multiprocessing
+        import honeytrace
+
+        def child():
+            with honeytrace.trace_session("child"):
+                pass
+
+        process = multiprocessing.get_context("fork").Process(target=child)
+        process.start()
+        process.join()
+        print(process.exitcode)
+        """,
+        HH_API_URL=server.url,
+    )
+    assert (done.stdout, done.stderr) == ("0\n", "")
+    assert [session["session_name"] for session in server.sessions] == ["child"]

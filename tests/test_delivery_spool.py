@@ -10,7 +10,7 @@ from contextlib import ExitStack
 import pytest
 
 import honeytrace
-from honeytrace import _wire
+from honeytrace import _delivery, _wire
 from honeytrace._delivery import Delivery
 from honeytrace._faults import Faults
 from honeytrace._session import Record, Template, close
@@ -291,7 +291,7 @@ def test_fewer_senders_have_to_do(deliver, server, no_threads):
             start(self)
 
         patch.setattr(threading.Thread, "start", refuse)
-        server.script = lambda request: server.after(0.01)
+        server.script = lambda request: server.after(0.05)
         for number in range(1, 50):
             delivery.accept(ended(number))
         assert delivery.flush(20)
@@ -308,6 +308,86 @@ def test_a_loop_lets_the_worker_go_first(deliver, server):
         delivery.flush(0.01)
     stats = delivery.stats()
     assert (stats.accepted, stats.spooled, stats.dropped) == (20_000, 20_000, 0)
+
+
+def test_a_handler_that_raises_in_the_middle_loses_nothing(server, faults, tmp_path):
+    """The session that was being written then goes through the queue."""
+    interrupted = []
+
+    def interrupt_once(record):
+        if not interrupted:
+            interrupted.append(record)
+            raise KeyboardInterrupt
+        return encode(record)
+
+    spool = Spool(tmp_path, server.url, "p")
+    delivery = Delivery(lambda: HttpSender(server.url), interrupt_once, faults, spool)
+    with pytest.raises(KeyboardInterrupt):
+        delivery.accept_durably(ended(1))
+    delivery.accept_durably(ended(2))
+    assert delivery.shutdown(10)
+    stats = delivery.stats()
+    assert (numbers(server), stats.accepted, stats.delivered) == ([1, 2], 2, 2)
+
+
+def test_what_comes_at_the_end_is_sent_too(deliver, server):
+    """A session that another thread ends while the program waits for the others."""
+    delivery = deliver()
+
+    def and_another(request):
+        server.script = server.ok
+        delivery.accept(ended(2))
+        return server.ok
+
+    server.script = and_another
+    delivery.accept(ended(1))
+    assert delivery.end(10)
+    assert numbers(server) == [1, 2]
+
+
+def test_a_disk_that_recovers_gets_what_waits(deliver, server, tmp_path, caplog):
+    """Sessions that were in memory only are written down without any further session."""
+    server.script = server.hang
+    delivery = deliver()
+    directory = delivery._spool.directory
+    directory.write_text("in the way")
+    delivery.accept(ended(1))
+    while "in memory only" not in caplog.text:
+        delivery.flush(0.01)
+    assert delivery.stats().queued == 1
+    directory.unlink()
+    while not delivery.stats().spooled:
+        delivery.flush(0.05)
+    assert "on disk again" in caplog.text
+    server.closing.set()
+
+
+def test_a_shutdown_without_any_grace_ends(deliver, server, monkeypatch):
+    """What nobody had time to encode is given up, and counted."""
+    monkeypatch.setattr(_delivery, "_GRACE", 0)
+    server.script = server.hang
+    delivery = deliver()
+    for number in range(2000):
+        delivery.accept(ended(number))
+    assert not delivery.shutdown(0)
+    stats = delivery.stats()
+    assert (stats.accepted, consistent(stats)) == (2000, True)
+    server.closing.set()
+
+
+def test_no_descriptor_to_connect_with(server, faults, tmp_path):
+    """It is no fault of ours, and tried again."""
+    refusals = [OSError(24, "Too many open files")]
+
+    def connect():
+        if refusals:
+            raise refusals.pop()
+        return HttpSender(server.url)
+
+    delivery = Delivery(connect, encode, faults, Spool(tmp_path, server.url, "p"))
+    delivery.accept(ended(1))
+    assert delivery.shutdown(10)
+    assert (delivery.stats().delivered, faults.by_place) == (1, {})
 
 
 # ---- Through the settings
@@ -386,6 +466,14 @@ def test_a_new_key_takes_what_the_old_one_could_not(settings, server):
     settings(api_key="better")
     assert honeytrace.flush(10)
     assert [r.headers["Authorization"] for r in server.requests] == ["Bearer key", good]
+
+
+def test_without_a_spool_nothing_is_written(settings, server, tmp_path):
+    """With `spool_dir="off"` sessions wait in memory."""
+    settings(spool_dir="off")
+    work()
+    assert honeytrace.flush(10)
+    assert (len(server.requests), (tmp_path / "home" / "spool").exists()) == (1, False)
 
 
 def test_another_project_has_a_spool_of_its_own(settings, server, tmp_path):

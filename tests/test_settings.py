@@ -21,6 +21,9 @@ VARIABLES = {
     "home": "HONEYTRACE_HOME",
     "timeout": "HH_API_TIMEOUT",
     "exit_timeout": "HONEYTRACE_EXIT_TIMEOUT",
+    "spool_dir": "HONEYTRACE_SPOOL_DIR",
+    "durable": "HONEYTRACE_DURABLE",
+    "background": "HONEYTRACE_BACKGROUND",
 }
 GOOD = [
     ("api_key", " k-1\n", "k-1"),
@@ -37,6 +40,10 @@ GOOD = [
     ("home", "h", pathlib.Path.cwd() / "h"),
     ("timeout", "2.5", 2.5),
     ("exit_timeout", "0", 0.0),
+    ("spool_dir", "/tmp/s", pathlib.Path("/tmp/s")),
+    ("spool_dir", " OFF ", None),
+    ("durable", "1", True),
+    ("background", "no", False),
 ]
 BAD = [
     ("api_key", "one two\nthree"),
@@ -61,6 +68,8 @@ BAD = [
     ("timeout", "inf"),
     ("timeout", "1000001"),
     ("exit_timeout", "-0.1"),
+    ("durable", "maybe"),
+    ("background", "2"),
 ]
 WRONG_TYPES = [
     ("api_key", 5),
@@ -268,3 +277,33 @@ def test_a_configuration_cannot_be_changed():
     """Settings in force are a fact; `configure` makes others."""
     with pytest.raises(dataclasses.FrozenInstanceError):
         resolve({}).project = "other"
+
+
+# ---- Settings that depend on each other
+
+
+def test_the_spool_is_below_the_home():
+    """Unless it has a place of its own."""
+    assert resolve({"home": "/h"}).spool_dir == pathlib.Path("/h/spool")
+    assert resolve({"home": "/h", "spool_dir": "/s"}).spool_dir == pathlib.Path("/s")
+
+
+def test_lambda_has_no_background(monkeypatch):
+    """There the threads stand still between the calls; who wants it all the same can say so."""
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "f")
+    assert resolve({}).background is False
+    assert resolve({"background": True}).background is True
+
+
+def test_durable_needs_a_disk():
+    """Settings that contradict each other are refused in one sentence."""
+    with pytest.raises(ConfigurationError, match="durable cannot be True while spool_dir is 'off'"):
+        resolve({"durable": True, "spool_dir": "off"})
+
+
+def test_durable_needs_a_disk_in_the_environment_too(monkeypatch, caplog):
+    """There it is one warning, and the program goes on without."""
+    monkeypatch.setenv("HONEYTRACE_DURABLE", "1")
+    monkeypatch.setenv("HONEYTRACE_SPOOL_DIR", "off")
+    assert [resolve({}).durable for _ in range(2)] == [False, False]
+    assert caplog.text.count("HONEYTRACE_DURABLE is not used") == 1

@@ -307,8 +307,10 @@ def test_a_new_segment_is_ours_though_others_look_for_it(make):
             taken.extend(older(other))
 
     def write(_):
-        places.extend(fill(spool, 400))
-        stop.set()
+        try:
+            places.extend(fill(spool, 400))
+        finally:
+            stop.set()
 
     places = []
     run(lambda act: act(None), [write, look, look])
@@ -785,9 +787,11 @@ def test_a_survey_of_what_is_being_removed_brings_nothing_back(make, tmp_path):
             survey(tmp_path, URL, PROJECT)
 
     def work(_):
-        for number in range(300):
-            spool.acknowledge(*fill(spool, 1, start=number))
-        stop.set()
+        try:
+            for number in range(300):
+                spool.acknowledge(*fill(spool, 1, start=number))
+        finally:
+            stop.set()
 
     run(lambda act: act(None), [work, look, look])
     spool.rest()

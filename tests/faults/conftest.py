@@ -25,6 +25,13 @@ PATH = os.pathsep.join(sys.path)
 now = partial(time.clock_gettime, time.CLOCK_MONOTONIC)
 
 
+@pytest.fixture(autouse=True)
+def unmeasured(monkeypatch):
+    """No coverage of the children: it takes time and descriptors, and writes files of its own."""
+    for name in ("COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START"):
+        monkeypatch.setenv(name, "")
+
+
 @dataclass(frozen=True)
 class Run:
     """What a program did.
