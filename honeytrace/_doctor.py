@@ -382,6 +382,10 @@ def _time(visit: _Visit) -> Finding:
 def _key(visit: _Visit) -> Finding:
     assert visit.reply  # noqa: S101 - see _time
     key = visit.config.api_key
+    if visit.reply.status >= 500:
+        return Finding(
+            SKIPPED, f"nothing is known of it, since the server answers {visit.reply.status}"
+        )
     if visit.reply.status not in (401, 403):
         return Finding(OK, "taken" if key else "none is set, and the server wants none")
     if key is None:
@@ -396,7 +400,11 @@ def _taken(visit: _Visit) -> Finding:
         visit.reply = _start(visit)
     assert visit.reply  # noqa: S101 - see _time
     if visit.reply.words:
-        return Finding(FAIL, visit.reply.words, "check HH_API_URL and HH_PROJECT")
+        theirs = not visit.config.local and visit.reply.status >= 500
+        advice = (
+            "it is the server's fault, try later" if theirs else "check HH_API_URL and HH_PROJECT"
+        )
+        return Finding(FAIL, visit.reply.words, advice)
     return Finding(OK, f"{visit.session_id}, in {_span(visit.reply.seconds)}")
 
 

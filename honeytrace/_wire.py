@@ -14,7 +14,7 @@ import re
 import sys
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from typing import Any, NoReturn
 
 from honeytrace._session import OBJECTS, RESERVED, Json, Session
@@ -175,11 +175,15 @@ def encode(session: Session) -> bytes:
 
 
 def shrunk(body: bytes) -> bytes:
-    """The body of `startSession` once more, with half of what the capture limits allow."""
+    """The body of `startSession` once more, with half of what the capture limits allow, or of what
+    it has if that is less."""
+    limits = replace(
+        _HALF, chars=min(_HALF.chars, len(body) // 2), string=min(_HALF.string, len(body) // 4)
+    )
     session = loads(body)["session"]
     about = session["metadata"].pop(RESERVED)
     for name in OBJECTS:
-        snapshot = Snapshot(_HALF)
+        snapshot = Snapshot(limits)
         session[name] = snapshot.take(session[name], name)
         about.setdefault("truncated", []).extend(snapshot.cuts)
     session["metadata"][RESERVED] = about

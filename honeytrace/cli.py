@@ -67,7 +67,9 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="honeytrace", description="Look at the sessions that honeytrace stored.")
+    parser = _Parser(
+        prog="honeytrace", description="Sessions of LLM applications: look at them, send them."
+    )
     parser.add_argument("--version", action="version", version=f"honeytrace {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 

@@ -486,6 +486,16 @@ def test_key_not_needed(doctor: Doctor, server) -> None:
 # ---- There and back
 
 
+def test_server_at_fault(remote: Doctor, server) -> None:
+    """A server that is broken says nothing of the key, and the settings are not to blame."""
+    server.script = lambda request: (500, {}, b"broken")
+    seen = remote()
+    words = "nothing is known of it, since the server answers 500"
+    assert seen.checks["key"] == ("skipped", words)
+    assert broken_at(seen, "start") == "status 500: broken"
+    assert "server's fault" in seen.verdict
+
+
 def test_start_refused(remote: Doctor, server) -> None:
     """A session that the server does not take, with its words, whatever is in them."""
     server.script = lambda request: (400, {}, b"no such\x1b[2J project")

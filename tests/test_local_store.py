@@ -410,3 +410,24 @@ def test_a_failure_is_an_oserror(tmp_path):
     """Whoever guards file access with OSError catches a failing store too."""
     with pytest.raises(OSError, match="HONEYTRACE_HOME"):
         Store(tmp_path).count()
+
+
+@needs_fork
+def test_a_store_may_be_opened_while_the_process_forks(tmp_path):
+    """Then it was not closed for the fork, and has nothing to take up again after it."""
+    program = f"""
+import os
+from pathlib import Path
+from honeytrace.local import Store
+
+store = Store(Path({str(tmp_path / "s.db")!r}))
+os.register_at_fork(before=store.count)  # the first use, after what else runs before a fork
+pid = os.fork()
+if pid:
+    os.waitpid(pid, 0)
+    print(store.count())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert (done.stdout, done.stderr) == ("0\n", "")

@@ -55,7 +55,7 @@ class Store:
         self._lock = threading.RLock()
         self._pid = os.getpid()
         self._file = (0, 0)
-        self._watching = False
+        self._watching = self._paused = False
 
     def __del__(self) -> None:
         self._drop()
@@ -207,10 +207,13 @@ class Store:
 
     def _pause(self) -> None:
         self._lock.acquire()
+        self._paused = True
         self._drop()
 
     def _resume(self) -> None:
-        self._lock.release()
+        if self._paused:  # not if this was set up while another thread was forking
+            self._paused = False
+            self._lock.release()
 
     def _renew(self) -> None:
         """In the child. Only a fork that Python was not told of leaves a connection to inherit."""
