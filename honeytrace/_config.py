@@ -275,8 +275,7 @@ def configure(**settings: object) -> Config:
 
     Settings: `api_key`, `server_url`, `project`, `source`, `enabled`, `home`, `spool_dir` (a
     directory, or "off"), `timeout` and `exit_timeout` (both in seconds), `durable`, `background`.
-    Raises `ConfigurationError` naming the setting, and then
-    nothing has changed.
+    Raises `ConfigurationError` naming the setting, and then nothing has changed.
     """
     return live.configure(settings)
 
@@ -298,13 +297,17 @@ def get_session(session_id: str) -> Session:
 def flush(timeout: float | None = None) -> bool:
     """Waits until the sessions accepted so far are delivered; returns whether all are settled.
 
-    `timeout` is in seconds; without one it waits for as long as there is progress.
+    `timeout` is in seconds; without one it waits for as long as there is progress, and not for a
+    server that is down once everything is on disk. What is not delivered stays there.
     """
     return live.flush(timeout)
 
 
 def shutdown(timeout: float | None = None) -> bool:
-    """Flushes, then stops the threads; what is not delivered in time is dropped and counted.
+    """Flushes, then stops the threads; returns whether all sessions are settled.
+
+    What is not delivered in time stays on disk, for a later session or process or `honeytrace
+    resend`. Without a spool it is dropped and counted.
 
     Runs by itself at exit, within the exit timeout. Safe to call twice; a session that ends later
     starts delivery again.
