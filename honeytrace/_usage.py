@@ -1,0 +1,52 @@
+"""Token usage and the model, found in the outputs of a call by their shape.
+
+Read are the answers of OpenAI (chat, legacy and Responses API, embeddings), of Anthropic, and of
+the many servers that speak like one of the two.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def usage(outputs: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What goes to `metrics` and to `config`; both empty where the shape is not there.
+
+    The answer is looked for in the outputs themselves, then in their `result`.
+    """
+    for answer in (outputs, outputs.get("result")):
+        if type(answer) is dict:
+            metrics = _tokens(answer.get("usage"))
+            if metrics:
+                model = answer.get("model")
+                named = type(model) is str and model != ""
+                return metrics, {"model": model} if named else {}
+    return {}, {}
+
+
+def _tokens(counts: Any) -> dict[str, int]:
+    """The counts under OpenAI's names; nothing if one of them is no count."""
+    if type(counts) is not dict:
+        return {}
+    prompt, completion, total, *cached = (counts.get(name) for name in _names(counts))
+    # Embeddings have no completion; of a usage that somebody else defined, the prompt may be all.
+    if prompt is None or (completion is None and total is None):
+        return {}
+    found = [count for count in (prompt, completion, total, *cached) if count is not None]
+    if not all(type(count) is int and count >= 0 for count in found):
+        return {}
+    prompt += sum(count for count in cached if count is not None)
+    metrics = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": total}
+    if total is None:
+        metrics["total_tokens"] = prompt + completion
+    return {name: count for name, count in metrics.items() if count is not None}
+
+
+def _names(counts: dict[str, Any]) -> tuple[str, ...]:
+    """The names of prompt, completion, total, and of what the prompt does not include."""
+    if "prompt_tokens" in counts:
+        return "prompt_tokens", "completion_tokens", "total_tokens"
+    # Anthropic: "Total input tokens in a request is the summation of `input_tokens`,
+    # `cache_creation_input_tokens`, and `cache_read_input_tokens`." OpenAI's includes the cached.
+    cached = ("cache_creation_input_tokens", "cache_read_input_tokens")
+    return "input_tokens", "output_tokens", "total_tokens", *cached
