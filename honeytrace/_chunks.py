@@ -30,60 +30,78 @@ class Merger:
     `result` may be asked at any time, and changes nothing.
     """
 
-    __slots__ = ("_items", "_more", "_room", "_run", "_text")
+    __slots__ = ("_items", "_more", "_pieces", "_room", "_run", "_size", "_text")
 
     def __init__(self) -> None:
         self._room = Room()
         self._items: list[Any] = []
         self._more = 0
-        self._text: Text | None = Text(self._room)  # None once an item was no text
         self._run: _Run | None = None
+        self._text = Text(self._room)
+        self._pieces: list[str] | None = []  # not yet in the text; None once an item was no text
+        self._size = 0
 
     @property
     def cut(self) -> bool:
         """Whether something was left out of the result."""
-        return self._room.cut or (self._text is None and self._more > 0)
+        self._fold()
+        return self._room.cut or (self._pieces is None and self._more > 0)
 
     def text(self, piece: str) -> None:
         """Takes an item that is a string; the copy of another may only look like one."""
-        text = self._text
-        if text is None:
+        pieces = self._pieces
+        if pieces is None:
             return self.add(piece)
-        text.add(piece)
-        # Kept beside it, in case that the stream turns out to be a list.
-        if len(self._items) < MOST and self._room.text:
-            self._items.append(piece)
+        pieces.append(piece)
+        self._size += len(piece)
+        if self._size > _BATCH or len(pieces) >= MOST:
+            self._fold()
+        return None
+
+    def _fold(self) -> None:
+        """Adds the pieces to the text, and to the items in case that the stream is a list."""
+        pieces = self._pieces
+        if pieces:
+            self._text.add("".join(pieces))
+            kept = pieces[: MOST - len(self._items)]
+            for piece in kept:
+                self._keep(piece)
+            self._more += len(pieces) - len(kept)
+            pieces.clear()
+            self._size = 0
+
+    def _keep(self, item: Any) -> None:
+        if len(self._items) < MOST and self._room.takes(weigh(item)):
+            self._items.append(item)
         else:
             self._more += 1
-        return None
 
     def add(self, item: Any) -> None:
         """Takes the copy of any other item, which must not change any more."""
-        self._text = None
+        if self._pieces is not None:
+            self._fold()
+            self._pieces = None
         if self._run is not None:
             if type(item) is dict and self._run.add(item):
                 return
             self._items.append(self._run.result())
-            self._run = None
-        full = len(self._items) >= MOST
-        self._run = None if full else _begin(item, self._room)
+        self._run = _begin(item, self._room) if len(self._items) < MOST else None
         if self._run is None:
-            if full or not self._room.takes(weigh(item)):
-                self._more += 1
-            else:
-                self._items.append(item)
+            self._keep(item)
 
     def result(self) -> Any:
         """What the items so far come to; of none, the empty list."""
-        if self._text is not None and self._items:
+        self._fold()
+        others = self._items or self._more
+        if self._pieces is not None and others:
             return self._text.joined()
-        if self._run is None:
-            values = list(self._items)
-        elif self._items or self._more:
-            values = [*self._items, self._run.result()]
-        else:
+        if self._run is not None and not others:
             return self._run.result()
+        values = [*self._items, self._run.result()] if self._run else list(self._items)
         return [*values, f"[{self._more} more items]"] if self._more else values
+
+
+_BATCH = 65_536  # characters
 
 
 class _Completion:
@@ -93,7 +111,6 @@ class _Completion:
         self._room = room
         self._head: dict[str, Any] = {}
         self._choices = Slots()
-        self._ended = False
 
     def add(self, item: dict[str, Any]) -> bool:
         kind = item.get("type")
@@ -114,11 +131,10 @@ class _Completion:
 
     def _is_next(self, chunk: dict[str, Any]) -> bool:
         """Whether another completion begins; some servers give each chunk an id of its own."""
-        return bool(
-            self._ended
-            and chunk["choices"]
-            and chunk.get("id") not in ("", None, self._head.get("id"))
-        )
+        if not chunk["choices"] or chunk.get("id") in ("", None, self._head.get("id")):
+            return False
+        ended = [bool(choice.get("finish_reason")) for choice in self._choices.values()]
+        return ended != [] and all(ended)
 
     def _choose(self, choice: dict[str, Any]) -> None:
         rest = {key: value for key, value in choice.items() if key not in _NOT_REST}
@@ -127,7 +143,6 @@ class _Completion:
         elif "text" in choice:
             rest["text"] = choice["text"]
         grow(self._choices.at(_index(choice), self._room), rest, self._room)
-        self._ended = self._ended or bool(choice.get("finish_reason"))
 
     def result(self) -> dict[str, Any]:
         head = {key: value for key, value in self._head.items() if key != "obfuscation"}
@@ -316,7 +331,8 @@ class _Response:
         return True
 
     def _set(self, values: dict[str, Any]) -> bool:
-        if values.get("id") != self._head.get("id", values.get("id")):
+        name = values.get("id")
+        if name is not None and name != self._head.get("id", name):
             return False  # the next response
         for key, value in values.items():
             self._room.put(self._head, key, value)
