@@ -615,7 +615,13 @@ def test_input_is_bounded():
         assert merged["content"][0]["input"] == value
 
 
-def test_error_of_any_kind():
+def test_unknown_delta():
+    """A delta of a kind that is not known yet grows its block as the others do."""
+    events = [start(0, type="new"), delta(0, "new", said="a"), delta(0, "new", said="b")]
+    assert merge(events)["content"] == [{"type": "new", "said": "ab"}]
+
+
+def test_usage_that_is_none():
     """Usage that is no object is replaced by one that is."""
     begun = {"type": "message_start", "message": {**BEGUN, "usage": "?"}}
     assert merge([begun, EVENTS[-2]])["usage"] == {"output_tokens": 42}
