@@ -10,7 +10,7 @@ import marshal
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from honeytrace._snapshot import LIMITS, Snapshot
+from honeytrace._snapshot import Snapshot, rules
 
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 """Positional and keyword arguments, as a call has them."""
@@ -45,7 +45,7 @@ def arguments(
         elif not (kind is int or value is None or kind is bool or kind is float):
             break
     else:
-        if size <= LIMITS.string and not at_once:
+        if size <= rules.limits.string and not at_once:
             return (args, kwargs), size, None
     packed = None if at_once else _pack((args, kwargs), values)
     if packed is not None:
@@ -67,7 +67,7 @@ def named(captured: Arguments | bytes | dict[str, Any], bind: Bind) -> dict[str,
 def result(value: object) -> tuple[Any, int, list[str] | None]:
     """What a call returned as `outputs` reads it, its size in bytes, the paths that were cut."""
     size = len(value) if type(value) is str else 0
-    if constant(value) and size <= LIMITS.string:
+    if constant(value) and size <= rules.limits.string:
         return value, size, None
     packed = _pack(value, (value,))
     if packed is not None:

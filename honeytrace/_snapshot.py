@@ -7,21 +7,38 @@ captured can neither change nor stall the traced call.
 
 from __future__ import annotations
 
-import datetime
-import decimal
-import enum
-import hashlib
 import json
-import pathlib
-import sys
-import types
-import uuid
-from collections import deque
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
+
+from honeytrace._faults import attempt
+from honeytrace._kinds import (
+    EXACT,
+    LISTS,
+    PLAIN,
+    RECORDS,
+    VALUES,
+    Read,
+    called,
+    describe,
+    fields,
+    first,
+    is_answer,
+    is_record,
+    mro,
+    public,
+    qualname,
+    real,
+    state,
+    tuple_names,
+    whole,
+)
+from honeytrace._libraries import known
+
+_T = TypeVar("_T")
 
 Path = tuple[Any, Any]
 """Where a value stands: (the path of its container or None, its key)."""
@@ -37,56 +54,99 @@ class Limits:
     string: int = 2**20
     items: int = 1_000
 
+    @classmethod
+    def of(cls, given: Mapping[str, int]) -> Limits:
+        """The defaults with what is given instead, e.g. `{"string": 1000}`. Raises `ValueError`."""
+        if not isinstance(given, Mapping):
+            raise ValueError(
+                f"limits cannot be {given!r}; give a mapping such as {{'string': 1000}}"
+            )
+        names = asdict(cls())
+        for name, value in given.items():
+            if name not in names:
+                raise ValueError(f"there is no limit {name!r}; the limits are {', '.join(names)}")
+            if type(value) is not int or value < 1:
+                raise ValueError(f"limits: {name} is {value!r}; it has to be a positive integer")
+            if name == "depth" and value > _DEEPEST:
+                raise ValueError(f"limits: depth is {value}; it can be {_DEEPEST} at most")
+        return cls(**given)
 
-LIMITS = Limits()
+
+_DEEPEST = 200  # to copy is to recurse
 _KEYS = Limits(chars=4096, nodes=64, depth=4)
 
 _JSON = json.JSONEncoder(ensure_ascii=False)  # our own: a program may have patched `json`
 _LONG = 128  # characters of a key; what is longer counts as text does
 _SMALL = 16 * 1024
-_EXACT = 2**63
-_HASHED = 64 * 1024
 _LISTED = 20
-_BITS = 2048  # of an integer that is spelled out: 617 digits, and Python may refuse from 640 on
-_DIGITS = 4096  # of a Decimal that is
-_RECORDS = (
-    "__dataclass_fields__",
-    "__attrs_attrs__",
-    "__pydantic_fields__",
-    "__fields__",  # pydantic 1
-    "__struct_fields__",
-)
-_PATHS = (
-    pathlib.PosixPath,
-    pathlib.PurePosixPath,
-    pathlib.PureWindowsPath,
-    pathlib.WindowsPath,
-)
+_MORE = "…"  # stands for the keys that are left out
+_TOO_NEAR = "[too near the recursion limit]"
 
-# Taken off `type` itself, so that no `__getattribute__` of a metaclass is asked. For the same
-# reason nothing here says `isinstance`, which asks for `__class__`, or compares or hashes classes
-# and keys that are not known.
-_mro = type.__dict__["__mro__"].__get__
-_module = type.__dict__["__module__"].__get__
-_namespace = type.__dict__["__dict__"].__get__
-_qualname = type.__dict__["__qualname__"].__get__
-_arguments = BaseException.__dict__["args"].__get__
-_zone = datetime.datetime.tzinfo.__get__
-_time_zone = datetime.time.tzinfo.__get__
+
+class Rules:
+    """How values are copied: the limits, and what users have taught."""
+
+    def __init__(self) -> None:
+        self.limits = Limits()
+        # By the id of the class, since its metaclass may have a hash of its own; with the class,
+        # so that the id stays its own. Each change is one step of a dict, and needs no lock.
+        self._types: dict[int, tuple[type, Callable[[Any], object]]] = {}
+
+    def register(self, kind: type[_T], function: Callable[[_T], object] | None) -> None:
+        """From now on `function(value)` is copied in place of a value of `kind`.
+
+        For subclasses too; the nearest class counts, and comes before what we know of the value.
+        What is taught for `object` serves for values that are only named otherwise. Plain strings,
+        numbers, booleans, dicts, lists, tuples and None stay as they are; their subclasses can be
+        taught. None takes back what was registered. Raises `TypeError`.
+
+            honeytrace.register(Document, lambda document: {"id": document.id})
+        """
+        if not issubclass(type(kind), type):
+            raise TypeError(f"register() takes a class first, not {kind!r}")
+        if function is None:
+            self._types.pop(id(kind), None)
+        elif callable(function):
+            self._types[id(kind)] = (kind, function)
+        else:
+            raise TypeError(
+                f"register({qualname(kind)}, …) takes a function of one value, or None to take "
+                f"back what was registered, not {function!r}"
+            )
+
+    def taught(self, kind: type) -> Callable[[Any], object] | None:
+        """The function for values of this class, but for what is taught for `object`."""
+        if not self._types:
+            return None
+        found = (self._types.get(id(parent)) for parent in mro(kind)[:-1])
+        return next((entry[1] for entry in found if entry is not None), None)
+
+    def fallback(self) -> Callable[[Any], object] | None:
+        entry = self._types.get(id(object))
+        return entry and entry[1]
+
+
+rules = Rules()
+"""Module-level state: how values are copied in this process."""
 
 
 class Snapshot:
     """The copy of one field, as it is being made."""
 
-    __slots__ = ("_chars", "_limits", "_nodes", "_open", "_small", "cuts")
+    __slots__ = ("_chars", "_inside", "_limits", "_nodes", "_odd", "_open", "_small", "cuts",
+                 "faults")  # fmt: skip
 
-    def __init__(self, limits: Limits = LIMITS) -> None:
-        self._limits = limits
+    def __init__(self, limits: Limits | None = None) -> None:
+        self._limits = limits = limits or rules.limits
         self._nodes = limits.nodes
         self._chars = limits.chars
+        self._odd = limits.items
         self._small = _SMALL if limits.string >= _SMALL else limits.string
         self._open: set[int] = set()
+        self._inside = False  # an answer of a model
         self.cuts: list[str] = []
+        self.faults: list[BaseException] = []
+        """What registered functions raised, the first twenty."""
 
     @property
     def size(self) -> int:
@@ -95,7 +155,10 @@ class Snapshot:
 
     def take(self, value: object, at: str) -> Any:
         """The copy of `value`; `at` is the name that begins the paths in `cuts`."""
-        return self._value(value, (None, at), 0)
+        try:
+            return self._value(value, (None, at), 0)
+        except RecursionError:
+            return _TOO_NEAR
 
     def _value(self, value: Any, path: Path, depth: int) -> Any:
         kind = type(value)
@@ -106,14 +169,15 @@ class Snapshot:
         if kind is list or kind is tuple:
             return self._container(value, path, depth, self._list)
         if kind is int:
-            return _int(value)
+            return whole(value)
         if kind is float:
-            return _float(value)
-        plain = _PLAIN.get(kind) if type(kind) is type else None
+            return real(value)
+        if value is None or kind is bool:
+            return value
         try:
-            return self._foreign(value, kind, path, depth) if plain is None else plain(value)
+            return self._other(value, kind, path, depth)
         # A view that was released, an object half made, a call that is nearly too deep already.
-        except (AttributeError, ValueError, RecursionError):
+        except (AttributeError, LookupError, ValueError, RecursionError):
             return describe(value)
 
     def _container(self, value: Any, path: Path, depth: int, copy: Callable[..., Any]) -> Any:
@@ -127,15 +191,15 @@ class Snapshot:
         self._open.add(id(value))
         try:
             return copy(value, path, depth + 1)
+        except RecursionError:
+            return self._cut(path, _TOO_NEAR)
         finally:
             self._open.discard(id(value))
 
     def _dict(self, value: dict[Any, Any], path: Path, depth: int) -> dict[str, Any]:
         size = dict.__len__(value)
-        if size > self._nodes or type(value) is not dict:
-            copy = self._begun(value, path)
-        else:
-            copy = value.copy()
+        fits = size <= self._nodes and type(value) is dict
+        copy = value.copy() if fits else self._begun(value)
         self._nodes -= len(copy)
         odd = False
         for key, item in copy.items():
@@ -144,20 +208,21 @@ class Snapshot:
                 odd = True
             elif kind is str and len(item) < self._small <= self._chars:
                 self._chars -= len(item)
+            elif kind is int and -EXACT <= item < EXACT:
+                continue
             elif kind is not bool and item is not None:
                 copy[key] = self._value(item, (path, key), depth)
         if odd:
             copy = self._renamed(copy, path, depth)
         if size > len(copy):
-            copy["…"] = f"[{size - len(copy)} more keys]"
+            copy.pop(_MORE, None)
+            copy[_MORE] = self._cut(path, f"[{size - len(copy)} more keys]")
         return copy
 
-    def _begun(self, value: dict[Any, Any], path: Path) -> dict[str, Any]:
+    def _begun(self, value: dict[Any, Any]) -> dict[str, Any]:
         """As much of a dict as the budget allows, read past the methods of its class."""
-        pairs = _first(partial(dict.items, value), self._nodes)
-        if dict.__len__(value) > len(pairs):
-            self._cut(path, "")
-        return {key if type(key) is str else _key(key): item for key, item in pairs}
+        pairs = first(partial(dict.items, value), self._nodes)
+        return {key if type(key) is str else self._name(key): item for key, item in pairs}
 
     def _renamed(self, copy: dict[Any, Any], path: Path, depth: int) -> dict[str, Any]:
         """The items with odd keys, copied now, under names for these; the others as they are."""
@@ -166,9 +231,18 @@ class Snapshot:
             if type(key) is str and len(key) <= _LONG:
                 renamed[key] = item
             else:
-                name = self._text(_key(key), path)
+                name = self._text(self._name(key), path)
                 renamed[name] = self._value(item, (path, name), depth)
         return renamed
+
+    def _name(self, key: object) -> str:
+        """A key that is no small text as one; after so many as a list may have items, all alike."""
+        if type(key) is str:
+            return key
+        if type(key) is int:
+            return str(whole(key))
+        self._odd -= 1
+        return _key(key, self.faults) if self._odd >= 0 else _MORE
 
     def _list(
         self, value: list[Any] | tuple[Any, ...], path: Path, depth: int, size: int | None = None
@@ -196,39 +270,78 @@ class Snapshot:
         self._chars -= most
         return value[:most] + self._cut(path, f"… [{len(value) - most} more characters]")
 
-    def _foreign(self, value: Any, kind: type, path: Path, depth: int) -> Any:
-        """Subclasses by what they hold, records by their fields, the rest by its type's name."""
-        if issubclass(kind, enum.Enum):
-            return self._value(_state(value, kind).get("_value_"), path, depth)
-        for base, read in _BASES:
-            if issubclass(kind, base):
-                return self._value(read(value), path, depth)
-        if issubclass(kind, dict):
-            return self._container(value, path, depth, self._dict)
-        if issubclass(kind, (list, tuple, set, frozenset, deque)):
-            return self._container(value, path, depth, self._items)
-        if issubclass(kind, BaseException) or _is_record(kind):
+    def _other(self, value: Any, kind: type, path: Path, depth: int) -> Any:
+        """What is taught; subclasses by what they hold; records by their fields; else a name."""
+        teach = rules.taught(kind)
+        if teach is not None:
+            return self._container(value, path, depth, partial(self._taught, teach))
+        plain = PLAIN.get(kind) if type(kind) is type else None
+        if plain is not None:
+            return plain(value)
+        for parent in mro(kind):
+            copy = _CONTAINERS.get(id(parent))
+            if copy is not None:
+                return self._container(value, path, depth, partial(copy, self))
+            read = VALUES.get(id(parent)) or known(parent)
+            if read is not None:
+                return self._stand_in(value, read(value), path, depth)
+        if is_record(kind):
             return self._container(value, path, depth, self._record)
+        own = state(value, kind)
+        if own and (self._inside or is_answer(own)):
+            return self._container(value, path, depth, self._answer)
+        teach = rules.fallback()
+        if teach is not None:
+            return self._container(value, path, depth, partial(self._taught, teach))
         return describe(value)
+
+    def _stand_in(self, value: Any, found: Any, path: Path, depth: int) -> Any:
+        """Copies what was found for a value. It is open meanwhile: this may lead back to it."""
+        kind = type(found)
+        if kind is str or kind is int or kind is float or kind is bool or found is None:
+            return self._value(found, path, depth)
+        return self._container(value, path, depth, lambda _, *at: self._in_place(found, *at))
+
+    def _record(self, value: Any, path: Path, depth: int) -> Any:
+        return self._in_place(fields(value), path, depth)
+
+    def _in_place(self, found: Any, path: Path, depth: int) -> Any:
+        """Copies what stands for a value as deep as that one is."""
+        kind = type(found)
+        if kind is dict:
+            return self._dict(found, path, depth)
+        if kind is list or kind is tuple:
+            return self._list(found, path, depth)
+        return self._value(found, path, depth)
+
+    def _taught(self, teach: Read, value: Any, path: Path, depth: int) -> Any:
+        found, fault = attempt(teach, value)
+        if fault is None and found is value:
+            fault = ValueError(f"the function registered for {called(type(value))} returned it")
+        if fault is None:
+            return self._in_place(found, path, depth)
+        if len(self.faults) < _LISTED:
+            self.faults.append(fault)
+        return f"<{called(type(value))}: {qualname(type(fault))} in its registered function>"
 
     def _items(self, value: Any, path: Path, depth: int) -> Any:
         """A named tuple as an object; what else holds items, of a subclass too, as a list."""
         kind = type(value)
-        names = _names(kind) if issubclass(kind, tuple) else ()
+        names = tuple_names(kind) if issubclass(kind, tuple) else ()
         if names:
             return self._dict(dict(zip(names, tuple.__iter__(value), strict=False)), path, depth)
-        base = next(b for b in (list, tuple, set, frozenset, deque) if issubclass(kind, b))
+        base: Any = next(base for base in LISTS if issubclass(kind, base))
         most = min(self._limits.items, self._nodes)
-        items = _first(partial(base.__iter__, value), most)
+        items = first(partial(base.__iter__, value), most)
         return self._list(items, path, depth, base.__len__(value))
 
-    def _record(self, value: Any, path: Path, depth: int) -> dict[str, Any]:
-        """An object by its public fields, an exception by its arguments."""
-        kind = type(value)
-        if issubclass(kind, BaseException):
-            return self._dict({"type": _qualname(kind), "args": _arguments(value)}, path, depth)
-        public = {k: v for k, v in _state(value, kind).items() if not k.startswith("_")}
-        return self._dict(public, path, depth)
+    def _answer(self, value: Any, path: Path, depth: int) -> Any:
+        """An answer of a model by its public attributes, and so the plain objects inside."""
+        outer, self._inside = self._inside, True
+        try:
+            return self._dict(public(state(value, type(value))), path, depth)
+        finally:
+            self._inside = outer
 
     def _cut(self, path: Path, mark: str) -> str:
         if len(self.cuts) < _LISTED:
@@ -236,130 +349,22 @@ class Snapshot:
         return mark
 
 
-def _first(values: Callable[[], Iterable[Any]], most: int) -> list[Any]:
-    """The first items of a container that other threads may be changing."""
-    while True:
-        items = iter(values())
-        try:
-            return list(islice(items, most))
-        except RuntimeError:  # it was changed since the iterator was made
-            continue
+_CONTAINERS: dict[int, Callable[..., Any]] = {
+    id(dict): Snapshot._dict,
+    **{id(kind): Snapshot._items for kind in LISTS},
+    **{id(kind): Snapshot._record for kind in RECORDS},
+}
+"""By the id of a class: how its values, and those of its subclasses, are copied."""
 
 
-def describe(value: Any) -> str:
-    """A name for a value that is not copied: its type, and its own name if it is code."""
-    kind = type(value)
-    if issubclass(kind, type):
-        return f"<{_qualname(kind)} {_called(value)}>"
-    if kind is types.FunctionType or kind is types.BuiltinFunctionType:
-        return f"<{kind.__name__} {_dotted(value.__module__, value.__qualname__)}>"
-    if kind is types.ModuleType:
-        return f"<module {_dotted(value.__dict__.get('__name__'))}>"
-    return f"<{_called(kind)}>"
-
-
-def _called(kind: Any) -> str:
-    """A class as `module.qualname`."""
-    try:
-        module = _module(kind)
-    except AttributeError:  # made where there was no `__name__`
-        module = None
-    return _dotted(module, _qualname(kind))
-
-
-def _dotted(*parts: object) -> str:
-    """The parts that are texts; to format another would run its `__format__`."""
-    return ".".join(part for part in parts if type(part) is str)
-
-
-def _int(value: int) -> int | str:
-    if -_EXACT <= value < _EXACT:
-        return value
-    bits = value.bit_length()
-    return str(value) if bits < _BITS else f"<int of {bits} bits>"
-
-
-def _float(value: float) -> float | str:
-    if value - value == 0.0:  # neither infinite nor NaN
-        return value
-    return "NaN" if value != value else ("Infinity" if value > 0 else "-Infinity")
-
-
-def _bytes(value: bytes | bytearray) -> str:
-    size = len(value)
-    if size > _HASHED:
-        return f"<bytes: {size}>"
-    return f"<bytes: {size}, sha256 {hashlib.sha256(value).hexdigest()[:16]}>"
-
-
-def _decimal(value: decimal.Decimal) -> str:
-    text = str(value)
-    return text if len(text) <= _DIGITS else f"<Decimal of {len(text)} characters>"
-
-
-def _range(value: range) -> str:
-    return f"range({_int(value.start)}, {_int(value.stop)}, {_int(value.step)})"
-
-
-def _moment(value: datetime.datetime) -> str:
-    """ISO 8601; a time zone of the user's is not asked for its offset, only named."""
-    zone = _zone(value)
-    if _is_known(zone):
-        return datetime.datetime.isoformat(value)
-    day, time = datetime.datetime.date(value), datetime.datetime.time(value)
-    return f"{day.isoformat()}T{time.isoformat()} {describe(zone)}"
-
-
-def _time(value: datetime.time) -> str:
-    return datetime.time.isoformat(value) if _is_known(_time_zone(value)) else describe(value)
-
-
-def _is_known(zone: object) -> bool:
-    return zone is None or type(zone) is datetime.timezone or type(zone) is _zone_info()
-
-
-def _zone_info() -> object:
-    """The standard's `ZoneInfo`, if anybody has imported it."""
-    module = sys.modules.get("zoneinfo")
-    return module and module.ZoneInfo
-
-
-def _path(value: pathlib.PurePath) -> str:
-    """A path of the standard's as text: those of other classes may work it out in their own way."""
-    return str(value) if any(type(value) is own for own in _PATHS) else describe(value)
-
-
-def _key(key: object) -> str:
+def _key(key: object, faults: list[BaseException]) -> str:
     """A key of a JSON object: text as it is, any other as the JSON of its copy."""
-    copy = Snapshot(_KEYS).take(key, "") if type(key) is not str else key
+    if type(key) is str:
+        return key
+    taken = Snapshot(_KEYS)
+    taken.faults = faults
+    copy = taken.take(key, "")
     return copy if type(copy) is str else _JSON.encode(copy)
-
-
-def _names(kind: type) -> tuple[str, ...]:
-    """The fields of a named tuple, else nothing."""
-    names = next((_namespace(k)["_fields"] for k in _mro(kind) if "_fields" in _namespace(k)), ())
-    named = type(names) is tuple and all(type(name) is str for name in names)
-    return names if named else ()
-
-
-def _is_record(kind: type) -> bool:
-    return any(mark in _namespace(parent) for parent in _mro(kind) for mark in _RECORDS)
-
-
-def _state(value: object, kind: type) -> dict[str, Any]:
-    """The attributes that an object holds itself: its slots and its `__dict__`."""
-    found: dict[str, Any] = {}
-    for parent in reversed(_mro(kind)):
-        for name, member in list(_namespace(parent).items()):
-            if type(member) is types.MemberDescriptorType:
-                try:
-                    found[name] = member.__get__(value, kind)
-                except AttributeError:
-                    continue  # a slot that was never filled
-            elif name == "__dict__" and type(member) is types.GetSetDescriptorType:
-                own = list(dict.items(member.__get__(value, kind)))
-                found.update({key: item for key, item in own if type(key) is str})
-    return found
 
 
 def _spell(path: Path | None) -> str:
@@ -367,31 +372,5 @@ def _spell(path: Path | None) -> str:
     parts: list[str] = []
     while path is not None:
         path, key = path
-        parts.append(f"[{key}]" if type(key) is int else f".{_key(key)}")
+        parts.append(f"[{key}]" if type(key) is int else f".{_key(key, [])}")
     return "".join(reversed(parts)).removeprefix(".")
-
-
-_PLAIN: dict[type, Callable[[Any], Any]] = {
-    bool: lambda value: value,
-    type(None): lambda value: value,
-    int: _int,
-    float: _float,
-    complex: str,
-    bytes: _bytes,
-    bytearray: _bytes,
-    memoryview: lambda value: f"<bytes: {value.nbytes}>",
-    range: _range,
-    datetime.timedelta: str,
-    decimal.Decimal: _decimal,
-    uuid.UUID: str,
-}
-
-_BASES: tuple[tuple[type, Callable[[Any], Any]], ...] = (
-    (str, lambda value: "".join((value,))),
-    (int, int.__int__),
-    (float, float.__float__),
-    (datetime.datetime, _moment),
-    (datetime.date, datetime.date.isoformat),
-    (datetime.time, _time),
-    (pathlib.PurePath, _path),
-)

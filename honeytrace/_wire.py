@@ -18,7 +18,7 @@ from dataclasses import astuple, dataclass, replace
 from typing import Any, NoReturn
 
 from honeytrace._session import OBJECTS, RESERVED, Json, Session
-from honeytrace._snapshot import LIMITS, Limits, Snapshot
+from honeytrace._snapshot import Limits, Snapshot, rules
 from honeytrace._version import __version__
 
 SESSION = "/session/"
@@ -28,7 +28,6 @@ _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE
 _RENAMED = {"project": "project_id", "session_name": "event_name"}
 _SHOWN = 200
 _TEXTS = {"project_id", "event_name", "parent_id", "org_id", "workspace_id"}
-_HALF = Limits(*(number // 2 for number in astuple(LIMITS)))
 _REQUIRED = ("project", "session_name", "source")
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 READABLE = json.JSONEncoder(ensure_ascii=False, allow_nan=False, indent=2)
@@ -177,8 +176,9 @@ def encode(session: Session) -> bytes:
 def shrunk(body: bytes) -> bytes:
     """The body of `startSession` once more, with half of what the capture limits allow, or of what
     it has if that is less."""
+    half = Limits(*(number // 2 for number in astuple(rules.limits)))
     limits = replace(
-        _HALF, chars=min(_HALF.chars, len(body) // 2), string=min(_HALF.string, len(body) // 4)
+        half, chars=min(half.chars, len(body) // 2), string=min(half.string, len(body) // 4)
     )
     session = loads(body)["session"]
     about = session["metadata"].pop(RESERVED)
