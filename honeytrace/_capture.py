@@ -30,11 +30,16 @@ def constant(value: object) -> bool:
 
 
 def arguments(
-    args: tuple[Any, ...], kwargs: dict[str, Any], bind: Bind, at_once: bool
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    bind: Bind,
+    at_once: bool,
+    faults: list[BaseException] | None = None,
 ) -> tuple[Arguments | bytes | dict[str, Any], int, list[str] | None]:
     """The arguments of a call as `named` reads them, their size in bytes, the paths that were cut.
 
-    `at_once` is for functions whose defaults may change between now and later.
+    `at_once` is for functions whose defaults may change between now and later. What registered
+    functions raise is added to `faults`.
     """
     values = (*args, *kwargs.values()) if kwargs else args
     size = 0
@@ -45,13 +50,15 @@ def arguments(
         elif not (kind is int or value is None or kind is bool or kind is float):
             break
     else:
-        if size <= rules.limits.string and not at_once:
+        if size <= rules.limits.string and size <= rules.limits.chars and not at_once:
             return (args, kwargs), size, None
     packed = None if at_once else _pack((args, kwargs), values)
     if packed is not None:
         return packed, len(packed), None
     taken = Snapshot()
     copy = taken.take(bind(args, kwargs), "inputs")
+    if faults is not None:
+        faults += taken.faults
     return copy, taken.size, taken.cuts or None
 
 
@@ -64,16 +71,23 @@ def named(captured: Arguments | bytes | dict[str, Any], bind: Bind) -> dict[str,
     return copy
 
 
-def result(value: object) -> tuple[Any, int, list[str] | None]:
-    """What a call returned as `outputs` reads it, its size in bytes, the paths that were cut."""
+def result(
+    value: object, faults: list[BaseException] | None = None
+) -> tuple[Any, int, list[str] | None]:
+    """What a call returned as `outputs` reads it, its size in bytes, the paths that were cut.
+
+    What registered functions raise is added to `faults`.
+    """
     size = len(value) if type(value) is str else 0
-    if constant(value) and size <= rules.limits.string:
+    if constant(value) and size <= rules.limits.string and size <= rules.limits.chars:
         return value, size, None
     packed = _pack(value, (value,))
     if packed is not None:
         return packed, len(packed), None
     taken = Snapshot()
     copy = taken.take(value, "outputs")
+    if faults is not None:
+        faults += taken.faults
     return copy if type(copy) is dict else {"result": copy}, taken.size, taken.cuts or None
 
 
@@ -91,7 +105,13 @@ def _unpacked(captured: Any) -> Any:
 
 
 def _pack(whole: Any, values: Iterable[Any]) -> bytes | None:
-    """The bytes of small plain data; None for anything else."""
+    """The bytes of small plain data; None for anything else, and if the limits are smaller still:
+    what is cut has to be told at once."""
+    limits = rules.limits
+    if limits.string < _MOST or limits.chars < _MOST or limits.nodes < _MOST // _EACH:
+        return None
+    if limits.depth <= _DEEP + 1:
+        return None
     try:
         return marshal.dumps(whole) if _weigh(values) <= _MOST else None
     except (ValueError, RuntimeError):  # a key that is not plain, a dict that another thread fills
@@ -118,6 +138,8 @@ def _weigh(values: Iterable[Any], depth: int = 0) -> int:
                     weight += _weigh((item,), depth + 1)
         elif kind is list or kind is tuple:
             weight += _EACH * len(value)
+            if len(value) > rules.limits.items:
+                return _MOST + 1
             if weight <= _MOST:
                 weight += _weigh(value, depth + 1)
         elif not constant(value):

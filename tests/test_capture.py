@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from honeytrace import _capture
 from honeytrace._capture import arguments, named, outputs, result
-from honeytrace._snapshot import Snapshot
+from honeytrace._snapshot import Limits, Snapshot, rules
 
 plain = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -134,3 +134,43 @@ def test_what_can_never_change():
     """Texts, numbers, truth values and None need no copy; containers do."""
     assert all(map(_capture.constant, ["x", 1, 1.5, True, None]))
     assert not any(map(_capture.constant, [[], {}, (), b"", object(), Asked()]))
+
+
+@pytest.fixture
+def taught():
+    def fail(value):
+        raise KeyError("no such thing")
+
+    rules.register(Asked, fail)
+    yield
+    rules.register(Asked, None)
+
+
+@pytest.mark.parametrize("take", [lambda v, *f: arguments((v,), {}, bind, False, *f), result])
+def test_the_faults_of_registered_functions_are_handed_on(take, taught):
+    """Who gives a list finds in it what was raised."""
+    faults = []
+    assert take(Asked(), faults)[0] == take(Asked())[0]
+    assert [str(fault) for fault in faults] == ["'no such thing'"]
+
+
+@pytest.mark.parametrize(
+    ("limits", "value"),
+    [
+        ({"string": 3}, "abcd"),
+        ({"chars": 3}, "abcd"),
+        ({"string": 3}, ["abcd"]),
+        ({"chars": 3}, ["abcd"]),
+        ({"nodes": 5}, [[1, 2], [3, 4], [5, 6]]),
+        ({"depth": 3}, [[[[1]]]]),
+        ({"items": 2}, [1, 2, 3]),
+        ({}, [0] * 1001),
+    ],
+)
+def test_what_is_cut_is_told_at_once(limits, value, monkeypatch):
+    """Whatever the limits of the process are, the paths of what is over are there."""
+    monkeypatch.setattr(rules, "limits", Limits.of(limits))
+    snapshot = Snapshot()
+    want = snapshot.take({"p0": value}, "inputs")
+    assert taken((value,), {}) == (want, snapshot.cuts)
+    assert result(value)[2] or "depth" in limits or "nodes" in limits

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import argparse
+import array
+import asyncio
 import collections
 import dataclasses
 import datetime
 import decimal
 import enum
+import io
 import json
 import pathlib
+import re
+import socket
 import sys
 import threading
 import time
 import types
 import uuid
+import weakref
 import zoneinfo
 from typing import NamedTuple
 
@@ -21,7 +28,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from honeytrace._snapshot import Limits, Snapshot
+from honeytrace._snapshot import Limits, Rules, Snapshot, rules
 
 # ---- Helpers
 
@@ -96,6 +103,17 @@ class Point(NamedTuple):
     y: object = 0
 
 
+class Thing:
+    """An object of an ordinary class."""
+
+    def __init__(self, **attributes):
+        vars(self).update(attributes)
+
+
+def answer(inside):
+    return Thing(usage=Thing(total_tokens=1), inside=inside, _hidden=inside)
+
+
 keys = st.one_of(
     st.text(), st.integers(), st.booleans(), st.none(), st.floats(), st.binary(), st.dates(),
     st.tuples(st.integers(), st.text()), st.sampled_from(Color),
@@ -118,6 +136,11 @@ leaves = st.one_of(
     st.sampled_from([object(), print, len, json, Box, take, pathlib.Path("/a/b"), NotImplemented]),
     st.sets(st.integers()),
     st.frozensets(st.text()),
+    st.ip_addresses(),
+    st.lists(st.integers(0, 255), max_size=80).map(lambda numbers: array.array("B", numbers)),
+    st.dictionaries(st.integers(), st.text()).map(dict.items),
+    st.text(max_size=5).map(re.escape).map(re.compile),
+    st.integers(-23, 23).map(lambda hours: datetime.timezone(datetime.timedelta(hours=hours))),
 )
 values = st.recursive(
     leaves,
@@ -130,6 +153,13 @@ values = st.recursive(
         st.builds(Box, inner),
         st.builds(Slotted, inner),
         st.builds(Point, inner),
+        st.builds(collections.UserDict, st.dictionaries(keys, inner)),
+        st.builds(collections.ChainMap, st.dictionaries(keys, inner)),
+        st.builds(types.MappingProxyType, st.dictionaries(keys, inner)),
+        st.builds(types.SimpleNamespace, inside=inner),
+        st.builds(argparse.Namespace, inside=inner),
+        st.builds(answer, inner),
+        st.builds(ValueError, inner),
     ),
     max_leaves=15,
 )
@@ -252,7 +282,22 @@ def test_json_is_its_own_copy(value):
         (json, "<module json>"),
         ((_ for _ in ()), "<builtins.generator>"),
         (iter([]), "<builtins.list_iterator>"),
-        (types.MappingProxyType({}), "<builtins.mappingproxy>"),
+        (types.MappingProxyType({"a": {1}}), {"a": [1]}),
+        (collections.UserDict(a=1), {"a": 1}),
+        (collections.UserList([1]), [1]),
+        (collections.UserString("x"), "x"),
+        (collections.ChainMap({"a": 1}, {"b": 2}), [{"a": 1}, {"b": 2}]),
+        ({"a": 1}.keys(), ["a"]),
+        ({"a": 1}.values(), [1]),
+        ({"a": 1}.items(), [["a", 1]]),
+        (collections.OrderedDict(a=1).items(), [["a", 1]]),
+        (types.SimpleNamespace(a=1, _b=2), {"a": 1}),
+        (re.compile("a+"), "a+"),
+        (re.compile(b"abc"), "<bytes: 3, sha256 ba7816bf8f01cfea>"),
+        (datetime.timezone.utc, "UTC"),
+        (Box(1).__eq__, "<method test_snapshot.Box.__eq__>"),
+        (types.MethodType(len, "x"), "<builtins.method>"),
+        (weakref.ref(Color), "<weakref.ReferenceType>"),
     ],
     ids=lambda value: str(value)[:30] if isinstance(value, str) else type(value).__name__,
 )
@@ -290,7 +335,15 @@ def test_a_key_that_is_no_string_is_named(key, name):
 
 def test_keys_of_one_name_leave_a_mark():
     """Where two keys have the same text, the later value stays and the loss is told."""
-    assert take({1: "a", "1": "b"}) == {"1": "b", "…": "[1 more keys]"}
+    assert cut({1: "a", "1": "b"}) == ({"1": "b", "…": "[1 more keys]"}, ["inputs"])
+
+
+@pytest.mark.parametrize("kind", [dict, collections.OrderedDict])
+def test_keys_that_have_to_be_spelled_are_few(kind):
+    """A key that is neither text nor a whole number takes long; as many as a list has items."""
+    copy, cuts = cut({"in": kind(((n, "x"), n) for n in range(5))}, items=3)
+    named = {f'[{n}, "x"]': n for n in range(3)}
+    assert (copy, cuts) == ({"in": {**named, "…": "[2 more keys]"}}, ["inputs.in"])
 
 
 class Text(str):
@@ -438,14 +491,14 @@ def test_an_object_half_made_is_named():
     assert take([uuid.UUID.__new__(uuid.UUID), 1]) == ["<uuid.UUID>", 1]
 
 
-def test_an_enum_that_is_its_own_value_is_named():
+def test_an_enum_that_is_its_own_value_is_a_circle():
     """A value that leads to itself without a container ends."""
 
     class Odd(enum.Enum):
         A = 1
 
     Odd.A._value_ = Odd.A
-    assert take([Odd.A])[0].endswith("Odd>")
+    assert take([Odd.A]) == ["[circular]"]
 
 
 def test_a_zone_of_the_users_is_named():
@@ -457,6 +510,245 @@ def test_a_zone_of_the_users_is_named():
     noon = datetime.datetime(2024, 1, 2, 12, tzinfo=Zone())
     assert take(noon).startswith("2024-01-02T12:00:00 <test_snapshot.")
     assert take(noon.timetz()) == "<datetime.time>"
+
+
+def test_a_field_that_was_never_set_is_left_out():
+    """A slot may be empty, an object of a known class half made."""
+    assert take(Slotted.__new__(Slotted)) == {}
+    assert take([collections.UserDict.__new__(collections.UserDict)]) == ["<collections.UserDict>"]
+
+
+@pytest.mark.parametrize("slots", ["inside", ["inside", "_hidden"], {"inside": "its doc"}])
+def test_slots_may_be_given_in_any_form(slots):
+    """The names of slots are no tuple in every class."""
+    kind = type("Odd", (), {"__slots__": slots, "__dataclass_fields__": {}})
+    value = kind()
+    value.inside = 1
+    assert take(value) == {"inside": 1}
+
+
+def test_an_object_with_very_many_attributes_is_bounded():
+    """Of a million attributes the first are read."""
+    box = Box(1)
+    vars(box).update({f"a{n}": n for n in range(100_000)})
+    assert len(take(box)) <= 20_001
+
+
+# ---- Answers of language models
+
+
+MESSAGE = {"role": "assistant", "content": "hi", "tool_calls": None}
+CHAT = {"choices": [{"index": 0, "message": MESSAGE}]}
+
+
+def chat(**more):
+    choice = Thing(index=0, message=Thing(**MESSAGE))
+    return Thing(choices=[choice], _client=Thing(), **more)
+
+
+@pytest.mark.parametrize(
+    ("value", "copy"),
+    [
+        (chat(), CHAT),
+        (chat(usage=Thing(prompt_tokens=1)), {**CHAT, "usage": {"prompt_tokens": 1}}),
+        (chat(other=[Thing(a=Thing())]), {**CHAT, "other": [{"a": "<test_snapshot.Thing>"}]}),
+        (Thing(usage={"input_tokens": 1}), {"usage": {"input_tokens": 1}}),
+        (Thing(usage_metadata=Thing(total_token_count=1)),
+         {"usage_metadata": {"total_token_count": 1}}),
+        (Thing(choices=[{"delta": {}}]), {"choices": [{"delta": {}}]}),
+        (Thing(delta=Thing(content="x")), {"delta": {"content": "x"}}),
+        (Thing(type="content_block_delta", index=0), {"type": "content_block_delta", "index": 0}),
+        (Thing(type="message_start", message=Thing(id="m")),
+         {"type": "message_start", "message": {"id": "m"}}),
+        (Thing(a=1), "<test_snapshot.Thing>"),
+        (Thing(usage="usage: …", choices=["a", "b"], type="message"), "<test_snapshot.Thing>"),
+        (Thing(choices=[]), "<test_snapshot.Thing>"),
+        (Thing(delta=0.5), "<test_snapshot.Thing>"),
+        (argparse.ArgumentParser(usage="%(prog)s"), "<argparse.ArgumentParser>"),
+    ],
+)  # fmt: skip
+def test_an_answer_of_a_model_is_copied(value, copy):
+    """A plain object that is shaped like an answer or a chunk is its public attributes."""
+    assert take(value) == copy
+
+
+def test_objects_beside_an_answer_are_named():
+    """Only what is inside an answer is looked into."""
+    assert take([Thing(a=1), chat(), Thing(a=1)]) == [
+        "<test_snapshot.Thing>", CHAT, "<test_snapshot.Thing>",
+    ]  # fmt: skip
+
+
+def test_code_in_an_answer_is_named():
+    """Functions, classes and modules have attributes, and are no data."""
+    copy = take(chat(other=[take, Thing, json]))
+    assert copy["other"] == ["<function test_snapshot.take>", "<type test_snapshot.Thing>",
+                             "<module json>"]  # fmt: skip
+
+
+# ---- What users teach
+
+
+class Shape:
+    pass
+
+
+class Square(Shape):
+    pass
+
+
+@pytest.fixture
+def register():
+    """Registers, until the test is over."""
+    kinds = set()
+
+    def remember(kind, function):
+        kinds.add(kind)
+        rules.register(kind, function)
+
+    yield remember
+    for kind in kinds:
+        rules.register(kind, None)
+
+
+def test_what_is_registered_is_copied_in_place(register):
+    """Whatever the function returns is copied, also when it is to be worked on again."""
+    register(Shape, lambda shape: {"box": Box([{1}])})
+    assert take([Shape()]) == [{"box": {"inside": [[1]]}}]
+    register(Shape, lambda shape: [datetime.date(2024, 1, 2)])
+    assert take([Shape()]) == [["2024-01-02"]]
+    register(Shape, lambda shape: b"abc")
+    assert take([Shape()]) == ["<bytes: 3, sha256 ba7816bf8f01cfea>"]
+    register(Shape, None)
+    assert take([Shape()]) == ["<test_snapshot.Shape>"]
+
+
+def test_the_nearest_class_counts(register):
+    """A subclass is taught by its base, unless it is itself."""
+    register(Shape, lambda shape: "shape")
+    assert take([Shape(), Square()]) == ["shape", "shape"]
+    register(Square, lambda square: "square")
+    assert take([Shape(), Square()]) == ["shape", "square"]
+
+
+@pytest.mark.parametrize(
+    "value", [Box(1), b"x", datetime.date(2024, 1, 2), Color.RED, Text("x"), ValueError(), {1}]
+)
+def test_what_is_registered_comes_before_ours(register, value):
+    """Kinds that are known otherwise can be taught, by their own class or a base of it."""
+    register(type(value).__mro__[-2], lambda value: "taught")
+    assert take([value]) == ["taught"]
+
+
+@pytest.mark.parametrize("value", ["x", 1, 1.5, True, None, {"a": 1}, [1], (1,)])
+def test_plain_values_cannot_be_taught(register, value):
+    """Plain data is copied as it is, whatever is registered."""
+    register(type(value), lambda value: "taught")
+    register(object, lambda value: "taught")
+    assert take([value]) == [strict(value)]
+
+
+def test_what_is_taught_for_object_serves_for_what_is_named_otherwise(register):
+    """A function for all else does not get what is known."""
+    register(object, lambda value: "taught")
+    assert take([Shape(), Box(1), b"", chat()]) == ["taught", {"inside": 1}, take(b""), CHAT]
+
+
+class LostError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("error", [LostError("secret"), SystemExit(1), asyncio.CancelledError()])
+def test_a_registered_function_that_raises_costs_its_value(register, error):
+    """The value is a mark without the words of the error, which the caller finds in a list."""
+
+    def fail(shape):
+        raise error
+
+    register(Shape, fail)
+    taken = Snapshot()
+    name = type(error).__name__
+    mark = f"<test_snapshot.Shape: {name} in its registered function>"
+    assert taken.take([Shape(), {Shape(): 1}], "inputs") == [mark, {mark: 1}]
+    assert taken.faults == [error, error]
+
+
+def test_a_registered_function_that_returns_its_value_is_at_fault(register):
+    """There would be no end to it."""
+    register(Shape, lambda shape: shape)
+    taken = Snapshot()
+    copy = taken.take(Shape(), "inputs")
+    assert copy == "<test_snapshot.Shape: ValueError in its registered function>"
+    assert "test_snapshot.Shape returned it" in str(taken.faults[0])
+
+
+def test_twenty_faults_are_kept(register):
+    """The list of faults is bounded."""
+    register(Shape, lambda shape: 1 / 0)
+    taken = Snapshot()
+    taken.take([Shape() for _ in range(30)], "inputs")
+    assert len(taken.faults) == 20
+
+
+@pytest.mark.parametrize("make", [lambda s: Square(), lambda s: [s], lambda s: {"a": [Square()]}])
+def test_a_registered_function_that_goes_round_ends(register, make):
+    """What leads to ever new values of the same kind is bounded like any data."""
+    register(Shape, make)
+    copy, cuts = cut(Shape())
+    assert (strict(copy), len(cuts)) == (copy, 1)
+
+
+def test_no_function_is_called_beyond_the_budget(register):
+    """Work for what is cut anyway is not done."""
+    calls = []
+    register(Shape, lambda shape: calls.append(1) or [1, 2, 3])
+    Snapshot(Limits(nodes=20)).take([Shape() for _ in range(10)], "inputs")
+    assert len(calls) == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((5, str), "takes a class first, not 5"),
+        ((Shape(), str), "takes a class first, not <"),
+        ((Shape, "text"), "takes a function of one value, or None"),
+    ],
+)
+def test_wrong_arguments_of_register_are_refused(arguments, words):
+    """The error says what to give."""
+    with pytest.raises(TypeError, match=words):
+        Rules().register(*arguments)
+
+
+def test_registering_from_many_threads():
+    """Values are copied while others register and take back."""
+    done = threading.Event()
+
+    def change():
+        while not done.is_set():
+            for kind in (Shape, Square, Box):
+                rules.register(kind, lambda value: "taught")
+            for kind in (Shape, Square, Box):
+                rules.register(kind, None)
+
+    threads = [threading.Thread(target=change) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        found = {take(Square()) for _ in range(2000)}
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join()
+    assert found <= {"taught", "<test_snapshot.Square>"}
+
+
+def test_a_class_that_cannot_be_hashed_can_be_taught():
+    """The metaclass is not asked."""
+    value = hostile(object)
+    rules.register(type(value), lambda value: "taught")
+    assert take(value) == "taught"
+    rules.register(type(value), None)
 
 
 # ---- Nothing foreign is run
@@ -490,7 +782,8 @@ COPIES = {
     "str": "text", "int": 5, "float": 1.5, "list": [1], "tuple": [1], "dict": {"a": 1},
     "ordered dict": {"a": 1}, "set": [1], "frozenset": [1], "deque": [1], "date": "2024-01-02",
     "exception": {"type": "Hostile", "args": ["x"]}, "datetime": "2024-01-02T00:00:00",
-    "time": "01:02:00", "record": {"inside": 1}, "class": "<Meta test_snapshot.Hostile>",
+    "time": "01:02:00", "timedelta": "1 day, 0:00:00", "record": {"inside": 1},
+    "class": "<Meta test_snapshot.Hostile>",
     "zone": "2024-01-02T00:00:00 <test_snapshot.Hostile>",
 }  # fmt: skip
 
@@ -583,7 +876,132 @@ def test_no_iterator_is_consumed():
     assert list(numbers) == [0, 1, 2]
 
 
+class Slow:
+    """Waits in every method, and lies about its class."""
+
+    def wait(self, *arguments):
+        time.sleep(1)
+        return 0
+
+    __repr__ = __str__ = __getattr__ = __eq__ = __hash__ = __len__ = __iter__ = wait
+    __deepcopy__ = __copy__ = __reduce_ex__ = __bool__ = __format__ = wait
+    __class__ = property(lambda self: dict)
+
+
+def test_an_object_that_waits_and_lies_takes_no_time():
+    """No method is called, not even that which tells its class."""
+    start = time.perf_counter()
+    assert take([Slow(), {"a": Slow()}, Box(Slow())]) == [
+        "<test_snapshot.Slow>", {"a": "<test_snapshot.Slow>"}, {"inside": "<test_snapshot.Slow>"},
+    ]  # fmt: skip
+    assert time.perf_counter() - start < 0.9
+
+
+def test_what_holds_resources_is_named():
+    """Locks, files, sockets, coroutines and the like are left alone; no address is shown."""
+
+    async def later():
+        raise Touched
+
+    waiting = later()
+    with socket.socket() as connection, io.StringIO("text") as file:
+        values = [threading.Lock(), threading.Event(), threading.local(), connection, file,
+                  waiting, sys._getframe(), iter([1]), zip([1]), take.__code__, sys.stdout,
+                  asyncio.Lock(), ..., super(Square, Square()), memoryview(b"x").cast("B"),
+                  weakref.ref(Box), threading.current_thread(), property(), slice(1)]  # fmt: skip
+        copy = take(values)
+        assert file.read() == "text"
+    waiting.close()
+    assert all(type(item) is str and item.startswith("<") for item in copy)
+    assert not re.search("0x[0-9a-f]{4}", json.dumps(copy))
+
+
+@pytest.mark.parametrize("spare", range(8, 80, 3))
+@pytest.mark.parametrize(
+    "value",
+    [[[[[[[[["deep"]]]]]]]], {"a": {"b": Box(Box({"c": [Color.RED]}))}}, chat(), Box(b"x")],
+    ids=["list", "mixed", "answer", "record"],
+)
+def test_a_stack_that_is_nearly_full_is_no_error(value, spare):
+    """Where Python's recursion limit is near, the copy has marks."""
+    frame, depth = sys._getframe(), 0
+    while frame is not None:
+        frame, depth = frame.f_back, depth + 1
+    taken = Snapshot()
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(depth + spare)
+    try:
+        copy = taken.take(value, "inputs")
+    finally:
+        sys.setrecursionlimit(limit)
+    assert strict(copy) == copy
+
+
 # ---- Limits
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"strings": 5}, "no limit 'strings'; the limits are chars, nodes, depth, string, items"),
+        ({"string": 0}, "string is 0; it has to be a positive integer"),
+        ({"items": "5"}, "items is '5'; it has to be"),
+        ({"nodes": True}, "nodes is True; it has to be"),
+        ({"depth": 201}, "depth is 201; it can be 200 at most"),
+        (5, "limits cannot be 5; give a mapping"),
+    ],
+)
+def test_limits_that_make_no_sense_are_refused(given, words):
+    """The error names the limit and says what it can be."""
+    with pytest.raises(ValueError, match=words):
+        Limits.of(given)
+
+
+def test_limits_that_are_not_given_are_the_defaults():
+    """A mapping of some limits is enough."""
+    assert Limits.of({"string": 1000}) == Limits(string=1000)
+
+
+def test_the_greatest_depth_can_be_copied():
+    """Data of 200 levels fits into Python's recursion limit."""
+    deep = "end"
+    for _ in range(200):
+        deep = [deep]
+    assert cut(deep, depth=200) == (deep, [])
+
+
+def test_the_limits_of_the_process_hold(monkeypatch):
+    """Where no limits are given, those of the rules count."""
+    monkeypatch.setattr(rules, "limits", Limits(items=1))
+    assert take([1, 2]) == [1, "[1 more items]"]
+
+
+# Loose bounds: a machine at work is slow. At rest, each takes less than 5 ms.
+BIG = {
+    "text": lambda: "x" * 100_000_000,
+    "bytes": lambda: bytes(100_000_000),
+    "bytearray": lambda: bytearray(100_000_000),
+    "list": lambda: list(range(1_000_000)),
+    "set": lambda: set(range(1_000_000)),
+    "dict": lambda: dict.fromkeys(range(1_000_000), 0),
+    "dict of tuples": lambda: {(n,): n for n in range(300_000)},
+    "lists": lambda: [list(range(100)) for _ in range(10_000)],
+    "records": lambda: [Box([n]) for n in range(100_000)],
+    "deque": lambda: collections.deque(range(1_000_000)),
+    "array": lambda: array.array("d", bytes(8_000_000)),
+}
+
+
+@pytest.mark.parametrize("kind", BIG)
+def test_what_is_huge_takes_milliseconds(kind):
+    """The time is that of the copy, whatever the size of the value."""
+    value = BIG[kind]()
+    times = []
+    for _ in range(5):
+        start = time.perf_counter()
+        take(value)
+        times.append(time.perf_counter() - start)
+    assert min(times) < 0.05
 
 
 def test_long_text_is_cut_and_marked():
