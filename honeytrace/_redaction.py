@@ -1,0 +1,302 @@
+"""Secrets out of a session that has ended, before it is encoded, stored, sent or shown.
+
+It fails closed: what cannot be looked through is replaced whole. Nothing is changed in place, and
+a session without a secret comes back as the same object; to find that out is one pass over its
+names and a few scans over its joined texts.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import marshal
+from collections.abc import Callable, Iterable, Set
+from typing import Any
+
+from honeytrace import _secrets
+from honeytrace._faults import attempt
+from honeytrace._secrets import Finder, mark
+from honeytrace._session import OBJECTS, RESERVED, Json, Session
+from honeytrace._snapshot import Snapshot
+
+Custom = Callable[[str, Any], Any]
+"""A rule of the user's: (path, value) to the value or what stands in its place."""
+
+_TEXTS = ("project", "session_name", "source", "error")
+_FIELDS = (*OBJECTS, "extra")
+_ERROR = mark("error")
+_PLAIN = {int, float, bool, type(None)}
+_MOST = 1_000_000  # containers, so that a circle comes to an end
+_PAIRS = (("name", "value"), ("key", "value"), ("Name", "Value"), ("Key", "Value"))
+_OURS = {"version", "kind", "parent_id", "root_id", "status"}  # of the reserved key, not secret
+
+
+def redact(session: Session, custom: Custom | None = None) -> Session:
+    """The session without secrets; the same object if nothing had to change. Never raises.
+
+    `custom` is asked for each value, containers first, before the built-in rules: by the path
+    (`inputs.messages[0].content`) and the value. It is not asked for ids.
+    """
+    if custom is not None:
+        session = _customized(session, custom)
+    finders, fault = attempt(_suspects, session)
+    if fault is None and finders is None:
+        return session
+    return _changed(session, _cleaned(session, _Cleaner(finders)))
+
+
+def _changed(session: Session, fields: Json) -> Session:
+    new = {name: value for name, value in fields.items() if value is not getattr(session, name)}
+    return dataclasses.replace(session, **new) if new else session
+
+
+# ---- Is there anything?
+
+
+def _suspects(session: Session) -> list[Finder] | None:
+    """The finders that may find something in the texts, None if nothing is secret by name either.
+
+    Raises `TypeError` for what is no JSON data.
+    """
+    texts = [session.project, session.session_name, session.source, *session.children_ids]
+    if session.error is not None:
+        texts.append(session.error)
+    _expect(texts, {str})
+    containers: list[Any] = [
+        session.config,
+        session.inputs,
+        session.outputs,
+        session.user_properties,
+        session.metrics,
+        session.feedback,
+        session.metadata,
+        session.extra,
+    ]
+    _expect(containers, {dict})
+    names = _collect(containers, texts)
+    secret = any(map(_secrets.rule, names))
+    texts += names
+    found = _secrets.suspects("\n".join(texts))
+    return found if found or secret else None
+
+
+def _expect(values: Iterable[object], kinds: set[type]) -> None:
+    odd = set(map(type, values)) - kinds
+    if odd:
+        raise TypeError(f"{odd} in a session")
+
+
+def _collect(containers: list[Any], texts: list[str]) -> list[str]:
+    """The names in all the containers; their texts are added to `texts`."""
+    names: list[str] = []
+    for container in containers:  # it grows on the way
+        if type(container) is dict:
+            if not container:
+                continue
+            names += container
+            items = container.values()
+            for label, content in _PAIRS:
+                if content in container and type(container.get(label)) is str:
+                    names.append(container[label])
+        else:
+            items = container
+            if len(container) == 2 and type(container[0]) is str:
+                names.append(container[0])
+        for item in items:
+            kind = type(item)
+            if kind is str:
+                texts.append(item)
+            elif kind is dict or kind is list:
+                containers.append(item)
+            elif kind not in _PLAIN:
+                raise TypeError(f"{kind} in a session")
+        if len(containers) > _MOST:
+            raise ValueError("a session without an end")
+    _expect(names, {str})
+    return names
+
+
+# ---- The built-in rules
+
+
+def _cleaned(session: Session, cleaner: _Cleaner) -> Json:
+    """The fields that may hold a secret, each cleaned by itself."""
+    fields: Json = {}
+    for name in _TEXTS:
+        text = getattr(session, name)
+        fields[name] = text if text is None else _or(_ERROR, cleaner.text, text)
+    fields["children_ids"] = _or([_ERROR], cleaner.texts, session.children_ids)
+    for name in _FIELDS:
+        fields[name] = _or({"redacted": _ERROR}, cleaner.field, getattr(session, name))
+    if fields["metadata"] == {"redacted": _ERROR}:
+        fields["metadata"] = _halves(session.metadata, cleaner)
+    return fields
+
+
+def _halves(metadata: Any, cleaner: _Cleaner) -> Json:
+    """The `metadata` that could not be cleaned as a whole: what is ours is kept if that can be."""
+    whole: Json = {"redacted": _ERROR}
+    ours, fault = attempt(lambda: cleaner.field(metadata[RESERVED]))
+    return whole if fault else {**whole, RESERVED: ours}
+
+
+def _or(otherwise: Any, function: Callable[[Any], Any], value: Any) -> Any:
+    result, fault = attempt(function, value)
+    return otherwise if fault else result
+
+
+class _Cleaner:
+    """Goes through fields and copies only what lies above a secret."""
+
+    def __init__(self, finders: list[Finder] | None) -> None:
+        self._finders = finders  # None: each text is asked which
+        self._left = _MOST
+
+    def text(self, text: str) -> str:
+        if type(text) is not str:
+            raise TypeError(f"{type(text)} is no text")
+        finders = _secrets.suspects(text) if self._finders is None else self._finders
+        return _secrets.without(text, finders) if finders else text
+
+    def texts(self, texts: list[str]) -> list[str]:
+        _expect([texts], {list})
+        new = [self.text(text) for text in texts]
+        return texts if new == texts else new
+
+    def field(self, value: Json) -> Json:
+        _expect([value], {dict})
+        return self._dict(value)
+
+    def _value(self, value: Any) -> Any:
+        kind = type(value)
+        if kind is str:
+            return self.text(value)
+        if kind is dict:
+            return self._dict(value)
+        if kind is list:
+            return self._list(value)
+        _expect([value], _PLAIN)
+        return value
+
+    def _under(self, name: str, value: Any) -> Any:
+        """What stands under a name."""
+        found = _secrets.rule(name)
+        if found and _secrets.tells(found, value):
+            return mark(found)
+        return self._value(value)
+
+    def _enter(self) -> None:
+        self._left -= 1
+        if self._left < 0:
+            raise ValueError("a session without an end")
+
+    def _dict(self, value: Json) -> Json:
+        self._enter()
+        _expect(value, {str})
+        labels = {
+            content: value[label]
+            for label, content in _PAIRS
+            if content in value and type(value.get(label)) is str
+        }
+        spoken = "logprob" in value  # a token of a language model
+        new: Json = {}
+        same = True
+        for key, item in value.items():
+            if spoken and key == "token":
+                clean = self._value(item)
+            else:
+                clean = self._under(key, item)
+                if key in labels and clean is item:
+                    clean = self._under(labels[key], item)
+            name = self.text(key)
+            if name is not key:
+                name = _apart(name, value.keys() | new.keys())
+            same = same and clean is item and name is key
+            new[name] = clean
+        return value if same else new
+
+    def _list(self, value: list[Any]) -> list[Any]:
+        self._enter()
+        pairs = all(type(i) is list and len(i) == 2 and type(i[0]) is str for i in value)
+        new = [self._pair(item) if pairs else self._value(item) for item in value]
+        same = all(clean is item for clean, item in zip(new, value, strict=True))
+        return value if same else new
+
+    def _pair(self, pair: list[Any]) -> list[Any]:
+        """A header, say, as `[name, value]`."""
+        new = [self.text(pair[0]), self._under(*pair)]
+        return pair if new[0] is pair[0] and new[1] is pair[1] else new
+
+
+def _apart(name: str, taken: Set[str]) -> str:
+    """A key that is new: two that were secrets look alike now, and nothing is to be lost."""
+    number = len(taken)
+    spelled = name
+    while spelled in taken:
+        spelled = f"{name} ({number})"
+        number += len(taken)
+    return spelled
+
+
+# ---- The user's rule
+
+
+def _customized(session: Session, custom: Custom) -> Session:
+    fields: Json = {}
+    for name in _TEXTS:
+        text = getattr(session, name)
+        if text is not None:
+            new = _asked(custom, name, text)
+            fields[name] = new if type(new) is str and new else mark("custom")
+    for name in _FIELDS:
+        visit = _metadata if name == "metadata" else _visited
+        new, fault = attempt(visit, custom, name, getattr(session, name))
+        if fault:
+            new = _ERROR
+        fields[name] = new if type(new) is dict else {"redacted": new}
+    return _changed(session, fields)
+
+
+def _asked(custom: Custom, path: str, value: Any) -> Any:
+    """What the user's rule makes of one value, as plain data."""
+    new, fault = attempt(_taken, custom, path, value)
+    return _ERROR if fault else new
+
+
+def _taken(custom: Custom, path: str, value: Any) -> Any:
+    new = custom(path, value)
+    return new if new is value else Snapshot().take(new, path)
+
+
+def _visited(custom: Custom, path: str, value: Any) -> Any:
+    # It may change in place what it is given, and records are shared: it gets a copy.
+    return _visit(custom, path, _copy(value))
+
+
+def _copy(value: Any) -> Any:
+    """A copy of plain data. Raises `ValueError` for any other."""
+    return marshal.loads(marshal.dumps(value))  # noqa: S302 - our own bytes
+
+
+def _metadata(custom: Custom, path: str, value: Json) -> Any:
+    """Asks for the metadata, but not whether the ids and the state in it may stay."""
+    copy = _copy(value)
+    ours = copy.pop(RESERVED, None)
+    new = _visit(custom, path, copy)
+    if type(new) is not dict:
+        new = {"redacted": new}
+    if type(ours) is dict:
+        for key in ours.keys() - _OURS:
+            ours[key] = _visit(custom, f"{path}.{RESERVED}.{key}", ours[key])
+        new[RESERVED] = ours
+    return new
+
+
+def _visit(custom: Custom, path: str, value: Any) -> Any:
+    value = _asked(custom, path, value)
+    if type(value) is dict:
+        for key, item in list(value.items()):
+            value[key] = _visit(custom, f"{path}.{key}", item)
+    elif type(value) is list:
+        for index, item in enumerate(value):
+            value[index] = _visit(custom, f"{path}[{index}]", item)
+    return value
