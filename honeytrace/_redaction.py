@@ -41,7 +41,8 @@ def redact(session: Session, custom: Custom | None = None) -> Session:
     finders, fault = attempt(_suspects, session)
     if fault is None and finders is None:
         return session
-    return _changed(session, _cleaned(session, _Cleaner(finders)))
+    cleaner = _Cleaner(_secrets.FINDERS if finders is None else finders)
+    return _changed(session, _cleaned(session, cleaner))
 
 
 def _changed(session: Session, fields: Json) -> Session:
@@ -126,17 +127,10 @@ def _cleaned(session: Session, cleaner: _Cleaner) -> Json:
         fields[name] = text if text is None else _or(_ERROR, cleaner.text, text)
     fields["children_ids"] = _or([_ERROR], cleaner.texts, session.children_ids)
     for name in _FIELDS:
-        fields[name] = _or({"redacted": _ERROR}, cleaner.field, getattr(session, name))
-    if fields["metadata"] == {"redacted": _ERROR}:
-        fields["metadata"] = _halves(session.metadata, cleaner)
+        value = getattr(session, name)
+        new, fault = attempt(cleaner.field, value)
+        fields[name] = _failed(name, value) if fault else new
     return fields
-
-
-def _halves(metadata: Any, cleaner: _Cleaner) -> Json:
-    """The `metadata` that could not be cleaned as a whole: what is ours is kept if that can be."""
-    whole: Json = {"redacted": _ERROR}
-    ours, fault = attempt(lambda: cleaner.field(metadata[RESERVED]))
-    return whole if fault else {**whole, RESERVED: ours}
 
 
 def _or(otherwise: Any, function: Callable[[Any], Any], value: Any) -> Any:
@@ -144,18 +138,27 @@ def _or(otherwise: Any, function: Callable[[Any], Any], value: Any) -> Any:
     return otherwise if fault else result
 
 
+def _failed(name: str, value: Any) -> Json:
+    """What becomes of a field that could not be looked through; the ids in the metadata stay."""
+    failed: Json = {"redacted": _ERROR}
+    ours = value.get(RESERVED) if name == "metadata" and type(value) is dict else None
+    if type(ours) is dict:
+        texts = {key: ours[key] for key in _OURS if type(ours.get(key)) is str}
+        failed[RESERVED] = {key: _secrets.without(text) for key, text in texts.items()}
+    return failed
+
+
 class _Cleaner:
     """Goes through fields and copies only what lies above a secret."""
 
-    def __init__(self, finders: list[Finder] | None) -> None:
-        self._finders = finders  # None: each text is asked which
+    def __init__(self, finders: Iterable[Finder]) -> None:
+        self._finders = finders
         self._left = _MOST
 
     def text(self, text: str) -> str:
         if type(text) is not str:
             raise TypeError(f"{type(text)} is no text")
-        finders = _secrets.suspects(text) if self._finders is None else self._finders
-        return _secrets.without(text, finders) if finders else text
+        return _secrets.without(text, self._finders)
 
     def texts(self, texts: list[str]) -> list[str]:
         _expect([texts], {list})
@@ -209,7 +212,7 @@ class _Cleaner:
                     clean = self._under(labels[key], item)
             name = self.text(key)
             if name is not key:
-                name = _apart(name, value.keys() | new.keys())
+                name = _apart(name, value, new)
             same = same and clean is item and name is key
             new[name] = clean
         return value if same else new
@@ -227,13 +230,13 @@ class _Cleaner:
         return pair if new[0] is pair[0] and new[1] is pair[1] else new
 
 
-def _apart(name: str, taken: Set[str]) -> str:
+def _apart(name: str, *taken: Json) -> str:
     """A key that is new: two that were secrets look alike now, and nothing is to be lost."""
-    number = len(taken)
+    number = step = len(taken[-1]) + 1
     spelled = name
-    while spelled in taken:
+    while any(spelled in keys for keys in taken):
         spelled = f"{name} ({number})"
-        number += len(taken)
+        number += step
     return spelled
 
 
@@ -249,10 +252,9 @@ def _customized(session: Session, custom: Custom) -> Session:
             fields[name] = new if type(new) is str and new else mark("custom")
     for name in _FIELDS:
         visit = _metadata if name == "metadata" else _visited
-        new, fault = attempt(visit, custom, name, getattr(session, name))
-        if fault:
-            new = _ERROR
-        fields[name] = new if type(new) is dict else {"redacted": new}
+        value = getattr(session, name)
+        new, fault = attempt(visit, custom, name, value)
+        fields[name] = _failed(name, value) if fault else value if new == value else new
     return _changed(session, fields)
 
 
@@ -267,9 +269,13 @@ def _taken(custom: Custom, path: str, value: Any) -> Any:
     return new if new is value else Snapshot().take(new, path)
 
 
-def _visited(custom: Custom, path: str, value: Any) -> Any:
+def _visited(custom: Custom, path: str, value: Any) -> Json:
     # It may change in place what it is given, and records are shared: it gets a copy.
-    return _visit(custom, path, _copy(value))
+    return _object(_visit(custom, path, _copy(value)))
+
+
+def _object(value: Any) -> Json:
+    return value if type(value) is dict else {"redacted": value}
 
 
 def _copy(value: Any) -> Any:
@@ -277,13 +283,11 @@ def _copy(value: Any) -> Any:
     return marshal.loads(marshal.dumps(value))  # noqa: S302 - our own bytes
 
 
-def _metadata(custom: Custom, path: str, value: Json) -> Any:
+def _metadata(custom: Custom, path: str, value: Json) -> Json:
     """Asks for the metadata, but not whether the ids and the state in it may stay."""
     copy = _copy(value)
     ours = copy.pop(RESERVED, None)
-    new = _visit(custom, path, copy)
-    if type(new) is not dict:
-        new = {"redacted": new}
+    new = _object(_visit(custom, path, copy))
     if type(ours) is dict:
         for key in ours.keys() - _OURS:
             ours[key] = _visit(custom, f"{path}.{RESERVED}.{key}", ours[key])

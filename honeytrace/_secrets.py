@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import binascii
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache, partial
 from typing import Any
 
 Span = tuple[int, int, str]
 """Where a secret stands in a text (start, end), and the rule that found it."""
 
-Finder = Callable[[str], Iterator[Span]]
+Finder = Callable[[str, bytes], Iterator[Span]]
+"""Goes through a text, and the same with one byte for each character."""
 
 _NUMBERS = {"password", "secret", "key", "code"}  # rules whose secrets may be numbers
 _LONG = 128
@@ -114,8 +115,9 @@ _RUNS = bytes(ord("a") if byte in _KEYLIKE else ord(" ") for byte in range(256))
 
 _ANY = r"(?: (?=[A-Za-z_-]{0,64}\d)[\w-]{16,} | [A-Za-z0-9]{20,} )"
 _KEY = _compiled(
-    # An escape of JSON or of a URL, and words in front, may touch the key.
-    rf"""(?: (?<=\\)[bfnrt] | (?<=%)[0-9A-Fa-f]{{2}} )? (?:[A-Za-z0-9]{{0,20}}[-_]){{0,4}}? (?:
+    # Most runs are UUIDs. An escape of JSON or of a URL, and words in front, may touch the key.
+    rf"""(?![0-9a-f]{{8}}-[0-9a-f]{{4}}-)
+      (?: (?<=\\)[bfnrt] | (?<=%)[0-9A-Fa-f]{{2}} )? (?:[A-Za-z0-9]{{0,20}}[-_]){{0,4}}? (?:
       (?P<anthropic> sk-ant-[\w-]{{8,}} )
     | (?P<openai> sk-(?:proj|svcacct|admin|None)-[\w-]{{8,}} | sk-{_ANY} )
     | (?P<honeyhive> hh_{_ANY} )
@@ -142,13 +144,8 @@ _KEY = _compiled(
 )
 
 
-def _aligned(text: str) -> bytes:
-    """A byte for each character; only those of ASCII are of interest."""
-    return text.encode("latin-1", "replace")
-
-
-def _keys(text: str) -> Iterator[Span]:
-    runs = _aligned(text).translate(_RUNS)
+def _keys(text: str, data: bytes) -> Iterator[Span]:
+    runs = data.translate(_RUNS)
     at = runs.find(_RUN)
     while at >= 0:
         match = _KEY.match(text, at)
@@ -173,15 +170,15 @@ _URL = _compiled(
     | (?P<user> (?=[A-Za-z_.~%+-]{0,64}\d)[\w.~%+-]{20,256}(?=@) )
     )"""
 )
-_SCHEME = _compiled(
-    r"\b(?:(?P<bearer>bearer)|basic)\s{1,4}(?=(?P<token>[A-Za-z0-9._~+/=-]{6,}))",
-    flags=re.ASCII | re.VERBOSE | re.IGNORECASE,
-)
+# Of the lower case, and beginning with a letter, for which `re` can look fast.
+_SCHEME = re.compile(rb"b(?<!\wb)(?:(earer)|asic)\s{1,4}(?=([a-z0-9._~+/=-]{6,}))")
 _TOKEN = _compiled(r".*\d | .*[_=] | .{20} | (?=.{12}).*[a-z][A-Z]")
 
 
-def _blocks(text: str) -> Iterator[Span]:
+def _blocks(text: str, data: bytes) -> Iterator[Span]:
     """Private keys in PEM, to the end of the text if they do not end."""
+    if b"PRIVATE KEY" not in data:
+        return
     end = 0
     while begin := _BEGIN.search(text, end):
         closing = _END.search(text, begin.end())
@@ -189,17 +186,19 @@ def _blocks(text: str) -> Iterator[Span]:
         yield begin.start(), end, "private_key"
 
 
-def _urls(text: str) -> Iterator[Span]:
-    for match in _URL.finditer(text):
-        yield *match.span(match.lastgroup or 0), "url"
+def _urls(text: str, data: bytes) -> Iterator[Span]:
+    if b"@" in data and b"://" in data:
+        for match in _URL.finditer(text):
+            yield *match.span(match.lastgroup or 0), "url"
 
 
-def _schemes(text: str) -> Iterator[Span]:
+def _schemes(text: str, data: bytes) -> Iterator[Span]:
     """The tokens of `Bearer` and `Basic`, as far as they do not look like a word of English."""
-    for match in _SCHEME.finditer(text):
-        token = match["token"].rstrip(".")
-        if _TOKEN.match(token) if match["bearer"] else _is_basic(token):
-            yield *match.span("token"), "bearer" if match["bearer"] else "basic"
+    for match in _SCHEME.finditer(data.lower()):
+        start, end = match.span(2)
+        token = text[start:end].rstrip(".")
+        if _TOKEN.match(token) if match[1] else _is_basic(token):
+            yield start, end, "bearer" if match[1] else "basic"
 
 
 def _is_basic(token: str) -> bool:
@@ -212,19 +211,14 @@ def _is_basic(token: str) -> bool:
 
 # ---- In a text: assignments
 
-_NAMED = (
-    r"pass|pwd|pswd|secret|token|key|auth|cookie|cred|csrf|xsrf|jwt|bearer|dsn|conn|otp|pin|cvv|cvc"
-    r"|ssn|sess|card|code|security|mnemonic|phrase|sig"
+# What may be part of a name stays, what separates a name from a value becomes a colon.
+_NAMES = bytes(
+    byte if byte in _KEYLIKE + b"." else ord(":") if byte in b":=" else ord(" ")
+    for byte in range(256)
 )
-_HINT = re.compile(_NAMED.encode())
-_BEFORE = 64  # characters of a name, with what may follow it, in front of its separator
-_ASSIGN = _compiled(
-    rf"(?P<name>(?:{_NAMED})[\w.-]{{0,32}})\\{{0,8}}[\"'`]?\s{{0,8}}(?P<sep>=>|:=|[:=])",
-    flags=re.ASCII | re.VERBOSE | re.IGNORECASE,
-)
-_OPTION = _compiled(r"(?<![\w-])--(?P<name>[A-Za-z][\w-]{0,63})(?=\s)")
-_EDGE = _compiled(r"\\[bfnrt] | %[0-9A-Fa-f]{2} | [^\w.-]")
-_SIGNED = _compiled(r"[?&](?:[\w-]{0,40}-)?sig(?:nature)?$", flags=re.A | re.I | re.X)
+_ESCAPE = re.compile(rb"\\[bfnrt]")
+_OPTION = _compiled(r"--(?<![\w-]--)(?P<name>[A-Za-z][\w-]{0,63})(?=\s)")
+_SIGNATURE = _compiled(r"(?:[\w-]{0,40}-)?sig(?:nature)?", flags=re.A | re.I | re.X)
 
 _PROBE = 256  # more than any value has that tells nothing
 _VALUE = _compiled(
@@ -249,32 +243,50 @@ _PROSE = _compiled(r"[A-Za-z][a-z']*[.,;:!?]?[ ]+[A-Za-z][a-z']*(?![\w=:-])")
 _OFFER = _compiled(r"(?:Basic|Bearer|Digest|Negotiate|Token|ApiKey)\b", flags=re.A | re.I)
 
 
-def _assignments(text: str) -> Iterator[Span]:
+@lru_cache(4096)
+def _named(name: bytes) -> str | None:
+    """The rule for a name in a text; the `sig` of a URL is one that holds only there."""
+    text = name.decode()
+    return _rule(text) or ("signature" if _SIGNATURE.fullmatch(text) else None)
+
+
+def _assignments(text: str, data: bytes) -> Iterator[Span]:
     """`password=…`, `"token": "…"`, `X-Api-Key: …`, `?sig=…`."""
-    done = 0
-    for match in _ASSIGN.finditer(text):
-        if match.start() < done:
-            continue
-        ahead = text[max(0, match.start() - _BEFORE) : match.start()]
-        name = _EDGE.split(ahead)[-1] + match["name"]
-        found = rule(name) or ("signature" if _SIGNED.search(ahead + match["name"]) else None)
-        span = _value(text, match.end(), name, found, match["sep"]) if found else None
-        if span:
-            yield span
-            done = span[1]
+    if b":" not in data and b"=" not in data:
+        return
+    if b"\\" in data:
+        data = _ESCAPE.sub(b"  ", data)
+    at = done = 0
+    for piece in data.translate(_NAMES).split(b":"):
+        at += len(piece) + 1
+        words = piece[-_LONG:].rsplit(None, 1)
+        found = words and _named(words[-1])
+        if found and done < at <= len(text):
+            name = words[-1].decode()
+            if found == "signature" and text[text.rfind(name, 0, at) - 1] not in "?&":
+                continue
+            span = _value(text, at, name, found)
+            if span:
+                yield span
+                done = span[1]
 
 
-def _options(text: str) -> Iterator[Span]:
+def _options(text: str, data: bytes) -> Iterator[Span]:
     """`--password …` of a command line."""
+    if b"--" not in data:
+        return
     for match in _OPTION.finditer(text):
         found = rule(match["name"])
-        span = _value(text, match.end(), match["name"], found, " ") if found else None
+        span = _value(text, match.end(), match["name"], found) if found else None
         if span:
             yield span
 
 
-def _value(text: str, at: int, name: str, found: str, sep: str) -> Span | None:
-    """The value that begins at `at`, unless it is a reference, a type, a number of tokens, prose."""
+def _value(text: str, at: int, name: str, found: str) -> Span | None:
+    """The value that begins at `at`, unless it is a reference, a type, a small number, prose."""
+    sep = text[at - 1]
+    if text[at : at + 1] in ("=", ">"):  # of `:=`, `==`, `=>`
+        at += 1
     match = _VALUE.match(text, at, at + _PROBE)
     if match is None or match.lastgroup is None:
         return None
@@ -310,41 +322,32 @@ def _is_known(value: str, name: str, found: str) -> bool:
 
 # ---- All of it
 
-_MARK = re.compile(
-    r"\[REDACTED:(?:%s)\]"
-    % "|".join(
-        [*_SECRET.groupindex, *_KEY.groupindex]
-        + ["private_key", "url", "bearer", "basic", "signature", "error", "custom"]
-    )
+_RULES = (
+    *_SECRET.groupindex,
+    *_KEY.groupindex,
+    *("private_key", "url", "bearer", "basic", "signature", "error", "custom"),
 )
+_MARK = re.compile(rf"\[REDACTED:(?:{'|'.join(_RULES)})\]")
+
+FINDERS: tuple[Finder, ...] = (_blocks, _urls, _keys, _schemes, _assignments, _options)
+
+
+def _aligned(text: str) -> bytes:
+    """A byte for each character; only those of ASCII are of interest."""
+    return text.encode("latin-1", "replace")
 
 
 def suspects(text: str) -> list[Finder]:
-    """The finders that may find something in a text, or in any of several that were joined."""
+    """The finders that find something in a text, or may in one of several that were joined."""
     data = _aligned(text)
-    low = data.lower()
-    found: list[Finder] = []
-    if b"PRIVATE KEY" in data:
-        found.append(_blocks)
-    if b"@" in data and b"://" in data:
-        found.append(_urls)
-    if _RUN in data.translate(_RUNS):
-        found.append(_keys)
-    if b"bearer" in low or b"basic" in low:
-        found.append(_schemes)
-    heads = [piece[-_BEFORE:] for piece in low.replace(b"=", b":").split(b":")[:-1]]
-    if heads and _HINT.search(b"\n".join(heads)):
-        found.append(_assignments)
-    if b"--" in data:
-        found.append(_options)
-    return found
+    return [finder for finder in FINDERS if next(finder(text, data), None)]
 
 
-def without(text: str, finders: list[Finder]) -> str:
-    """The text with marks in the places of what the finders find; the same object if nothing."""
+def without(text: str, finders: Iterable[Finder] = FINDERS) -> str:
+    """The text with marks in the places of what is found; the same object if that is nothing."""
     clean = text
     for finder in finders:
-        clean = _spliced(clean, finder(clean))
+        clean = _spliced(clean, finder(clean, _aligned(clean)))
     return text if clean == text else clean
 
 
