@@ -30,10 +30,11 @@ class Merger:
     `result` may be asked at any time, and changes nothing.
     """
 
-    __slots__ = ("_items", "_more", "_pieces", "_room", "_run", "_size", "_text")
+    __slots__ = ("_items", "_more", "_most", "_pieces", "_room", "_run", "_size", "_text")
 
     def __init__(self) -> None:
         self._room = Room()
+        self._most = self._room.limits.items
         self._items: list[Any] = []
         self._more = 0
         self._run: _Run | None = None
@@ -42,10 +43,34 @@ class Merger:
         self._size = 0
 
     @property
+    def dropped(self) -> int:
+        """How many items are left out of the result."""
+        return self._more if self._pieces is None else 0
+
+    @property
     def cut(self) -> bool:
         """Whether something was left out of the result."""
         self._fold()
-        return self._room.cut or (self._pieces is None and self._more > 0)
+        return self._room.cut or self.dropped > 0
+
+    @property
+    def full(self) -> bool:
+        """Whether another item would only be counted, unless it goes on with a run."""
+        return self._pieces is None and self._run is None and len(self._items) >= self._most
+
+    @property
+    def size(self) -> int:
+        """About how many bytes of memory this holds."""
+        return self._room.used
+
+    def texts(self, pieces: list[str]) -> None:
+        """Takes many items that are strings."""
+        if self._pieces is None:
+            for piece in pieces:
+                self.add(piece)
+        else:
+            self._pieces.extend(pieces)
+            self._fold()
 
     def text(self, piece: str) -> None:
         """Takes an item that is a string; the copy of another may only look like one."""
@@ -63,7 +88,7 @@ class Merger:
         pieces = self._pieces
         if pieces:
             self._text.add("".join(pieces))
-            kept = pieces[: MOST - len(self._items)]
+            kept = pieces[: self._most - len(self._items)]
             for piece in kept:
                 self._keep(piece)
             self._more += len(pieces) - len(kept)
@@ -71,7 +96,7 @@ class Merger:
             self._size = 0
 
     def _keep(self, item: Any) -> None:
-        if len(self._items) < MOST and self._room.takes(weigh(item)):
+        if len(self._items) < self._most and self._room.takes(weigh(item)):
             self._items.append(item)
         else:
             self._more += 1
@@ -85,7 +110,7 @@ class Merger:
             if type(item) is dict and self._run.add(item):
                 return
             self._items.append(self._run.result())
-        self._run = _begin(item, self._room) if len(self._items) < MOST else None
+        self._run = _begin(item, self._room) if len(self._items) < self._most else None
         if self._run is None:
             self._keep(item)
 

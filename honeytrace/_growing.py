@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from honeytrace._snapshot import LIMITS
+from honeytrace._snapshot import rules
 
-MOST = LIMITS.items
-"""Entries of a list; the pieces that a text is held in."""
+MOST = 1_000
+"""Entries of a list or an object; the pieces that a text is held in."""
 
 _SHORT = 4096  # bytes of a value for which there always is room
 
@@ -25,12 +25,17 @@ _INDEXED = frozenset(("tool_calls", "reasoning_details"))
 class Room:
     """How much may still be kept: characters of growing texts, and about the bytes of all else."""
 
-    __slots__ = ("cut", "rest", "text")
+    __slots__ = ("cut", "limits", "rest", "text")
 
     def __init__(self) -> None:
-        self.text = LIMITS.string
-        self.rest = LIMITS.chars
+        self.limits = rules.limits
+        self.text = self.limits.string
+        self.rest = self.limits.chars
         self.cut = False
+
+    @property
+    def used(self) -> int:
+        return self.limits.string - self.text + self.limits.chars - self.rest
 
     def takes(self, size: int) -> bool:
         if size > self.rest:
