@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from honeytrace._choice import register
 from honeytrace._config import configure, flush, get_session, shutdown, stats
 from honeytrace._errors import (
     ConfigurationError,
@@ -49,6 +50,7 @@ __all__ = [
     "enrich_session",
     "flush",
     "get_session",
+    "register",
     "shutdown",
     "stats",
     "trace_session",

@@ -32,7 +32,8 @@ def parameters(function: Callable[..., Any]) -> list[Parameter]:
 def is_method(function: Callable[..., Any]) -> bool:
     """Whether this is defined in a class and begins with the bound object, by its usual names."""
     names = list(parameters(function))
-    scope = getattr(function, "__qualname__", "").rpartition(".")[0]
+    name, _ = attempt(getattr, function, "__qualname__")
+    scope = name.rpartition(".")[0] if isinstance(name, str) else ""
     in_class = bool(scope) and not scope.endswith("<locals>")
     return in_class and bool(names) and names[0].name in _BOUND
 

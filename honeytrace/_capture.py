@@ -1,4 +1,4 @@
-"""Arguments and results in the form that costs the caller least, and the reading of it later.
+"""Values in the form that costs the caller least, and the reading of it later.
 
 Three forms. What cannot change is kept as it is. Small plain data becomes bytes: `marshal` copies
 it five times as fast as Python code can, and the worker decodes it. All else is copied at once.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import marshal
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from honeytrace._snapshot import Snapshot, rules
 
@@ -29,17 +29,27 @@ def constant(value: object) -> bool:
     return value is None or kind is str or kind is int or kind is bool or kind is float
 
 
-def arguments(
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-    bind: Bind,
-    at_once: bool,
-    faults: list[BaseException] | None = None,
-) -> tuple[Arguments | bytes | dict[str, Any], int, list[str] | None]:
-    """The arguments of a call as `named` reads them, their size in bytes, the paths that were cut.
+class Copied(NamedTuple):
+    """A value that was copied at once."""
 
-    `at_once` is for functions whose defaults may change between now and later. What registered
-    functions raise is added to `faults`.
+    value: Any
+
+
+class Inputs(NamedTuple):
+    """Arguments that were named and copied at once, and those of them that go to `config`."""
+
+    inputs: dict[str, Any]
+    config: dict[str, Any]
+
+
+Kept = tuple[Any, int, "list[str] | None"]
+"""A form of a value, its size in bytes, and the paths that were cut."""
+
+
+def arguments(args: tuple[Any, ...], kwargs: dict[str, Any], bind: Bind, at_once: bool) -> Kept:
+    """The arguments of a call, for `named`.
+
+    `at_once` is for functions whose defaults may change between now and later.
     """
     values = (*args, *kwargs.values()) if kwargs else args
     size = 0
@@ -55,53 +65,52 @@ def arguments(
     packed = None if at_once else _pack((args, kwargs), values)
     if packed is not None:
         return packed, len(packed), None
-    taken = Snapshot()
-    copy = taken.take(bind(args, kwargs), "inputs")
-    if faults is not None:
-        faults += taken.faults
-    return copy, taken.size, taken.cuts or None
+    return copied(bind(args, kwargs), "inputs")
 
 
-def named(captured: Arguments | bytes | dict[str, Any], bind: Bind) -> dict[str, Any]:
+def named(captured: Any, bind: Bind) -> dict[str, Any]:
     """The arguments by name, as plain JSON data."""
-    if type(captured) is dict:
-        return captured
-    args, kwargs = _unpacked(captured)
-    copy: dict[str, Any] = Snapshot().take(bind(args, kwargs), "inputs")
+    if type(captured) is Copied:
+        copy: dict[str, Any] = captured.value
+    else:
+        args, kwargs = _loaded(captured)
+        copy = Snapshot().take(bind(args, kwargs), "inputs")
     return copy
 
 
-def result(
-    value: object, faults: list[BaseException] | None = None
-) -> tuple[Any, int, list[str] | None]:
-    """What a call returned as `outputs` reads it, its size in bytes, the paths that were cut.
+def copied(value: object, at: str) -> Kept:
+    """Any value, copied at once; `at` begins the paths of what is cut."""
+    taken = Snapshot()
+    copy = taken.take(value, at)
+    return Copied(copy), taken.size, taken.cuts or None
 
-    What registered functions raise is added to `faults`.
-    """
+
+def keep(value: object, at: str) -> Kept:
+    """Any value in the form that costs least, for `read`."""
     size = len(value) if type(value) is str else 0
     if constant(value) and size <= rules.limits.string and size <= rules.limits.chars:
         return value, size, None
     packed = _pack(value, (value,))
     if packed is not None:
         return packed, len(packed), None
-    taken = Snapshot()
-    copy = taken.take(value, "outputs")
-    if faults is not None:
-        faults += taken.faults
-    return copy if type(copy) is dict else {"result": copy}, taken.size, taken.cuts or None
+    return copied(value, at)
 
 
-def outputs(captured: Any) -> dict[str, Any]:
-    """A mapping with string keys as it is, a record as an object, all else as `result`."""
-    if type(captured) is dict:
-        return captured
-    copy = Snapshot().take(_unpacked(captured), "outputs")
-    return copy if type(copy) is dict else {"result": copy}
+def read(kept: Any, at: str) -> Any:
+    """The plain JSON data that a form stands for."""
+    if type(kept) is Copied:
+        return kept.value
+    return Snapshot().take(_loaded(kept), at)
 
 
-def _unpacked(captured: Any) -> Any:
+def _loaded(kept: Any) -> Any:
     # Safe, since these bytes were made a moment ago by this process.
-    return marshal.loads(captured) if type(captured) is bytes else captured  # noqa: S302
+    return marshal.loads(kept) if type(kept) is bytes else kept  # noqa: S302
+
+
+def as_object(copy: Any) -> dict[str, Any]:
+    """A mapping with string keys or a record as it is, all else as `result`."""
+    return copy if type(copy) is dict else {"result": copy}
 
 
 def _pack(whole: Any, values: Iterable[Any]) -> bytes | None:

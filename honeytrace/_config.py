@@ -10,15 +10,19 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from honeytrace import _clock, _settings, _wire
+from honeytrace._current import quietly
 from honeytrace._delivery import Delivery
 from honeytrace._faults import Faults
 from honeytrace._ledger import Stats
+from honeytrace._record import Record
+from honeytrace._redaction import Custom, redact
 from honeytrace._segment import LOCKS
-from honeytrace._session import Record, Session, close
+from honeytrace._session import Session, close
 from honeytrace._settings import Config
+from honeytrace._snapshot import rules
 from honeytrace._spool import Spool
 
 if TYPE_CHECKING:
@@ -31,13 +35,15 @@ _ROOT = 1.0  # seconds that the end of a root session may wait, without `backgro
 class Pipeline:
     """One configuration with its delivery; a session stays with the pipeline it began in."""
 
-    __slots__ = ("accept", "config", "delivery", "project", "source")
+    __slots__ = ("accept", "choosy", "config", "delivery", "project", "redact", "source")
 
     def __init__(self, config: Config, delivery: Delivery) -> None:
         self.config = config
         self.delivery = delivery
         self.project = config.project
         self.source = config.source
+        self.choosy = not (config.capture_inputs and config.capture_outputs)
+        self.redact = _redactor(config.redact)
         self.accept = _accept(config, delivery)
 
 
@@ -81,6 +87,7 @@ class Live:
             _hand_over(config, self._past)
             _rest(self._past)
         self.pipeline = Pipeline(config, delivery)
+        rules.limits = config.limits
         self.off = not config.enabled
         if not self._hooked:
             self._hooked = True
@@ -250,8 +257,21 @@ def _connect(config: Config) -> HttpSender:
     return HttpSender(config.server_url, config.api_key, config.timeout)
 
 
+def _redactor(setting: bool | Custom) -> Callable[[Session], Session] | None:
+    if isinstance(setting, bool):
+        return redact if setting else None
+    return partial(redact, custom=partial(quietly, setting))
+
+
 def _encode(record: Record) -> bytes:
-    return _wire.encode(close(record))
+    return _wire.encode(finished(record))
+
+
+def finished(record: Record) -> Session:
+    """What happened, without its secrets, as it may leave the process."""
+    session = close(record)
+    redact = cast("Pipeline", record.defaults).redact
+    return redact(session) if redact else session
 
 
 live = Live()
@@ -274,7 +294,10 @@ def configure(**settings: object) -> Config:
         configure(project="Simple RAG Project", source="production")
 
     Settings: `api_key`, `server_url`, `project`, `source`, `enabled`, `home`, `spool_dir` (a
-    directory, or "off"), `timeout` and `exit_timeout` (both in seconds), `durable`, `background`.
+    directory, or "off"), `timeout` and `exit_timeout` (both in seconds), `durable`, `background`,
+    `capture_inputs`, `capture_outputs`, `redact` (a switch, or a function of the path and the value
+    that returns what to send in its place), `limits` (how much of one field is kept, as
+    `{"string": 1000}`: `chars`, `nodes`, `depth`, characters of a `string`, `items` of a list).
     Raises `ConfigurationError` naming the setting, and then nothing has changed.
     """
     return live.configure(settings)

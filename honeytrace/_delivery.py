@@ -22,7 +22,7 @@ from honeytrace._faults import Faults
 from honeytrace._ledger import Mark, Stats
 from honeytrace._outbox import Outbox
 from honeytrace._pace import Pace
-from honeytrace._session import Record
+from honeytrace._record import Record
 from honeytrace._spool import Spool
 from honeytrace._wire import Answer, Verdict
 

@@ -56,6 +56,17 @@ class Faults:
         self.last = f"{place}: {type(error).__name__}: {error}"
         self.warn(place, "a fault of its own in %s; the traced call goes on", place, cause=error)
 
+    def blame(self, label: str, where: str, fault: BaseException) -> None:
+        """Notes that a function of the user's raised. Its words are not logged: they may hold what
+        is to be redacted."""
+        kind = type(fault).__qualname__
+        with self._lock:
+            self.by_place[label] += 1
+        self.last = f"the {label} function of {where} raised {kind}"
+        self.warn(
+            label, "the %s function of %s raised %s; the traced call goes on", label, where, kind
+        )
+
     def warn(
         self, about: str, words: str, *arguments: object, cause: BaseException | None = None
     ) -> None:

@@ -1,28 +1,24 @@
-"""Which session is current, how one starts and how one ends.
-
-The current session is a ContextVar that is only ever set, never reset by a token: a block may be
-left in another context than it was entered in. A session that has ended is skipped.
-"""
+"""How a session starts and how it ends."""
 
 from __future__ import annotations
 
-import sys
-import threading
 import time
 from collections.abc import Callable, Mapping
-from contextvars import ContextVar
 from functools import partial
 from typing import Any
 
-from honeytrace._capture import arguments, result
+from honeytrace import _current
+from honeytrace._capture import arguments, keep
+from honeytrace._choice import chosen_inputs, chosen_outputs
 from honeytrace._config import Pipeline, live
+from honeytrace._current import make_current, running
 from honeytrace._failure import failure
-from honeytrace._session import ABSENT, NOTHING, ActiveSession, Json, Record, Template
+from honeytrace._items import Items
+from honeytrace._record import ABSENT, QUIET, Json, Record, Template
+from honeytrace._session import NOTHING, ActiveSession
 from honeytrace._snapshot import Snapshot
 
 _guard = live.faults.guard
-
-_current: ContextVar[Record | None] = ContextVar("honeytrace_session", default=None)
 
 
 class Call(Record):
@@ -31,30 +27,6 @@ class Call(Record):
     __slots__ = ()
 
     defaults: Pipeline
-
-
-def _set_guarded(record: Record | None) -> None:
-    """Sets the current session, unless this thread is in the middle of doing so.
-
-    Before Python 3.12 the garbage collector can run in the middle of `ContextVar.set`, and a
-    `__del__` that it calls may set the variable too; that breaks the interpreter. The session of
-    such a `__del__` is recorded, but nothing becomes its child.
-    """
-    global _setter
-    thread = threading.get_ident()
-    if _setter == thread:
-        return
-    _setter = thread
-    try:
-        _current.set(record)
-    finally:
-        _setter = 0
-
-
-_setter = 0  # the thread that sets, and 0 for none; two at once only lose the guard
-make_current: Callable[[Record | None], object] = (
-    _set_guarded if sys.version_info < (3, 12) else _current.set
-)
 
 
 def _begin(
@@ -66,10 +38,15 @@ def _begin(
         return None
     parent = _current.get()
     if parent is not None and parent.ended:
-        parent = _running(parent)
+        if parent is QUIET:
+            return None
+        parent = running(parent)
     if template.method and args:
         args = (None, *args[1:])  # the bound object is not to be kept
-    captured, size, cuts = arguments(args, kwargs or {}, template.bind, template.at_once)
+    if template.chosen or pipeline.choosy:
+        captured, size, cuts = chosen_inputs(template, pipeline, args, kwargs or {})
+    else:
+        captured, size, cuts = arguments(args, kwargs or {}, template.bind, template.at_once)
     try:
         identity = template.session_id or live.ids.pop()
     except IndexError:
@@ -97,20 +74,17 @@ def _end(call: Call | None, returned: object, error: BaseException | None = None
     call.duration = max(time.perf_counter_ns() - call.ticks, 0) / 1e6
     call.ended = True
     try:
-        if error is not None:
+        if error is not None and not issubclass(type(error), call.template.ignore_exceptions):
             call.failure = failure(error)
         if returned is not ABSENT:
-            call.result, size, cuts = result(returned)
-            call.size += size
-            if cuts:
-                call.cuts = [*(call.cuts or ()), *cuts]
+            _keep_result(call, returned)
         if call.given is not None:
             _freeze(call, call.given)
     finally:  # a fault above costs a field, not the session
         if _current.get() is call:
             make_current(call.parent)
         if call.parent is not None:
-            call.parent = _running(call.parent)
+            call.parent = running(call.parent)
         call.defaults.accept(call)
 
 
@@ -122,6 +96,21 @@ end = partial(_guard, _end)
 """
 
 
+def _keep_result(call: Call, returned: object) -> None:
+    template, pipeline = call.template, call.defaults
+    if template.chosen or pipeline.choosy:
+        returned = chosen_outputs(template, pipeline, returned)
+        if returned is ABSENT:
+            return
+    if type(returned) is Items:
+        call.result, size, cuts = returned, returned.size, None
+    else:
+        call.result, size, cuts = keep(returned, "outputs")
+    call.size += size
+    if cuts:
+        call.cuts = [*(call.cuts or ()), *cuts]
+
+
 def _freeze(call: Call, given: dict[str, Json]) -> None:
     """Copies what the user set: the objects are theirs and may go on changing."""
     for name, value in given.items():
@@ -129,13 +118,6 @@ def _freeze(call: Call, given: dict[str, Json]) -> None:
         given[name] = taken.take(value, name)
         call.size += taken.size
         call.cuts = [*(call.cuts or ()), *taken.cuts] or None
-
-
-def _running(record: Record | None) -> Record | None:
-    """The record, or the nearest around it that has not ended."""
-    while record is not None and record.ended:
-        record = record.parent
-    return record
 
 
 def innermost(among: Callable[[Record], bool]) -> Record | None:
@@ -152,7 +134,7 @@ def current_session() -> ActiveSession:
     Outside of any, or when tracing is off, the null session: it takes everything, keeps nothing
     and is false in a condition.
     """
-    record = _running(_current.get())
+    record = running(_current.get())
     return NOTHING if record is None else ActiveSession(record)
 
 

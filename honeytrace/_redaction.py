@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import dataclasses
 import marshal
-from collections.abc import Callable, Iterable, Set
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from honeytrace import _secrets
 from honeytrace._faults import attempt
+from honeytrace._record import Json
 from honeytrace._secrets import Finder, mark
-from honeytrace._session import OBJECTS, RESERVED, Json, Session
+from honeytrace._session import OBJECTS, RESERVED, Session
 from honeytrace._snapshot import Snapshot
 
 Custom = Callable[[str, Any], Any]

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
 
-from honeytrace import _capture
-from honeytrace._capture import Bind
+from honeytrace._capture import Inputs, as_object, named, read
+from honeytrace._items import Items
+from honeytrace._record import ABSENT, Json, Record, spell
 from honeytrace._snapshot import Snapshot
+from honeytrace._usage import usage
 from honeytrace._version import __version__
-
-Json = dict[str, Any]
-"""A JSON object: string keys, and values that `json.dumps` takes as they are."""
 
 OBJECTS = ("config", "inputs", "outputs", "user_properties", "metrics", "feedback", "metadata")
 """The fields of a session that hold a JSON object of the user's."""
@@ -52,125 +49,6 @@ class Session:
 
 
 # ---- Still running
-
-
-ABSENT = object()
-"""In the place of a result where there is none: a block, or a call that raised."""
-
-
-def _no_arguments(_: object, __: object) -> Json:
-    return {}
-
-
-@dataclass(frozen=True, slots=True)
-class Template:
-    """What every session of one `trace_session` has in common, known before the first call.
-
-    Of a function: `bind` names its arguments, `method` says that the first is the bound object,
-    `at_once` that they have to be named while the call starts.
-    """
-
-    name: str
-    project: str | None = None
-    source: str | None = None
-    session_id: str | None = None
-    fields: Mapping[str, Json] = field(default_factory=dict)
-    config_args: tuple[str, ...] = ()
-    function: str | None = None
-    kind: str = "block"
-    bind: Bind = _no_arguments
-    method: bool = False
-    at_once: bool = False
-
-
-class Defaults(Protocol):
-    """What a session falls back on where its `trace_session` says nothing."""
-
-    @property
-    def project(self) -> str: ...
-
-    @property
-    def source(self) -> str: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """How a call ended that did not return: the text for `error`, and what goes with it."""
-
-    text: str
-    status: str
-    details: Json
-
-
-class Record:
-    """One call while it runs, in the form that costs the caller least.
-
-    Ids are the 16 random bytes until somebody wants to read them, or the user's text.
-    """
-
-    __slots__ = (
-        "captured",
-        "children",
-        "cuts",
-        "defaults",
-        "duration",
-        "ended",
-        "failure",
-        "given",
-        "id",
-        "parent",
-        "parent_id",
-        "replaced",
-        "result",
-        "root_id",
-        "size",
-        "started",
-        "template",
-        "ticks",
-    )
-
-    def __init__(
-        self,
-        template: Template,
-        defaults: Defaults,
-        parent: Record | None,
-        identity: bytes | str,
-        captured: Any,
-    ) -> None:
-        self.template = template
-        self.defaults = defaults
-        self.id = identity
-        self.captured = captured  # the arguments, for `_capture.named`
-        self.result: Any = ABSENT  # for `_capture.outputs`
-        self.started = 0  # nanoseconds since 1970
-        self.ticks = 0  # nanoseconds, to measure the duration from
-        self.parent = parent
-        self.children: list[bytes | str] | None = None
-        self.given: dict[str, Json] | None = None
-        self.replaced: set[str] | None = None
-        self.failure: Failure | None = None
-        self.cuts: list[str] | None = None
-        self.duration = 0.0
-        self.size = 0
-        self.ended = False
-        if parent is None:
-            self.parent_id: bytes | str | None = None
-            self.root_id: bytes | str = identity
-        else:
-            self.parent_id = parent.id
-            self.root_id = parent.root_id
-            if parent.children is None:
-                parent.children = []
-            parent.children.append(identity)
-
-
-def spell(identity: bytes | str) -> str:
-    """An id as its text: 16 random bytes become a UUID of version 4."""
-    if isinstance(identity, str):
-        return identity
-    text = identity.hex()
-    variant = "89ab"[identity[8] & 3]
-    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{variant}{text[17:20]}-{text[20:]}"
 
 
 class _Object:
@@ -286,14 +164,9 @@ NOTHING = ActiveSession(None)
 
 def objects(record: Record) -> dict[str, Json]:
     """The seven objects as they stand; later wins: captured, `trace_session`, set by the user."""
-    template = record.template
-    inputs = _capture.named(record.captured, template.bind)
-    early = {
-        "inputs": inputs,
-        "config": {name: inputs[name] for name in template.config_args if name in inputs},
-    }
-    late = {"outputs": {} if record.result is ABSENT else _capture.outputs(record.result)}
-    given = record.given or {}
+    early = _before(record)
+    late = _after(record, early["config"])
+    given, fixed = record.given or {}, record.template.fields
     replaced = record.replaced or ()
     found: dict[str, Json] = {}
     for name in OBJECTS:
@@ -301,8 +174,37 @@ def objects(record: Record) -> dict[str, Json]:
         if name in given:  # begun from what was there when the user first touched it
             found[name] = {**captured, **given[name]}
         else:
-            found[name] = {**early.get(name, {}), **captured, **template.fields.get(name, {})}
+            found[name] = {**early.get(name, {}), **captured, **fixed.get(name, {})}
     return found
+
+
+def _before(record: Record) -> dict[str, Json]:
+    """What was captured when the call began."""
+    template, captured = record.template, record.captured
+    if type(captured) is Inputs:
+        return captured._asdict()
+    inputs = named(captured, template.bind)
+    return {
+        "inputs": inputs,
+        "config": {name: inputs[name] for name in template.config_args if name in inputs},
+    }
+
+
+def _after(record: Record, named: Json) -> dict[str, Json]:
+    """What was captured when it ended, and the tokens and the model that the outputs tell of.
+
+    A model that the user `named` for `config` stays.
+    """
+    outputs = {} if record.result is ABSENT else as_object(_result(record.result))
+    metrics, config = usage(outputs)
+    if record.streamed:
+        metrics = {**metrics, **record.streamed.metrics}
+    config = {name: value for name, value in config.items() if name not in named}
+    return {"outputs": outputs, "metrics": metrics, "config": config}
+
+
+def _result(kept: object) -> object:
+    return kept.value() if type(kept) is Items else read(kept, "outputs")
 
 
 def close(record: Record) -> Session:
@@ -326,7 +228,8 @@ def close(record: Record) -> Session:
 
 def _about(record: Record) -> Json:
     """What stands under the reserved key of `metadata`."""
-    failure = record.failure
+    failure, streamed = record.failure, record.streamed
+    cuts = [*(record.cuts or ()), *(["outputs"] if streamed and streamed.items.cut else ())]
     about = {
         "version": __version__,
         "function": record.template.function,
@@ -334,7 +237,8 @@ def _about(record: Record) -> Json:
         "parent_id": spell(record.parent_id) if record.parent_id else None,
         "root_id": spell(record.root_id),
         "status": failure.status if failure else "ok",
-        "truncated": record.cuts,
+        "stream": streamed.about if streamed else None,
+        "truncated": cuts or None,
         "exception": failure.details if failure else None,
     }
     return {key: value for key, value in about.items() if value is not None}

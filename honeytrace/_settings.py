@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from honeytrace._errors import ConfigurationError
+from honeytrace._snapshot import Limits
 
 _HOME = "~/.honeytrace"
 HOSTED = "https://api.honeyhive.ai"
@@ -89,6 +90,18 @@ def _positive(value: object) -> float:
     return number
 
 
+def _redact(value: object) -> bool | Callable[[str, Any], Any]:
+    return value if callable(value) else _switch(value)
+
+
+def _limits(value: object) -> Limits:
+    if isinstance(value, Limits):
+        return value
+    if not isinstance(value, Mapping):
+        raise ValueError("give a mapping such as {'string': 1000}")
+    return Limits.of(value)
+
+
 def _directory(value: object) -> pathlib.Path:
     if isinstance(value, os.PathLike):
         value = os.fspath(value)
@@ -127,6 +140,10 @@ class Config:
     exit_timeout: float = 2.0
     durable: bool = False
     background: bool = True
+    capture_inputs: bool = True
+    capture_outputs: bool = True
+    redact: bool | Callable[[str, Any], Any] = True
+    limits: Limits = field(default_factory=Limits)
 
     @property
     def local(self) -> bool:
@@ -146,6 +163,10 @@ _SETTINGS: dict[str, tuple[Callable[[object], Any], str]] = {
     "exit_timeout": (_seconds, "HONEYTRACE_EXIT_TIMEOUT"),
     "durable": (_switch, "HONEYTRACE_DURABLE"),
     "background": (_switch, "HONEYTRACE_BACKGROUND"),
+    "capture_inputs": (_switch, "HONEYTRACE_CAPTURE_INPUTS"),
+    "capture_outputs": (_switch, "HONEYTRACE_CAPTURE_OUTPUTS"),
+    "redact": (_redact, "HONEYTRACE_REDACT"),
+    "limits": (_limits, ""),
 }
 
 
@@ -219,7 +240,8 @@ def _look_up() -> _Found:
 
 def _variables() -> Iterator[tuple[str, Callable[[object], Any], str]]:
     for name, (check, variable) in _SETTINGS.items():
-        yield name, check, variable
+        if variable:  # not all can be said in one
+            yield name, check, variable
 
 
 def is_set(variable: str) -> bool:

@@ -1,25 +1,32 @@
-"""`trace_session`: what may be decorated, and the variant that is picked for it, once."""
+"""`trace_session`: the context manager, and what it decorates how."""
 
 from __future__ import annotations
 
 import functools
 import inspect
 import sys
+import types
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, NoReturn, TypeVar, cast, overload
+from typing import Any, TypeVar, cast, overload
 
+from honeytrace import _current, _options, _variants
 from honeytrace._arguments import binder, is_method, parameters
 from honeytrace._capture import constant
 from honeytrace._config import live
+from honeytrace._current import make_current
 from honeytrace._faults import attempt
-from honeytrace._recorder import Call, begin, end, innermost, make_current
-from honeytrace._session import ABSENT, NOTHING, OBJECTS, ActiveSession, Json, Template
-from honeytrace._snapshot import Snapshot
-from honeytrace._wire import is_uuid
+from honeytrace._record import ABSENT, Template
+from honeytrace._recorder import Call, begin, end, innermost
+from honeytrace._session import NOTHING, ActiveSession
+from honeytrace._streams import UNTRACED, close_stream, open_stream
 
-_F = TypeVar("_F", bound="Callable[..., Any] | staticmethod[..., Any] | classmethod[Any, ..., Any]")
+_F = TypeVar(
+    "_F",
+    bound="Callable[..., Any] | staticmethod[..., Any] | classmethod[Any, ..., Any] | property"
+    " | functools.cached_property[Any] | functools.partialmethod[Any]",
+)
 
 
 @overload
@@ -39,19 +46,20 @@ def trace_session(
     metrics: Mapping[str, Any] | None = None,
     feedback: Mapping[str, Any] | None = None,
     metadata: Mapping[str, Any] | None = None,
+    capture_inputs: bool | None = None,
+    capture_outputs: bool | None = None,
+    ignore: Iterable[str] = (),
+    only: Iterable[str] = (),
     config_args: Iterable[str] = (),
+    process_inputs: Callable[[dict[str, Any]], Any] | None = None,
+    process_outputs: Callable[[Any], Any] | None = None,
+    reduce: Callable[[list[Any]], Any] | None = None,
+    ignore_exceptions: type[BaseException] | Iterable[type[BaseException]] = (),
+    methods: Iterable[str] = (),
 ) -> TraceSession: ...
 
 
-def trace_session(
-    name: Any = None,
-    *,
-    project: str | None = None,
-    source: str | None = None,
-    session_id: str | None = None,
-    config_args: Iterable[str] = (),
-    **objects: Any,
-) -> Any:
+def trace_session(name: Any = None, **options: Any) -> Any:
     """Records each call of a function, or a block of code, as a session.
 
         @trace_session
@@ -63,11 +71,16 @@ def trace_session(
         with trace_session("pipeline", inputs={"question": question}) as session:
             session.outputs = {"answer": text}
 
-    It decorates functions, coroutine functions, methods (above or below `staticmethod` and
-    `classmethod`), partials and callable objects, and leaves result, exception and signature as
-    they are. The inputs are the arguments by name, as they were when the call began; the outputs
-    what it returned, under `result` unless that is a mapping. A session that starts inside
-    another becomes its child.
+    It decorates functions, coroutine functions, generators and async generators, methods, in either
+    order with `staticmethod`, `classmethod`, `property`, `cached_property` and `partialmethod`,
+    classes (their public methods, in place), partials and callable objects, and leaves result,
+    exception and signature as they are. The inputs are the arguments by name, as they were when the
+    call began; the outputs what it returned, under `result` unless that is a mapping. A session
+    that starts inside another becomes its child.
+
+    The session of a generator begins with the first step and ends with the last one, an error,
+    `close` or collection. Its outputs are the items: texts joined, chunks of OpenAI's and
+    Anthropic's streams merged, else the list of the first 1,000.
 
     Args:
         name: the session's name; else the qualified name of the function.
@@ -75,7 +88,18 @@ def trace_session(
         session_id: a UUID, for a block only; a function makes a new one for each call.
         config, user_properties, metrics, feedback, metadata, inputs: mappings that go with every
             session; what is set while it runs wins.
+        capture_inputs, capture_outputs: in place of the configured ones; False records none.
+        ignore, only: names of parameters that are no inputs; of those that alone are.
         config_args: names of parameters whose values go to `config` too.
+        process_inputs: gets the inputs by name and returns those to record.
+        process_outputs: gets what was returned and returns what to record.
+        reduce: gets the list of the items that a generator yielded, the first 1,000 of them, and
+            returns what to record.
+        ignore_exceptions: classes of exceptions that are no errors.
+        methods: of a class, the names of the methods to trace; else all that are public.
+
+        The three functions run on the caller's thread. One that raises costs its field, not the
+        call; `stats().errors` counts it. Nothing that they call is traced.
 
     Raises:
         TypeError, ValueError: at once, if an argument cannot be used or what it stands above
@@ -83,55 +107,7 @@ def trace_session(
     """
     if name is not None and not isinstance(name, str):
         return _decorate(name, Template(name=""))
-    texts = {"name": name, "project": project, "source": source}
-    for label, value in texts.items():
-        if value is not None and (not isinstance(value, str) or not value.strip()):
-            _refuse(label, value, "a string that is not empty", isinstance(value, str))
-    if session_id is not None and not is_uuid(session_id):
-        _refuse("session_id", session_id, "a UUID such as str(uuid.uuid4())", True)
-    chosen = Template(
-        name=name or "",
-        project=project,
-        source=source,
-        session_id=session_id.lower() if session_id else None,
-        fields=_fields(objects),
-        config_args=_names(config_args),
-    )
-    return TraceSession(chosen)
-
-
-def _fields(objects: Mapping[str, Any]) -> dict[str, Json]:
-    """Copies of the mappings that were given."""
-    fields: dict[str, Json] = {}
-    for label, value in objects.items():
-        if label not in OBJECTS:
-            raise TypeError(
-                f"trace_session() has no argument {label!r}; it takes name, project, source, "
-                f"session_id, config_args, {', '.join(OBJECTS)}"
-            )
-        if value is None:
-            continue
-        given = attempt(_dict, value)[0] if isinstance(value, Mapping) else None
-        if given is None:
-            _refuse(label, value, "a mapping such as {'key': 'value'}")
-        fields[label] = Snapshot().take(given, label)
-    return fields
-
-
-def _dict(value: Mapping[str, Any]) -> Json:
-    return dict(value)
-
-
-def _names(config_args: Iterable[str]) -> tuple[str, ...]:
-    known = isinstance(config_args, (tuple, list, set, frozenset))
-    if not known or not all(isinstance(name, str) for name in config_args):
-        _refuse("config_args", config_args, "a tuple of parameter names such as ('model',)")
-    return tuple(config_args)
-
-
-def _refuse(label: str, value: object, wanted: str, right_type: bool = False) -> NoReturn:
-    error = ValueError if right_type else TypeError
-    raise error(f"trace_session({label}=…) cannot be {value!r}; give {wanted}")
+    return TraceSession(_options.template({"name": name, **options}))
 
 
 class TraceSession:
@@ -195,118 +171,178 @@ def _scope() -> str:
     while frame.f_back is not None and frame.f_globals is globals():
         frame = frame.f_back
     name: str = getattr(frame.f_code, "co_qualname", frame.f_code.co_name)
-    return _plain(name) if name != "<module>" else str(frame.f_globals.get("__name__", "module"))
+    return (
+        name.replace(".<locals>", "")
+        if name != "<module>"
+        else str(frame.f_globals.get("__name__", "module"))
+    )
 
 
 # ---- Decoration
 
 
 def _decorate(target: Any, template: Template, skip_first: bool | None = None) -> Any:
-    if isinstance(target, staticmethod):
-        return staticmethod(_decorate(target.__func__, template, False))
-    if isinstance(target, classmethod):
-        return classmethod(_decorate(target.__func__, template, True))
-    _check(target)
+    """What stands in for `target`; `skip_first` says whether a function gets a bound object first,
+    where that is known."""
+    for kind, remake in _REMADE:
+        if isinstance(target, kind):
+            return remake(target, template)
+    if not callable(target):
+        raise TypeError(f"trace_session cannot decorate {target!r}; {_advice(target)}")
     method = is_method(target) if skip_first is None else skip_first
-    named = _named(target, template, method)
-    traced = (_coroutine if _is_async(target) else _function)(target, named)
-    if inspect.isfunction(target) or inspect.ismethod(target) or inspect.isbuiltin(target):
+    traced = _traced(target, template, method)
+    if inspect.isfunction(target) or inspect.isbuiltin(target):
         return traced
-    return _proxy(target, traced)
+    # Here, since few need it and wrapt takes longer than all the rest of `import honeytrace`.
+    from honeytrace._proxies import TracedObject
+
+    return TracedObject(target, traced, _decorate, template, skip_first)
 
 
-def _proxy(target: Any, traced: Callable[..., Any]) -> Any:
-    """A callable object, a partial or a cached function, left what it is but for its calls."""
-    # Here, since few need it and it takes longer than all the rest of `import honeytrace`.
-    import wrapt
-
-    def call(_: Any, instance: Any, args: Any, kwargs: Any) -> Any:
-        return traced(*args, **kwargs) if instance is None else traced(instance, *args, **kwargs)
-
-    return wrapt.FunctionWrapper(target, call)
+def _advice(target: Any) -> str:
+    if hasattr(type(target), "__get__"):
+        return "put @trace_session below it, directly above the function"
+    return "it goes above a function, or around a block as `with trace_session('name'):`"
 
 
-def _check(target: Any) -> None:
-    """`TypeError` or `ValueError` with the way out, for what cannot be decorated."""
-    advice = None
-    if isinstance(target, type):
-        advice = "decorate its methods"
-    elif isinstance(target, (property, functools.cached_property, functools.partialmethod)):
-        advice = "put @trace_session below it, directly above the function"
-    elif inspect.isgeneratorfunction(target) or inspect.isasyncgenfunction(target):
-        advice = "it is a generator function: put `with trace_session(...)` around what uses it"
-    elif not callable(target):
-        advice = "it goes above a function, or around a block as `with trace_session('name'):`"
-    if advice:
-        raise TypeError(f"trace_session cannot decorate {target!r}; {advice}")
+def _static(target: Any, template: Template) -> Any:
+    return _like(target, type(target)(_decorate(target.__func__, template, False)))
 
 
-def _named(target: Any, template: Template, method: bool) -> Template:
-    """The template with what the function itself tells."""
-    code = getattr(target, "func", target)  # of a partial
-    code = code if hasattr(code, "__qualname__") else type(code)
-    known = parameters(target)
-    names = sorted(each.name for each in known)
-    open_ended = any(each.kind is each.VAR_KEYWORD for each in known)
-    for name in template.config_args:
-        if name not in names and not open_ended:
+def _class_method(target: Any, template: Template) -> Any:
+    return _like(target, type(target)(_decorate(target.__func__, template, True)))
+
+
+def _bound_method(target: Any, template: Template) -> Any:
+    return types.MethodType(_decorate(target.__func__, template, True), target.__self__)
+
+
+def _property(target: Any, template: Template) -> Any:
+    """A property anew, its getter, setter and deleter traced."""
+    parts = (target.fget, target.fset, target.fdel)
+    traced = [each and _decorate(each, template, True) for each in parts]
+    inherited = target.fget is not None and target.__doc__ == target.fget.__doc__
+    return type(target)(*traced, None if inherited else target.__doc__)
+
+
+def _cached_property(target: Any, template: Template) -> Any:
+    anew = type(target)(_decorate(target.func, template, True))
+    anew.attrname = target.attrname
+    return _like(target, anew)
+
+
+def _partial_method(target: Any, template: Template) -> Any:
+    skip_first = None if isinstance(target.func, (staticmethod, classmethod)) else True
+    traced = _decorate(target.func, template, skip_first)
+    return _like(target, type(target)(traced, *target.args, **target.keywords))
+
+
+def _like(target: Any, anew: Any) -> Any:
+    """What was set on a descriptor goes on to the one in its place."""
+    for name, value in vars(target).items():
+        vars(anew).setdefault(name, value)
+    return anew
+
+
+def _class(target: type, template: Template) -> type:
+    """The class itself, its public methods traced in place, or those that `methods` names."""
+    for name in template.methods:
+        if not _is_function(vars(target).get(name)):
             raise ValueError(
-                f"config_args names {name!r}, but {code.__qualname__}() has no such parameter; "
-                f"it has {', '.join(names) or 'none'}"
+                f"methods names {name!r}, but {target.__qualname__} defines no such method; "
+                "name those that stand in the class itself"
             )
+    for name, member in list(vars(target).items()):
+        wanted = name in template.methods if template.methods else not name.startswith("_")
+        if wanted and _is_function(member) and not _is_traced(member):
+            setattr(target, name, _decorate(member, _of_method(template, name, member)))
+    return target
+
+
+def _is_function(member: object) -> bool:
+    return inspect.isfunction(member) or isinstance(member, (staticmethod, classmethod))
+
+
+def _is_traced(member: Any) -> bool:
+    function = getattr(member, "__func__", member)
+    return inspect.isfunction(function) and _variants.is_ours(function.__code__)
+
+
+def _of_method(template: Template, name: str, member: Any) -> Template:
+    """What a class was decorated with, as far as it concerns one of its methods."""
+    known = {each.name for each in parameters(getattr(member, "__func__", member))}
+    ignore, only, config_args = (
+        tuple(name for name in names if name in known)
+        for names in (template.ignore, template.only, template.config_args)
+    )
+    nothing = bool(template.only) and not only
     return replace(
         template,
-        name=template.name or _plain(code.__qualname__),
-        function=f"{code.__module__}.{code.__qualname__}",
-        kind="coroutine" if _is_async(target) else "function",
+        name=f"{template.name}.{name}" if template.name else "",
+        capture_inputs=False if nothing else template.capture_inputs,
+        ignore=ignore,
+        only=only,
+        config_args=config_args,
+    )
+
+
+_REMADE: tuple[tuple[type, Callable[[Any, Template], Any]], ...] = (
+    (staticmethod, _static),
+    (classmethod, _class_method),
+    (types.MethodType, _bound_method),
+    (property, _property),
+    (functools.cached_property, _cached_property),
+    (functools.partialmethod, _partial_method),
+    (type, _class),
+)
+
+
+def _traced(target: Any, template: Template, method: bool) -> Any:
+    """The function that is called in the place of `target`."""
+    kind = _variants.kind(target)
+    given: dict[str, object] = {"live": live, "template": _named(target, kind, template, method)}
+    given |= {"put": _current.put, "put_safely": _current.put_safely}
+    given |= {"collecting": _current.collecting}
+    if kind.streams:
+        given |= {"open": open_stream, "close": close_stream, "untraced": UNTRACED}
+    else:
+        given |= {"begin": begin, "end": end, "absent": ABSENT}
+    return _variants.stand_in(target, kind, method, given)
+
+
+def _named(target: Any, kind: _variants.Kind, template: Template, method: bool) -> Template:
+    """The template with what the function itself tells."""
+    module, name = _titles(target.func if type(target) is functools.partial else target)
+    known = parameters(target)
+    _check_names(name, known, template)
+    return replace(
+        template,
+        name=template.name or name.replace(".<locals>", ""),
+        function=f"{module}.{name}",
+        kind=kind.name,
         bind=binder(target, method),
         method=method,
         at_once=not all(constant(each.default) for each in known if each.default is not each.empty),
     )
 
 
-def _plain(qualname: str) -> str:
-    return qualname.replace(".<locals>", "")
+def _titles(target: Any) -> tuple[str, str]:
+    """The module and the qualified name; those of its type for an object that has none."""
+    found = [attempt(getattr, target, label)[0] for label in ("__module__", "__qualname__")]
+    if all(isinstance(each, str) for each in found):
+        return cast("tuple[str, str]", tuple(found))
+    return (type(target).__module__, type(target).__qualname__)
 
 
-def _is_async(target: Any) -> bool:
-    call = getattr(type(target), "__call__")  # noqa: B004, B009 - the method, of any callable
-    return inspect.iscoroutinefunction(target) or inspect.iscoroutinefunction(call)
-
-
-def _function(function: Callable[..., Any], template: Template) -> Any:
-    @functools.wraps(function)
-    def traced(*args: Any, **kwargs: Any) -> Any:
-        if live.off:
-            return function(*args, **kwargs)
-        call = begin(template, args, kwargs)
-        try:
-            if call is not None:
-                make_current(call)
-            result = function(*args, **kwargs)
-            end(call, result)
-        except BaseException as error:
-            end(call, ABSENT, error)
-            raise
-        return result
-
-    return traced
-
-
-def _coroutine(function: Callable[..., Any], template: Template) -> Any:
-    @functools.wraps(function)
-    async def traced(*args: Any, **kwargs: Any) -> Any:
-        if live.off:
-            return await function(*args, **kwargs)
-        call = begin(template, args, kwargs)
-        try:
-            if call is not None:
-                make_current(call)
-            result = await function(*args, **kwargs)
-            end(call, result)
-        except BaseException as error:
-            end(call, ABSENT, error)
-            raise
-        return result
-
-    return traced
+def _check_names(function: str, known: list[inspect.Parameter], template: Template) -> None:
+    """Names that are no parameters are a slip."""
+    names = sorted(each.name for each in known)
+    if any(each.kind is each.VAR_KEYWORD for each in known):
+        return
+    for label in ("config_args", "ignore", "only"):
+        for name in getattr(template, label):
+            if name not in names:
+                raise ValueError(
+                    f"{label} names {name!r}, but {function}() has no such parameter; "
+                    f"it has {', '.join(names) or 'none'}"
+                )

@@ -17,7 +17,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import astuple, dataclass, replace
 from typing import Any, NoReturn
 
-from honeytrace._session import OBJECTS, RESERVED, Json, Session
+from honeytrace._record import Json
+from honeytrace._session import OBJECTS, RESERVED, Session
 from honeytrace._snapshot import Limits, Snapshot, rules
 from honeytrace._version import __version__
 

@@ -18,7 +18,8 @@ from typing import NoReturn
 from honeytrace import _doctor, _resend, _settings, _wire
 from honeytrace._client import Client
 from honeytrace._errors import HoneytraceError, SDKError, SessionNotFoundError
-from honeytrace._session import Json, Session
+from honeytrace._record import Json
+from honeytrace._session import Session
 from honeytrace._settings import Config
 from honeytrace._tree import CONTROL, Fetch, mark, plain, span, tree
 from honeytrace._version import __version__

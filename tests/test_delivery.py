@@ -19,7 +19,8 @@ import honeytrace
 from honeytrace import _wire
 from honeytrace._delivery import Delivery
 from honeytrace._faults import Faults
-from honeytrace._session import Record, Template, close, spell
+from honeytrace._record import Record, Template, spell
+from honeytrace._session import close
 from honeytrace._transport import HttpSender
 from honeytrace._wire import Answer, Verdict
 

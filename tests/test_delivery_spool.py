@@ -13,7 +13,8 @@ import honeytrace
 from honeytrace import _delivery, _wire
 from honeytrace._delivery import Delivery
 from honeytrace._faults import Faults
-from honeytrace._session import Record, Template, close
+from honeytrace._record import Record, Template
+from honeytrace._session import close
 from honeytrace._spool import Spool, survey
 from honeytrace._transport import HttpSender
 

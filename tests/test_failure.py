@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import builtins
 import json
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from honeytrace import trace_session
 from honeytrace._failure import failure
 
 
@@ -82,14 +84,18 @@ def test_the_details_are_type_message_and_traceback():
     assert secret not in json.dumps(details)
 
 
-def test_the_first_frame_is_left_out():
-    """The frame that called the traced function is our own and not shown."""
+def test_the_frames_of_stand_ins_are_left_out(sent):
+    """Of a traced call that fails the user's own frames are shown, the caller's first."""
 
+    @trace_session
     def inner():
-        raise ValueError
+        raise ValueError("boom")
 
-    frames = failure(caught(inner)).details["traceback"]
-    assert [frame.rpartition(" in ")[2] for frame in frames] == ["inner"]
+    with pytest.raises(ValueError, match="boom"), trace_session("block"):
+        inner()
+    shown = [s["metadata"]["honeytrace"]["exception"]["traceback"] for s in sent()]
+    names = [[frame.rpartition(" in ")[2] for frame in frames] for frames in shown]
+    assert names == [["inner"], ["test_the_frames_of_stand_ins_are_left_out", "inner"]]
 
 
 def test_an_exception_that_was_never_raised_has_no_frames():
@@ -181,3 +187,93 @@ def test_groups_and_chains_have_a_text():
         raise RuntimeError("outer") from inner
 
     assert failure(caught(raising)).text == "RuntimeError: outer"
+
+
+def test_what_led_to_an_exception_is_told():
+    """A cause, and the context of what was raised without one, with their own causes."""
+
+    def first():
+        raise KeyError("first")
+
+    def second():
+        try:
+            first()
+        except KeyError:
+            raise ValueError("second")  # noqa: B904 - the context is what is tested
+
+    def third():
+        try:
+            second()
+        except ValueError as error:
+            raise RuntimeError("third") from error
+
+    details = failure(caught(third)).details
+    assert details["cause"]["message"] == "second"
+    assert details["cause"]["context"]["type"] == "KeyError"
+    assert details["cause"]["context"]["traceback"][-1].endswith("in first")
+
+
+def test_a_context_that_is_suppressed_is_not_told():
+    """`raise … from None` hides it, here too."""
+
+    def raising():
+        try:
+            raise KeyError("hidden")
+        except KeyError:
+            raise ValueError("shown") from None
+
+    assert "context" not in failure(caught(raising)).details
+
+
+def test_causes_in_a_circle_are_told_once():
+    """Exceptions that are each other's cause end the story."""
+    one, two = ValueError("one"), ValueError("two")
+    one.__cause__, two.__cause__ = two, one
+    details = failure(one).details
+    assert "cause" not in details["cause"]
+
+
+def test_a_long_chain_is_cut():
+    """Of a thousand causes twenty exceptions are told."""
+    error = last = ValueError("0")
+    for number in range(1000):
+        last.__cause__ = last = ValueError(str(number))
+    assert json.dumps(failure(error).details).count('"traceback"') == 20
+
+
+Group = getattr(builtins, "ExceptionGroup", None)
+
+
+@pytest.mark.skipif(Group is None, reason="notes and groups came with Python 3.11")
+class TestGroups:
+    def test_notes_are_told(self):
+        """Those that are strings; the list may hold anything."""
+        error = ValueError("boom")
+        error.add_note("in batch 3")
+        error.__notes__.append(5)
+        assert failure(error).details["notes"] == ["in batch 3"]
+
+    def test_the_members_of_a_group_are_told(self):
+        """Each with its own type, message and members."""
+        inner = Group("inner", [KeyError("a")])
+        group = Group("outer", [ValueError("b"), inner])
+        details = failure(group).details
+        assert failure(group).text == "ExceptionGroup: outer (2 sub-exceptions)"
+        assert [each["type"] for each in details["exceptions"]] == ["ValueError", "ExceptionGroup"]
+        assert details["exceptions"][1]["exceptions"][0]["message"] == "'a'"
+
+    def test_a_large_group_is_cut(self):
+        """The first members are told, the others counted."""
+        details = failure(Group("many", [ValueError(str(n)) for n in range(100)])).details
+        assert (len(details["exceptions"]), details["more_exceptions"]) == (19, 81)
+
+
+def test_the_backport_of_groups_is_known():
+    """The package `exceptiongroup`, which anyio uses on 3.10, keeps its members elsewhere."""
+
+    class BaseExceptionGroup(Exception):  # noqa: N818 - the name is the standard's
+        def __init__(self, *members):
+            self._exceptions = members
+
+    details = failure(BaseExceptionGroup(ValueError("a"))).details
+    assert [each["message"] for each in details["exceptions"]] == ["a"]

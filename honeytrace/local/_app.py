@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from honeytrace import _wire
 from honeytrace._errors import ConfigurationError, StoreError
-from honeytrace._session import Json
+from honeytrace._record import Json
 from honeytrace.local._store import Store
 
 if TYPE_CHECKING:

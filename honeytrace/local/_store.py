@@ -15,7 +15,7 @@ from weakref import WeakMethod
 
 from honeytrace import _wire
 from honeytrace._errors import StoreError
-from honeytrace._session import Json
+from honeytrace._record import Json
 
 _VERSION = 1
 _BUSY = 5.0  # seconds

@@ -1,0 +1,51 @@
+"""Traced objects that have to stay what they are: callable objects, partials, cached functions."""
+
+from __future__ import annotations
+
+import copy
+import types
+from collections.abc import Callable
+from typing import Any
+
+import wrapt
+
+
+# wrapt is typed from 2.0 on
+class TracedObject(wrapt.CallableObjectProxy):  # type: ignore[misc, type-arg, unused-ignore]
+    """An object, but for its calls. Copies and pickles are those of the object, traced again by
+    `again(object, *how)`."""
+
+    def __init__(
+        self, target: Any, traced: Callable[..., Any], again: Callable[..., Any], *how: Any
+    ) -> None:
+        super().__init__(target)
+        self._self_traced = traced
+        self._self_again = again
+        self._self_how = how
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        return self._self_traced(*args, **kwargs)
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        """As a method, if the object can be one: a cached function can, a partial cannot."""
+        if instance is None or not hasattr(type(self.__wrapped__), "__get__"):
+            return self
+        return types.MethodType(self, instance)
+
+    def __copy__(self) -> Any:
+        return self._self_like(copy.copy(self.__wrapped__))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        return self._self_like(copy.deepcopy(self.__wrapped__, memo))
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        reduced = self.__wrapped__.__reduce_ex__(protocol)
+        if isinstance(reduced, str):  # by its name, under which this one is found
+            return reduced
+        return self._self_again, (self.__wrapped__, *self._self_how)
+
+    def __reduce__(self) -> Any:
+        return self.__reduce_ex__(0)
+
+    def _self_like(self, other: Any) -> Any:
+        return self if other is self.__wrapped__ else self._self_again(other, *self._self_how)

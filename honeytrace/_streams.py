@@ -1,0 +1,102 @@
+"""The session of a generator: it begins with the first step and takes what is yielded."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from honeytrace import _current
+from honeytrace._capture import keep, read
+from honeytrace._choice import wants_outputs
+from honeytrace._config import live
+from honeytrace._items import Items
+from honeytrace._record import Record, Streamed, Template
+from honeytrace._recorder import Call, begin, end
+
+_guard = live.faults.guard
+
+
+class Stream:
+    """What the stand-in of a generator works with, step by step."""
+
+    __slots__ = ("call", "first", "fold", "get", "items", "keep", "put", "put_safely", "take")
+
+    def __init__(self, call: Call, items: Items) -> None:
+        self.call = call
+        self.items = items
+        self.first: float | None = None
+        self.get = _current.get
+        self.put = _current.put
+        self.put_safely = _current.put_safely
+        self.keep = items.items.append
+        self.take = partial(_guard, items.take)
+        self.fold = partial(_guard, items.fold)
+
+    def started(self) -> bool:
+        """Notes the time of the first item; False, for it is not to be noted again."""
+        self.first = (time.perf_counter_ns() - self.call.ticks) / 1e6
+        return False
+
+
+class Untraced:
+    """In the place of a stream that is not recorded."""
+
+    call = None
+
+    def get(self) -> None: ...
+
+    def put(self, record: Record | None) -> None: ...
+
+    put_safely = put
+
+    def keep(self, item: object) -> None: ...
+
+    take = keep
+
+    def fold(self) -> None: ...
+
+    def started(self) -> bool:
+        return False
+
+
+UNTRACED = Untraced()
+
+
+def _open(
+    template: Template, args: tuple[Any, ...], kwargs: dict[str, Any] | None
+) -> Stream | None:
+    call = begin(template, args, kwargs)
+    if call is None:
+        return None
+    wanted = wants_outputs(template, call.defaults)
+    return Stream(call, Items(wanted=wanted, raw=template.reduce is not None))
+
+
+open_stream: Callable[..., Stream | None] = partial(_guard, _open)
+"""Starts the session of a generator; None if it is not to be traced.
+
+    open_stream(template, args, kwargs) -> Stream | None
+"""
+
+
+def _close(stream: Stream | Untraced, error: BaseException) -> None:
+    if not isinstance(stream, Stream):
+        return
+    call, items = stream.call, stream.items
+    completed = issubclass(type(error), (StopIteration, StopAsyncIteration))
+    returned = getattr(error, "value", None) if completed else None
+    if returned is not None:
+        returned = read(keep(returned, "returned")[0], "returned")
+    call.streamed = Streamed(completed, items, stream.first, returned)
+    end(call, items, None if completed else error)
+
+
+close_stream: Callable[..., None] = partial(_guard, _close)
+"""Ends the session of a generator, by what ended it.
+
+    close_stream(stream, error)
+
+`StopIteration` and `StopAsyncIteration` are its own end.
+"""

@@ -1,0 +1,269 @@
+"""The function that stands in for a traced one: a real function of the same kind.
+
+Two texts cover the four kinds, so that sync and async cannot drift apart; they are compiled once
+for each shape of parameters. What yields or awaits has the very parameters of the function that it
+stands for: a wrong call then raises Python's own TypeError where the call stands, not at the first
+step. A plain function takes anything and lets the function itself refuse, which is recorded.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+import textwrap
+import types
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import CodeType
+from typing import Any
+
+from honeytrace._faults import attempt
+
+_BATCH = 1_000  # items that wait in a list before they are merged
+FILE = "<traced by honeytrace>"
+"""Stands in tracebacks in the place of a file's name."""
+
+# Names that begin with `ht_` are ours: what traced functions have as parameters are other ones.
+_CALL = """
+{async_}def traced({parameters}):
+    __tracebackhide__ = True
+    if ht_live.off:
+        return {await_}ht_function({arguments})
+    ht_call = ht_begin(ht_template, {positional}, {keywords})
+    try:
+        if ht_call is not None:
+            {put}(ht_call)
+        ht_result = {await_}ht_function({arguments})
+        ht_end(ht_call, ht_result)
+    except BaseException as ht_error:
+        ht_end(ht_call, ht_absent, ht_error)
+        raise
+    return ht_result
+"""
+
+# The session is current only while a step runs, and no token is kept over a `yield`. What is
+# thrown in leaves its `except` before it goes on, or it would be the context of later exceptions.
+# Nothing that was yielded or sent stays in a variable while this waits; the box holds it no longer
+# than it takes to yield it. A close is a GeneratorExit like any other that is thrown in.
+_STREAM = """
+{async_}def traced({parameters}):
+    __tracebackhide__ = True
+    ht_steps = ht_function({arguments})
+    ht_stream = None if ht_live.off else ht_open(ht_template, {positional}, {keywords})
+    if ht_stream is None:
+        {untraced}
+    ht_get, ht_put, ht_put_safely = ht_stream.get, ht_stream.put, ht_stream.put_safely
+    ht_inner = ht_stream.call
+    ht_keep, ht_take = ht_stream.keep, ht_stream.take
+    ht_send, ht_throw = ht_steps.{send}, ht_steps.{throw}
+    ht_step, ht_given, ht_fresh = ht_first(ht_send), None, True
+    try:
+        while True:
+            for _ in ht_batch:
+                ht_outer = ht_get()
+                {put}(ht_inner)
+                try:
+                    ht_item = {await_}ht_step(ht_given)
+                finally:
+                    ht_given = None
+                    ht_inner = ht_get()
+                    {put}(ht_outer)
+                if ht_fresh:
+                    ht_fresh = ht_stream.started()
+                if type(ht_item) is str and len(ht_item) < 1024:
+                    ht_keep(ht_item)
+                else:
+                    ht_take(ht_item)
+                ht_box = [ht_item]
+                ht_item = None
+                try:
+                    ht_given = yield ht_box.pop()
+                    ht_step = ht_send
+                except BaseException as ht_error:
+                    ht_step, ht_given = ht_throw, ht_thrown(ht_error)
+            ht_stream.fold()
+    except {stop} as ht_stop:
+        ht_close(ht_stream, ht_stop)
+        return{value}
+    except BaseException as ht_error:
+        ht_close(ht_stream, ht_error)
+        raise
+"""
+
+# Before Python 3.12 see `_current.collecting`; to ask here costs less than a call.
+_PUT = "ht_put" if sys.version_info >= (3, 12) else "(ht_put_safely if ht_collecting else ht_put)"
+_SYNC = {"async_": "", "await_": "", "put": _PUT}
+_ASYNC = {"async_": "async ", "await_": "await ", "put": _PUT}
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of function: its name, and the text of its stand-in with what differs."""
+
+    name: str
+    text: str
+    words: Mapping[str, str]
+    exact: bool = True
+    streams: bool = False
+
+
+FUNCTION = Kind("function", _CALL, _SYNC, exact=False)
+COROUTINE = Kind("coroutine", _CALL, _ASYNC)
+GENERATOR = Kind(
+    "generator",
+    _STREAM,
+    {
+        **_SYNC,
+        "send": "send",
+        "throw": "throw",
+        "stop": "StopIteration",
+        "value": " ht_stop.value",
+        "untraced": "return (yield from ht_steps)",
+    },
+    streams=True,
+)
+ASYNC_GENERATOR = Kind(
+    "async generator",
+    _STREAM,
+    {
+        **_ASYNC,
+        "send": "asend",
+        "throw": "athrow",
+        "stop": "StopAsyncIteration",
+        "value": "",
+        "untraced": "ht_stream = ht_untraced",
+    },
+    streams=True,
+)
+
+
+def kind(target: Any) -> Kind:
+    """The kind of a function, or of what a callable object does when it is called."""
+    call = getattr(type(target), "__call__")  # noqa: B004, B009 - the method, of any callable
+    for each in (target, call):
+        for found, is_one in _TOLD_BY:
+            if attempt(is_one, each)[0]:  # it asks for attributes of the user's object
+                return found
+    return FUNCTION
+
+
+_TOLD_BY: tuple[tuple[Kind, Callable[[object], bool]], ...] = (
+    (ASYNC_GENERATOR, inspect.isasyncgenfunction),
+    (GENERATOR, inspect.isgeneratorfunction),
+    (COROUTINE, inspect.iscoroutinefunction),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """The parameters as a `def` has them, what hands them on, and how they go to `begin`."""
+
+    parameters: str = "*args, **kwargs"
+    arguments: str = "*args, **kwargs"
+    positional: str = "args"
+    keywords: str = "kwargs"
+
+
+_ANY = _Shape()
+
+
+def stand_in(target: Any, found: Kind, method: bool, given: Mapping[str, object]) -> Any:
+    """A function of this kind that calls `target`; `given` is what its text needs, without `ht_`.
+
+    It lives in the module of the function that it stands for: it has its globals, so that doctest
+    finds it and what looks for a caller's module sees the user's.
+    """
+    plain = inspect.isfunction(target)
+    shape = _shape(target.__code__, method) if plain and found.exact else _ANY
+    names = {"function": target, **given}
+    if found.streams:
+        first = _unhooked if found is ASYNC_GENERATOR else _itself
+        names |= {"first": first, "thrown": _thrown, "batch": range(_BATCH)}
+    namespace: dict[str, Any] = {}
+    home = target.__globals__ if plain else {"__name__": __name__}
+    exec(_compiled(found.name, shape, tuple(names)), home, namespace)  # noqa: S102 - our own text
+    traced = namespace["factory"](*names.values())
+    if shape is not _ANY:
+        traced.__defaults__ = target.__defaults__
+        traced.__kwdefaults__ = target.__kwdefaults__ and dict(target.__kwdefaults__)
+    if plain and target.__code__.co_flags & inspect.CO_ITERABLE_COROUTINE:
+        traced = types.coroutine(traced)
+    # What an object of the user's may answer to the question for its name or doc is its own matter.
+    return functools.wraps(target)(traced) if inspect.isroutine(target) else traced
+
+
+_KINDS = {each.name: each for each in (FUNCTION, COROUTINE, GENERATOR, ASYNC_GENERATOR)}
+
+
+@functools.lru_cache(maxsize=1024)
+def _compiled(name: str, shape: _Shape, names: tuple[str, ...]) -> CodeType:
+    found = _KINDS[name]
+    body = found.text.format(
+        parameters=shape.parameters,
+        arguments=shape.arguments,
+        positional=shape.positional,
+        keywords=shape.keywords,
+        **found.words,
+    )
+    ours = ", ".join(f"ht_{each}" for each in names)
+    factory = f"def factory({ours}):\n{textwrap.indent(body, '    ')}\n    return traced"
+    return compile(factory, FILE, "exec")
+
+
+def _shape(code: CodeType, method: bool) -> _Shape:
+    """The shape of a function's own parameters, by their names."""
+    only, count, more = code.co_posonlyargcount, code.co_argcount, code.co_kwonlyargcount
+    names = code.co_varnames
+    if any(name.startswith("ht_") for name in names):
+        return _ANY
+    positional, by_name = list(names[:count]), list(names[count : count + more])
+    rest = iter(names[count + more :])
+    star = [f"*{next(rest)}"] if code.co_flags & inspect.CO_VARARGS else []
+    stars = [f"**{next(rest)}"] if code.co_flags & inspect.CO_VARKEYWORDS else []
+    slash = [*positional[:only], "/", *positional[only:]] if only else positional
+    bare = star or (["*"] if by_name else [])
+    shown = [*positional, *star]
+    if method and shown:  # the bound object is not to be kept
+        shown[0] = "None" if positional else f"None, {shown[0]}[1:]"
+    return _Shape(
+        parameters=", ".join([*slash, *bare, *by_name, *stars]),
+        arguments=", ".join([*positional, *star, *(f"{name}={name}" for name in by_name), *stars]),
+        positional=f"({''.join(f'{each}, ' for each in shown)})",
+        keywords=f"{{{', '.join([*(f'{name!r}: {name}' for name in by_name), *stars])}}}"
+        if by_name or stars
+        else "None",
+    )
+
+
+def is_ours(code: CodeType) -> bool:
+    """Whether this is the code of a stand-in."""
+    return code.co_filename == FILE
+
+
+def _unhooked(send: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """The first step of an async generator, kept from the event loop.
+
+    The loop closes every generator that it has seen begin; it is to close the stand-in alone, which
+    then closes this one. Both at once would fail, as one of them runs already.
+    """
+
+    def first(given: Any) -> Any:
+        hooks = sys.get_asyncgen_hooks()
+        sys.set_asyncgen_hooks(None, None)
+        try:
+            return send(given)
+        finally:
+            sys.set_asyncgen_hooks(*hooks)
+
+    return first
+
+
+def _itself(send: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return send
+
+
+def _thrown(error: BaseException) -> BaseException:
+    """What was thrown in, without the frame of the stand-in, which it will pass once more."""
+    trace = error.__traceback__
+    return error.with_traceback(trace.tb_next if trace else None)

@@ -1,0 +1,66 @@
+"""What `trace_session` is told, checked where it is written."""
+
+from __future__ import annotations
+
+import uuid
+
+import pytest
+
+from honeytrace import trace_session
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "words"),
+    [
+        ({"name": ""}, ValueError, "name=…"),
+        ({"name": "  "}, ValueError, "name=…"),
+        ({"project": ""}, ValueError, "project=…"),
+        ({"project": 3}, TypeError, "project=…"),
+        ({"source": b"x"}, TypeError, "source=…"),
+        ({"session_id": "abc"}, ValueError, "session_id=…"),
+        ({"inputs": "q"}, TypeError, "give a mapping"),
+        ({"metrics": [1]}, TypeError, "metrics=…"),
+        ({"config_args": "model"}, TypeError, r"\('model',\)"),
+        ({"config_args": (1,)}, TypeError, "config_args=…"),
+        ({"config_args": 5}, TypeError, "config_args=…"),
+        ({"metdata": {}}, TypeError, "no argument 'metdata'; did you mean 'metadata'"),
+        ({"qqq": {}}, TypeError, "it takes name, project"),
+        ({"ignore": "x"}, TypeError, "ignore=…"),
+        ({"only": 5}, TypeError, "only=…"),
+        ({"methods": "run"}, TypeError, "a tuple of method names"),
+        ({"process_inputs": 5}, TypeError, "a function of one argument"),
+        ({"process_outputs": "f"}, TypeError, "process_outputs=…"),
+        ({"reduce": []}, TypeError, "reduce=…"),
+        ({"capture_inputs": 0}, TypeError, "True or False"),
+        ({"capture_outputs": "no"}, TypeError, "capture_outputs=…"),
+        ({"ignore_exceptions": "KeyError"}, TypeError, r"such as \(KeyError,\)"),
+        ({"ignore_exceptions": (int,)}, TypeError, "ignore_exceptions=…"),
+    ],
+)
+def test_a_wrong_argument_is_named_at_once(arguments, error, words):
+    """A wrong argument raises where it is written, not at the first call."""
+    with pytest.raises(error, match=words):
+        trace_session(**arguments)
+
+
+def test_arguments_that_are_none_are_absent(sent):
+    """None is the same as leaving an argument out."""
+    with trace_session("x", project=None, metrics=None, session_id=None):
+        pass
+    assert (sent()[0]["project"], sent()[0]["metrics"]) == ("p", {})
+
+
+def test_a_decorated_function_takes_no_fixed_id():
+    """One id for every call would make all calls one session."""
+    with pytest.raises(TypeError, match="session_id is for `with"):
+        trace_session(session_id=str(uuid.uuid4()))(len)
+
+
+@pytest.mark.parametrize("label", ["config_args", "ignore", "only"])
+def test_names_have_to_be_parameters(label):
+    """A name that is no parameter is a slip, said at decoration."""
+    with pytest.raises(ValueError, match=f"{label} names 'modle'.*no such parameter; it has model"):
+
+        @trace_session(**{label: ("modle",)})
+        def answer(model):
+            return model
