@@ -147,10 +147,9 @@ def _weigh(values: Iterable[Any], depth: int = 0) -> int:
                     weight += _weigh((item,), depth + 1)
         elif kind is list or kind is tuple:
             weight += _EACH * len(value)
-            if len(value) > rules.limits.items:
+            if weight > _MOST or len(value) > rules.limits.items:
                 return _MOST + 1
-            if weight <= _MOST:
-                weight += _weigh(value, depth + 1)
+            weight += _weigh(value, depth + 1)
         elif not constant(value):
             return _MOST + 1
         if weight > _MOST:

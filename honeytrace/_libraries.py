@@ -174,7 +174,7 @@ def _array(value: Any) -> Any:
     size, code = base.__len__(value), base.typecode.__get__(value)
     if size <= _SMALL and type(value) is base:
         return value.tolist()
-    return f"<{called(type(value))} {code} ({size})>"
+    return f"<{called(type(value))} {code} {_shape([size])}>"
 
 
 def _fraction(value: Any) -> str:
