@@ -88,7 +88,7 @@ def _frame(value: Any) -> Any:
     names = map(_label, columns[:_SHOWN].tolist() if _is_plain(columns.dtype) else dtypes)
     shown = [f"{name} {_dtype(kind)}" for name, kind in zip(names, dtypes[:_SHOWN], strict=False)]
     rest = [f"{len(dtypes) - _SHOWN} more"] if len(dtypes) > _SHOWN else []
-    return f"<{called(type(value))} {_shape(value.shape)}: {', '.join(shown + rest)}>"
+    return f"<pandas.DataFrame {_shape(value.shape)}: {', '.join(shown + rest)}>"
 
 
 def _series(value: Any) -> Any:
@@ -104,7 +104,7 @@ def _column(value: Any) -> Any:
     if not _is_own(kind, "pandas"):
         return describe(value)
     if value.size > _SMALL or not _is_plain(value.dtype):
-        return f"<{called(kind)} {_shape(value.shape)} {_dtype(value.dtype)}>"
+        return f"<pandas.{qualname(kind)} {_shape(value.shape)} {_dtype(value.dtype)}>"
     return value.tolist()
 
 

@@ -240,7 +240,7 @@ class Snapshot:
         if type(key) is str:
             return key
         if type(key) is int:
-            return str(whole(key))
+            return str(key) if -EXACT <= key < EXACT else str(whole(key))
         self._odd -= 1
         return _key(key, self.faults) if self._odd >= 0 else _MORE
 
