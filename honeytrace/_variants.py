@@ -104,11 +104,10 @@ class Kind:
     name: str
     text: str
     words: Mapping[str, str]
-    exact: bool = True
     streams: bool = False
 
 
-FUNCTION = Kind("function", _CALL, _SYNC, exact=False)
+FUNCTION = Kind("function", _CALL, _SYNC)
 COROUTINE = Kind("coroutine", _CALL, _ASYNC)
 GENERATOR = Kind(
     "generator",
@@ -175,7 +174,7 @@ def stand_in(target: Any, found: Kind, method: bool, given: Mapping[str, object]
     finds it and what looks for a caller's module sees the user's.
     """
     plain = inspect.isfunction(target)
-    shape = _shape(target.__code__, method) if plain and found.exact else _ANY
+    shape = _shape(target.__code__, method) if plain else _ANY
     names = {"function": target, **given}
     if found.streams:
         first = _unhooked if found is ASYNC_GENERATOR else _itself
