@@ -51,7 +51,7 @@ _SECRET = _compiled(
         |storage|stripe|subscription|twilio|webhook)_?keys? )
     | (?P<code> t?otp | mfa_?code | cvv | cvc | ssn | pin(?=$|_code|_number)
         | (?:backup|recovery|security|two_factor|verification)_?codes?
-        | social_?security(?:_number)? | (?:credit_?)?card_?number )
+        | social_?security(?:_number)? | card_?number | credit_?card )
     | (?P<secret> [a-z]*secrets? | mnemonic | seed_phrase )
     | (?P<token> (?:access|api|auth|bearer|bot|csrf|csrfmiddleware|device|id|personal|push|refresh
         |sas|security|service|session|user|xsrf)_?tokens? | token | jwts? | bearer | csrf | xsrf )
@@ -65,12 +65,13 @@ _ABOUT = _compiled(
       |expires_(?:at|in)|field|file|fingerprint|flow|format|ids?|index|issuer|kind|label|latency
       |len|length|lifetime|limits?|logprobs?|manager|mask|max|message|method|min|missing|mode
       |names?|number_of|path|placeholder|policy|position|price|prob(?:abilitie)?s?|provider|rates?
-      |ratio|remaining|required|reset|rules?|scheme|scopes?|score|size|source|stats|status|str
+      |ratio|remaining|required|reset|rules?|scheme|scopes?|score|size|source|stats|status
       |strength|text|throughput|ttl|types?|updated|uri|url|usage|used|valid|validator|version
       |window)$
     | ^(?:[a-z_]+_)?(?:audio|begin|bos|cached|cls|completion|continuation|cursor|end|eos|first
       |image|input|last|mask|max|min|next|num|output|pad|page|pagination|per|prev|previous|prompt
-      |reasoning|sep|special|start|stop|sync|thinking|total|unk|video|vision|word)_token$"""
+      |reasoning|sep|special|start|stop|sync|thinking|total|unk|video|vision|word)_token$
+    | ^token_str$"""
 )
 _PIN = _compiled(
     r"""^(?:(?:account|atm|bank|card|customer|debit|device|login|my|new|old|phone|security|sim
@@ -80,7 +81,7 @@ _PIN = _compiled(
 
 def _rule(name: str) -> str | None:
     words = "_".join(_WORDS.findall(name)).lower()
-    found = _SECRET.search(words)
+    *_, found = None, *_SECRET.finditer(words)  # the last is the noun of a compound
     if found is None or _ABOUT.search(words):
         return None
     if "pin" in found[0] and not _PIN.match(words):
@@ -195,10 +196,9 @@ def _urls(text: str, data: bytes) -> Iterator[Span]:
 def _schemes(text: str, data: bytes) -> Iterator[Span]:
     """The tokens of `Bearer` and `Basic`, as far as they do not look like a word of English."""
     for match in _SCHEME.finditer(data.lower()):
-        start, end = match.span(2)
-        token = text[start:end].rstrip(".")
+        token = text[match.start(2) : match.end(2)].rstrip(".")
         if _TOKEN.match(token) if match[1] else _is_basic(token):
-            yield start, end, "bearer" if match[1] else "basic"
+            yield match.start(2), match.start(2) + len(token), "bearer" if match[1] else "basic"
 
 
 def _is_basic(token: str) -> bool:
