@@ -26,7 +26,7 @@ _TEXTS = ("project", "session_name", "source", "error")
 _FIELDS = (*OBJECTS, "extra")
 _ERROR = mark("error")
 _PLAIN = {int, float, bool, type(None)}
-_MOST = 1_000_000  # containers, so that a circle comes to an end
+_MOST = 250_000  # containers, more than the fields may hold, so that a circle comes to an end
 _PAIRS = (("name", "value"), ("key", "value"), ("Name", "Value"), ("Key", "Value"))
 _OURS = {"version", "kind", "parent_id", "root_id", "status"}  # of the reserved key, not secret
 
@@ -162,7 +162,6 @@ class _Cleaner:
         return _secrets.without(text, self._finders)
 
     def texts(self, texts: list[str]) -> list[str]:
-        _expect([texts], {list})
         new = [self.text(text) for text in texts]
         return texts if new == texts else new
 
@@ -255,7 +254,7 @@ def _customized(session: Session, custom: Custom) -> Session:
         visit = _metadata if name == "metadata" else _visited
         value = getattr(session, name)
         new, fault = attempt(visit, custom, name, value)
-        fields[name] = _failed(name, value) if fault else value if new == value else new
+        fields[name] = _failed(name, value) if fault else new
     return _changed(session, fields)
 
 
@@ -272,7 +271,8 @@ def _taken(custom: Custom, path: str, value: Any) -> Any:
 
 def _visited(custom: Custom, path: str, value: Any) -> Json:
     # It may change in place what it is given, and records are shared: it gets a copy.
-    return _object(_visit(custom, path, _copy(value)))
+    new = _object(_visit(custom, path, _copy(value)))
+    return value if new == value else new
 
 
 def _object(value: Any) -> Json:
@@ -286,14 +286,15 @@ def _copy(value: Any) -> Any:
 
 def _metadata(custom: Custom, path: str, value: Json) -> Json:
     """Asks for the metadata, but not whether the ids and the state in it may stay."""
+    if type(value.get(RESERVED)) is not dict:
+        return _visited(custom, path, value)
     copy = _copy(value)
-    ours = copy.pop(RESERVED, None)
+    ours = copy.pop(RESERVED)
     new = _object(_visit(custom, path, copy))
-    if type(ours) is dict:
-        for key in ours.keys() - _OURS:
-            ours[key] = _visit(custom, f"{path}.{RESERVED}.{key}", ours[key])
-        new[RESERVED] = ours
-    return new
+    for key in ours.keys() - _OURS:
+        ours[key] = _visit(custom, f"{path}.{RESERVED}.{key}", ours[key])
+    new[RESERVED] = ours
+    return value if new == value else new
 
 
 def _visit(custom: Custom, path: str, value: Any) -> Any:
