@@ -24,8 +24,8 @@ SECRET = {
         passcode db.password password_confirmation""",
     "secret": "secret client_secret clientSecret ClientSecret secrets webhookSecret seed_phrase",
     "token": """token access_token accessToken AccessToken refresh-token id_token authToken
-        api_tokens GITHUB_TOKEN bot_token token2 x-csrf-token csrfmiddlewaretoken sessionToken jwt bearer
-        XSRF-TOKEN accesstoken X-Amz-Security-Token password_reset_token""",
+        api_tokens GITHUB_TOKEN bot_token token2 x-csrf-token csrfmiddlewaretoken
+        sessionToken jwt bearer XSRF-TOKEN accesstoken X-Amz-Security-Token password_reset_token""",
     "key": """api_key apiKey APIKey apikey API-KEY x-api-key OPENAI_API_KEY OPENAI_API_KEY_STAGING
         access_key secretAccessKey private_key privateKey signing_key encryptionKey AccountKey
         Ocp-Apim-Subscription-Key SharedAccessKey api_keys ssh_key openai_key api_key_2""",
