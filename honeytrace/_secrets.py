@@ -80,7 +80,7 @@ _PIN = _compiled(
 
 
 def _rule(name: str) -> str | None:
-    words = "_".join(_WORDS.findall(name)).lower()
+    words = "_".join(_WORDS.findall(_MARK.sub("", name))).lower()
     *_, found = None, *_SECRET.finditer(words)  # the last is the noun of a compound
     if found is None or _ABOUT.search(words):
         return None
@@ -167,7 +167,8 @@ _END = _compiled(r"-{4,5}[ ]?END[ ][A-Z0-9 ]{0,32}PRIVATE[ ]KEY[A-Z ]{0,8}-{4,5}
 _URL = _compiled(
     r"""://(?:
       [^\s:/?\#@"'<>\\]{0,128}:(?!\d{1,5}[/?\#])
-        (?P<password> [^\s/?\#"'<>\\]{1,256}(?=@) | [^\s@"'<>\\]{1,256}(?=@) )
+        (?P<password> [^\s/?\#"'<>\\]{1,256}(?=@)
+        | [^\s@"'<>\\]{1,256}(?:@[^\s@/?\#"'<>\\]{0,64}){0,8}(?=@) )
     | (?P<user> (?=[A-Za-z_.~%+-]{0,64}\d)[\w.~%+-]{20,256}(?=@) )
     )"""
 )
@@ -216,7 +217,7 @@ _NAMES = bytes(
     byte if byte in _KEYLIKE + b"." else ord(":") if byte in b":=" else ord(" ")
     for byte in range(256)
 )
-_ESCAPE = re.compile(rb"\\[bfnrt]")
+_NO_NAME = re.compile(rb"\\[bfnrt]|\[REDACTED:[a-z_]{1,16}\]")
 _OPTION = _compiled(r"--(?<![\w-]--)(?P<name>[A-Za-z][\w-]{0,63})(?=\s)")
 _SIGNATURE = _compiled(r"(?:[\w-]{0,40}-)?sig(?:nature)?", flags=re.A | re.I | re.X)
 
@@ -254,8 +255,8 @@ def _assignments(text: str, data: bytes) -> Iterator[Span]:
     """`password=…`, `"token": "…"`, `X-Api-Key: …`, `?sig=…`."""
     if b":" not in data and b"=" not in data:
         return
-    if b"\\" in data:
-        data = _ESCAPE.sub(b"  ", data)
+    if b"\\" in data or b"[REDACTED:" in data:
+        data = _NO_NAME.sub(lambda match: b" " * len(match[0]), data)
     at = done = 0
     for piece in data.translate(_NAMES).split(b":"):
         at += len(piece) + 1
