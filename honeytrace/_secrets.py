@@ -173,7 +173,9 @@ _URL = _compiled(
     )"""
 )
 # Of the lower case, and beginning with a letter, for which `re` can look fast.
-_SCHEME = re.compile(rb"b(?<!\wb)(?:(earer)|asic)\s{1,4}(?=([a-z0-9._~+/=-]{6,}))")
+_SCHEME = re.compile(
+    rb"b(?:(?<!\wb)|(?<=\\[bfnrt]b)|(?<=%[0-9a-f]{2}b))(?:(earer)|asic)(?:\s{1,4}|%20)(?=([a-z0-9._~+/=-]{6,}))"
+)
 _TOKEN = _compiled(r".*\d | .*[_=] | .{20} | (?=.{12}).*[a-z][A-Z]")
 
 

@@ -174,6 +174,7 @@ BASIC = base64.b64encode(b"user:hunter2").decode()
     ("text", "clean_text"),
     [
         (f"send Bearer {A}.x/y+z== now", "send Bearer [REDACTED:bearer] now"),
+        (f"a\\nBearer {A}", "a\\nBearer [REDACTED:bearer]"),
         ("bearer abcdefghijklmnopqrstuvwxyz", "bearer [REDACTED:bearer]"),
         ("Bearer abcDefGhiJklm.", "Bearer [REDACTED:bearer]."),
         (f"Basic {BASIC}", "Basic [REDACTED:basic]"),
