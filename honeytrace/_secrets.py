@@ -219,8 +219,8 @@ _NAMES = bytes(
     byte if byte in _KEYLIKE + b"." else ord(":") if byte in b":=" else ord(" ")
     for byte in range(256)
 )
-_NO_NAME = re.compile(rb"\\[bfnrt]|\[REDACTED:[a-z_]{1,16}\]")
-_OPTION = _compiled(r"--(?<![\w-]--)(?P<name>[A-Za-z][\w-]{0,63})(?=\s)")
+_NO_NAME = re.compile(rb"\\[bfnrt]|%[0-9A-Fa-f]{2}|\[REDACTED:[a-z_]{1,16}\]")
+_OPTION = _compiled(r"--(?<![\w-]--)(?P<name>[A-Za-z][\w-]{0,63})(?=\s{1,8}[^-])")
 _SIGNATURE = _compiled(r"(?:[\w-]{0,40}-)?sig(?:nature)?", flags=re.A | re.I | re.X)
 
 _PROBE = 256  # more than any value has that tells nothing
@@ -232,14 +232,15 @@ _VALUE = _compiled(
     | (?P<plain> (?: [^\s\"'`\\,;&] | [,;&](?!\s|[\w.-]{1,40}[:=]|\Z) | \\(?![bfnrt\"'`]) )+ )
     )"""
 )
-_LINE = _compiled(r"(?: (?<=Digest)[^\r\n]* | [^\r\n\"'\\]* )")
+_LINE = _compiled(r"(?: (?<=Digest)[^\r\n]* | [^\r\n\"'`\\]* )")
 _CLOSING = ")]}>.,;:"
 _HARMLESS = _compiled(
-    r"""(?: any|bool|boolean|bytes|dict|empty|false|float|hidden|int|integer|invalid|list|missing
+    r"""(?:(?:basic|bearer|token)[ ])? (?:
+      (?: any|bool|boolean|bytes|dict|empty|false|float|hidden|int|integer|invalid|list|missing
         |nil|no|none|null|number|object|off|on|optional|required|secretstr|str|string|true
         |undefined|unset|valid|yes )(?:[^\w-].*)?
     | \$\{[^{}]*\}? | \$[A-Z_][A-Z0-9_]* | \$\(.* | \{+[ ]?[\w.]*[ ]?\}* | <[^<>]*>?
-    | %[sdr] | %\(\w+\)s | [*.xX\u2022\u2026]+ | [A-Za-z_.]{2,}[(\[].*""",
+    | %[sdr] | %\(\w+\)s | [*.xX\u2022\u2026]+ | [A-Za-z_.]{2,}[(\[].* )""",
     flags=re.VERBOSE | re.IGNORECASE | re.DOTALL,
 )
 _PROSE = _compiled(r"[A-Za-z][a-z']*[.,;:!?]?[ ]+[A-Za-z][a-z']*(?![\w=:-])")
@@ -257,7 +258,7 @@ def _assignments(text: str, data: bytes) -> Iterator[Span]:
     """`password=…`, `"token": "…"`, `X-Api-Key: …`, `?sig=…`."""
     if b":" not in data and b"=" not in data:
         return
-    if b"\\" in data or b"[REDACTED:" in data:
+    if b"\\" in data or b"%" in data or b"[REDACTED:" in data:
         data = _NO_NAME.sub(lambda match: b" " * len(match[0]), data)
     at = done = 0
     for piece in data.translate(_NAMES).split(b":"):
@@ -295,13 +296,16 @@ def _value(text: str, at: int, name: str, found: str) -> Span | None:
         return None
     kind = match.lastgroup
     start, end = match.span(kind)
-    if kind == "plain" and sep != "=" and (text[start] == "-" or _is_prose(text, start)):
+    if kind == "plain" and sep != "=" and _is_prose(text, start):
         return None
     if end - start < _PROBE - 16 and _is_known(text[start:end], name, found):
         return None
     if kind == "plain" and sep == ":" and found in ("authorization", "cookie"):
-        closed = _LINE.match(text, end)
-        return start, closed.end() if closed else end, found
+        shown = _LINE.match(text, end, start + _PROBE)
+        if shown and _is_known(text[start : shown.end()], name, found):
+            return None
+        line = _LINE.match(text, end)
+        return start, line.end() if line else end, found
     end = (_VALUE.match(text, at) or match).end(kind)
     if kind == "plain":
         end = start + (len(text[start:end].rstrip(_CLOSING)) or end - start)
@@ -320,7 +324,7 @@ def _is_known(value: str, name: str, found: str) -> bool:
         return not (mark_ and value)
     if value.isdigit():
         return found not in _NUMBERS and len(value) < 6
-    return value.rpartition(".")[2].lower() == name.rpartition(".")[2].lower()
+    return value.rpartition(".")[2].lower().lstrip("_") == name.rpartition(".")[2].lower()
 
 
 # ---- All of it

@@ -369,7 +369,7 @@ def told(pattern, value):
     return value.map(lambda secret: (pattern.format(secret), secret))
 
 
-SPECIAL = st.builds("{}7{}".format, some(BASE62 + "!#$%*+/@^_~.-", 4), some(BASE62, 4))
+SPECIAL = st.builds("q{}7{}".format, some(BASE62 + "!#$%*+/@^_~.-", 4), some(BASE62, 4))
 KEYS = st.one_of(
     key("sk-ant-api03-", "sk-proj-", "sk-svcacct-", letters=BASE62 + "-_"),
     key("sk-", "hh_", "hf_", "gsk_", "r8_", "npm_", "ghp_", "gho_", "ghs_", "github_pat_"),

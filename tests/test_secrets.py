@@ -200,6 +200,7 @@ ASSIGNED = [
     ("password = hunter2", "password = [REDACTED:password]"),
     ("Password: hunter\nnext", "Password: [REDACTED:password]\nnext"),
     ("password: hunter2 and more", "password: [REDACTED:password] and more"),
+    ("password: -abc1", "password: [REDACTED:password]"),
     ("pin: 1234", "pin: [REDACTED:code]"),
     ("token=123456", "token=[REDACTED:token]"),
     ("api_key: abc", "api_key: [REDACTED:key]"),
@@ -237,6 +238,7 @@ ASSIGNED = [
     ("Cookie: a=b; c=d\nHost: x", "Cookie: [REDACTED:cookie]\nHost: x"),
     ("Set-Cookie: sid=abc; Path=/\\r\\nHost: x", "Set-Cookie: [REDACTED:cookie]\\r\\nHost: x"),
     ("X-Api-Key: abc", "X-Api-Key: [REDACTED:key]"),
+    ("x%3Fapi_key=abc1%26", "x%3Fapi_key=[REDACTED:key]"),
     ("password=[REDACTED:openai]!rest", "password=[REDACTED:password]"),
     (f"password=x{A}{A * 20}", "password=[REDACTED:password]"),
     (f"Ünïcode 😀 password: 'hünter {A}'", "Ünïcode 😀 password: '[REDACTED:password]'"),
@@ -276,6 +278,10 @@ LEFT = [
     "password: Optional[str] = None",
     "API_KEY=$OPENAI_KEY and ${TOKEN}, password=${DB_PASSWORD}",
     "api_key: <your key>, token={token}, password={{ password }}, secret=***",
+    "Use the `Authorization: Bearer <token>` header",
+    "Authorization: Bearer ${TOKEN}",
+    "f(password=self._password)",
+    "KeyError: 'api_key'",
     "--token is required; run with --password",
     "--password --user bob",
     "use `--token=<token>`",
@@ -321,8 +327,8 @@ def test_suspects_names_who_finds_something():
 # ---- Linear time
 
 PIECES = """a|sk-|://a:a:|a:|-----BEGIN|-----BEGIN PRIVATE KEY-----|eyJ|eyJ.|token=|token=none |
-token=none.|token|token="|token='''|token={|token=[|auth: none |Authorization: x y |-|--a |
---token x y |=|_|a-|AKIAAKIAAKIAAKIAAKIA |bearer |basic aaaaaa |a.a-|\\|token=\\"|SG.a|@://|
+token=none.|token|token="|token='''|token={|token=[|auth: none |auth: Bearer <a> |
+Authorization: x y |-|--a |--token x y |=|_|a-|AKIAAKIAAKIAAKIAAKIA |bearer |basic aaaaaa |a.a-|\\|token=\\"|SG.a|@://|
 password=[REDACTED:token]|token=a,|a@://a:b|token: a a """.replace("\n", "").split("|")
 
 
