@@ -107,14 +107,16 @@ def attempt(
 ) -> tuple[_R | None, BaseException | None]:
     """What `function` returns, and what it raised: for code of the user's that may raise.
 
-    Also what is no `Exception`: a `__str__` that raises SystemExit must not end the program.
+    Also what is no `Exception`: a `__str__` that raises SystemExit must not end the program. What it
+    raised comes without its traceback: who keeps that in a variable keeps alive, by its frames, all
+    that the callers hold.
     """
     try:
         return function(*arguments), None
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt) or is_from_signal(error):
             raise
-        return None, error
+        return None, error.with_traceback(None)
 
 
 def is_from_signal(error: BaseException) -> bool:

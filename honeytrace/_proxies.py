@@ -11,26 +11,38 @@ import wrapt
 
 
 # wrapt is typed from 2.0 on
-class TracedObject(wrapt.CallableObjectProxy):  # type: ignore[misc, type-arg, unused-ignore]
-    """An object, but for its calls. Copies and pickles are those of the object, traced again by
-    `again(object, *how)`."""
+class TracedObject(wrapt.FunctionWrapper):  # type: ignore[misc, type-arg, unused-ignore]
+    """An object, but for its calls, which go to `traced(object, None, args, kwargs)`.
+
+    Copies and pickles are those of the object, traced again by `again(object, *how)`.
+    """
 
     def __init__(
         self, target: Any, traced: Callable[..., Any], again: Callable[..., Any], *how: Any
     ) -> None:
-        super().__init__(target)
-        self._self_traced = traced
+        super().__init__(target, traced)
         self._self_again = again
         self._self_how = how
 
-    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
-        return self._self_traced(*args, **kwargs)
-
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
-        """As a method, if the object can be one: a cached function can, a partial cannot."""
-        if instance is None or not hasattr(type(self.__wrapped__), "__get__"):
+        """Traced as a method, if the object becomes one, as a cached function does."""
+        target = self.__wrapped__
+        if not hasattr(type(target), "__get__"):
             return self
-        return types.MethodType(self, instance)
+        bound = target.__get__(instance, owner)
+        if bound is target:
+            return self
+        if type(bound) is types.MethodType and bound.__func__ is target:
+            return types.MethodType(self, bound.__self__)
+        return bound
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        target: Any = self.__wrapped__
+        if hasattr(type(target), "__set_name__"):
+            target.__set_name__(owner, name)
+
+    def __repr__(self) -> str:
+        return repr(self.__wrapped__)
 
     def __copy__(self) -> Any:
         return self._self_like(copy.copy(self.__wrapped__))

@@ -184,18 +184,20 @@ def _scope() -> str:
 def _decorate(target: Any, template: Template, skip_first: bool | None = None) -> Any:
     """What stands in for `target`; `skip_first` says whether a function gets a bound object first,
     where that is known."""
-    for kind, remake in _REMADE:
-        if isinstance(target, kind):
+    for base, remake in _REMADE:
+        if isinstance(target, base):
             return remake(target, template)
     if not callable(target):
         raise TypeError(f"trace_session cannot decorate {target!r}; {_advice(target)}")
     method = is_method(target) if skip_first is None else skip_first
-    traced = _traced(target, template, method)
-    if inspect.isfunction(target) or inspect.isbuiltin(target):
-        return traced
+    kind = _variants.kind(target)
+    named = _named(target, kind, template, method)
+    if isinstance(target, types.FunctionType):
+        return _variants.for_function(target, kind, method, _given(kind, named))
     # Here, since few need it and wrapt takes longer than all the rest of `import honeytrace`.
     from honeytrace._proxies import TracedObject
 
+    traced = _variants.for_object(target, kind, _given(kind, named))
     return TracedObject(target, traced, _decorate, template, skip_first)
 
 
@@ -297,17 +299,13 @@ _REMADE: tuple[tuple[type, Callable[[Any, Template], Any]], ...] = (
 )
 
 
-def _traced(target: Any, template: Template, method: bool) -> Any:
-    """The function that is called in the place of `target`."""
-    kind = _variants.kind(target)
-    given: dict[str, object] = {"live": live, "template": _named(target, kind, template, method)}
-    given |= {"put": _current.put, "put_safely": _current.put_safely}
-    given |= {"collecting": _current.collecting}
+def _given(kind: _variants.Kind, template: Template) -> dict[str, object]:
+    """What the function that stands in works with."""
+    given: dict[str, object] = {"live": live, "template": template, "put": _current.put}
+    given |= {"put_safely": _current.put_safely, "collecting": _current.collecting}
     if kind.streams:
-        given |= {"open": open_stream, "close": close_stream, "untraced": UNTRACED}
-    else:
-        given |= {"begin": begin, "end": end, "absent": ABSENT}
-    return _variants.stand_in(target, kind, method, given)
+        return {**given, "open": open_stream, "close": close_stream, "untraced": UNTRACED}
+    return {**given, "begin": begin, "end": end, "absent": ABSENT}
 
 
 def _named(target: Any, kind: _variants.Kind, template: Template, method: bool) -> Template:

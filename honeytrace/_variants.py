@@ -14,7 +14,7 @@ import sys
 import textwrap
 import types
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from types import CodeType
 from typing import Any
 
@@ -24,19 +24,20 @@ _BATCH = 1_000  # items that wait in a list before they are merged
 FILE = "<traced by honeytrace>"
 """Stands in tracebacks in the place of a file's name."""
 
-# Names that begin with `ht_` are ours: what traced functions have as parameters are other ones.
+# Every name begins with `ht_`, builtins too: parameters, and what the user's module defines, may be
+# called anything else.
 _CALL = """
 {async_}def traced({parameters}):
     __tracebackhide__ = True
     if ht_live.off:
-        return {await_}ht_function({arguments})
+        return {await_}{call}
     ht_call = ht_begin(ht_template, {positional}, {keywords})
     try:
         if ht_call is not None:
             {put}(ht_call)
-        ht_result = {await_}ht_function({arguments})
+        ht_result = {await_}{call}
         ht_end(ht_call, ht_result)
-    except BaseException as ht_error:
+    except ht_BaseException as ht_error:
         ht_end(ht_call, ht_absent, ht_error)
         raise
     return ht_result
@@ -49,7 +50,7 @@ _CALL = """
 _STREAM = """
 {async_}def traced({parameters}):
     __tracebackhide__ = True
-    ht_steps = ht_function({arguments})
+    ht_steps = {call}
     ht_stream = None if ht_live.off else ht_open(ht_template, {positional}, {keywords})
     if ht_stream is None:
         {untraced}
@@ -71,7 +72,7 @@ _STREAM = """
                     {put}(ht_outer)
                 if ht_fresh:
                     ht_fresh = ht_stream.started()
-                if type(ht_item) is str and len(ht_item) < 1024:
+                if ht_type(ht_item) is ht_str and ht_len(ht_item) < 1024:
                     ht_keep(ht_item)
                 else:
                     ht_take(ht_item)
@@ -80,13 +81,13 @@ _STREAM = """
                 try:
                     ht_given = yield ht_box.pop()
                     ht_step = ht_send
-                except BaseException as ht_error:
+                except ht_BaseException as ht_error:
                     ht_step, ht_given = ht_throw, ht_thrown(ht_error)
             ht_stream.fold()
-    except {stop} as ht_stop:
+    except ht_{stop} as ht_stop:
         ht_close(ht_stream, ht_stop)
         return{value}
-    except BaseException as ht_error:
+    except ht_BaseException as ht_error:
         ht_close(ht_stream, ht_error)
         raise
 """
@@ -156,40 +157,80 @@ _TOLD_BY: tuple[tuple[Kind, Callable[[object], bool]], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
-    """The parameters as a `def` has them, what hands them on, and how they go to `begin`."""
+    """The parameters as a `def` has them, the call of what they are handed on to, and how they go
+    to `begin`."""
 
-    parameters: str = "*args, **kwargs"
-    arguments: str = "*args, **kwargs"
-    positional: str = "args"
-    keywords: str = "kwargs"
-
-
-_ANY = _Shape()
+    parameters: str
+    call: str
+    positional: str
+    keywords: str
 
 
-def stand_in(target: Any, found: Kind, method: bool, given: Mapping[str, object]) -> Any:
+# As wrapt calls what wraps an object.
+_OBJECT = _Shape(
+    "ht_target, ht_instance, ht_args, ht_kwargs",
+    "ht_target(*ht_args, **ht_kwargs)",
+    "ht_args",
+    "ht_kwargs",
+)
+_ANY = _Shape("*args, **kwargs", "ht_function(*args, **kwargs)", "args", "kwargs")
+
+
+def for_function(
+    target: types.FunctionType, found: Kind, method: bool, given: Mapping[str, object]
+) -> Any:
     """A function of this kind that calls `target`; `given` is what its text needs, without `ht_`.
 
     It lives in the module of the function that it stands for: it has its globals, so that doctest
     finds it and what looks for a caller's module sees the user's.
     """
-    plain = inspect.isfunction(target)
-    shape = _shape(target.__code__, method) if plain else _ANY
-    names = {"function": target, **given}
-    if found.streams:
-        first = _unhooked if found is ASYNC_GENERATOR else _itself
-        names |= {"first": first, "thrown": _thrown, "batch": range(_BATCH)}
-    namespace: dict[str, Any] = {}
-    home = target.__globals__ if plain else {"__name__": __name__}
-    exec(_compiled(found.name, shape, tuple(names)), home, namespace)  # noqa: S102 - our own text
-    traced = namespace["factory"](*names.values())
+    code = target.__code__
+    shape = _shape(code, method)
+    traced = _made(found, shape, {"function": target, **given}, target.__globals__)
     if shape is not _ANY:
         traced.__defaults__ = target.__defaults__
         traced.__kwdefaults__ = target.__kwdefaults__ and dict(target.__kwdefaults__)
-    if plain and target.__code__.co_flags & inspect.CO_ITERABLE_COROUTINE:
-        traced = types.coroutine(traced)
-    # What an object of the user's may answer to the question for its name or doc is its own matter.
-    return functools.wraps(target)(traced) if inspect.isroutine(target) else traced
+    _name(traced, target)
+    if code.co_flags & inspect.CO_ITERABLE_COROUTINE:
+        traced = types.coroutine(traced)  # type: ignore[assignment] # it is still the function
+    return functools.wraps(target)(traced)
+
+
+def for_object(target: Any, found: Kind, given: Mapping[str, object]) -> Any:
+    """A function of this kind that calls any object, in the form that wrapt wants."""
+    traced = _made(found, _OBJECT, given, {"__name__": __name__})
+    while isinstance(target, functools.partial):
+        target = target.func
+    for each in (target, getattr(type(target), "__call__")):  # noqa: B004, B009 - see `kind`
+        if isinstance(each, types.FunctionType):
+            _name(traced, each)
+            break
+    return traced
+
+
+def _name(traced: types.FunctionType, target: types.FunctionType) -> None:
+    """Generators, coroutines and tracebacks show the names of the function that was called."""
+    traced.__name__, traced.__qualname__ = target.__name__, target.__qualname__
+    traced.__code__ = traced.__code__.replace(co_name=target.__code__.co_name)
+
+
+_BUILTINS = {
+    each.__name__: each
+    for each in (BaseException, StopAsyncIteration, StopIteration, len, str, type)
+}
+
+
+def _made(
+    found: Kind, shape: _Shape, given: Mapping[str, object], home: dict[str, Any]
+) -> types.FunctionType:
+    if found.streams:
+        first = _unhooked if found is ASYNC_GENERATOR else _itself
+        given = {**given, "first": first, "thrown": _thrown, "batch": range(_BATCH)}
+    given = {**_BUILTINS, **given}
+    namespace: dict[str, types.FunctionType] = {}
+    exec(_compiled(found.name, shape, tuple(given)), home, namespace)  # noqa: S102 - our own text
+    made: types.FunctionType = namespace["factory"](*given.values())
+    return made
 
 
 _KINDS = {each.name: each for each in (FUNCTION, COROUTINE, GENERATOR, ASYNC_GENERATOR)}
@@ -198,13 +239,7 @@ _KINDS = {each.name: each for each in (FUNCTION, COROUTINE, GENERATOR, ASYNC_GEN
 @functools.lru_cache(maxsize=1024)
 def _compiled(name: str, shape: _Shape, names: tuple[str, ...]) -> CodeType:
     found = _KINDS[name]
-    body = found.text.format(
-        parameters=shape.parameters,
-        arguments=shape.arguments,
-        positional=shape.positional,
-        keywords=shape.keywords,
-        **found.words,
-    )
+    body = found.text.format(**asdict(shape), **found.words)
     ours = ", ".join(f"ht_{each}" for each in names)
     factory = f"def factory({ours}):\n{textwrap.indent(body, '    ')}\n    return traced"
     return compile(factory, FILE, "exec")
@@ -213,25 +248,25 @@ def _compiled(name: str, shape: _Shape, names: tuple[str, ...]) -> CodeType:
 def _shape(code: CodeType, method: bool) -> _Shape:
     """The shape of a function's own parameters, by their names."""
     only, count, more = code.co_posonlyargcount, code.co_argcount, code.co_kwonlyargcount
-    names = code.co_varnames
+    rest = [code.co_flags & inspect.CO_VARARGS, code.co_flags & inspect.CO_VARKEYWORDS]
+    names = code.co_varnames[: count + more + sum(map(bool, rest))]
     if any(name.startswith("ht_") for name in names):
         return _ANY
-    positional, by_name = list(names[:count]), list(names[count : count + more])
-    rest = iter(names[count + more :])
-    star = [f"*{next(rest)}"] if code.co_flags & inspect.CO_VARARGS else []
-    stars = [f"**{next(rest)}"] if code.co_flags & inspect.CO_VARKEYWORDS else []
+    positional, by_name, others = names[:count], names[count : count + more], names[count + more :]
+    star = [f"*{others[0]}"] if rest[0] else []
+    stars = [f"**{others[-1]}"] if rest[1] else []
     slash = [*positional[:only], "/", *positional[only:]] if only else positional
     bare = star or (["*"] if by_name else [])
+    handed = [*positional, *star, *(f"{name}={name}" for name in by_name), *stars]
     shown = [*positional, *star]
     if method and shown:  # the bound object is not to be kept
         shown[0] = "None" if positional else f"None, {shown[0]}[1:]"
+    items = [*(f"{name!r}: {name}" for name in by_name), *stars]
     return _Shape(
         parameters=", ".join([*slash, *bare, *by_name, *stars]),
-        arguments=", ".join([*positional, *star, *(f"{name}={name}" for name in by_name), *stars]),
+        call=f"ht_function({', '.join(handed)})",
         positional=f"({''.join(f'{each}, ' for each in shown)})",
-        keywords=f"{{{', '.join([*(f'{name!r}: {name}' for name in by_name), *stars])}}}"
-        if by_name or stars
-        else "None",
+        keywords=f"{{{', '.join(items)}}}" if items else "None",
     )
 
 
@@ -249,13 +284,17 @@ def _unhooked(send: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
     def first(given: Any) -> Any:
         hooks = sys.get_asyncgen_hooks()
-        sys.set_asyncgen_hooks(None, None)
+        sys.set_asyncgen_hooks(None, _left_alone)
         try:
             return send(given)
         finally:
             sys.set_asyncgen_hooks(*hooks)
 
     return first
+
+
+def _left_alone(generator: object) -> None:
+    """What the collector does with it: nothing, for its stand-in will close it."""
 
 
 def _itself(send: Callable[[Any], Any]) -> Callable[[Any], Any]:

@@ -111,8 +111,7 @@ def test_what_processors_raise_is_counted_and_not_repeated(sent, caplog):
     call(process_inputs=fail)
     stats = honeytrace.stats()
     assert stats.errors["process_inputs"] == before + 1
-    assert "ValueError" in stats.last_error
-    assert "secret" not in stats.last_error + caplog.text
+    assert "secret" not in f"{stats.last_error} {caplog.text}"
     assert sent()
 
 

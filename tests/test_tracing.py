@@ -85,11 +85,12 @@ def test_a_wrong_call_is_the_functions_own_type_error(function, sent):
         function()
 
 
-def test_a_wrong_call_of_a_plain_function_is_recorded(sent):
-    """A tool that a model calls with the wrong arguments is worth knowing of."""
+@both
+def test_a_wrong_call_is_no_session(function, sent):
+    """The function was not called, no more than without a decorator."""
     with pytest.raises(TypeError):
-        shout()
-    assert "missing 1 required" in sent()[0]["error"]
+        function()
+    assert sent() == []
 
 
 @both
@@ -123,8 +124,8 @@ def test_an_exception_passes_unchanged_with_one_frame_more(kind, sent):
         run(function)
     names = [frame.name for frame in traceback.extract_tb(caught.value.__traceback__)]
     assert caught.value is error
-    assert names[-2:] == ["traced", function.__name__]
-    assert names.count("traced") == 1
+    assert names[-2:] == [function.__name__] * 2
+    assert names.count(function.__name__) == 2
 
 
 @both
@@ -527,7 +528,7 @@ def test_odd_callables_have_the_names_of_their_types(sent):
             return 1
 
         def __getattr__(self, name):
-            raise RuntimeError(name)
+            return 5
 
     assert trace_session(Odd())() == 1
     assert sent()[0]["session_name"].endswith("Odd")
