@@ -1,12 +1,19 @@
 """A server for the benchmarks: answers every request after a delay, and counts them.
 
 python loopback.py SECONDS    prints its port; at the end of its input, how many it answered
+
+    with started(0) as server:
+        ...  # send to `server.url`
+        server.answered()
 """
 
 from __future__ import annotations
 
 import asyncio
+import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 BODY = b'{"session_id": "11111111-1111-4111-8111-111111111111"}'
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (
@@ -14,6 +21,27 @@ ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 
     BODY,
 )
 answered = 0
+
+
+class Loopback:
+    """The server, running in a process of its own."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+        self.url = f"http://127.0.0.1:{process.stdout.readline().strip()}"
+
+    def answered(self) -> int:
+        """Ends it; how many requests it answered."""
+        return int(self._process.communicate("")[0])
+
+
+@contextmanager
+def started(delay: float = 0) -> Iterator[Loopback]:
+    command = [sys.executable, __file__, str(delay)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        yield Loopback(process)
 
 
 class Connection(asyncio.Protocol):
@@ -50,4 +78,5 @@ async def main(delay: float) -> None:
     print(answered, flush=True)
 
 
-asyncio.run(main(float(sys.argv[1])))
+if __name__ == "__main__":
+    asyncio.run(main(float(sys.argv[1])))

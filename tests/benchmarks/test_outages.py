@@ -10,11 +10,12 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 import pytest
+from loopback import started
 
 HERE = Path(__file__).parent
 PROGRAM = HERE.parent / "faults" / "calls.py"
@@ -36,15 +37,6 @@ def run(url, calls, **options):
     )
     ended, report = now(), json.loads(done.stdout)
     return {**report["stats"], **report, "exiting": ended - report["ended_at"]}
-
-
-@contextmanager
-def loopback():
-    """A good server in another process."""
-    command = [sys.executable, str(HERE / "loopback.py"), "0"]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, **pipes) as process:
-        yield f"http://127.0.0.1:{process.stdout.readline().strip()}", process
 
 
 @pytest.fixture
@@ -137,10 +129,10 @@ def test_a_third_fails(report, server):
 
 def test_a_million_calls(report):
     """To a server that answers at once: all arrive, in flat memory."""
-    with loopback() as (address, process):
+    with started() as server:
         began = now()
-        got = run(address, 1_000_000, ids=False, flush=1200)
-        seconds, answered = now() - began, int(process.communicate("")[0])
+        got = run(server.url, 1_000_000, ids=False, flush=1200)
+        seconds, answered = now() - began, server.answered()
     report("1,000,000 calls", f"{got['delivered']:,} delivered, {answered:,} answered (bar: all)")
     report("1,000,000 calls", f"{got['memory_mib']:.1f} MiB more (bar 64), {seconds:.0f} s")
     assert got["delivered"] + got["dropped"] + got["spooled"] == 1_000_000

@@ -5,26 +5,18 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from contextlib import contextmanager
 from pathlib import Path
+
+from loopback import started
 
 HERE = Path(__file__).parent
 
 
-@contextmanager
-def loopback(delay):
-    """A server in another process: gives its address; what it counted is in `answered`."""
-    command = [sys.executable, str(HERE / "loopback.py"), str(delay)]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, **pipes) as process:
-        yield f"http://127.0.0.1:{process.stdout.readline().strip()}", process
-
-
 def burst(delay, calls):
-    with loopback(delay) as (url, process):
-        command = [sys.executable, str(HERE / "burst.py"), url, str(calls)]
+    with started(delay) as server:
+        command = [sys.executable, str(HERE / "burst.py"), server.url, str(calls)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
-        answered = int(process.communicate("")[0])
+        answered = server.answered()
     return {**json.loads(done.stdout), "answered": answered - 50}
 
 

@@ -1,0 +1,285 @@
+"""Other people's test suites, with all of their functions decorated.
+
+    python tests/foreign/run.py more-itertools starlette [--decorator MODULE:NAME] [--scope all]
+
+Each package is downloaded as source and installed, with what its tests need and with honeytrace as
+it is here, into an environment of its own. Its tests run twice, without and with `@trace_session`
+above its public functions and methods, and the sessions go to a server on the loopback. Then there
+is a table, and each test that differs. Ends with code 1 if a test that passed without it does not
+pass with it, or if a session was lost.
+
+A directory in place of a name is a package's source, run as it is with this interpreter.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import venv
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+INSIDE = HERE / "inside"
+OURS = "honeytrace:trace_session"
+OUTCOMES = ["skipped", "passed", "failed", "error"]  # the worst part of a test is its outcome
+SETTINGS = ("HH_", "HONEYTRACE_", "PYTEST", "PYTHON", "COVERAGE")
+
+sys.path.append(str(HERE.parent / "benchmarks"))
+
+from loopback import started  # noqa: E402 - it lies there
+
+
+@dataclass(frozen=True)
+class Suite:
+    """What is known of the tests of a package."""
+
+    package: str  # as it is imported
+    needs: tuple[str, ...] = ()
+    extras: str = ""
+    arguments: tuple[str, ...] = ("tests",)
+    left_out: dict[str, str] = field(default_factory=dict)  # tests, and why
+
+
+SUITES = {
+    "more-itertools": Suite(
+        "more_itertools",
+        arguments=("tests", "more_itertools", "--doctest-modules"),
+        left_out={
+            "tests/test_more.py::tests.test_more.IterOnlyRange": "shows an error, not as a doctest"
+        },
+    ),
+    "starlette": Suite(
+        "starlette",
+        ("httpx2[zstd]", "opentelemetry-sdk", "trio"),
+        extras="[full]",
+        left_out={
+            "tests/test_staticfiles.py::test_staticfiles_with_invalid_dir_permissions_returns_401":
+            "root may read what it must not"
+        },
+    ),
+    "structlog": Suite("structlog", ("pytest-asyncio", "simplejson", "time-machine")),
+    "tenacity": Suite("tenacity", ("tornado", "trio")),
+}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a suite can be run."""
+
+    title: str
+    python: Path
+    source: Path
+    suite: Suite
+
+
+@dataclass
+class Outcome:
+    """What became of a run."""
+
+    tests: dict[str, str]
+    reasons: dict[str, str]
+    seconds: float
+    finished: bool = False
+    decorated: dict[str, int] = field(default_factory=dict)
+    stats: dict[str, Any] = field(default_factory=dict)
+    arrived: int = 0
+    output: str = ""
+
+    @property
+    def row(self) -> str:
+        counts = Counter(self.tests.values())
+        cells = "".join(f"{counts[each]:>9}" for each in OUTCOMES)
+        return f"{cells}{self.seconds:>9.1f}{'' if self.finished else '  did not finish'}"
+
+
+# ---- Where
+
+
+def place(name: str, home: Path) -> Place:
+    """A package in an environment of its own; one that is there from before is used again."""
+    if Path(name).is_dir():
+        source = Path(name).resolve()
+        return Place(source.name, Path(sys.executable), source, Suite(source.name))
+    suite, where = SUITES[name.partition("=")[0]], home / name
+    python = where / "venv" / ("Scripts" if os.name == "nt" else "bin") / "python"
+    if not (where / "ready").exists():
+        shutil.rmtree(where, ignore_errors=True)
+        venv.create(where / "venv", with_pip=True)
+        pip(python, "download", "--no-deps", f"--no-binary={suite.package}", name, "-d", where)
+        [archive] = where.glob("*.tar.gz")
+        shutil.unpack_archive(archive, where / "source", filter="data")
+        pip(python, "install", f"{archive}{suite.extras}", *suite.needs, "pytest", ROOT)
+        (where / "ready").touch()
+    pip(python, "install", "--no-deps", "--force-reinstall", ROOT)
+    [source] = (where / "source").iterdir()
+    return Place(source.name, python, source, suite)
+
+
+def pip(python: Path, *arguments: str | Path) -> None:
+    subprocess.run([python, "-m", "pip", "-qq", *arguments], check=True)
+
+
+# ---- A run
+
+
+def run(at: Place, decorator: str | None, options: argparse.Namespace) -> Outcome:
+    """Runs the suite once; sessions go to a server, and all there is to know is noted."""
+    with tempfile.TemporaryDirectory() as directory, started() as server:
+        notes = Path(directory, "notes")
+        notes.touch()
+        told = {
+            "package": at.suite.package,
+            "decorator": decorator,
+            "scope": options.scope,
+            "innermost": options.innermost,
+            "notes": str(notes),
+        }
+        began = time.perf_counter()
+        output = execute(
+            command(at),
+            at.source,
+            options.timeout,
+            FOREIGN=json.dumps(told),
+            PYTHONPATH=str(INSIDE),
+            HH_API_URL=server.url,
+            HH_API_KEY="key",
+            HONEYTRACE_HOME=str(Path(directory, "home")),
+        )
+        outcome = read(notes, time.perf_counter() - began)
+        outcome.output, outcome.arrived = output, server.answered()
+    return outcome
+
+
+def command(at: Place) -> list[str | Path]:
+    # Under its own pytest plugin, if there is one, honeytrace sends nothing.
+    plugins = ["-p", "no:honeytrace", "-p", "no:cacheprovider"]
+    left_out = [f"--deselect={test}" for test in at.suite.left_out]
+    return [at.python, "-m", "hook", "-q", *plugins, *left_out, *at.suite.arguments]
+
+
+def execute(words: list[str | Path], where: Path, timeout: float, **environment: str) -> str:
+    """Runs pytest; returns what it printed, also if it took too long."""
+    clean = {name: each for name, each in os.environ.items() if not name.startswith(SETTINGS)}
+    try:
+        return subprocess.run(
+            words,
+            cwd=where,
+            env={**clean, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=timeout,
+            check=False,
+        ).stdout.decode("utf-8", "replace")
+    except subprocess.TimeoutExpired as late:
+        return (late.output or b"").decode("utf-8", "replace")
+
+
+def read(notes: Path, seconds: float) -> Outcome:
+    outcome = Outcome({}, {}, seconds)
+    for kind, *words in map(json.loads, notes.read_text("utf-8").splitlines()):
+        if kind == "end":
+            outcome.finished = True
+            outcome.decorated, outcome.stats = words
+            continue
+        test, became, reason = words
+        worst = max(became, outcome.tests.get(test, became), key=OUTCOMES.index)
+        outcome.tests[test] = worst
+        if reason:
+            outcome.reasons.setdefault(test, reason)
+    return outcome
+
+
+# ---- The table
+
+
+def compare(at: Place, options: argparse.Namespace) -> bool:
+    """Runs a suite without and with the decorator, and prints the table; whether all is well."""
+    print(f"{at.title}, {options.scope} functions, {options.decorator}")
+    for test, reason in at.suite.left_out.items():
+        print(f"  left out: {test}: {reason}")
+    print(f"{'':<10}{''.join(f'{each:>9}' for each in [*OUTCOMES, 'seconds'])}")
+    without = run(at, None, options)
+    print(f"{'  without':<10}{without.row}", flush=True)
+    traced = run(at, options.decorator, options)
+    print(f"{'  with':<10}{traced.row}")
+    if options.verbose or not traced.finished or not without.finished:
+        print(without.output[-5000:], traced.output[-5000:], sep="\n")
+    for kind, count in sorted(traced.decorated.items()):
+        print(f"  {kind}: {count}")
+    worse = [*differences(without, traced)]
+    return without.finished and traced.finished and not worse and sessions(traced, options)
+
+
+def differences(without: Outcome, traced: Outcome) -> Iterator[str]:
+    """Prints each test that differs; gives those that do not pass any more."""
+    for test in sorted({*without.tests} | {*traced.tests}):
+        before = without.tests.get(test, "missing")
+        after = traced.tests.get(test, "missing")
+        if before != after:
+            reason = traced.reasons.get(test) or without.reasons.get(test, "")
+            print(f"  {before} -> {after}: {test}: {reason}")
+        if before == "passed" != after:
+            yield test
+
+
+def sessions(traced: Outcome, options: argparse.Namespace) -> bool:
+    """Prints what became of the sessions; whether all arrived and no fault of ours showed."""
+    if options.decorator != OURS:
+        return True
+    stats = traced.stats
+    accepted, delivered = stats.get("accepted", 0), stats.get("delivered", 0)
+    print(f"  sessions: {accepted} accepted, {delivered} delivered, {traced.arrived} arrived")
+    fine = 0 < accepted == delivered <= traced.arrived and not stats["errors"]
+    if not fine:
+        print(f"  not as it should be: {stats}")
+    return fine
+
+
+@contextmanager
+def environments(kept: Path | None) -> Iterator[Path]:
+    if kept:
+        yield kept.resolve()
+        return
+    with tempfile.TemporaryDirectory() as directory:
+        yield Path(directory)
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    known = ", ".join(SUITES)
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    add = parser.add_argument
+    add("names", nargs="+", metavar="NAME", help=f"of {known}; with ==VERSION; or a directory")
+    add("--decorator", default=OURS, metavar="MODULE:NAME", help="also references:real or :proxy")
+    add("--scope", choices=["public", "all"], default="public", help="all: each def")
+    add("--innermost", action="store_true", help="put it below the other decorators")
+    add("--environments", type=Path, metavar="DIR", help="keep them there, and use them again")
+    add("--timeout", type=float, default=1200, metavar="SECONDS", help="for a run of a suite")
+    add("--verbose", action="store_true", help="print the end of what pytest printed")
+    options = parser.parse_args(arguments)
+    for name in options.names:
+        if name.partition("=")[0] not in SUITES and not Path(name).is_dir():
+            parser.error(f"{name!r} is neither a directory nor one of {known}")
+    return options
+
+
+def main(arguments: list[str]) -> int:
+    options = parse(arguments)
+    with environments(options.environments) as home:
+        fine = [compare(place(name, home), options) for name in options.names]
+    return not all(fine)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
