@@ -52,7 +52,7 @@ def mark(function: Function, innermost: bool) -> None:
     """Puts the decorator above a function, as its author would."""
     above = function.decorator_list
     words = [ast.unparse(each).rpartition(".")[2] for each in above]
-    if "overload" in words:  # never called
+    if "overload" in words or function.name in options["bare"]:  # the former is never called
         return
     # Above `@x.setter` it would stand above all of the property, the traced getter, too.
     innermost = innermost or bool({"setter", "getter", "deleter"} & {*words})
