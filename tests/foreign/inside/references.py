@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-from contextlib import aclosing
 from typing import Any
 
 
@@ -27,9 +26,20 @@ def real(target: Any) -> Any:
 
 def _same_kind(target: Any) -> Any:
     async def asyncgen(*args: Any, **kwargs: Any) -> Any:
-        async with aclosing(target(*args, **kwargs)) as items:
-            async for item in items:  # what is sent in is lost
-                yield item
+        items = target(*args, **kwargs)
+        step = items.asend(None)
+        while True:
+            try:
+                item = await step
+            except StopAsyncIteration:
+                return
+            try:
+                step = items.asend((yield item))
+            except GeneratorExit:
+                await items.aclose()
+                raise
+            except BaseException as error:
+                step = items.athrow(error)
 
     async def coroutine(*args: Any, **kwargs: Any) -> Any:
         return await target(*args, **kwargs)
