@@ -187,9 +187,13 @@ def test_a_hang(run):
     assert (code, output.count("did not finish")) == (1, 2)
 
 
-def test_explained(capsys):
-    """A difference that any decorator makes is told, but is no failure."""
-    suite = Suite("tiny", explained={"tests/test_a.py::": "looks at frames"})
-    before, after = (Outcome({"tests/test_a.py::test_b": each}, {}, 1) for each in OUTCOMES[1:3])
-    assert differences(suite, before, after) == 0
-    assert capsys.readouterr().out == "  explained: 1 tests: looks at frames\n"
+@pytest.mark.parametrize(("scope", "worse"), [("public", 1), ("all", 0)])
+def test_explained(capsys, scope, worse):
+    """A difference that any tracer makes is told, but is no failure."""
+    suite = Suite("tiny", explained={"tests/a.py::": "frames"}, deep={"tests/b.py": "the clock"})
+    tests = ("tests/a.py::test", "tests/b.py::test")
+    before, after = (Outcome(dict.fromkeys(tests, each), {}, 1) for each in OUTCOMES[1:3])
+    assert differences(suite, scope, before, after) == worse
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "  explained: 1 tests: frames"
+    assert [line.startswith("  explained") for line in lines] == [True, not worse]
