@@ -258,7 +258,7 @@ def compare(at: Place, options: argparse.Namespace) -> bool:
     for kind, count in sorted(traced.decorated.items()):
         print(f"  {kind}: {count}")
     fine = [not differences(at.suite, options.scope, without, traced), sessions(traced, options)]
-    return without.finished and traced.finished and all(fine)
+    return without.finished and traced.finished and all(fine) and bool(traced.decorated)
 
 
 def differences(suite: Suite, scope: str, without: Outcome, traced: Outcome) -> int:
