@@ -107,9 +107,9 @@ def attempt(
 ) -> tuple[_R | None, BaseException | None]:
     """What `function` returns, and what it raised: for code of the user's that may raise.
 
-    Also what is no `Exception`: a `__str__` that raises SystemExit must not end the program. What it
-    raised comes without its traceback: who keeps that in a variable keeps alive, by its frames, all
-    that the callers hold.
+    Also what is no `Exception`: a `__str__` that raises SystemExit must not end the program. It
+    comes without its traceback: in a variable that would keep alive, by its frames, all that the
+    callers hold.
     """
     try:
         return function(*arguments), None

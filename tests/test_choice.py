@@ -262,3 +262,71 @@ def test_what_the_user_says_of_tokens_and_model_wins(sent):
     (session,) = sent()
     assert session["metrics"] == {"prompt_tokens": 50, "completion_tokens": 4, "total_tokens": 100}
     assert session["config"] == {"model": "gpt-4o"}
+
+
+# ---- Types that users teach
+
+
+class Document:
+    def __init__(self, identity):
+        self.id = identity
+
+
+@pytest.fixture
+def taught():
+    honeytrace.register(Document, lambda document: {"id": document.id})
+    yield
+    honeytrace.register(Document, None)
+
+
+def test_a_type_can_be_taught(taught, sent):
+    """What the function returns is recorded in place of the value, wherever it stands."""
+    trace_session(name="x")(lambda documents: documents[0])([Document(1), Document(2)])
+    (session,) = sent()
+    assert session["inputs"] == {"documents": [{"id": 1}, {"id": 2}]}
+    assert session["outputs"] == {"id": 1}
+
+
+def test_what_is_taken_back_is_unknown_again(taught, sent):
+    """None takes a function back."""
+    honeytrace.register(Document, None)
+    trace_session(name="x")(lambda document: 1)(Document(1))
+    assert sent()[0]["inputs"]["document"].endswith("Document>")
+
+
+def test_a_registered_function_that_raises_costs_its_value(sent, caplog):
+    """It is counted; the call, the other values and the log are as they should be."""
+    honeytrace.register(Document, fail)
+    try:
+        before = honeytrace.stats().errors.get("register", 0)
+        trace_session(name="x")(lambda a, b: 1)(Document(1), 2)
+        assert honeytrace.stats().errors["register"] == before + 1
+    finally:
+        honeytrace.register(Document, None)
+    (session,) = sent()
+    assert "ValueError" in session["inputs"]["a"]
+    assert session["inputs"]["b"] == 2
+    assert "the secret" not in caplog.text
+
+
+def test_registered_functions_are_not_traced(sent):
+    """What they call is no session."""
+
+    @trace_session
+    def helper(document):
+        return document.id
+
+    honeytrace.register(Document, helper)
+    try:
+        trace_session(name="x")(lambda document: 1)(Document(7))
+    finally:
+        honeytrace.register(Document, None)
+    (session,) = sent()
+    assert session["inputs"] == {"document": 7}
+
+
+@pytest.mark.parametrize(("kind", "function"), [(5, len), (Document, "no function")])
+def test_what_cannot_be_registered_says_so(kind, function):
+    """A `TypeError` with a sentence."""
+    with pytest.raises(TypeError, match=r"register\("):
+        honeytrace.register(kind, function)

@@ -6,15 +6,13 @@ import re
 
 import pytest
 
-generators = pytest.mark.xfail(reason="generators are not decorated yet")
-
 
 @pytest.mark.parametrize(
     ("loop", "count", "sessions"),
     [
         ("calls", 100, 110),
-        pytest.param("generators", 50, 110, marks=generators),
-        pytest.param("streams", 100, 20, marks=generators),
+        ("generators", 50, 110),
+        ("streams", 100, 20),
     ],
 )
 def test_soak(program, loop, count, sessions):

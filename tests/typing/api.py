@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any
 
 import httpx
@@ -29,6 +29,7 @@ from honeytrace import (
     enrich_session,
     flush,
     get_session,
+    register,
     shutdown,
     stats,
     trace_session,
@@ -65,6 +66,13 @@ def named(question: str, *, top: int = 3) -> list[str]:
     feedback={"rating": 5},
     metadata={"team": "search"},
     config_args=["model"],
+    ignore=("key",),
+    only={"question", "model"},
+    capture_inputs=True,
+    capture_outputs=None,
+    process_inputs=lambda inputs: {"n": len(inputs)},
+    process_outputs=str,
+    ignore_exceptions=(KeyError, ValueError),
 )
 async def answer(question: str, model: str = "gpt-4o") -> dict[str, str]:
     return {model: question}
@@ -73,6 +81,46 @@ async def answer(question: str, model: str = "gpt-4o") -> dict[str, str]:
 @trace_session
 async def plain(question: str) -> int:
     return len(question)
+
+
+@trace_session
+def stream(most: int) -> Iterator[str]:
+    yield from map(str, range(most))
+
+
+@trace_session(reduce="".join)
+async def astream(most: int) -> AsyncIterator[str]:
+    for number in range(most):
+        yield str(number)
+
+
+@trace_session(methods=("run",), ignore_exceptions=KeyError)
+class Agent:
+    def run(self, question: str) -> int:
+        return len(question)
+
+
+async def check_streams() -> None:
+    assert_type(stream(3), Iterator[str])
+    async for item in astream(3):
+        assert_type(item, str)
+    assert_type(Agent().run("q"), int)
+    stream("3")  # type: ignore[arg-type]
+
+
+class Document:
+    id = 1
+
+
+def describe(document: Document) -> dict[str, int]:
+    return {"id": document.id}
+
+
+def check_register() -> None:
+    register(Document, describe)
+    register(Document, None)
+    register(str, describe)  # type: ignore[arg-type]
+    configure(redact=lambda path, value: value, limits={"string": 1000}, capture_inputs=False)
 
 
 def check_functions() -> None:

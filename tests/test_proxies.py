@@ -1,0 +1,151 @@
+"""Traced objects that are no functions: they stay what they are, but for their calls."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import functools
+import pickle
+
+import pytest
+
+from honeytrace import trace_session
+
+
+def pickled(value):
+    return pickle.loads(pickle.dumps(value))
+
+
+class Adder:
+    def __init__(self, unit="EUR"):
+        self.unit = unit
+
+    def __call__(self, a, b=1):
+        return a + b
+
+    def __eq__(self, other):
+        return isinstance(other, Adder) and self.unit == other.unit
+
+    __hash__ = None
+
+
+def add(a, b):
+    return a + b
+
+
+@functools.lru_cache
+def cached(a):
+    return a
+
+
+plain_cached = cached
+cached = trace_session(cached)
+PARTIAL = trace_session(name="partial")(functools.partial(add, 1))
+
+
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, pickled])
+def test_copies_are_traced_too(duplicate, sent):
+    """A copy of a traced object is a copy of the object, traced as that was."""
+    adder = trace_session(name="adder")(Adder("USD"))
+    other, partial = duplicate(adder), duplicate(PARTIAL)
+    assert (other(1), partial(2), other.unit, other == Adder("USD")) == (2, 3, "USD", True)
+    assert other.__wrapped__ is not adder.__wrapped__
+    assert [s["session_name"] for s in sent()] == ["adder", "partial"]
+
+
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, pickled])
+def test_what_has_one_name_has_one_copy(duplicate):
+    """A cached function is its own copy, and is found by its name."""
+    assert duplicate(cached) is cached
+
+
+def test_an_old_pickle_protocol(sent):
+    """`__reduce__` says the same as `__reduce_ex__`."""
+    again, arguments = PARTIAL.__reduce__()
+    assert again(*arguments)(5) == 6
+
+
+def test_it_shows_as_what_it_is():
+    """Its repr is that of the object."""
+    assert repr(PARTIAL) == repr(PARTIAL.__wrapped__)
+    assert isinstance(PARTIAL, functools.partial)
+
+
+class Descriptor:
+    """Callable, and something of its own as an attribute."""
+
+    def __set_name__(self, owner, name):
+        self.name = f"{owner.__name__}.{name}"
+
+    def __get__(self, instance, owner=None):
+        return f"{self.name} of {type(instance).__name__}"
+
+    def __call__(self):
+        return "called"
+
+
+def test_a_descriptor_stays_one():
+    """Its own `__get__` and `__set_name__` answer."""
+
+    class Shop:
+        field = trace_session(Descriptor())
+
+    assert (Shop.field, Shop().field) == ("Shop.field of NoneType", "Shop.field of Shop")
+
+
+def test_what_is_no_method_does_not_become_one(sent):
+    """A partial, a builtin and an object in a class are called as they stand."""
+
+    class Shop:
+        partial = trace_session(functools.partial(add, 1))
+        builtin = trace_session(len)
+        adder = trace_session(Adder())
+
+    shop = Shop()
+    assert (shop.partial(2), shop.builtin("abc"), shop.adder(1)) == (3, 3, 2)
+    inputs = [s["inputs"] for s in sent()]
+    assert inputs == [{"b": 2}, {"obj": "abc"}, {"a": 1, "b": 1}]
+
+
+def test_a_cached_function_becomes_a_method(sent):
+    """On an instance and on the class, as without."""
+
+    class Shop:
+        @trace_session
+        @functools.lru_cache  # noqa: B019 - what people write
+        def price(self, x):
+            return 2 * x
+
+    shop = Shop()
+    assert (shop.price(2), Shop.price(shop, 2), Shop.price.cache_info().hits) == (4, 4, 1)
+    assert [s["inputs"] for s in sent()] == [{"x": 2}, {"x": 2}]
+
+
+def test_a_bound_method_stays_one(sent):
+    """Bound to the same object, which is no input."""
+    adder = Adder()
+    traced = trace_session(adder.__call__)
+    assert (traced(1), traced.__self__ is adder) == (2, True)
+    assert sent()[0]["inputs"] == {"a": 1, "b": 1}
+
+
+class Streams:
+    def __call__(self, most):
+        yield from range(most)
+
+
+class AsyncStreams:
+    async def __call__(self, most):
+        for number in range(most):
+            yield number
+
+
+def test_objects_that_stream(sent):
+    """Callable objects whose call is a generator are traced as such."""
+
+    async def main():
+        return [item async for item in trace_session(AsyncStreams())(2)]
+
+    assert (list(trace_session(Streams())(2)), asyncio.run(main())) == ([0, 1], [0, 1])
+    assert [s["metadata"]["honeytrace"]["kind"] for s in sent()] == ["generator", "async generator"]
+    assert trace_session(Streams())(1).__qualname__ == "Streams.__call__"
