@@ -12,7 +12,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -29,6 +29,7 @@ from honeytrace._faults import attempt
 from honeytrace._segment import LOCKS, make_private
 from honeytrace._session import Session
 from honeytrace._settings import Config
+from honeytrace._snapshot import Limits
 from honeytrace._spool import REJECTED, Survey
 from honeytrace._transport import proxy
 from honeytrace._tree import plain, span
@@ -112,7 +113,7 @@ def table(config: Config, origins: Mapping[str, str]) -> str:
     lines = ["Settings"]
     for each in fields(config):
         words = _shown(each.name, getattr(config, each.name))
-        lines.append(_row(f"{each.name:14}{origins[each.name]:26}", words))
+        lines.append(_row(f"{each.name:17}{origins[each.name]:26}", words))
     left = {**_settings.unused(), **_settings.unknown()}
     if left:
         width = max(map(len, left)) + 2
@@ -130,6 +131,10 @@ def _shown(name: str, value: object) -> str:
         return "the store on this machine" if name == "server_url" else "off"
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, Limits):
+        return ", ".join(f"{limit} {most}" for limit, most in asdict(value).items())
+    if callable(value):
+        return "on, and a function of your own"
     return f"{value:g} s" if isinstance(value, float) else plain(str(value))
 
 

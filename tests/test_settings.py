@@ -24,6 +24,9 @@ VARIABLES = {
     "spool_dir": "HONEYTRACE_SPOOL_DIR",
     "durable": "HONEYTRACE_DURABLE",
     "background": "HONEYTRACE_BACKGROUND",
+    "capture_inputs": "HONEYTRACE_CAPTURE_INPUTS",
+    "capture_outputs": "HONEYTRACE_CAPTURE_OUTPUTS",
+    "redact": "HONEYTRACE_REDACT",
 }
 GOOD = [
     ("api_key", " k-1\n", "k-1"),
@@ -44,6 +47,9 @@ GOOD = [
     ("spool_dir", " OFF ", None),
     ("durable", "1", True),
     ("background", "no", False),
+    ("capture_inputs", "off", False),
+    ("capture_outputs", "0", False),
+    ("redact", "false", False),
 ]
 BAD = [
     ("api_key", "one two\nthree"),
@@ -70,6 +76,8 @@ BAD = [
     ("exit_timeout", "-0.1"),
     ("durable", "maybe"),
     ("background", "2"),
+    ("capture_inputs", "some"),
+    ("redact", "maybe"),
 ]
 WRONG_TYPES = [
     ("api_key", 5),
@@ -82,6 +90,11 @@ WRONG_TYPES = [
     ("timeout", [1]),
     ("timeout", 10**400),
     ("exit_timeout", {}),
+    ("redact", 5),
+    ("limits", 5),
+    ("limits", {"strings": 5}),
+    ("limits", {"string": 0}),
+    ("limits", {"depth": 1000}),
 ]
 BLANK = ["api_key", "server_url", "project", "source", "home"]
 
@@ -277,6 +290,21 @@ def test_a_configuration_cannot_be_changed():
     """Settings in force are a fact; `configure` makes others."""
     with pytest.raises(dataclasses.FrozenInstanceError):
         resolve({}).project = "other"
+
+
+# ---- Settings that are no text
+
+
+def test_redact_may_be_a_function():
+    """It is taken as it is."""
+    assert resolve({"redact": len}).redact is len
+
+
+def test_limits_may_be_some_of_them():
+    """The others stay; the whole of them, as in a `Config`, is taken too."""
+    limits = resolve({"limits": {"string": 1000}}).limits
+    assert (limits.string, limits.items) == (1000, 1000)
+    assert resolve({"limits": limits}).limits is limits
 
 
 # ---- Settings that depend on each other
