@@ -22,6 +22,7 @@ import honeytrace
 from honeytrace import trace_session
 
 CALLS = 250
+CHUNKS = 1_000
 CHAT = [
     {"role": "user" if turn % 2 == 0 else "assistant", "content": "x" * 480} for turn in range(8)
 ]
@@ -75,6 +76,33 @@ async def traced_coroutine(question: object, k: int = 3) -> object:
     return k
 
 
+def plain_stream(most: int):
+    for _ in range(most):
+        yield "token"
+
+
+async def plain_async_stream(most: int):
+    for _ in range(most):
+        yield "token"
+
+
+stream = trace_session(plain_stream)
+async_stream = trace_session(plain_async_stream)
+
+
+def _drain(function):
+    def burst():
+        for _ in function(CHUNKS):
+            pass
+
+    return burst
+
+
+async def _adrain(function):
+    async for _ in function(CHUNKS):
+        pass
+
+
 def _repeat(function, argument):
     def burst():
         for _ in range(CALLS):
@@ -88,12 +116,12 @@ async def _awaited():
         await traced_coroutine("q", 3)
 
 
-def _measure(benchmark, name, burst):
+def _measure(benchmark, name, burst, calls=CALLS):
     """Nanoseconds a call, the best of many bursts; delivery has caught up before each."""
     benchmark.pedantic(
         burst, setup=lambda: honeytrace.flush(30) and None, rounds=60, warmup_rounds=3
     )
-    _figures[name] = benchmark.stats.stats.min / CALLS * 1e9
+    _figures[name] = benchmark.stats.stats.min / calls * 1e9
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -139,6 +167,21 @@ def test_async(benchmark):
         loop.close()
 
 
+@pytest.mark.parametrize("kind", ["stream", "plain_stream"])
+def test_stream(benchmark, kind):
+    _measure(benchmark, kind, _drain(globals()[kind]), CHUNKS)
+
+
+@pytest.mark.parametrize("kind", ["async_stream", "plain_async_stream"])
+def test_async_stream(benchmark, kind):
+    loop = asyncio.new_event_loop()
+    try:
+        burst = lambda: loop.run_until_complete(_adrain(globals()[kind]))  # noqa: E731
+        _measure(benchmark, kind, burst, CHUNKS)
+    finally:
+        loop.close()
+
+
 def test_off(benchmark):
     honeytrace.configure(enabled=False)
     try:
@@ -169,6 +212,9 @@ def test_table(report):
             f"{name} call",
             f"{_figures[name] / base:.2f} × limit (bar {bar}), {_figures[name]:,.0f} ns",
         )
+    for name in ("stream", "async_stream"):
+        chunk = _figures[name] - _figures[f"plain_{name}"]
+        report(f"{name.replace('_', ' ')}, a chunk", f"{chunk:,.0f} ns more (bar 300)")
     report("durable root call", f"{_figures['durable'] / 1e3:.1f} µs, on disk when it returns")
     report("1 MB argument", f"{_figures['book'] / 1e6:.3f} ms (bar 0.5)")
     report("switched off", f"{_figures['off'] / _figures['wrapt']:.2f} × wrapt (bar 1.3)")
