@@ -42,21 +42,27 @@ Behaviour = Callable[[Any], Any]
 
 
 def on_kinds(
-    *flavours: str, few: bool = False, bound: bool = False, among: Callable[[Kind], bool] = bool
+    *flavours: str,
+    few: bool = False,
+    brief: bool = False,
+    bound: bool = False,
+    among: Callable[[Kind], bool] = bool,
 ) -> Callable[[Behaviour], Behaviour]:
     """A behaviour of every kind of these flavours (or of all); it is given the target, made.
 
-    `few`: for functions and methods alone, where the kind can hardly matter. `bound`: it returns a
-    number of frames, one more of which is allowed for each layer of decoration.
+    `few`: for functions and methods alone, where the kind can hardly matter. `brief`: so for
+    coroutines and generators, where the flavour can hardly matter. `bound`: it returns a number of
+    frames, one more of which is allowed for each layer of decoration.
     """
+
+    def wanted(kind: Kind) -> bool:
+        rare = few or (brief and kind.flavour != "function")
+        right = kind.flavour in flavours or not flavours
+        return right and (kind.common or not rare) and among(kind)
 
     def register(behaviour: Behaviour) -> Behaviour:
         for kind in KINDS:
-            if (
-                (kind.flavour in flavours or not flavours)
-                and (kind.common or not few)
-                and among(kind)
-            ):
+            if wanted(kind):
                 observe = partial(_made, behaviour, kind)
                 slack = kind.layers if bound else None
                 CASES.append(Case(behaviour.__name__, kind.name, kind.group, observe, slack))

@@ -27,10 +27,7 @@ def _spec(config: pytest.Config) -> str:
 @pytest.fixture(scope="session")
 def decorate(request: pytest.FixtureRequest) -> decorators.Decorator:
     """The decorator that is held to the suite."""
-    found = decorators.choose(_spec(request.config))
-    gc.collect()
-    gc.freeze()  # so that the many collections here are quick
-    return found
+    return decorators.choose(_spec(request.config))
 
 
 @pytest.fixture(scope="session")
@@ -45,6 +42,12 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def isolated(home: None) -> None:
     """One home for all cases: thousands would take longer to make than to use."""
+
+
+@pytest.fixture(autouse=True)
+def quick_collections() -> None:
+    """Collections look at the case alone, not at thousands of reports."""
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -3,19 +3,25 @@
 from behaviours import (
     async_generators,
     calling,
+    classes,
     coroutines,
     generators,
     looks,
     objects,
+    programs,
+    signatures,
     surroundings,
 )
 
 __all__ = [
     "async_generators",
     "calling",
+    "classes",
     "coroutines",
     "generators",
     "looks",
     "objects",
+    "programs",
+    "signatures",
     "surroundings",
 ]

@@ -42,13 +42,13 @@ def called_once(made: Made) -> Any:
     return len(calls)
 
 
-@on_kinds()
+@on_kinds(brief=True)
 def called_often(made: Made) -> Any:
     """Calls do not disturb each other."""
     return [made.run(lambda number=number: number) for number in range(20)]
 
 
-@on_kinds()
+@on_kinds(brief=True)
 def odd_results(made: Made) -> Any:
     """Values that a wrapper may mistake for something arrive as they are."""
     odd = [None, 0, "", False, NotImplemented, ..., ValueError("a value"), ValueError, [], float]
@@ -159,7 +159,7 @@ def arguments_are_the_objects(made: Made) -> Any:
     return [seen[0] is one, seen[1] is two, [key for key, _ in seen[2:]], seen[2][1] is three]
 
 
-@on_kinds(among=takes_anything)
+@on_kinds(among=takes_anything, brief=True)
 def arguments_are_not_copied(made: Made) -> Any:
     """What the function does to an argument, the caller sees."""
     items = [1]
@@ -301,7 +301,7 @@ def exception_within_a_handler(made: Made) -> Any:
         return outcome(made.run, act)
 
 
-@on_kinds()
+@on_kinds(brief=True)
 def exception_raised_again(made: Made) -> Any:
     """An exception that goes through twice is not changed on the way."""
     error = ValueError("again")
@@ -344,7 +344,7 @@ def traceback_length(made: Made) -> Any:
         return frames(error)
 
 
-@on_kinds()
+@on_kinds(brief=True)
 def traceback_ends(made: Made) -> Any:
     """The traceback begins at the caller and ends where it was raised."""
 

@@ -49,13 +49,13 @@ def own_signature(made: Made) -> Any:
     return _each(made, lambda target: str(inspect.signature(target, follow_wrapped=False)))
 
 
-@on_kinds()
+@on_kinds(brief=True)
 def full_argument_specification(made: Made) -> Any:
     """`inspect.getfullargspec`, which older code uses, says the same."""
     return _each(made, lambda target: str(inspect.getfullargspec(target)))
 
 
-@on_kinds()
+@on_kinds(brief=True)
 def call_arguments(made: Made) -> Any:
     """`Signature.bind` and `inspect.getcallargs` bind the same."""
     return (
@@ -97,7 +97,7 @@ def type_of_it(made: Made) -> Any:
     return _each(made, type)
 
 
-@on_kinds()
+@on_kinds(brief=True)
 def shown(made: Made) -> Any:
     """`repr` and `str` show the same, but for addresses."""
     return _each(made, repr), _each(made, str)
@@ -109,7 +109,7 @@ def attributes(made: Made) -> Any:
     return _each(made, lambda target: sorted({*dir(target)} - {"__wrapped__"}))
 
 
-@on_kinds()
+@on_kinds(brief=True)
 def dictionary(made: Made) -> Any:
     """`__dict__` has what the user put there, and but for `__wrapped__` nothing else."""
     return _each(made, lambda target: sorted({*vars(target)} - {"__wrapped__"}))
@@ -121,7 +121,7 @@ ABSTRACT = (
 ).split()
 
 
-@on_kinds()
+@on_kinds(brief=True)
 def abstract_types(made: Made) -> Any:
     """`isinstance` answers the same for the abstract types."""
     kinds = [getattr(collections.abc, name) for name in ABSTRACT]
@@ -130,7 +130,7 @@ def abstract_types(made: Made) -> Any:
     return {kind.__name__: _each(made, lambda target: isinstance(target, kind)) for kind in kinds}
 
 
-@on_kinds()
+@on_kinds(brief=True)
 def concrete_types(made: Made) -> Any:
     """`isinstance` answers the same for the types of callables."""
     kinds = (types.FunctionType, types.MethodType, types.BuiltinFunctionType, property)
@@ -138,13 +138,13 @@ def concrete_types(made: Made) -> Any:
     return {kind.__name__: _each(made, lambda target: isinstance(target, kind)) for kind in kinds}
 
 
-@on_kinds()
+@on_kinds(brief=True)
 def hints(made: Made) -> Any:
     """`typing.get_type_hints` says the same."""
     return _each(made, lambda target: str(typing.get_type_hints(target)))
 
 
-@on_kinds()
+@on_kinds(brief=True)
 def source(made: Made) -> Any:
     """Its source, file and comments are found."""
     return (
@@ -154,7 +154,7 @@ def source(made: Made) -> Any:
     )
 
 
-@on_kinds()
+@on_kinds(brief=True)
 def documentation(made: Made) -> Any:
     """`inspect.getdoc` says the same, and `help()` prints the same."""
     return (
@@ -163,7 +163,7 @@ def documentation(made: Made) -> Any:
     )
 
 
-@on_kinds()
+@on_kinds(brief=True)
 def module(made: Made) -> Any:
     """The module, and the globals by which it is known to be defined there, are the same."""
     return (

@@ -48,13 +48,13 @@ def hashing(made: Made) -> Any:
     return outcome(lambda: (hash(made.seen) == hash(again), again in {made.seen: 1}))
 
 
-@on_kinds()
+@on_kinds(brief=True)
 def truth(made: Made) -> Any:
     """It is true, and callable or not as without."""
     return bool(made.raw), callable(made.raw), bool(made.seen), callable(made.seen)
 
 
-@on_kinds()
+@on_kinds(brief=True)
 def weak_references(made: Made) -> Any:
     """It can be referred to weakly, also as a method."""
     return (
@@ -64,7 +64,7 @@ def weak_references(made: Made) -> Any:
     )
 
 
-@on_kinds()
+@on_kinds(brief=True)
 def dies(made: Made) -> Any:
     """Nothing keeps it alive when the user lets it go."""
     kinds.target = kinds.Target = None  # type: ignore[attr-defined]
@@ -77,7 +77,7 @@ def dies(made: Made) -> Any:
 # ---- Copies
 
 
-@on_kinds()
+@on_kinds(brief=True)
 def copies(made: Made) -> Any:
     """`copy` and `deepcopy` do what they do without: functions are themselves."""
 
@@ -91,7 +91,7 @@ def copies(made: Made) -> Any:
     ]
 
 
-@on_kinds()
+@on_kinds(brief=True)
 def pickles(made: Made) -> Any:
     """It pickles, or does not, as without; where it does, what comes back can be called."""
 
@@ -106,7 +106,7 @@ def pickles(made: Made) -> Any:
     return [how(target, protocol) for protocol in (2, 5) for target in (made.raw, made.seen)]
 
 
-@on_kinds()
+@on_kinds(brief=True)
 def pickled_within(made: Made) -> Any:
     """So do the partial of it, and the structure that holds it."""
 
@@ -131,7 +131,7 @@ def pickled_to_another_process(decorate: Any) -> Any:
 # ---- Attributes
 
 
-@on_kinds()
+@on_kinds(brief=True)
 def attributes_are_kept(made: Made) -> Any:
     """Attributes can be set, read and deleted as without."""
 
@@ -170,7 +170,7 @@ def original_is_left_alone(decorate: Any) -> Any:
     return before == after, target(1)
 
 
-@on_kinds()
+@on_kinds(brief=True)
 def binds(made: Made) -> Any:
     """The descriptor protocol gives what it gives without: in an instance, in a class, in none."""
 
@@ -185,7 +185,7 @@ def binds(made: Made) -> Any:
     return [outcome(bind, other, Other), outcome(bind, None, Other), outcome(bind, other)]
 
 
-@on_kinds()
+@on_kinds(brief=True)
 def bound_to(made: Made) -> Any:
     """`__self__` and `__func__` are the instance and the function."""
     if made.seen is None:
@@ -208,7 +208,7 @@ def bound_by_hand(made: Made) -> Any:
 # ---- Tools
 
 
-@on_kinds()
+@on_kinds(brief=True)
 def patched(made: Made) -> Any:
     """`mock.patch.object` takes its place, and gives it back as it was."""
     place, name = (made.owner, "target") if made.owner else (kinds, "target")
@@ -226,7 +226,7 @@ def _old() -> bool:
     return sys.version_info < (3, 14)
 
 
-@on_kinds()
+@on_kinds(brief=True)
 def specified_mock(made: Made) -> Any:
     """`create_autospec` makes a double that can be called as it can."""
 

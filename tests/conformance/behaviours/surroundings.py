@@ -22,7 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from cases import alone, on_kinds, on_places, outcome
-from kinds import Kind, Made, finish
+from kinds import Made, finish
 
 VARIABLE: contextvars.ContextVar[Any] = contextvars.ContextVar("VARIABLE", default="unset")
 
@@ -56,7 +56,7 @@ def variable_set_outside(made: Made) -> Any:
     return contextvars.copy_context().run(main)
 
 
-@on_kinds()
+@on_kinds(brief=True)
 def variable_reset_outside(made: Made) -> Any:
     """A token made inside serves to reset the variable outside, and the other way round."""
 
@@ -78,7 +78,7 @@ def in_an_empty_context(made: Made) -> Any:
     return contextvars.Context().run(made.run, VARIABLE.get)
 
 
-@on_kinds()
+@on_kinds(brief=True)
 def same_thread(made: Made) -> Any:
     """The body runs in the thread of the caller."""
     return made.run(threading.get_ident) == threading.get_ident()
@@ -138,7 +138,7 @@ def argument_is_let_go(made: Made) -> Any:
     return _alive(made, use)
 
 
-@on_kinds()
+@on_kinds(brief=True)
 def result_is_let_go(made: Made) -> Any:
     """No result is alive after the call that nobody else holds."""
 
@@ -174,7 +174,7 @@ def exception_is_let_go(made: Made) -> Any:
     return _alive(made, use)
 
 
-@on_kinds()
+@on_kinds(brief=True)
 def instance_is_let_go(made: Made) -> Any:
     """The instance is not kept by a call of its method."""
 
@@ -206,7 +206,7 @@ def nothing_for_the_collector(made: Made) -> Any:
     return found
 
 
-@on_kinds()
+@on_kinds(brief=True)
 def reference_counts(made: Made) -> Any:
     """Calls leave the reference counts of arguments and results as they were."""
     thing = Thing()
@@ -312,7 +312,7 @@ def _settings() -> dict[str, Any]:
     }
 
 
-@on_kinds()
+@on_kinds(brief=True)
 def settings_are_left_alone(made: Made) -> Any:
     """A call changes no setting of the process, not even the state of `random`."""
     before = _settings()
@@ -339,7 +339,7 @@ def decimal_context_inside(made: Made) -> Any:
     return contextvars.copy_context().run(main)
 
 
-@on_kinds()
+@on_kinds(brief=True)
 def silence(made: Made) -> Any:
     """Nothing is printed, logged or warned of."""
     records: list[str] = []
@@ -364,10 +364,6 @@ def silence(made: Made) -> Any:
 
 def _fail() -> None:
     raise ValueError
-
-
-def printable(kind: Kind) -> bool:
-    return kind.flavour == "function"
 
 
 @on_kinds("function")
