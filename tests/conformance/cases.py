@@ -22,14 +22,18 @@ class Case:
     """`observe(decorate)` returns what was seen. With `slack`, it is a number, and the decorated
     one may be that much higher: no wrapper can do without a frame of its own."""
 
-    behaviour: str
+    behaviour: Callable[..., Any]
     kind: str
     group: str
     observe: Callable[[Decorator], Any]
     slack: int | None = None
 
     def __str__(self) -> str:
-        return f"{self.behaviour}-{self.kind}"
+        return f"{self.name}-{self.kind}"
+
+    @property
+    def name(self) -> str:
+        return f"{self.behaviour.__module__.rpartition('.')[2]}.{self.behaviour.__name__}"
 
     def agree(self, without: Any, seen: Any) -> bool:
         if self.slack is None:
@@ -65,7 +69,7 @@ def on_kinds(
             if wanted(kind):
                 observe = partial(_made, behaviour, kind)
                 slack = kind.layers if bound else None
-                CASES.append(Case(behaviour.__name__, kind.name, kind.group, observe, slack))
+                CASES.append(Case(behaviour, kind.name, kind.group, observe, slack))
         return behaviour
 
     return register
@@ -80,7 +84,7 @@ def on_places(group: str, bound: bool = False) -> Callable[[Behaviour], Behaviou
         for name, place in PLACES.items():
             observe = partial(_put, behaviour, place)
             slack = 1 if bound else None
-            CASES.append(Case(behaviour.__name__, name, group, observe, slack))
+            CASES.append(Case(behaviour, name, group, observe, slack))
         return behaviour
 
     return register
@@ -90,7 +94,7 @@ def alone(group: str) -> Callable[[Behaviour], Behaviour]:
     """A behaviour that builds all it needs; it is given the decorator."""
 
     def register(behaviour: Behaviour) -> Behaviour:
-        CASES.append(Case(behaviour.__name__, "itself", group, behaviour))
+        CASES.append(Case(behaviour, "itself", group, behaviour))
         return behaviour
 
     return register

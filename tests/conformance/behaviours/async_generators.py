@@ -15,9 +15,10 @@ import weakref
 from typing import Any
 
 import pytest
-from behaviours.coroutines import _asyncio
 from cases import frames, on_places, outcome, told
 from kinds import finish, pause
+
+from behaviours.coroutines import _asyncio
 
 GROUP = "async generators"
 VARIABLE: contextvars.ContextVar[Any] = contextvars.ContextVar("VARIABLE", default="unset")
@@ -468,6 +469,28 @@ def left_early(put: Any) -> Any:
 
 
 @on_places(GROUP)
+def closed_in_a_loop(put: Any) -> Any:
+    """`aclose` waits until the generator has cleaned up, in the task that calls it."""
+    seen: list[Any] = []
+
+    async def target(here: Any) -> Any:
+        try:
+            yield 1
+        finally:
+            await asyncio.sleep(0)
+            seen.append(asyncio.current_task().get_name())
+
+    async def main() -> None:
+        asyncio.current_task().set_name("main")
+        made = put(target)()
+        await anext(made)
+        await made.aclose()
+        seen.append("closed")
+
+    return _asyncio(main), seen
+
+
+@on_places(GROUP)
 def abandoned(put: Any) -> Any:
     """One that is left half-consumed is closed by the loop at once, in silence, though its
     `finally` awaits."""
@@ -625,7 +648,7 @@ def step_never_awaited(put: Any) -> Any:
     with warnings.catch_warnings(record=True):
         warnings.simplefilter("always")
         made = put(counting)(seen)
-        made.asend(None)
+        _ = made.asend(None)
         first = finish(anext(made))
     return first, seen
 
@@ -806,12 +829,14 @@ def interleaved(put: Any) -> Any:
 def it_is_an_async_generator(put: Any) -> Any:
     """It is one by type, and for the abstract types; it is its own iterator."""
     made = put(counting)([])
+    step = made.asend(None)
+    step.close()
     return (
         isinstance(made, types.AsyncGeneratorType),
         isinstance(made, collections.abc.AsyncGenerator),
         inspect.isasyncgen(made),
         aiter(made) is made,
-        type(made.asend(None)).__name__,
+        type(step).__name__,
         outcome(iter, made),
         outcome(len, made),
         made == made,

@@ -117,7 +117,10 @@ def static_and_class_methods(decorate: Any) -> Any:
     """In either order they are called on the class and on an instance, also of a subclass."""
     results = []
     for one, two in ((staticmethod, classmethod), (classmethod, staticmethod)):
-        for order in (lambda kind: lambda f: decorate(kind(f)), lambda kind: lambda f: kind(decorate(f))):
+        for order in (
+            lambda kind: lambda f: decorate(kind(f)),
+            lambda kind: lambda f: kind(decorate(f)),
+        ):
 
             class Shop:
                 @order(one)
@@ -674,7 +677,12 @@ def bound_methods(decorate: Any) -> Any:
 
     one, two = Shop(), Shop()
     return (
-        [one.buy == one.buy, one.buy == two.buy, one.buy is one.buy, hash(one.buy) == hash(one.buy)],
+        [
+            one.buy == one.buy,
+            one.buy == two.buy,
+            one.buy is one.buy,
+            hash(one.buy) == hash(one.buy),
+        ],
         [len({one.buy, one.buy, two.buy}), one.buy.__self__ is one, one.buy.__func__ is Shop.buy],
         [one.buy.__name__, one.buy.__qualname__, one.buy.__doc__, repr(one.buy)],
         copy.copy(one.buy) == one.buy,
@@ -795,8 +803,14 @@ def class_in_use(decorate: Any) -> Any:
         [made.buy("a", count=2), finish(made.order("b")), list(made.each()), finish(aeach())],
         [made.closed(), type(made).closed(), type(made).make(4).size, made.make(5).size],
         [made.double, made.size, made.once, made.once, made._private(), len(made)],
-        [made == type(made)(4), outcome(hash, made), made.alias("c"), made.key("xy"), made.kind("5")],
-        [made.call(9), made.Shelf().fill(), type(made).double.__doc__],
+        [
+            made == type(made)(4),
+            outcome(hash, made),
+            made.alias("c"),
+            made.key("xy"),
+            made.kind("5"),
+        ],
+        [type(made).call(9), made.Shelf().fill(), type(made).double.__doc__],
         [outcome(made.buy), outcome(made.buy, 1, 2), outcome(type(made), 1, 2)],
     )
 

@@ -507,7 +507,7 @@ def close_is_answered(put: Any) -> Any:
 
 @on_places(GROUP)
 def left_early(put: Any) -> Any:
-    """A loop that is left early lets the generator go at once: `finally` runs before what follows."""
+    """A loop that is left early lets the generator go: `finally` runs before what follows."""
     seen: list[Any] = []
     for item in put(counting)(seen):
         seen.append(f"item {item}")
@@ -821,7 +821,13 @@ def interleaved(put: Any) -> Any:
     """Several of one function, stepped in turn, do not disturb each other."""
     called = put(counting)
     one, two = called([]), called([])
-    return [next(one), next(two), outcome(one.close), next(two), list(zip(called([]), called([])))]
+    return [
+        next(one),
+        next(two),
+        outcome(one.close),
+        next(two),
+        list(zip(called([]), called([]), strict=True)),
+    ]
 
 
 # ---- In use
@@ -914,10 +920,6 @@ def below_contextmanager(put: Any) -> Any:
             seen.append("finally")
 
     called = put(target)
-
-    @contextlib.contextmanager
-    def manager(way: str) -> Any:
-        return called(way)
 
     manager = contextlib.contextmanager(called)
 

@@ -146,12 +146,17 @@ def hints(made: Made) -> Any:
 
 @on_kinds(brief=True)
 def source(made: Made) -> Any:
-    """Its source, file and comments are found."""
+    """Its source is found."""
     return (
         _each(made, inspect.getsource),
-        _each(made, inspect.getsourcefile),
         _each(made, lambda target: inspect.getsourcelines(target)[1]),
     )
+
+
+@on_kinds(brief=True)
+def source_file(made: Made) -> Any:
+    """Its file is found, by functions that do not look at `__wrapped__`."""
+    return _each(made, inspect.getsourcefile)
 
 
 @on_kinds(brief=True)
@@ -215,12 +220,13 @@ def what_a_call_returns(made: Made) -> Any:
 @alone("looks")
 def doctest_is_found(decorate: Any) -> Any:
     """doctest finds the examples of a decorated function, in its module and in a class."""
-    space: dict[str, Any] = {"__name__": "documented", "decorate": decorate}
-    text = '"""Adds.\n\n    >>> 1 + 1\n    2\n    """'
-    code = f"@decorate\ndef add(a):\n    {text}\nclass Adder:\n    @decorate\n    def m(s):\n        {text}"
-    exec(code, space)
     module = types.ModuleType("documented")
-    vars(module).update(space)
+    text = '"""Adds.\n\n        >>> 1 + 1\n        2\n        """'
+    body = f"(*a):\n        {text}\n"
+    code = f"@decorate\ndef add{body}class Adder:\n    @decorate\n    def method{body}"
+    code += f"    @staticmethod\n    @decorate\n    def static{body}"
+    vars(module)["decorate"] = decorate
+    exec(code, vars(module))
     finder = doctest.DocTestFinder(exclude_empty=True)
     found = finder.find(module, "documented", module=module)
     return [(test.name, len(test.examples)) for test in found]

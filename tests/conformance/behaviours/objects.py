@@ -23,7 +23,7 @@ from typing import Any
 from unittest import mock
 
 import kinds
-from cases import alone, on_kinds, outcome
+from cases import alone, on_kinds, on_places, outcome
 from decorators import spec_of
 from kinds import Made
 
@@ -267,40 +267,20 @@ def dressed_as_another(made: Made) -> Any:
     return done, made.run(lambda: "as before"), getattr(made.raw, "__name__", None)
 
 
-@on_kinds("function", few=True)
-def on_an_exit_stack(made: Made) -> Any:
-    """`ExitStack` takes it as the function that it is, not as a context manager."""
-    calls: list[Any] = []
-
-    def act(*args: Any) -> bool:
-        calls.append([type(arg).__name__ for arg in args])
-        return True
-
-    class Exit:
-        exit = made.raw
-
-    with contextlib.ExitStack() as stack:
-        stack.callback(made.seen, None, act) if made.owner is None else stack.callback(
-            made.seen, act
-        )
-        pushed = outcome(lambda: stack.push(made.seen) is made.seen)
-        stack.pop_all().pop_all()
-        stack.callback(made.call, act, 1)
-    return pushed, calls
-
-
-@alone("objects")
-def on_an_exit_stack_to_the_end(decorate: Any) -> Any:
-    """An exit callback is called with the exception, and swallows it."""
+@on_places("objects")
+def on_an_exit_stack(put: Any) -> Any:
+    """`ExitStack` takes it as a callback, and as the function that it is and no context manager:
+    it is called with the exception, and swallows it."""
     seen: list[Any] = []
 
-    @decorate
-    def leave(kind: Any, error: Any, trace: Any) -> bool:
-        seen.append(kind.__name__)
+    def leave(here: Any, kind: Any = None, error: Any = None, trace: Any = None) -> bool:
+        seen.append(kind and kind.__name__)
         return True
 
+    called = put(leave)
     with contextlib.ExitStack() as stack:
-        stack.push(leave)
+        stack.push(called)
+        stack.callback(called)
         raise ValueError
     return seen
 

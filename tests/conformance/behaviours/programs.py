@@ -18,6 +18,7 @@ from cases import alone, outcome
 from decorators import spec_of
 
 GROUP = "programs"
+_ENVIRONMENT = {"PYTEST_ADDOPTS": "", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
 
 
 def _program(decorate: Any, source: str, *command: str) -> Any:
@@ -29,7 +30,7 @@ def _program(decorate: Any, source: str, *command: str) -> Any:
         done = subprocess.run(
             [sys.executable, *(command or ()), str(path)],
             cwd=folder,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTEST_ADDOPTS": ""},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **_ENVIRONMENT},
             capture_output=True,
             text=True,
             timeout=30,
@@ -183,11 +184,11 @@ def collected_by_unittest(decorate: Any) -> Any:
     class Case(unittest.TestCase):
         @classmethod
         @decorate
-        def setUpClass(cls) -> None:  # noqa: N802 - the names are unittest's
+        def setUpClass(cls) -> None:
             seen.append("class")
 
         @decorate
-        def setUp(self) -> None:  # noqa: N802
+        def setUp(self) -> None:
             seen.append("up")
             self.addCleanup(self.tidy, 1)
 
@@ -214,7 +215,7 @@ def collected_by_unittest(decorate: Any) -> Any:
 
     class AsyncCase(unittest.IsolatedAsyncioTestCase):
         @decorate
-        async def asyncSetUp(self) -> None:  # noqa: N802
+        async def asyncSetUp(self) -> None:
             seen.append("async up")
 
         @decorate
@@ -264,7 +265,8 @@ def type_parameters(decorate: Any) -> Any:
     if sys.version_info < (3, 12):
         pytest.skip("type parameters came with Python 3.12")
     space: dict[str, Any] = {"decorate": decorate}
-    exec("@decorate\ndef target[T](one: T, *more: T) -> list[T]:\n    return [one]\n", space)
+    code = "@decorate\ndef target[T](one: T, *more: T) -> list[T]:\n    return [one]\n"
+    exec(compile(code, "<type parameters>", "exec", dont_inherit=True), space)
     target = space["target"]
     return (
         str(target.__type_params__),

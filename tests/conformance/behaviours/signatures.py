@@ -38,7 +38,10 @@ TABLE: dict[str, tuple[str, list[str]]] = {
     "two keywords only": ("*, a, b", ["()", "(a=1)", "(1, 2)", "(1, a=1, b=2)", "(b=1, a=2)"]),
     "rest": ("*rest", ["()", "(1, 2, 3)", "(rest=1)", "(*'abc')"]),
     "one and rest": ("a, *rest", ["(1)", "(1, 2, 3)", "()", "(a=1)", "(1, a=2)", "(1, rest=2)"]),
-    "rest and keywords": ("*rest, a, b=2", ["(1, a=2)", "(1, 2)", "(1, a=1, c=3)", "(rest=1, a=1)"]),
+    "rest and keywords": (
+        "*rest, a, b=2",
+        ["(1, a=2)", "(1, 2)", "(1, a=1, c=3)", "(rest=1, a=1)"],
+    ),
     "any keyword": ("**rest", ["()", "(a=1, b=2)", "(1)", "(rest=1)", "(**{'not a name': 1})"]),
     "one and any keyword": ("a, **rest", ["(1)", "(1, b=2)", "(a=1, b=2)", "(b=2)", "(1, a=2)"]),
     "anything": ("*args, **kwargs", ["()", "(1, a=2)", "(args=1, kwargs=2)", "(*[1], **{'b': 2})"]),
@@ -85,7 +88,8 @@ def _define(decorate: Decorator, parameters: str, flavour: str) -> Any:
     define, answer, _ = FLAVOURS[flavour]
     space: dict[str, Any] = {"pause": pause, "shown": _shown, "__name__": "elsewhere"}
     # Some parameters are named like builtins; what it was called with is in its locals.
-    exec(f"{define} target({parameters}):\n    {answer} shown(vars())\n", space)
+    code = f"{define} target({parameters}):\n    {answer} shown(vars())\n"
+    exec(compile(code, "<signature>", "exec", dont_inherit=True), space)
     return decorate(space["target"])
 
 
@@ -126,7 +130,7 @@ for _sort, (_parameters, _calls) in TABLE.items():
         for _behaviour in (called, described):
             CASES.append(
                 Case(
-                    f"parameters_{_behaviour.__name__}",
+                    _behaviour,
                     f"{_sort}/{_flavour}",
                     "signatures",
                     functools.partial(_behaviour, _parameters, _calls, _flavour),
@@ -231,7 +235,7 @@ def keyword_order(decorate: Any) -> Any:
         return name
 
     @decorate
-    def target(a: Any = step("default"), **rest: Any) -> Any:
+    def target(a: Any = step("default"), **rest: Any) -> Any:  # noqa: B008 - this is the point
         return list(rest)
 
     class Keywords(dict):  # type: ignore[type-arg]
