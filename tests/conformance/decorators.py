@@ -56,3 +56,18 @@ def wrapt(target: Any) -> Any:
         return wrapped(*args, **kwargs)
 
     return wrapper(target)
+
+
+def opentelemetry(target: Any) -> Any:
+    """A span of OpenTelemetry's SDK, as its manual shows it; nothing is exported."""
+    from opentelemetry.sdk.trace import TracerProvider
+
+    return TracerProvider().get_tracer("conformance").start_as_current_span("call")(target)
+
+
+def logfire(target: Any) -> Any:
+    """logfire's decorator; nothing is printed or sent."""
+    import logfire
+
+    logfire.configure(send_to_logfire=False, console=False)
+    return logfire.instrument()(target)

@@ -648,7 +648,8 @@ def step_never_awaited(put: Any) -> Any:
     with warnings.catch_warnings(record=True):
         warnings.simplefilter("always")
         made = put(counting)(seen)
-        _ = made.asend(None)
+        step = made.asend(None)
+        del step
         first = finish(anext(made))
     return first, seen
 
