@@ -45,9 +45,15 @@ def isolated(home: None) -> None:
 
 
 @pytest.fixture(autouse=True)
-def quick_collections() -> None:
+def quick_collections(thawing: None) -> None:
     """Collections look at the case alone, not at thousands of reports."""
     gc.freeze()
+
+
+@pytest.fixture(scope="session")
+def thawing() -> Iterator[None]:
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture(autouse=True)

@@ -211,8 +211,9 @@ def inherited(decorate: Decorator, body: Any) -> Made:
 
 
 def in_instance(decorate: Decorator, body: Any) -> Made:
-    instance = types.SimpleNamespace(target=decorate(body))
-    return Made(partial(instance.target, None), instance.target, instance=instance)
+    made = in_module(decorate, body)
+    made.instance = types.SimpleNamespace(target=made.raw)
+    return made
 
 
 def below_staticmethod(decorate: Decorator, body: Any) -> Made:

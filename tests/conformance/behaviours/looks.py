@@ -13,7 +13,7 @@ import typing
 from typing import Any
 
 from cases import alone, on_kinds, outcome
-from kinds import Made
+from kinds import Kind, Made
 
 QUESTIONS = [
     getattr(inspect, name)
@@ -23,6 +23,16 @@ QUESTIONS = [
         "isabstract isdatadescriptor ismethoddescriptor isgetsetdescriptor"
     ).split()
 ]
+
+
+def remade(kind: Kind) -> bool:
+    """Whether it can be made anew around a traced function. Python does not let anyone make a
+    builtin; of an instance, or a cache, only a proxy is possible, which has a type of its own."""
+    return kind.name.partition("/")[0] not in ("builtin", "callable object", "above lru_cache")
+
+
+def not_builtin(kind: Kind) -> bool:
+    return kind.name != "builtin"
 
 
 def _ways(made: Made) -> dict[str, Any]:
@@ -64,7 +74,7 @@ def call_arguments(made: Made) -> Any:
     )
 
 
-@on_kinds()
+@on_kinds(among=not_builtin)
 def questions_of_inspect(made: Made) -> Any:
     """Every `inspect.is…` answers the same."""
     return {question.__name__: _each(made, question) for question in QUESTIONS}
@@ -91,25 +101,25 @@ def names(made: Made) -> Any:
     return {name: _each(made, lambda target: getattr(target, name)) for name in NAMES + MORE}
 
 
-@on_kinds()
+@on_kinds(among=remade)
 def type_of_it(made: Made) -> Any:
     """It is of the same type."""
     return _each(made, type)
 
 
-@on_kinds(brief=True)
+@on_kinds(brief=True, among=not_builtin)
 def shown(made: Made) -> Any:
     """`repr` and `str` show the same, but for addresses."""
     return _each(made, repr), _each(made, str)
 
 
-@on_kinds()
+@on_kinds(among=not_builtin)
 def attributes(made: Made) -> Any:
     """It has the same attributes; `__wrapped__`, by which tools find the function, is allowed."""
     return _each(made, lambda target: sorted({*dir(target)} - {"__wrapped__"}))
 
 
-@on_kinds(brief=True)
+@on_kinds(brief=True, among=not_builtin)
 def dictionary(made: Made) -> Any:
     """`__dict__` has what the user put there, and but for `__wrapped__` nothing else."""
     return _each(made, lambda target: sorted({*vars(target)} - {"__wrapped__"}))
@@ -130,7 +140,7 @@ def abstract_types(made: Made) -> Any:
     return {kind.__name__: _each(made, lambda target: isinstance(target, kind)) for kind in kinds}
 
 
-@on_kinds(brief=True)
+@on_kinds(brief=True, among=not_builtin)
 def concrete_types(made: Made) -> Any:
     """`isinstance` answers the same for the types of callables."""
     kinds = (types.FunctionType, types.MethodType, types.BuiltinFunctionType, property)

@@ -25,7 +25,7 @@ from unittest import mock
 import kinds
 from cases import alone, on_kinds, on_places, outcome
 from decorators import spec_of
-from kinds import Made
+from kinds import Kind, Made
 
 # ---- Identity
 
@@ -91,7 +91,12 @@ def copies(made: Made) -> Any:
     ]
 
 
-@on_kinds(brief=True)
+def importable(kind: Kind) -> bool:
+    """Whether what is decorated is what its name leads to, by which functions pickle."""
+    return kind.name.partition("/")[0] not in ("builtin", "bound method")
+
+
+@on_kinds(brief=True, among=importable)
 def pickles(made: Made) -> Any:
     """It pickles, or does not, as without; where it does, what comes back can be called."""
 
@@ -106,7 +111,7 @@ def pickles(made: Made) -> Any:
     return [how(target, protocol) for protocol in (2, 5) for target in (made.raw, made.seen)]
 
 
-@on_kinds(brief=True)
+@on_kinds(brief=True, among=importable)
 def pickled_within(made: Made) -> Any:
     """So do the partial of it, and the structure that holds it."""
 

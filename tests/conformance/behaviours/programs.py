@@ -18,7 +18,13 @@ from cases import alone, outcome
 from decorators import spec_of
 
 GROUP = "programs"
-_ENVIRONMENT = {"PYTEST_ADDOPTS": "", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+# No plugins, and no coverage of the children: they take time, and print.
+_ENVIRONMENT = {
+    "PYTEST_ADDOPTS": "",
+    "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+    "COVERAGE_PROCESS_CONFIG": "",
+    "COVERAGE_PROCESS_START": "",
+}
 
 
 def _program(decorate: Any, source: str, *command: str) -> Any:
