@@ -67,7 +67,12 @@ def opentelemetry(target: Any) -> Any:
 
 def logfire(target: Any) -> Any:
     """logfire's decorator; nothing is printed or sent."""
+    return _logfire().instrument()(target)
+
+
+@functools.cache
+def _logfire() -> Any:
     import logfire
 
     logfire.configure(send_to_logfire=False, console=False)
-    return logfire.instrument()(target)
+    return logfire

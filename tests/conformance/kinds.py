@@ -194,8 +194,8 @@ def _looked_up(owner: Any, instance: Any = None) -> Made:
     return Made(seen, vars(owner)["target"], seen, owner, instance)
 
 
-def _method(body: Any) -> Any:
-    body.__qualname__ = "Target.target"
+def _method(body: Any, name: str = "target") -> Any:
+    body.__name__, body.__qualname__ = name, f"Target.{name}"
     return body
 
 
@@ -255,7 +255,7 @@ def callable_object(decorate: Decorator, body: Any) -> Made:
     global Target
 
     class Target:
-        __call__ = body
+        __call__ = _method(body, "__call__")
 
     decorated = decorate(Target())
     return Made(decorated, decorated, owner=Target)
@@ -265,7 +265,7 @@ def call_method(decorate: Decorator, body: Any) -> Made:
     global Target
 
     class Target:
-        __call__ = decorate(body)
+        __call__ = decorate(_method(body, "__call__"))
 
     instance = Target()
     return Made(instance, vars(Target)["__call__"], instance, Target, instance)

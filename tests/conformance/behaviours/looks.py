@@ -27,8 +27,10 @@ QUESTIONS = [
 
 def remade(kind: Kind) -> bool:
     """Whether it can be made anew around a traced function. Python does not let anyone make a
-    builtin; of an instance, or a cache, only a proxy is possible, which has a type of its own."""
-    return kind.name.partition("/")[0] not in ("builtin", "callable object", "above lru_cache")
+    builtin; of an instance, or a cache, only a proxy is possible, which has a type of its own, and
+    only a proxy of a partial pickles."""
+    place = kind.name.partition("/")[0]
+    return place not in ("builtin", "callable object", "above lru_cache", "partial")
 
 
 def not_builtin(kind: Kind) -> bool:

@@ -30,10 +30,16 @@ from kinds import Kind, Made
 # ---- Identity
 
 
+def _again(made: Made) -> Any:
+    """The same, looked up once more."""
+    looked_up = made.instance is not None and made.raw is vars(made.owner or kinds).get("target")
+    return made.instance.target if looked_up else made.seen
+
+
 @on_kinds()
 def equality(made: Made) -> Any:
     """It equals itself and nothing else, as often as it is looked up."""
-    again = made.instance.target if hasattr(made.instance, "target") else made.seen
+    again = _again(made)
     return (
         [made.seen == again, made.raw == made.raw, made.seen != again, made.seen is again],
         [made.seen == abs, made.seen == None, made.seen == "target"],  # noqa: E711
@@ -44,7 +50,7 @@ def equality(made: Made) -> Any:
 @on_kinds()
 def hashing(made: Made) -> Any:
     """It can be a key, and is found again."""
-    again = made.instance.target if hasattr(made.instance, "target") else made.seen
+    again = _again(made)
     return outcome(lambda: (hash(made.seen) == hash(again), again in {made.seen: 1}))
 
 
@@ -77,7 +83,12 @@ def dies(made: Made) -> Any:
 # ---- Copies
 
 
-@on_kinds(brief=True)
+def importable(kind: Kind) -> bool:
+    """Whether its name leads to what is decorated; functions pickle and methods copy by name."""
+    return kind.name.partition("/")[0] not in ("builtin", "bound method")
+
+
+@on_kinds(brief=True, among=importable)
 def copies(made: Made) -> Any:
     """`copy` and `deepcopy` do what they do without: functions are themselves."""
 
@@ -89,11 +100,6 @@ def copies(made: Made) -> Any:
         for way in (copy.copy, copy.deepcopy)
         for target in (made.raw, made.seen)
     ]
-
-
-def importable(kind: Kind) -> bool:
-    """Whether what is decorated is what its name leads to, by which functions pickle."""
-    return kind.name.partition("/")[0] not in ("builtin", "bound method")
 
 
 @on_kinds(brief=True, among=importable)

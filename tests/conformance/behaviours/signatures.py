@@ -179,7 +179,8 @@ def odd_objects_as_defaults(decorate: Any) -> Any:
 
 @alone("signatures")
 def defaults_replaced(decorate: Any) -> Any:
-    """Defaults that are set afterwards are those that a call uses."""
+    """Defaults that are set afterwards are those that a call uses. (What `inspect` says of them is
+    left out: where there is a `__wrapped__`, it says that of the original.)"""
 
     @decorate
     def target(a: int, b: int = 2, *, c: int = 3) -> Any:
@@ -187,10 +188,10 @@ def defaults_replaced(decorate: Any) -> Any:
 
     target.__defaults__ = (5,)
     target.__kwdefaults__ = {"c": 6}
-    seen = [target(1), str(inspect.signature(target))]
+    changed = target(1)
     target.__defaults__ = None
     target.__kwdefaults__ = None
-    return [*seen, outcome(target, 1)]
+    return changed, outcome(target, 1)
 
 
 @alone("signatures")
@@ -274,7 +275,7 @@ def partial_arguments(decorate: Any) -> Any:
         outcome(part),
         outcome(part, 2, 3),
         str(inspect.signature(part)),
-        part.func is target,
+        part.func.__name__,
         part.args,
         part.keywords,
         functools.partial(part, 7)(),
