@@ -71,11 +71,9 @@ def arguments(args: tuple[Any, ...], kwargs: dict[str, Any], bind: Bind, at_once
 def named(captured: Any, bind: Bind) -> dict[str, Any]:
     """The arguments by name, as plain JSON data."""
     if type(captured) is Copied:
-        copy: dict[str, Any] = captured.value
-    else:
-        args, kwargs = _loaded(captured)
-        copy = Snapshot().take(bind(args, kwargs), "inputs")
-    return copy
+        return as_object(captured.value)
+    args, kwargs = _loaded(captured)
+    return as_object(Snapshot().take(bind(args, kwargs), "inputs"))
 
 
 def copied(value: object, at: str) -> Kept:

@@ -32,7 +32,7 @@ def chosen_inputs(
     inputs, size, cuts = copied(inputs, "inputs")
     config, more, further = copied(config, "config")
     both = [*(cuts or ()), *(further or ())]
-    return Inputs(as_object(inputs.value), config.value), size + more, both or None
+    return Inputs(as_object(inputs.value), as_object(config.value)), size + more, both or None
 
 
 def chosen_outputs(template: Template, pipeline: Pipeline, returned: object) -> object:

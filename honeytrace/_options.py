@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn
 
+from honeytrace._capture import as_object
 from honeytrace._faults import attempt
 from honeytrace._record import Json, Template
 from honeytrace._session import OBJECTS
@@ -56,8 +57,7 @@ def _object(label: str, value: Any) -> Json:
     given = attempt(_dict, value)[0] if isinstance(value, Mapping) else None
     if given is None:
         _refuse(label, value, "a mapping such as {'key': 'value'}")
-    copy: Json = Snapshot().take(given, label)
-    return copy
+    return as_object(Snapshot().take(given, label))
 
 
 def _dict(value: Mapping[str, Any]) -> Json:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any, TypeVar, cast, overload
 
-from honeytrace import _current, _options, _variants
+from honeytrace import _current, _options, _partial, _variants
 from honeytrace._arguments import binder, is_method, parameters
 from honeytrace._capture import constant
 from honeytrace._config import live
@@ -187,6 +187,8 @@ def _decorate(target: Any, template: Template, skip_first: bool | None = None) -
     for base, remake in _REMADE:
         if isinstance(target, base):
             return remake(target, template)
+    if type(target) is functools.partial:
+        return _partial_function(target, template)
     if not callable(target):
         raise TypeError(f"trace_session cannot decorate {target!r}; {_advice(target)}")
     method = is_method(target) if skip_first is None else skip_first
@@ -244,6 +246,10 @@ def _like(target: Any, anew: Any) -> Any:
     for name, value in vars(target).items():
         vars(anew).setdefault(name, value)
     return anew
+
+
+def _partial_function(target: Any, template: Template) -> Any:
+    return _partial.traced(target, _decorate(target.func, template), _decorate, template)
 
 
 def _class(target: type, template: Template) -> type:
@@ -310,7 +316,7 @@ def _given(kind: _variants.Kind, template: Template) -> dict[str, object]:
 
 def _named(target: Any, kind: _variants.Kind, template: Template, method: bool) -> Template:
     """The template with what the function itself tells."""
-    module, name = _titles(target.func if type(target) is functools.partial else target)
+    module, name = _titles(target)
     known = parameters(target)
     _check_names(name, known, template)
     return replace(

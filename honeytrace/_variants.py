@@ -199,8 +199,6 @@ def for_function(
 def for_object(target: Any, found: Kind, given: Mapping[str, object]) -> Any:
     """A function of this kind that calls any object, in the form that wrapt wants."""
     traced = _made(found, _OBJECT, given, {"__name__": __name__})
-    while isinstance(target, functools.partial):
-        target = target.func
     for each in (target, getattr(type(target), "__call__")):  # noqa: B004, B009 - see `kind`
         if isinstance(each, types.FunctionType):
             _name(traced, each)
@@ -208,10 +206,14 @@ def for_object(target: Any, found: Kind, given: Mapping[str, object]) -> Any:
     return traced
 
 
+_NAMES = ["co_name", *(["co_qualname"] if sys.version_info >= (3, 11) else [])]
+
+
 def _name(traced: types.FunctionType, target: types.FunctionType) -> None:
     """Generators, coroutines and tracebacks show the names of the function that was called."""
     traced.__name__, traced.__qualname__ = target.__name__, target.__qualname__
-    traced.__code__ = traced.__code__.replace(co_name=target.__code__.co_name)
+    names = {label: getattr(target.__code__, label) for label in _NAMES}
+    traced.__code__ = traced.__code__.replace(**names)
 
 
 _BUILTINS = {
@@ -279,12 +281,13 @@ def _unhooked(send: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """The first step of an async generator, kept from the event loop.
 
     The loop closes every generator that it has seen begin; it is to close the stand-in alone, which
-    then closes this one. Both at once would fail, as one of them runs already.
+    then closes this one. Both at once would fail, as one of them runs already. Without a loop the
+    collector closes both.
     """
 
     def first(given: Any) -> Any:
         hooks = sys.get_asyncgen_hooks()
-        sys.set_asyncgen_hooks(None, _left_alone)
+        sys.set_asyncgen_hooks(None, hooks.finalizer and _left_alone)
         try:
             return send(given)
         finally:

@@ -50,6 +50,7 @@ def test_copies_are_traced_too(duplicate, sent):
     other, partial = duplicate(adder), duplicate(PARTIAL)
     assert (other(1), partial(2), other.unit, other == Adder("USD")) == (2, 3, "USD", True)
     assert other.__wrapped__ is not adder.__wrapped__
+    assert type(partial) is type(PARTIAL)
     assert [s["session_name"] for s in sent()] == ["adder", "partial"]
 
 
@@ -61,14 +62,25 @@ def test_what_has_one_name_has_one_copy(duplicate):
 
 def test_an_old_pickle_protocol(sent):
     """`__reduce__` says the same as `__reduce_ex__`."""
-    again, arguments = PARTIAL.__reduce__()
+    again, arguments = trace_session(Adder()).__reduce__()
     assert again(*arguments)(5) == 6
+
+
+def test_a_partial_keeps_what_was_set_on_it(sent):
+    """Its attributes, and that it is traced, through copies of any kind."""
+    partial = functools.partial(add, 1)
+    partial.note = "kept"
+    traced = trace_session(name="noted")(partial)
+    assert [each.note for each in (traced, copy.copy(traced), pickled(traced))] == ["kept"] * 3
+    assert pickled(traced)(1) == 2
+    assert sent()[0]["session_name"] == "noted"
 
 
 def test_it_shows_as_what_it_is():
     """Its repr is that of the object."""
-    assert repr(PARTIAL) == repr(PARTIAL.__wrapped__)
+    assert repr(PARTIAL) == repr(functools.partial(PARTIAL.func, 1))
     assert isinstance(PARTIAL, functools.partial)
+    assert repr(cached) == repr(plain_cached)
 
 
 class Descriptor:
@@ -104,7 +116,7 @@ def test_what_is_no_method_does_not_become_one(sent):
     shop = Shop()
     assert (shop.partial(2), shop.builtin("abc"), shop.adder(1)) == (3, 3, 2)
     inputs = [s["inputs"] for s in sent()]
-    assert inputs == [{"b": 2}, {"obj": "abc"}, {"a": 1, "b": 1}]
+    assert inputs == [{"a": 1, "b": 2}, {"obj": "abc"}, {"a": 1, "b": 1}]
 
 
 def test_a_cached_function_becomes_a_method(sent):

@@ -25,6 +25,12 @@ def _spec(config: pytest.Config) -> str:
 
 
 @pytest.fixture(scope="session")
+def decorator_name(request: pytest.FixtureRequest) -> str:
+    """As it was given to `--decorator`."""
+    return _spec(request.config)
+
+
+@pytest.fixture(scope="session")
 def decorate(request: pytest.FixtureRequest) -> decorators.Decorator:
     """The decorator that is held to the suite."""
     return decorators.choose(_spec(request.config))
@@ -77,7 +83,8 @@ def deadline() -> Iterator[None]:
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     report = yield
     case = getattr(item, "callspec", None) and item.callspec.params.get("case")
-    if case is not None and report.when == "call" and not report.skipped:
+    told = not report.skipped or hasattr(report, "wasxfail")
+    if case is not None and report.when == "call" and told:
         _all[case.group] += 1
         _good[case.group] += report.passed
     return report

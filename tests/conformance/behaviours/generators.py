@@ -296,6 +296,7 @@ def thrown_by_type(put: Any) -> Any:
             made = put(counting)(seen)
             next(made)
             seen.append(outcome(made.throw, *what))
+            made.close()  # now, and not when what was raised lets go of it
     return seen
 
 

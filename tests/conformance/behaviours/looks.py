@@ -166,12 +166,6 @@ def source(made: Made) -> Any:
 
 
 @on_kinds(brief=True)
-def source_file(made: Made) -> Any:
-    """Its file is found, by functions that do not look at `__wrapped__`."""
-    return _each(made, inspect.getsourcefile)
-
-
-@on_kinds(brief=True)
 def documentation(made: Made) -> Any:
     """`inspect.getdoc` says the same, and `help()` prints the same."""
     return (
