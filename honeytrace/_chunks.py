@@ -87,11 +87,15 @@ class Merger:
         """Adds the pieces to the text, and to the items in case that the stream is a list."""
         pieces = self._pieces
         if pieces:
-            self._text.add("".join(pieces))
-            kept = pieces[: self._most - len(self._items)]
-            for piece in kept:
-                self._keep(piece)
-            self._more += len(pieces) - len(kept)
+            whole = "".join(pieces)
+            self._text.add(whole)
+            if len(self._items) + len(pieces) > self._most or not self._room.takes(
+                _TEXT * len(pieces) + len(whole)
+            ):
+                for piece in pieces:
+                    self._keep(piece)
+            else:
+                self._items += pieces
             pieces.clear()
             self._size = 0
 
@@ -127,6 +131,7 @@ class Merger:
 
 
 _BATCH = 65_536  # characters
+_TEXT = 64  # bytes that a string takes besides its characters
 
 
 class _Completion:
