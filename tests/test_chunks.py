@@ -743,9 +743,11 @@ def taken(items):
 
 
 def lacking(value, whole):
-    """What `whole` has and `value` has not, but for what the SDKs add: all of it is null."""
+    """What `whole` has and `value` has not, but for what the SDKs add: nulls, and the index that
+    OpenAI's leaves in a tool call."""
     if isinstance(value, dict) and isinstance(whole, dict):
-        gone = [whole[key] for key in {*whole} - {*value} if whole[key] is not None]
+        added = {"index"} if "function" in whole else set()
+        gone = [whole[key] for key in {*whole} - {*value} - added if whole[key] is not None]
         extra = list({*value} - {*whole})
         return (
             gone

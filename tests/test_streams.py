@@ -550,3 +550,66 @@ def test_a_session_that_was_read_at_its_end_has_its_outputs(sent):
     list(stream())
     assert kept[0].outputs == {"result": "ab"}
     assert sent()[0]["outputs"] == {"result": "ab"}
+
+
+def test_a_streaming_response_is_traced_to_its_last_byte(sent):
+    """A web framework steps the generator in tasks of its own; the request is the parent."""
+    httpx = pytest.importorskip("httpx")
+    starlette = pytest.importorskip("starlette.applications")
+    from starlette.responses import StreamingResponse
+    from starlette.routing import Route
+
+    @trace_session(name="tokens")
+    async def tokens(question):
+        for word in ("yes ", "indeed"):
+            await asyncio.sleep(0)
+            yield word
+
+    @trace_session(name="endpoint", ignore=("request",))
+    async def endpoint(request):
+        return StreamingResponse(tokens("is it?"))
+
+    async def main():
+        app = starlette.Starlette(routes=[Route("/", endpoint)])
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            return (await client.get("/")).text
+
+    assert asyncio.run(main()) == "yes indeed"
+    by_name = {s["session_name"]: s for s in sent()}
+    assert by_name["tokens"]["outputs"] == {"result": "yes indeed"}
+    assert about(by_name["tokens"])["stream"] == {"completed": True}
+
+
+def test_real_answers_of_an_sdk_have_their_tokens(sent):
+    """Objects of OpenAI's own classes, whole and in chunks."""
+    chat = pytest.importorskip("openai.types.chat")
+    usage = {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7}
+    head = {"id": "c", "created": 1, "model": "gpt-4o"}
+    message = {"index": 0, "finish_reason": "stop"}
+    whole = chat.ChatCompletion.model_validate(
+        {**head, "object": "chat.completion", "usage": usage,
+         "choices": [{**message, "message": {"role": "assistant", "content": "Hello"}}]}
+    )  # fmt: skip
+    chunks = [
+        chat.ChatCompletionChunk.model_validate(
+            {**head, "object": "chat.completion.chunk", "usage": last,
+             "choices": [{"index": 0, "delta": {"content": text}}]}
+        )
+        for text, last in (("Hel", None), ("lo", usage))
+    ]  # fmt: skip
+
+    @trace_session
+    def ask():
+        return whole
+
+    @trace_session
+    def stream():
+        yield from chunks
+
+    assert ask() is whole
+    assert list(stream()) == chunks
+    for session in sent():
+        assert session["outputs"]["choices"][0]["message"]["content"] == "Hello"
+        assert session["metrics"]["total_tokens"] == 7
+        assert session["config"] == {"model": "gpt-4o"}
