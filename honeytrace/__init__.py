@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from honeytrace._choice import register
-from honeytrace._config import configure, flush, get_session, shutdown, stats
-from honeytrace._errors import (
-    ConfigurationError,
-    HoneytraceError,
-    SDKError,
-    SessionNotFoundError,
-    StoreError,
-    TransportError,
-)
-from honeytrace._ledger import Stats
-from honeytrace._recorder import current_session, enrich_session
-from honeytrace._session import ActiveSession, Session
-from honeytrace._settings import Config
-from honeytrace._tracing import trace_session
-from honeytrace._version import __version__
-
 if TYPE_CHECKING:
+    from honeytrace import testing
+    from honeytrace._choice import register
     from honeytrace._client import (
         AsyncClient,
         Client,
         GetSessionResponse,
         StartSessionResponse,
     )
+    from honeytrace._config import configure, flush, get_session, shutdown, stats
+    from honeytrace._errors import (
+        ConfigurationError,
+        HoneytraceError,
+        SDKError,
+        SessionNotFoundError,
+        StoreError,
+        TransportError,
+    )
+    from honeytrace._ledger import Stats
+    from honeytrace._recorder import current_session, enrich_session
+    from honeytrace._session import ActiveSession, Session
+    from honeytrace._settings import Config
+    from honeytrace._tracing import trace_session
+    from honeytrace._version import __version__
 
 __all__ = [
     "ActiveSession",
@@ -53,19 +54,42 @@ __all__ = [
     "register",
     "shutdown",
     "stats",
+    "testing",
     "trace_session",
 ]
 
-_FROM_CLIENT = {"AsyncClient", "Client", "GetSessionResponse", "StartSessionResponse"}
+# Nothing is imported before it is used: pytest imports this package in every project that has it
+# installed, and a program may never call what it decorated.
+_ROOMS = {
+    "_choice": ("register",),
+    "_client": ("AsyncClient", "Client", "GetSessionResponse", "StartSessionResponse"),
+    "_config": ("configure", "flush", "get_session", "shutdown", "stats"),
+    "_errors": (
+        "ConfigurationError",
+        "HoneytraceError",
+        "SDKError",
+        "SessionNotFoundError",
+        "StoreError",
+        "TransportError",
+    ),
+    "_ledger": ("Stats",),
+    "_recorder": ("current_session", "enrich_session"),
+    "_session": ("ActiveSession", "Session"),
+    "_settings": ("Config",),
+    "_tracing": ("trace_session",),
+    "_version": ("__version__",),
+}
+_ROOM = {name: room for room, names in _ROOMS.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
-    # The client needs httpx, which takes longer to import than all the rest together.
-    if name in _FROM_CLIENT:
-        from honeytrace import _client
-
-        return getattr(_client, name)
-    raise AttributeError(f"module 'honeytrace' has no attribute {name!r}")
+    if name == "testing":
+        return import_module("honeytrace.testing")
+    if name not in _ROOM:
+        raise AttributeError(f"module 'honeytrace' has no attribute {name!r}")
+    value = getattr(import_module(f"honeytrace.{_ROOM[name]}"), name)
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:

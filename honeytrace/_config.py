@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
-from honeytrace import _clock, _settings, _wire
+from honeytrace import _clock, _sending, _settings, _wire
 from honeytrace._current import quietly
 from honeytrace._delivery import Delivery
 from honeytrace._faults import Faults
@@ -32,19 +32,23 @@ _POOL = 256  # ids that are drawn at once
 _ROOT = 1.0  # seconds that the end of a root session may wait, without `background`
 
 
+Sink = Callable[[Record], object]
+"""What takes ended sessions in place of the delivery."""
+
+
 class Pipeline:
     """One configuration with its delivery; a session stays with the pipeline it began in."""
 
     __slots__ = ("accept", "choosy", "config", "delivery", "project", "redact", "source")
 
-    def __init__(self, config: Config, delivery: Delivery) -> None:
+    def __init__(self, config: Config, delivery: Delivery, sink: Sink | None = None) -> None:
         self.config = config
         self.delivery = delivery
         self.project = config.project
         self.source = config.source
         self.choosy = not (config.capture_inputs and config.capture_outputs)
         self.redact = _redactor(config.redact)
-        self.accept = _accept(config, delivery)
+        self.accept = sink or _accept(config, delivery)
 
 
 class Live:
@@ -58,6 +62,7 @@ class Live:
         self._past: list[Pipeline] = []
         self._lock = threading.RLock()
         self.ids: list[bytes] = []
+        self._sink: Sink | None = None
         self._hooked = False
 
     def start(self) -> Pipeline:
@@ -86,12 +91,23 @@ class Live:
                 self._past.append(current)
             _hand_over(config, self._past)
             _rest(self._past)
-        self.pipeline = Pipeline(config, delivery)
+        self.pipeline = self._through(config, delivery)
         rules.limits = config.limits
         self.off = not config.enabled
         if not self._hooked:
             self._hooked = True
             _at_exit(self.exit)
+
+    def divert(self, sink: Sink | None) -> None:
+        """From now on sessions that start go to `sink`, not to the delivery; None ends that."""
+        with self._lock:
+            self._sink = sink
+            if self.pipeline:
+                self.pipeline = self._through(self.pipeline.config, self.pipeline.delivery)
+
+    def _through(self, config: Config, delivery: Delivery) -> Pipeline:
+        held = None if _sending.allowed else _let_go
+        return Pipeline(config, delivery, self._sink or held)
 
     def new_id(self) -> bytes:
         """16 random bytes, when `ids` has run out of those that were drawn before.
@@ -172,6 +188,10 @@ class Live:
         self.ids = []
         self._hooked = False
         self._lock = threading.RLock()
+
+
+def _let_go(record: Record) -> None:
+    """Where nothing may be sent, and nobody wants it."""
 
 
 def _at_exit(end: Callable[[], None]) -> None:

@@ -22,6 +22,7 @@ class Faults:
 
     def __init__(self, clock: Callable[[], float] = _clock.now) -> None:
         self._clock = clock
+        self.strict = False  # raise faults on the caller's thread: for tests
         self.clear()
 
     def clear(self) -> None:
@@ -45,7 +46,7 @@ class Faults:
             self.by_place[place] = self.by_place.get(place, 0) + 1
             return None
         except Exception as error:
-            if is_from_signal(error):
+            if self.strict or is_from_signal(error):
                 raise
             self.note(function.__name__.strip("_"), error)
             return None
@@ -59,6 +60,8 @@ class Faults:
     def blame(self, label: str, where: str, fault: BaseException) -> None:
         """Notes that a function of the user's raised. Its words are not logged: they may hold what
         is to be redacted."""
+        if self.strict:
+            raise fault
         kind = type(fault).__qualname__
         with self._lock:
             self.by_place[label] += 1
