@@ -64,13 +64,9 @@ class Merger:
         return self._room.used
 
     def texts(self, pieces: list[str]) -> None:
-        """Takes many items that are strings."""
-        if self._pieces is None:
-            for piece in pieces:
-                self.add(piece)
-        else:
-            self._pieces.extend(pieces)
-            self._fold()
+        """Takes many strings at once, while there were no other items."""
+        self._pieces = [*(self._pieces or ()), *pieces]
+        self._fold()
 
     def text(self, piece: str) -> None:
         """Takes an item that is a string; the copy of another may only look like one."""

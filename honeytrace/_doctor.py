@@ -133,8 +133,6 @@ def _shown(name: str, value: object) -> str:
         return str(value).lower()
     if isinstance(value, Limits):
         return ", ".join(f"{limit} {most}" for limit, most in asdict(value).items())
-    if callable(value):
-        return "on, and a function of your own"
     return f"{value:g} s" if isinstance(value, float) else plain(str(value))
 
 

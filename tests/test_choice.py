@@ -186,6 +186,39 @@ def test_of_a_stream_that_is_not_kept_the_items_are_counted(sent):
     assert session["metadata"]["honeytrace"]["stream"] == {"completed": True}
 
 
+def test_a_long_stream_that_is_not_kept_is_counted(sent):
+    """In constant memory, however long it is."""
+
+    @trace_session(capture_outputs=False)
+    def stream():
+        for _ in range(2500):
+            yield "token"
+
+    list(stream())
+    (session,) = sent()
+    assert (session["outputs"], session["metrics"]["chunks"]) == ({}, 2500)
+
+
+def test_streams_within_a_processor_are_not_traced(sent):
+    """Of either kind: they run as without."""
+
+    @trace_session
+    def stream():
+        yield from (1, 2)
+
+    @trace_session
+    async def astream():
+        yield 1
+        yield 2
+
+    async def drained():
+        return [item async for item in astream()]
+
+    call(process_outputs=lambda result: [list(stream()), asyncio.run(drained())])
+    (session,) = sent()
+    assert session["outputs"] == {"result": [[1, 2], [1, 2]]}
+
+
 # ---- Exceptions that are none
 
 
