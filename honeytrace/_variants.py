@@ -1,9 +1,9 @@
 """The function that stands in for a traced one: a real function of the same kind.
 
 Two texts cover the four kinds, so that sync and async cannot drift apart; they are compiled once
-for each shape of parameters. What yields or awaits has the very parameters of the function that it
-stands for: a wrong call then raises Python's own TypeError where the call stands, not at the first
-step. A plain function takes anything and lets the function itself refuse, which is recorded.
+for each shape of parameters. It has the very parameters of the function that it stands for, so that
+Python itself binds the arguments: a wrong call raises its own TypeError where the call stands, not
+at the first step or in the event loop.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ _STREAM = """
     ht_step, ht_given, ht_fresh = ht_first(ht_send), None, True
     try:
         while True:
-            for _ in ht_batch:
+            for ht_number in ht_batch:
                 ht_outer = ht_get()
                 {put}(ht_inner)
                 try:
@@ -252,7 +252,7 @@ def _shape(code: CodeType, method: bool) -> _Shape:
     only, count, more = code.co_posonlyargcount, code.co_argcount, code.co_kwonlyargcount
     rest = [code.co_flags & inspect.CO_VARARGS, code.co_flags & inspect.CO_VARKEYWORDS]
     names = code.co_varnames[: count + more + sum(map(bool, rest))]
-    if any(name.startswith("ht_") for name in names):
+    if any(name.startswith("ht_") or not name.isidentifier() for name in names):
         return _ANY
     positional, by_name, others = names[:count], names[count : count + more], names[count + more :]
     star = [f"*{others[0]}"] if rest[0] else []
