@@ -18,7 +18,7 @@ def load(spec: str) -> Decorator:
     """The decorator that `module:expression` means, such as `langfuse:observe` or
     `logfire:instrument()`."""
     module, _, expression = spec.partition(":")
-    return eval(expression, vars(importlib.import_module(module)))
+    return eval(f"module.{expression}", {"module": importlib.import_module(module)})
 
 
 def choose(spec: str) -> Decorator:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import copy
 import functools
@@ -229,7 +230,10 @@ FLAWS += [(wrapt, "looks.abstract_types", "function"), (wrapt, "looks.type_of_it
 def starts_a_task(function: Any) -> Any:
     @functools.wraps(function)
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
-        return await asyncio.create_task(function(*args, **kwargs))
+        with contextlib.closing(
+            function(*args, **kwargs)
+        ) as made:  # trio has no tasks of asyncio's
+            return await asyncio.create_task(made)
 
     return wrapper
 
