@@ -85,7 +85,7 @@ class Delivery:
         self._room = threading.Condition(self._lock)
         self._work = threading.Condition(self._lock)
         self._progress = threading.Condition(self._lock)
-        self._connecting = threading.Lock()
+        self._connecting = threading.RLock()  # what it imports may fork, under gevent
         self._breath = threading.Lock()
         self._breath.acquire()  # for good: who waits for it only gives others time
         self._sender: Sender | None = None

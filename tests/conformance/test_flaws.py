@@ -230,9 +230,7 @@ FLAWS += [(wrapt, "looks.abstract_types", "function"), (wrapt, "looks.type_of_it
 def starts_a_task(function: Any) -> Any:
     @functools.wraps(function)
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
-        with contextlib.closing(
-            function(*args, **kwargs)
-        ) as made:  # trio has no tasks of asyncio's
+        with contextlib.closing(function(*args, **kwargs)) as made:  # trio has no tasks
             return await asyncio.create_task(made)
 
     return wrapper
