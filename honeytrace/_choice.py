@@ -56,7 +56,10 @@ def _first(given: bool | None, configured: bool) -> bool:
 
 
 def _is_wanted(name: str, template: Template) -> bool:
-    return name not in template.ignore and (not template.only or name in template.only)
+    # What `**kwargs` takes in has names of its own, and that of the parameter.
+    names = {name} if name in template.named or not template.rest else {name, template.rest}
+    ignored, only = names.intersection(template.ignore), names.intersection(template.only)
+    return not ignored and bool(only or not template.only)
 
 
 def _applied(template: Template, label: str, function: Callable[[Any], Any], value: Any) -> Any:

@@ -10,12 +10,12 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from honeytrace import _clock, _sending, _settings, _wire
 from honeytrace._current import quietly
 from honeytrace._delivery import Delivery
-from honeytrace._faults import Faults
+from honeytrace._faults import Faults, attempt
 from honeytrace._ledger import Stats
 from honeytrace._record import Record
 from honeytrace._redaction import Custom, redact
@@ -47,7 +47,7 @@ class Pipeline:
         self.project = config.project
         self.source = config.source
         self.choosy = not (config.capture_inputs and config.capture_outputs)
-        self.redact = _redactor(config.redact)
+        self.redact = _redactor(config)
         self.accept = sink or _accept(config, delivery)
 
 
@@ -63,6 +63,7 @@ class Live:
         self._lock = threading.RLock()
         self.ids: list[bytes] = []
         self._sink: Sink | None = None
+        self.suspended: dict[int, Callable[[], None]] = {}  # what ends streams that still run
         self._hooked = False
 
     def start(self) -> Pipeline:
@@ -148,6 +149,8 @@ class Live:
             self.faults.guard(self._end, 0)
 
     def _end(self, timeout: float | None) -> bool:
+        for end in list(self.suspended.values()):
+            end()
         return self._each(Delivery.end, timeout)
 
     def stats(self) -> Stats:
@@ -186,6 +189,7 @@ class Live:
         self.pipeline = None
         self._past = []
         self.ids = []
+        self.suspended = {}
         self._hooked = False
         self._lock = threading.RLock()
 
@@ -277,10 +281,20 @@ def _connect(config: Config) -> HttpSender:
     return HttpSender(config.server_url, config.api_key, config.timeout)
 
 
-def _redactor(setting: bool | Custom) -> Callable[[Session], Session] | None:
-    if isinstance(setting, bool):
-        return redact if setting else None
-    return partial(redact, custom=partial(quietly, setting))
+def _redactor(config: Config) -> Callable[[Session], Session] | None:
+    if config.redact is False:
+        return None
+    rule = None if config.redact is True else partial(_by_rule, config.redact)
+    return partial(redact, custom=rule, key=config.api_key)
+
+
+def _by_rule(rule: Custom, path: str, value: Any) -> Any:
+    """What a rule of the user's says; `redact` replaces the value if it raises."""
+    result, fault = attempt(quietly, rule, path, value)
+    if fault is not None:
+        live.faults.blame("redact", "configure()", fault)
+        raise fault
+    return result
 
 
 def _encode(record: Record) -> bytes:

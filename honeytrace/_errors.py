@@ -31,7 +31,7 @@ class SDKError(HoneytraceError):
 
     Attributes:
         status_code: the HTTP status.
-        body: the text of the answer, whole.
+        body: the text of the answer, whole but for the API key.
         raw_response: the `httpx.Response`.
     """
 
@@ -39,6 +39,10 @@ class SDKError(HoneytraceError):
         self.status_code = raw_response.status_code
         self.body = raw_response.text
         self.raw_response = raw_response
+        # Some servers repeat the header that they refuse.
+        sent = raw_response.request.headers.get("Authorization", "").removeprefix("Bearer ")
+        if sent:
+            self.body = self.body.replace(sent, "[REDACTED:api_key]")
         shown = self.body if len(self.body) <= _SHOWN else f"{self.body[:_SHOWN]}…"
         super().__init__(f"{message}: status {self.status_code}, body {shown!r}")
 

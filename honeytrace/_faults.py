@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -22,6 +23,7 @@ class Faults:
 
     def __init__(self, clock: Callable[[], float] = _clock.now) -> None:
         self._clock = clock
+        self._finalizing = sys.is_finalizing  # there are no names of this module at the very end
         self.strict = False  # raise faults on the caller's thread: for tests
         self.clear()
 
@@ -46,6 +48,8 @@ class Faults:
             self.by_place[place] = self.by_place.get(place, 0) + 1
             return None
         except Exception as error:
+            if self._finalizing():
+                return None
             if self.strict or is_from_signal(error):
                 raise
             self.note(function.__name__.strip("_"), error)

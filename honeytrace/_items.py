@@ -89,4 +89,4 @@ class Items:
     def value(self) -> Any:
         """What the items come to, or themselves if they are `raw`."""
         self.fold()
-        return self.kept if self.raw else self._merger.result()
+        return list(self.kept) if self.raw else self._merger.result()

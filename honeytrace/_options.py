@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn
 
@@ -73,8 +74,8 @@ def _names(label: str, value: Iterable[str]) -> tuple[str, ...]:
 
 
 def _function(label: str, value: Any) -> Callable[[Any], Any]:
-    if not callable(value):
-        _refuse(label, value, "a function of one argument")
+    if not callable(value) or inspect.iscoroutinefunction(value):
+        _refuse(label, value, "a plain function of one argument")
     function: Callable[[Any], Any] = value
     return function
 

@@ -23,7 +23,8 @@ def _no_arguments(_: object, __: object) -> Json:
 class Template:
     """What every session of one `trace_session` has in common, known before the first call.
 
-    Of a function: `bind` names its arguments, `method` says that the first is the bound object,
+    Of a function: `bind` names its arguments, `named` are its parameters, `rest` is the one of
+    `**kwargs`; `method` says that the first is the bound object,
     `at_once` that they have to be named while the call starts, `chosen` that something is left out
     or handed to a function of the user's. What is None is as the configuration says.
     """
@@ -37,6 +38,8 @@ class Template:
     function: str | None = None
     kind: str = "block"
     bind: Bind = _no_arguments
+    named: tuple[str, ...] = ()
+    rest: str | None = None
     method: bool = False
     at_once: bool = False
     capture_inputs: bool | None = None

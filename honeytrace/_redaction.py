@@ -31,18 +31,21 @@ _PAIRS = (("name", "value"), ("key", "value"), ("Name", "Value"), ("Key", "Value
 _OURS = {"version", "kind", "parent_id", "root_id", "status"}  # of the reserved key, not secret
 
 
-def redact(session: Session, custom: Custom | None = None) -> Session:
+def redact(session: Session, custom: Custom | None = None, key: str | None = None) -> Session:
     """The session without secrets; the same object if nothing had to change. Never raises.
 
+    `key` is the API key that sessions are sent with, of whatever form.
+
     `custom` is asked for each value, containers first, before the built-in rules: by the path
-    (`inputs.messages[0].content`) and the value. It is not asked for ids.
+    (`inputs.messages[0].content`) and the value. It is not asked for ids, project and source.
     """
     if custom is not None:
         session = _customized(session, custom)
-    finders, fault = attempt(_suspects, session)
+    known = _secrets.finders(key)
+    finders, fault = attempt(_suspects, session, known)
     if fault is None and finders is None:
         return session
-    cleaner = _Cleaner(_secrets.FINDERS if finders is None else finders)
+    cleaner = _Cleaner(known if finders is None else finders)
     return _changed(session, _cleaned(session, cleaner))
 
 
@@ -54,7 +57,7 @@ def _changed(session: Session, fields: Json) -> Session:
 # ---- Is there anything?
 
 
-def _suspects(session: Session) -> list[Finder] | None:
+def _suspects(session: Session, known: tuple[Finder, ...]) -> list[Finder] | None:
     """The finders that may find something in the texts, None if nothing is secret by name either.
 
     Raises `TypeError` for what is no JSON data.
@@ -77,7 +80,7 @@ def _suspects(session: Session) -> list[Finder] | None:
     names = _collect(containers, texts)
     secret = any(map(_secrets.rule, names))
     texts += names
-    found = _secrets.suspects("\n".join(texts))
+    found = _secrets.suspects("\n".join(texts), known)
     return found if found or secret else None
 
 
@@ -245,7 +248,7 @@ def _apart(name: str, *taken: Json) -> str:
 
 def _customized(session: Session, custom: Custom) -> Session:
     fields: Json = {}
-    for name in _TEXTS:
+    for name in ("session_name", "error"):  # the project and the source say where it goes
         text = getattr(session, name)
         if text is not None:
             new = _asked(custom, name, text)

@@ -21,6 +21,7 @@ Finder = Callable[[str, bytes], Iterator[Span]]
 
 _NUMBERS = {"password", "secret", "key", "code"}  # rules whose secrets may be numbers
 _LONG = 128
+_SHORTEST = 8  # characters of a key that is looked for by itself
 
 _compiled = partial(re.compile, flags=re.ASCII | re.VERBOSE)
 
@@ -37,7 +38,7 @@ _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 # Over the words of a name, in lower case and joined by underscores.
 _SECRET = _compiled(
     r"""(?:^|_)(?:
-      (?P<password> [a-z]*(?:password|passwd|passphrase|passcode)s? | pwd | pswd
+      (?P<password> [a-z]*pass_?(?:word|wd|phrase|code)s? | pwd | pswd | psk
         | (?:admin|database|db|email|ftp|key|ldap|login|mail|mysql|pg|proxy|redis|root|smtp|ssh
             |store|user)_?pass )
     | (?P<cookie> (?:session|http)?cookies? | jsessionid | phpsessid | connect_sid )
@@ -48,7 +49,8 @@ _SECRET = _compiled(
         |decryption|deepseek|deploy|encryption|gemini|google|gpg|groq|hf|hmac|honeyhive
         |huggingface|langfuse|langsmith|license|master|mistral|openai|pgp|pinecone|private
         |replicate|root|rsa|secret|sendgrid|server|service|shared|shared_access|signing|ssh
-        |storage|stripe|subscription|twilio|webhook)_?keys? )
+        |storage|stripe|subscription|twilio|webhook|langchain|tavily)_?keys? | ap_ikeys?
+        | (?:azure|github|gitlab)_?pat )
     | (?P<code> t?otp | mfa_?code | cvv | cvc | ssn | pin(?=$|_code|_number)
         | (?:backup|recovery|security|two_factor|verification)_?codes?
         | social_?security(?:_number)? | card_?number | credit_?card )
@@ -68,6 +70,7 @@ _ABOUT = _compiled(
       |ratio|remaining|required|reset|rules?|scheme|scopes?|score|size|source|stats|status
       |strength|text|throughput|ttl|types?|updated|uri|url|usage|used|valid|validator|version
       |window)$
+    | _hint$ | ^(?:has|is|needs|requires|use|uses|with)_
     | ^(?:[a-z_]+_)?(?:audio|begin|bos|cached|cls|completion|continuation|cursor|end|eos|first
       |image|input|last|mask|max|min|next|num|output|pad|page|pagination|per|prev|previous|prompt
       |reasoning|sep|special|start|stop|sync|thinking|total|unk|video|vision|word)_token$
@@ -84,7 +87,7 @@ def _rule(name: str) -> str | None:
     *_, found = None, *_SECRET.finditer(words)  # the last is the noun of a compound
     if found is None or _ABOUT.search(words):
         return None
-    if "pin" in found[0] and not _PIN.match(words):
+    if found.lastgroup == "code" and "pin" in found[0] and not _PIN.match(words):
         return None
     return found.lastgroup
 
@@ -105,7 +108,18 @@ def tells(found: str, value: Any) -> bool:
         return found in _NUMBERS
     if type(value) is str:
         return value != "" and not _MARK.fullmatch(value)
-    return not (type(value) in (dict, list) and not value)
+    if type(value) is dict:
+        return bool(value) and not _is_schema(value)
+    return not (type(value) is list and not value)
+
+
+def _is_schema(value: dict[str, Any]) -> bool:
+    """Whether this says what a value has to be, as the parameters of a tool do."""
+    kind = value.get("type")
+    return (type(kind) is str and kind in _TYPES) or "$ref" in value or "anyOf" in value
+
+
+_TYPES = {"array", "boolean", "integer", "null", "number", "object", "string"}
 
 
 # ---- In a text: keys of known makers
@@ -122,7 +136,7 @@ _KEY = _compiled(
       (?P<anthropic> sk-ant-[\w-]{{8,}} )
     | (?P<openai> sk-(?:proj|svcacct|admin|None)-[\w-]{{8,}} | sk-{_ANY} )
     | (?P<honeyhive> hh_{_ANY} )
-    | (?P<aws> (?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{{16}}(?![\w-])
+    | (?P<aws> (?:AKIA|ASIA|ABIA|ACCA)(?:[A-Z0-9]{{16}}(?![\w-])|[A-Z0-9]{{4,15}}(?=\u2026))
         (?: [\s"',:;|/]{{1,8}}[A-Za-z0-9/+]{{40}}(?![A-Za-z0-9/+=]) )? )
     | (?P<google> AIza[\w-]{{30,}} | GOCSPX-[\w-]{{20,}} | (?<=ya29\.)[\w-]{{16,}} )
     | (?P<github> gh[oprsu]_[A-Za-z0-9]{{16,}} | github_pat_\w{{16,}} )
@@ -168,7 +182,8 @@ _URL = _compiled(
     r"""://(?:
       [^\s:/?\#@"'<>\\]{0,128}:(?!\d{1,5}[/?\#])
         (?P<password> [^\s/?\#"'<>\\]{1,256}(?=@)
-        | [^\s@"'<>\\]{1,256}(?:@[^\s@/?\#"'<>\\]{0,64}){0,8}(?=@) )
+        | [^\s@"'<>\\]{1,256}(?:@[^\s@/?\#"'<>\\]{0,64}){0,8}(?=@)
+        | [^\s@"'<>\\\u2026]{1,256}(?=\u2026[ ]\[) )
     | (?P<user> (?=[A-Za-z_.~%+-]{0,64}\d)[\w.~%+-]{20,256}(?=@) )
     )"""
 )
@@ -191,7 +206,7 @@ def _blocks(text: str, data: bytes) -> Iterator[Span]:
 
 
 def _urls(text: str, data: bytes) -> Iterator[Span]:
-    if b"@" in data and b"://" in data:
+    if b"://" in data and (b"@" in data or "\u2026 [" in text):
         for match in _URL.finditer(text):
             yield *match.span(match.lastgroup or 0), "url"
 
@@ -225,7 +240,7 @@ _SIGNATURE = _compiled(r"(?:[\w-]{0,40}-)?sig(?:nature)?", flags=re.A | re.I | r
 
 _PROBE = 256  # more than any value has that tells nothing
 _VALUE = _compiled(
-    r"""\s{0,8}(?:
+    r"""(?: [^\S\r\n]{0,8} | \s{0,8}(?=["'`{\[\\]) )(?:
       [bBfFrRuU]{0,2}(?P<quote>\\{0,8}(?:\"{3}|'{3}|[\"'`]))(?!(?P=quote))
         (?P<quoted>(?s:.)+?)(?=(?<!\\)(?P=quote)|\Z)
     | (?P<group> \{[^{}]+\} | (?!\[REDACTED:)\[[^\[\]]+\] )
@@ -234,13 +249,18 @@ _VALUE = _compiled(
 )
 _LINE = _compiled(r"(?: (?<=Digest)[^\r\n]* | [^\r\n\"'`\\]* )")
 _CLOSING = ")]}>.,;:"
+_BESIDE = " \t\"'`\\]"  # may stand between a name and what separates it from its value
+_QUOTES = ('"', "'", "`")
+_STATEMENT = re.compile(r"(?:^|[\s(])(?:if|elif|while|for|in|and|or|not|return|case|lambda)\s+\Z")
 _HARMLESS = _compiled(
     r"""(?:(?:basic|bearer|token)[ ])? (?:
-      (?: any|bool|boolean|bytes|dict|empty|false|float|hidden|int|integer|invalid|list|missing
+      (?: any|basic|bearer|bool|boolean|bytes|dict|empty|false|float|hidden|int
+        |integer|invalid|list|missing
         |nil|no|none|null|number|object|off|on|optional|required|secretstr|str|string|true
         |undefined|unset|valid|yes )(?:[^\w-].*)?
     | \$\{[^{}]*\}? | \$[A-Z_][A-Z0-9_]* | \$\(.* | \{+[ ]?[\w.]*[ ]?\}* | <[^<>]*>?
-    | %[sdr] | %\(\w+\)s | [*.xX\u2022\u2026]+ | [A-Za-z_.]{2,}[(\[].* )""",
+    | %[sdr] | %\(\w+\)s | [*.xX\u2022\u2026]+ | [A-Za-z_.]{2,}[(\[].*
+    | \{\s{0,8}\\{0,2}"(?:type|\$ref|anyOf|description|title)\\{0,2}".* )""",
     flags=re.VERBOSE | re.IGNORECASE | re.DOTALL,
 )
 _PROSE = _compiled(r"[A-Za-z][a-z']*[.,;:!?]?[ ]+[A-Za-z][a-z']*(?![\w=:-])")
@@ -267,12 +287,24 @@ def _assignments(text: str, data: bytes) -> Iterator[Span]:
         found = words and _named(words[-1])
         if found and done < at <= len(text):
             name = words[-1].decode()
+            if not _is_assigned(text, at, name):
+                continue
             if found == "signature" and text[text.rfind(name, 0, at) - 1] not in "?&":
                 continue
             span = _value(text, at, name, found)
             if span:
                 yield span
                 done = span[1]
+
+
+def _is_assigned(text: str, at: int, name: str) -> bool:
+    """Whether a name that ends before `at` is given a value there: code has other colons, too."""
+    start = text.rfind(name, 0, at)
+    if text[start + len(name) : at - 1].strip(_BESIDE):
+        return False
+    if text[at - 1 : at + 1] == "==" and not text[at + 1 : at + 9].lstrip().startswith(_QUOTES):
+        return False  # a comparison
+    return not (text[at - 1] == ":" and _STATEMENT.search(text, max(0, start - 24), start))
 
 
 def _options(text: str, data: bytes) -> Iterator[Span]:
@@ -332,7 +364,7 @@ def _is_known(value: str, name: str, found: str) -> bool:
 _RULES = (
     *_SECRET.groupindex,
     *_KEY.groupindex,
-    *("private_key", "url", "bearer", "basic", "signature", "error", "custom"),
+    *("private_key", "url", "bearer", "basic", "signature", "error", "custom", "api_key"),
 )
 _MARK = re.compile(rf"\[REDACTED:(?:{'|'.join(_RULES)})\]")
 
@@ -344,10 +376,24 @@ def _aligned(text: str) -> bytes:
     return text.encode("latin-1", "replace")
 
 
-def suspects(text: str) -> list[Finder]:
+def suspects(text: str, known: Iterable[Finder] = FINDERS) -> list[Finder]:
     """The finders that find something in a text, or may in one of several that were joined."""
     data = _aligned(text)
-    return [finder for finder in FINDERS if next(finder(text, data), None)]
+    return [finder for finder in known if next(finder(text, data), None)]
+
+
+@lru_cache(64)
+def finders(key: str | None) -> tuple[Finder, ...]:
+    """All of them, and one for a key of one's own; a short one may be anything."""
+    bare = (key or "").removeprefix("Bearer ")
+    return (partial(_exactly, bare), *FINDERS) if len(bare) >= _SHORTEST else FINDERS
+
+
+def _exactly(key: str, text: str, _: bytes) -> Iterator[Span]:
+    at = text.find(key)
+    while at >= 0:
+        yield at, at + len(key), "api_key"
+        at = text.find(key, at + len(key))
 
 
 def without(text: str, finders: Iterable[Finder] = FINDERS) -> str:

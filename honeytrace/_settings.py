@@ -4,6 +4,7 @@ environment, the environment before the default."""
 from __future__ import annotations
 
 import functools
+import inspect
 import logging
 import math
 import os
@@ -91,7 +92,18 @@ def _positive(value: object) -> float:
 
 
 def _redact(value: object) -> bool | Callable[[str, Any], Any]:
-    return value if callable(value) else _switch(value)
+    if not callable(value):
+        try:
+            return _switch(value)
+        except ValueError:
+            raise ValueError("give true, false or a function of path and value") from None
+    try:
+        inspect.signature(value).bind("path", "value")
+    except TypeError as error:
+        raise ValueError(f"it has to take a path and a value ({error})") from None
+    except ValueError:  # a builtin that does not tell
+        pass
+    return value
 
 
 def _limits(value: object) -> Limits:
@@ -99,7 +111,10 @@ def _limits(value: object) -> Limits:
         return value
     if not isinstance(value, Mapping):
         raise ValueError("give a mapping such as {'string': 1000}")
-    return Limits.of(value)
+    try:
+        return Limits.of(value)
+    except ValueError as error:
+        raise ValueError(str(error).removeprefix("limits: ")) from None
 
 
 def _directory(value: object) -> pathlib.Path:

@@ -361,6 +361,8 @@ def _key(key: object, faults: list[BaseException]) -> str:
     """A key of a JSON object: text as it is, any other as the JSON of its copy."""
     if type(key) is str:
         return key
+    if type(key) is bytes and len(key) <= _LONG and key.isascii():  # a header, say
+        return key.decode()
     taken = Snapshot(_KEYS)
     taken.faults = faults
     copy = taken.take(key, "")

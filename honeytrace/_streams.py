@@ -71,7 +71,9 @@ def _open(
     if call is None:
         return None
     wanted = wants_outputs(template, call.defaults)
-    return Stream(call, Items(wanted=wanted, raw=template.reduce is not None))
+    stream = Stream(call, Items(wanted=wanted, raw=template.reduce is not None))
+    live.suspended[id(stream)] = partial(_close, stream, GeneratorExit())
+    return stream
 
 
 open_stream: Callable[..., Stream | None] = partial(_guard, _open)
@@ -81,10 +83,13 @@ open_stream: Callable[..., Stream | None] = partial(_guard, _open)
 """
 
 
-def _close(stream: Stream | Untraced, error: BaseException) -> None:
-    if not isinstance(stream, Stream):
+def _close(stream: Stream, error: BaseException) -> None:
+    call = stream.call
+    # First, since at the end of the interpreter there is no name of this module any more.
+    if call is None or call.ended:
         return
-    call, items = stream.call, stream.items
+    live.suspended.pop(id(stream), None)
+    items = stream.items
     completed = issubclass(type(error), (StopIteration, StopAsyncIteration))
     returned = getattr(error, "value", None) if completed else None
     if returned is not None:

@@ -59,7 +59,7 @@ def trace_session(
 ) -> TraceSession: ...
 
 
-def trace_session(name: Any = None, **options: Any) -> Any:
+def trace_session(target: Any = None, /, **options: Any) -> Any:
     """Records each call of a function, or a block of code, as a session.
 
         @trace_session
@@ -83,7 +83,7 @@ def trace_session(name: Any = None, **options: Any) -> Any:
     Anthropic's streams merged, else the list of the first 1,000.
 
     Args:
-        name: the session's name; else the qualified name of the function.
+        name: the session's name, which may stand first; else the qualified name of the function.
         project, source: in place of the configured ones.
         session_id: a UUID, for a block only; a function makes a new one for each call.
         config, user_properties, metrics, feedback, metadata, inputs: mappings that go with every
@@ -105,9 +105,12 @@ def trace_session(name: Any = None, **options: Any) -> Any:
         TypeError, ValueError: at once, if an argument cannot be used or what it stands above
             cannot be decorated. A traced call raises nothing of ours.
     """
-    if name is not None and not isinstance(name, str):
-        return _decorate(name, Template(name=""))
-    return TraceSession(_options.template({"name": name, **options}))
+    if isinstance(target, str):
+        if "name" in options:
+            raise TypeError(f"trace_session({target!r}, name=…) has two names; give one")
+        options["name"] = target
+    tracer = TraceSession(_options.template(options))
+    return tracer if target is None or isinstance(target, str) else tracer(target)
 
 
 class TraceSession:
@@ -319,8 +322,11 @@ def _named(target: Any, kind: _variants.Kind, template: Template, method: bool) 
     module, name = _titles(target)
     known = parameters(target)
     _check_names(name, known, template)
+    rest = next((each.name for each in known if each.kind is each.VAR_KEYWORD), None)
     return replace(
         template,
+        named=tuple(each.name for each in known if each.name != rest),
+        rest=rest,
         name=template.name or name.replace(".<locals>", ""),
         function=f"{module}.{name}",
         kind=kind.name,

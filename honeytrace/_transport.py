@@ -14,6 +14,7 @@ import httpx
 from honeytrace import _wire
 from honeytrace._connection import Connections, Reply, lasts
 from honeytrace._errors import TransportError
+from honeytrace._secrets import without
 from honeytrace._wire import Answer, Verdict
 from honeytrace.local import App, Store
 
@@ -77,6 +78,7 @@ class HttpSender:
         """Words that may be logged: one short line, without the key, which servers repeat."""
         if self._key:
             words = words.replace(self._key, "[REDACTED:api_key]")
+        words = without(words[:_READ])
         shown = (character if character.isprintable() else " " for character in words[:_READ])
         return " ".join("".join(shown).split())[:_SHOWN]
 

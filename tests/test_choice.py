@@ -48,6 +48,27 @@ def test_the_inputs_that_are_kept(options, inputs, sent):
 
 
 @pytest.mark.parametrize(
+    ("options", "inputs"),
+    [
+        ({"ignore": ("kwargs",)}, {"q": 1, "args": [2]}),
+        ({"ignore": ("args", "note")}, {"q": 1, "more": 4}),
+        ({"only": ("q", "kwargs")}, {"q": 1, "note": 3, "more": 4}),
+        ({"only": ("note",)}, {"note": 3}),
+    ],
+    ids=str,
+)
+def test_what_kwargs_take_in_goes_by_both_names(options, inputs, sent):
+    """By its own, and by that of the parameter."""
+
+    @trace_session("call", **options)
+    def function(q, *args, **kwargs):
+        pass
+
+    function(1, 2, note=3, more=4)
+    assert sent()[0]["inputs"] == inputs
+
+
+@pytest.mark.parametrize(
     ("options", "outputs"),
     [
         ({}, {"answer": "Q", "id": 7}),

@@ -153,3 +153,34 @@ def test_limits_are_those_that_are_set(sent):
         "inputs.many",
         "outputs",
     ]
+
+
+def test_a_rule_that_fails_is_counted(sent, caplog):
+    """What it was asked for is replaced, and a warning says why; project and source stay."""
+
+    def rule(path, value):
+        raise KeyError(value)
+
+    before = honeytrace.stats().errors.get("redact", 0)
+    honeytrace.configure(redact=rule)
+    try:
+        trace_session(name="x")(lambda text: text)("hello")
+        (session,) = sent()
+    finally:
+        honeytrace.configure(redact=None)
+    assert (session["project"], session["source"]) == ("p", "test")
+    assert session["session_name"] == "[REDACTED:error]"
+    assert honeytrace.stats().errors["redact"] > before
+
+
+def test_the_key_that_is_sent_with_is_in_no_session(server, tmp_path):
+    """Not even if the program itself hands it on."""
+    key = "mykeyvalue987654321"
+    honeytrace.configure(server_url=server.url, api_key=key, spool_dir=tmp_path)
+    try:
+        trace_session(name="x")(lambda: f"it is {key}")()
+        assert honeytrace.flush(10)
+    finally:
+        honeytrace.shutdown(0)
+        honeytrace.configure(server_url=None, api_key=None, spool_dir=None)
+    assert server.sessions[0]["outputs"] == {"result": "it is [REDACTED:api_key]"}

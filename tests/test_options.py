@@ -28,7 +28,7 @@ from honeytrace import trace_session
         ({"ignore": "x"}, TypeError, "ignore=…"),
         ({"only": 5}, TypeError, "only=…"),
         ({"methods": "run"}, TypeError, "a tuple of method names"),
-        ({"process_inputs": 5}, TypeError, "a function of one argument"),
+        ({"process_inputs": 5}, TypeError, "a plain function of one argument"),
         ({"process_outputs": "f"}, TypeError, "process_outputs=…"),
         ({"reduce": []}, TypeError, "reduce=…"),
         ({"capture_inputs": 0}, TypeError, "True or False"),
@@ -64,3 +64,25 @@ def test_names_have_to_be_parameters(label):
         @trace_session(**{label: ("modle",)})
         def answer(model):
             return model
+
+
+def test_a_coroutine_function_is_no_processor():
+    """Nothing would await it."""
+
+    async def process(value):
+        return value
+
+    with pytest.raises(TypeError, match="a plain function"):
+        trace_session(process_outputs=process)
+
+
+def test_options_may_go_with_what_is_decorated(sent):
+    """`trace_session(function, name=…)`, for what is no `def`."""
+    assert trace_session(len, name="measure")("abc") == 3
+    assert sent()[0]["session_name"] == "measure"
+
+
+def test_two_names_are_one_too_many():
+    """Which would it be?"""
+    with pytest.raises(TypeError, match="has two names"):
+        trace_session("a", name="b")

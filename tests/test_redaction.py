@@ -262,9 +262,7 @@ def test_custom_sees_every_value_by_its_path():
 
     assert redact(given_, custom) is given_
     assert [pair for pair in seen if pair[1] != {}] == [
-        ("project", "p"),
         ("session_name", "n"),
-        ("source", "s"),
         ("error", "e"),
         ("inputs", {"messages": [{"content": "c"}]}),
         ("inputs.messages", [{"content": "c"}]),
@@ -479,3 +477,29 @@ def test_idempotence(value, text):
 def test_marks():
     """A mark says the rule and nothing of the secret."""
     assert mark("openai") == "[REDACTED:openai]"
+
+
+# ---- The key of one's own
+
+
+@pytest.mark.parametrize("key", ["mykeyvalue987654321", "Bearer mykeyvalue987654321"])
+def test_the_key_that_is_sent_with(key):
+    """Whatever its form, it is in no field; a short one may be anything."""
+    given_ = session(inputs={"a": ["it is mykeyvalue987654321!"]}, error="mykeyvalue987654321")
+    clean = redact(given_, key=key)
+    assert (clean.inputs, clean.error) == (
+        {"a": ["it is [REDACTED:api_key]!"]},
+        "[REDACTED:api_key]",
+    )
+    assert redact(clean, key=key) == clean
+    assert redact(session(inputs={"a": "short"}), key="short").inputs == {"a": "short"}
+
+
+def test_a_schema_is_no_secret():
+    """The parameters of a tool may be called anything; what they say stays."""
+    schema = {"password": {"type": "string"}, "token": {"$ref": "#/defs/token"}}
+    given_ = session(inputs={"properties": schema})
+    assert redact(given_) is given_
+    assert inputs({"password": {"type": "plain", "value": "x"}}) == {
+        "password": "[REDACTED:password]"
+    }

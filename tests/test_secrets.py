@@ -337,3 +337,59 @@ def test_no_text_takes_for_ever(piece):
     """128 KiB of the worst are done at once; with a square among the steps, it would be minutes."""
     text = (piece * (2**17 // len(piece) + 1))[: 2**17]
     assert len(clean(text)) <= 4 * len(text)
+
+
+# ---- Code, templates and what was cut
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "DB_PASSWORD=\nDB_HOST=localhost\n",
+        "api_key =\n\n# comment",
+        "def login(user, password): return 1",
+        "if token: go()",
+        "if password == other: go()",
+        "auth=basic",
+        '{"password": {"type": "string"}, "token": {"type": "string"}}',
+    ],
+)
+def test_text_that_gives_no_value(text):
+    """An empty value ends with its line, code and schemas only name things."""
+    assert clean(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "clean_text"),
+    [
+        ("if password == 'hunter22': go()", "if password == '[REDACTED:password]': go()"),
+        ("PassWord=hunter22", "PassWord=[REDACTED:password]"),
+        (
+            "postgres://u:pwsecret99… [8 more characters]",
+            "postgres://u:[REDACTED:url]… [8 more characters]",
+        ),
+        ("AKIAIOSFODNN7EXAM… [3 more characters]", "[REDACTED:aws]… [3 more characters]"),
+    ],
+)
+def test_text_that_gives_a_value_in_part(text, clean_text):
+    """What was cut before it was looked at is still a secret."""
+    assert clean(text) == clean_text
+
+
+@pytest.mark.parametrize(
+    ("name", "secret"),
+    [
+        ("passWord", True),
+        ("PassPhrase", True),
+        ("APIkey", True),
+        ("psk", True),
+        ("PINECONE_KEY", True),
+        ("GITHUB_PAT", True),
+        ("has_password", False),
+        ("is_secret", False),
+        ("password_hint", False),
+    ],
+)
+def test_names_in_odd_spelling(name, secret):
+    """However its words are written together; a question or a hint is no secret."""
+    assert bool(_secrets.rule(name)) is secret

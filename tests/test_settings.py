@@ -296,8 +296,19 @@ def test_a_configuration_cannot_be_changed():
 
 
 def test_redact_may_be_a_function():
-    """It is taken as it is."""
-    assert resolve({"redact": len}).redact is len
+    """It is taken as it is, also if it does not tell its parameters."""
+
+    def rule(path, value):
+        return value
+
+    assert resolve({"redact": rule}).redact is rule
+    assert resolve({"redact": max}).redact is max
+
+
+def test_redact_has_to_take_two_values():
+    """A slip is said where it is made, not found in every session later."""
+    with pytest.raises(ConfigurationError, match="it has to take a path and a value"):
+        resolve({"redact": lambda value: value})
 
 
 def test_limits_may_be_some_of_them():

@@ -613,3 +613,50 @@ def test_real_answers_of_an_sdk_have_their_tokens(sent):
         assert session["outputs"]["choices"][0]["message"]["content"] == "Hello"
         assert session["metrics"]["total_tokens"] == 7
         assert session["config"] == {"model": "gpt-4o"}
+
+
+@pytest.mark.parametrize("kept", ["kept = stream()", "import json; json.kept = stream()"])
+@pytest.mark.parametrize("flushed", ["", "honeytrace.flush(5)"])
+def test_a_stream_that_waits_when_the_program_ends_is_recorded(kept, flushed, program, server):
+    """At exit, before there is nothing left to record it with; nothing is said of it."""
+    done = program(
+        f"""
+        import honeytrace
+
+        @honeytrace.trace_session
+        def stream():
+            yield "a"
+            yield "b"
+
+        {kept}
+        next(kept if "kept" in globals() else json.kept)
+        {flushed}
+        """,
+        HH_API_URL=server.url,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    (session,) = server.sessions
+    assert session["outputs"] == {"result": "a"}
+    assert about(session)["stream"] == {"completed": False}
+
+
+def test_a_coroutine_that_waits_when_the_program_ends_says_nothing(program, server):
+    """It is closed when there is nothing left to record it with."""
+    done = program(
+        """
+        import honeytrace, types
+
+        @types.coroutine
+        def pause():
+            yield
+
+        @honeytrace.trace_session
+        async def wait():
+            await pause()
+
+        types.kept = wait()
+        types.kept.send(None)
+        """,
+        HH_API_URL=server.url,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
