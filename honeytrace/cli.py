@@ -10,12 +10,12 @@ import re
 import secrets
 import shutil
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from typing import NoReturn
 
-from honeytrace import _doctor, _resend, _settings, _wire
+from honeytrace import _doctor, _export, _resend, _settings, _wire
 from honeytrace._client import Client
 from honeytrace._errors import HoneytraceError, SDKError, SessionNotFoundError
 from honeytrace._record import Json
@@ -35,7 +35,7 @@ class _Stop(Exception):  # noqa: N818 - it ends the command, with a sentence
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit code: 0, or 2 for what cannot be done, or 1 for what
-    `resend` and `doctor` found.
+    `resend` and `doctor` found and `export` left out.
 
     Arguments that make no sense end with `SystemExit(2)`, as `argparse` does it.
     """
@@ -87,6 +87,11 @@ def _parser() -> argparse.ArgumentParser:
     show = command("show", _show, "Show a session as a tree, with durations and errors.")
     show.add_argument("id", metavar="ID", help="a session's id, or the beginning of it")
     show.add_argument("--json", action="store_true", help="the whole session as JSON")
+    export = command("export", _write, "Write sessions as tests of the functions they called.")
+    export.add_argument("ids", nargs="+", metavar="ID", help="their ids, or the beginnings of them")
+    export.add_argument(
+        "--pytest", action="store_true", required=True, help="as a file of tests for pytest"
+    )
     serve = command("serve", _serve, "Answer startSession and getSession on this machine.")
     serve.add_argument("--host", default="127.0.0.1", help="the address to listen on")
     serve.add_argument(
@@ -130,8 +135,7 @@ def _ls(options: argparse.Namespace, config: Config) -> None:
 
 def _table(sessions: Sequence[Session]) -> str:
     """Id, start, duration, project and name with the error, in columns."""
-    ids = [session.session_id for session in sessions]
-    size = next(size for size in (8, 13, 18, 23, 36) if len({i[:size] for i in ids}) == len(ids))
+    size = _enough([session.session_id for session in sessions])
     spans = ["" if s.duration is None else span(s.duration) for s in sessions]
     projects = [plain(session.project, 30) for session in sessions]
     widest, broadest = max(map(len, spans)), max(map(len, projects))
@@ -141,6 +145,11 @@ def _table(sessions: Sequence[Session]) -> str:
         f"{project:{broadest}}  {_title(session)}"
         for session, time, project in rows
     )
+
+
+def _enough(ids: Sequence[str]) -> int:
+    """How many characters tell these ids apart."""
+    return next(size for size in (8, 13, 18, 23, 36) if len({i[:size] for i in ids}) == len(ids))
 
 
 def _title(session: Session) -> str:
@@ -162,12 +171,21 @@ def _start(session: Session) -> str:
 
 
 def _show(options: argparse.Namespace, config: Config) -> None:
+    with _reader(options, config) as (find, fetch):
+        _print_session(find(options.id), fetch, options.json)
+
+
+@contextmanager
+def _reader(
+    options: argparse.Namespace, config: Config
+) -> Iterator[tuple[Callable[[str], Session], Fetch]]:
+    """Where sessions are read from: one by what the user typed, and one by its whole id."""
     if config.local or options.home is not None:
         store = _store(config)
-        _print_session(_pick(store, options.id), partial(_stored, store), options.json)
+        yield partial(_pick, store), partial(_stored, store)
     else:
         with Client.configured(config) as client:
-            _print_session(_ask(client, options.id), partial(_sent, client), options.json)
+            yield partial(_ask, client), partial(_sent, client)
 
 
 def _print_session(session: Session, fetch: Fetch, as_json: bool) -> None:
@@ -213,6 +231,29 @@ def _sent(client: Client, session_id: str) -> Session | None:
         return None
     except SDKError as error:
         raise _Stop(f"{error}; check HH_API_KEY and HH_API_URL") from None
+
+
+# ---- export
+
+
+def _write(options: argparse.Namespace, config: Config) -> int:
+    """Prints the tests of those sessions that can be tested, and says why the others cannot."""
+    with _reader(options, config) as (find, _):
+        sessions = {found.session_id: found for found in map(find, options.ids)}
+    cases = list(filter(None, map(_case, sessions.values())))
+    if cases:
+        text = _export.tests(cases, _enough(list(sessions)))
+        sys.stdout.flush()
+        sys.stdout.buffer.write(text.encode())  # Python reads UTF-8, whatever the terminal speaks
+    return int(len(cases) < len(sessions))
+
+
+def _case(session: Session) -> _export.Case | None:
+    try:
+        return _export.case(session)
+    except ValueError as error:
+        print(f"honeytrace: {plain(str(error), 2_000)}", file=sys.stderr)
+        return None
 
 
 # ---- serve

@@ -11,14 +11,25 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, overload
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, overload
 
 from honeytrace._config import finished, live
+from honeytrace._diff import diff
 from honeytrace._record import Record
 from honeytrace._session import Session
 from honeytrace._tree import tree
 
-__all__ = ["CapturedSessions", "capture_sessions"]
+if TYPE_CHECKING:
+    from honeytrace._replay import Replay, replay
+
+__all__ = ["CapturedSessions", "Replay", "capture_sessions", "diff", "replay"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("Replay", "replay"):  # made of what is here, so it cannot be imported before
+        return getattr(import_module("honeytrace._replay"), name)
+    raise AttributeError(f"module 'honeytrace.testing' has no attribute {name!r}")
 
 
 class CapturedSessions(Sequence[Session]):

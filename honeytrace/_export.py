@@ -1,0 +1,301 @@
+"""Stored sessions as a file of tests for pytest."""
+
+from __future__ import annotations
+
+import builtins
+import inspect
+import json
+import os
+import re
+import sys
+import types
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
+from importlib import import_module
+from itertools import count
+from keyword import iskeyword
+from typing import Any
+
+from honeytrace import _variants
+from honeytrace._faults import attempt
+from honeytrace._rebind import Arguments, about, rebind
+from honeytrace._session import Session
+from honeytrace._tree import CONTROL, plain
+
+_WIDE = 88  # what formatters take a line to be, if nobody tells them
+_INDENT = "    "
+_REDACTED = re.compile(r"\[REDACTED:\w+\]")
+_TAKEN = {
+    *("asyncio", "pytest", "capture_sessions", "trace_session", "_items"),
+    *("args", "inputs", "sessions", "match", "raised"),
+}
+_CALLS = {
+    _variants.FUNCTION.name: "{}",
+    _variants.COROUTINE.name: "asyncio.run({})",
+    _variants.GENERATOR.name: "list({})",
+    _variants.ASYNC_GENERATOR.name: "asyncio.run(_items({}))",
+}
+_ITEMS = """
+
+async def _items(stream):
+    return [item async for item in stream]
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One session, and what it takes to call its function once more."""
+
+    session: Session
+    module: str
+    name: str
+    function: Callable[..., Any]
+    arguments: Arguments
+
+    @property
+    def kind(self) -> str:
+        return _variants.kind(self.function).name
+
+
+# ---- From a session to its function
+
+
+def case(session: Session) -> Case:
+    """Finds the function of a session: it is imported, from the current directory too.
+
+    Raises `ValueError` with a sentence where no test can call it.
+    """
+    title = f"session {session.session_name!r} ({session.session_id})"
+    path = about(session).get("function")
+    if not isinstance(path, str):
+        raise ValueError(f"{title} is no call of a function, and no test can repeat a block")
+    _check_path(title, path)
+    with _importing():
+        module, name, function = _found(title, path)
+    kind = about(session).get("kind")
+    if _variants.kind(function).name != kind:
+        raise ValueError(f"{title} is the call of a {kind}, which {path} is not any more")
+    return Case(session, module, name, function, rebind(session, function))
+
+
+def _check_path(title: str, path: str) -> None:
+    if path.startswith("__main__."):
+        raise ValueError(
+            f"{title} calls {path}, and no test can import __main__; move the function to a module"
+        )
+    if "<locals>" in path:
+        raise ValueError(
+            f"{title} calls {path}, which lives inside another function; move it to its module"
+        )
+    if not all(part.isidentifier() and not iskeyword(part) for part in path.split(".")):
+        raise ValueError(f"{title} calls {path}, and no import can name that; give it a name")
+
+
+@contextmanager
+def _importing() -> Iterator[None]:
+    """As `python -m` imports; what modules print is not part of the tests."""
+    before = list(sys.path)
+    sys.path.insert(0, os.getcwd())
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        sys.path[:] = before
+
+
+def _found(title: str, path: str) -> tuple[str, str, Callable[..., Any]]:
+    """The module, the name in it, and what stands there."""
+    module, rest = _module(title, path)
+    name, *inner = rest
+    found = getattr(module, name, None)
+    if inner and isinstance(found, type):
+        raise ValueError(f"{title} calls {path}, a method; a test cannot know which object to use")
+    if inner or found is None:
+        raise ValueError(f"{title} calls {path}, which is not there any more")
+    if not callable(found) or isinstance(found, type):
+        raise ValueError(f"{title} calls {path}, which is no function any more")
+    return module.__name__, name, found
+
+
+def _module(title: str, path: str) -> tuple[types.ModuleType, list[str]]:
+    """The innermost module of a path, and the names that are left."""
+    parts = path.split(".")
+    for size in range(len(parts) - 1, 0, -1):
+        name = ".".join(parts[:size])
+        module, fault = attempt(import_module, name)
+        if module is not None:
+            return module, parts[size:]
+        missing = fault.name if isinstance(fault, ModuleNotFoundError) else None
+        if missing is None or not f"{name}.".startswith(f"{missing}."):
+            raise ValueError(
+                f"{title} calls {path}, and the import of {name} raised "
+                f"{type(fault).__name__}: {fault}"
+            )
+    raise ValueError(
+        f"{title} calls {path}, and there is no module {parts[0]!r} here; "
+        "run this where your tests run"
+    )
+
+
+# ---- The file
+
+
+def tests(cases: Sequence[Case], size: int) -> str:
+    """The text of the file; `size` characters of an id tell the sessions apart."""
+    names = _names(cases)
+    bodies = [_test(case, names[case.module, case.name], size) for case in cases]
+    return "".join([_head(cases, names), *(f"\n\n{body}" for body in bodies)])
+
+
+def _names(cases: Sequence[Case]) -> dict[tuple[str, str], str]:
+    """What each function is called in the file: as in its module, unless that cannot be."""
+    names: dict[tuple[str, str], str] = {}
+    taken = {*_TAKEN, *vars(builtins)}
+    for key in dict.fromkeys((case.module, case.name) for case in cases):
+        name = key[1]
+        if name in taken or name.startswith("test"):  # pytest would take it for a test
+            long = f"call_{'_'.join(key)}".replace(".", "_")
+            more = (f"{long}_{number}" for number in count(2))
+            name = long if long not in taken else next(each for each in more if each not in taken)
+        taken.add(name)
+        names[key] = name
+    return names
+
+
+def _head(cases: Sequence[Case], names: dict[tuple[str, str], str]) -> str:
+    calls = {_CALLS[case.kind] for case in cases}
+    ours = ["capture_sessions"]
+    if not all(_is_traced(case) for case in cases):
+        ours.append("trace_session")
+    lines = ['"""Calls as honeytrace recorded them, by `honeytrace export --pytest`."""', ""]
+    if any("asyncio" in call for call in calls):
+        lines += ["import asyncio", ""]
+    if any(case.session.error for case in cases):
+        lines.append("import pytest")
+    if "trace_session" in ours:
+        lines.append("from honeytrace import trace_session")
+    lines += ["from honeytrace.testing import capture_sessions", ""]
+    lines += [_import(module, names) for module in sorted({module for module, _ in names})]
+    helper = _ITEMS if any("_items" in call for call in calls) else ""
+    return "\n".join(lines) + "\n" + helper
+
+
+def _import(module: str, names: dict[tuple[str, str], str]) -> str:
+    wanted = sorted(
+        name if name == shown else f"{name} as {shown}"
+        for (home, name), shown in names.items()
+        if home == module
+    )
+    line = f"from {module} import {', '.join(wanted)}"
+    return line if len(line) <= _WIDE else f"from {module} import {_spread('(', wanted, ')', 0)}"
+
+
+def _is_traced(case: Case) -> bool:
+    function = case.function
+    return inspect.isfunction(function) and _variants.is_ours(function.__code__)
+
+
+def _test(case: Case, name: str, size: int) -> str:
+    session = case.session
+    args, kwargs = case.arguments
+    lines = [f"def test_{_word(case.name)}_{_word(session.session_id[:size])}():"]
+    lines += [f"{_INDENT}# {plain(session.session_id)}"]
+    given = []
+    if args:
+        lines.append(_assigned("args", args))
+        given.append("*args")
+    if kwargs:
+        lines.append(_assigned("inputs", kwargs))
+        given.append("**inputs")
+    called = name if _is_traced(case) else f"trace_session({name})"
+    call = _CALLS[case.kind].format(f"{called}({', '.join(given)})")
+    lines += _failing(session, call) if session.error else _returning(session, call)
+    return "\n".join(lines) + "\n"
+
+
+def _assigned(name: str, value: Any) -> str:
+    return f"{_INDENT}{name} = {literal(value, len(_INDENT), len(name) + 3)}"
+
+
+def _returning(session: Session, call: str) -> list[str]:
+    check = f"{_INDENT}assert sessions.roots[-1].outputs == "
+    return [
+        f"{_INDENT}with capture_sessions() as sessions:",
+        f"{_INDENT * 2}{call}",
+        check + literal(session.outputs, len(_INDENT), len(check) - len(_INDENT)),
+    ]
+
+
+def _failing(session: Session, call: str) -> list[str]:
+    """The error by its class where that is a builtin, else by the name of its class."""
+    kind, words = _raised(session)
+    known = getattr(builtins, kind, None)
+    builtin = isinstance(known, type) and issubclass(known, BaseException)
+    cancelled = about(session).get("status") == "cancelled"
+    shown = kind if builtin else "asyncio.CancelledError" if cancelled else "Exception"
+    match = ", match=match" if words else ""
+    as_raised = "" if shown != "Exception" else " as raised"
+    lines = [_assigned("match", words)] if words else []
+    lines.append(
+        f"{_INDENT}with capture_sessions(), pytest.raises({shown}{match}){as_raised}:\n"
+        f"{_INDENT * 2}{call}"
+    )
+    if as_raised:
+        lines.append(f"{_INDENT}assert type(raised.value).__qualname__ == {literal(kind)}")
+    return lines
+
+
+def _raised(session: Session) -> tuple[str, str]:
+    """The name of the exception's class, and a pattern of its message."""
+    details = about(session).get("exception")
+    kind, _, message = (session.error or "").partition(": ")
+    if isinstance(details, dict):
+        kind, message = details.get("type", kind), details.get("message", message)
+    return kind, ".*".join(map(_escaped, _REDACTED.split(message)))
+
+
+def _escaped(text: str) -> str:
+    """As `re.escape` does it, but for what need not be: spaces above all."""
+    return re.sub(r"[.^$*+?{}\[\]\\|()]", r"\\\g<0>", text)
+
+
+def _word(text: str) -> str:
+    return re.sub(r"[^0-9A-Za-z]+", "_", text).strip("_")
+
+
+# ---- Values
+
+
+def literal(value: Any, indent: int = 0, used: int = 0) -> str:
+    """JSON data as Python: on one line if that fits behind `used` characters, else one item a
+    line, as formatters leave it."""
+    flat = _flat(value)
+    if indent + used + len(flat) <= _WIDE or not isinstance(value, (dict, list)) or not value:
+        return flat
+    inner = indent + len(_INDENT)
+    if isinstance(value, dict):
+        keys = {key: f"{_text(key)}: " for key in value}
+        items = [f"{keys[key]}{literal(value[key], inner, len(keys[key]) + 1)}" for key in value]
+        return _spread("{", items, "}", indent)
+    return _spread("[", [literal(item, inner, 1) for item in value], "]", indent)
+
+
+def _spread(start: str, items: list[str], end: str, indent: int) -> str:
+    lines = [f"{' ' * indent}{_INDENT}{item},\n" for item in items]
+    return f"{start}\n{''.join(lines)}{' ' * indent}{end}"
+
+
+def _flat(value: Any) -> str:
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{_text(key)}: {_flat(item)}' for key, item in value.items())}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_flat, value))}]"
+    return repr(value)
+
+
+def _text(text: str) -> str:
+    """In double quotes; what JSON escapes means the same in Python, as long as the rest stays."""
+    return CONTROL.sub(lambda found: ascii(found[0])[1:-1], json.dumps(text, ensure_ascii=False))

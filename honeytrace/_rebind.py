@@ -1,0 +1,143 @@
+"""From the inputs of a stored session back to the arguments of a call."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from inspect import Parameter
+from typing import Any
+
+from honeytrace._arguments import parameters
+from honeytrace._record import Json
+from honeytrace._session import RESERVED, Session
+
+Arguments = tuple[list[Any], dict[str, Any]]
+"""`function(*arguments[0], **arguments[1])`."""
+
+_LISTED = 10
+_ANYWHERE = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+_NOT_BY_KEYWORD = (Parameter.POSITIONAL_ONLY, Parameter.VAR_POSITIONAL)
+_STARS = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
+_REDACTED = re.compile(r"\[REDACTED:\w+\]")
+# What stands for a value that is not copied, see `_kinds.describe` and `_libraries`.
+_DESCRIBED = re.compile(
+    r"<(?:bytes: \d[^>]*|int of \d+ bits|Decimal of \d+ characters|module [\w.]+"
+    r"|(?:\w+ )?\w+(?:\.(?:\w+|<\w+>))+(?: [^>]*)?)>"
+)
+_INSTEAD = "give dataclasses.replace(session, inputs={…}) with inputs of your own"
+
+
+def rebind(session: Session, function: Callable[..., Any]) -> Arguments:
+    """The arguments with which `function` gets the session's inputs.
+
+    Raises `ValueError` where the inputs are not what the call got, or do not fit the parameters.
+    """
+    lost = _lost(session)
+    if lost:
+        more = f" and {len(lost) - _LISTED} more" if len(lost) > _LISTED else ""
+        raise ValueError(
+            f"{_title(session)} cannot be called again with what was recorded: "
+            f"{', '.join(lost[:_LISTED])}{more}; {_INSTEAD}"
+        )
+    if about(session).get("stream", {}).get("completed") is False and not session.error:
+        raise ValueError(
+            f"{_title(session)} cannot be repeated: its stream was left before its end, "
+            "and so are its outputs; take a session that went to the end"
+        )
+    return _bound(session, parameters(function))
+
+
+def about(session: Session) -> Json:
+    """What we noted of the call; anything else may have come back from a server."""
+    found = session.metadata.get(RESERVED)
+    return found if isinstance(found, dict) else {}
+
+
+def _title(session: Session) -> str:
+    return f"session {session.session_name!r} ({session.session_id})"
+
+
+# ---- What was lost
+
+
+def _lost(session: Session) -> list[str]:
+    """The paths under `inputs` where something else stands than the call got."""
+    cut = [
+        f"{path} was cut"
+        for path in about(session).get("truncated", ())
+        if re.match(r"inputs(?![^.\[])", path)
+    ]
+    return [*cut, *_replaced("inputs", session.inputs)]
+
+
+def _replaced(at: str, value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _replaced(f"{at}.{key}", item)
+            if _REDACTED.search(key):
+                yield f"the key {at}.{key} was redacted"
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _replaced(f"{at}[{index}]", item)
+    elif isinstance(value, str):
+        if _REDACTED.search(value):
+            yield f"{at} was redacted"
+        elif _DESCRIBED.fullmatch(value):
+            yield f"{at} is no plain data but {value}"
+
+
+# ---- What fits
+
+
+def _bound(session: Session, known: list[Parameter]) -> Arguments:
+    """The reverse of `_arguments.binder`."""
+    left = deepcopy(session.inputs)  # the function may change what it gets
+    stars = {each.kind: each.name for each in known if each.kind in _STARS}
+    rest = _items(left, stars.get(Parameter.VAR_POSITIONAL))
+    args: list[Any] = []
+    kwargs: dict[str, Any] = {}
+    missing = []
+    for each in known:
+        by_position = each.kind is Parameter.POSITIONAL_ONLY or (rest and each.kind in _ANYWHERE)
+        if each.kind in _STARS:
+            continue
+        if each.name not in left and each.default is Parameter.empty:
+            missing.append(each.name)
+        elif by_position:
+            args.append(left.pop(each.name, each.default))
+        elif each.name in left:
+            kwargs[each.name] = left.pop(each.name)
+    if Parameter.VAR_KEYWORD in stars:
+        only = {each.name for each in known if each.kind in _NOT_BY_KEYWORD}
+        kwargs |= _others(left, stars[Parameter.VAR_KEYWORD], only)
+        left = {}
+    if missing or left:
+        raise ValueError(f"{_unfit(session, missing, list(left))}; {_INSTEAD}")
+    return [*args, *rest], kwargs
+
+
+def _items(left: Json, name: str | None) -> list[Any]:
+    """The `*args`, taken out; what is no list was another parameter then, and stays."""
+    if name is None or not isinstance(left.get(name), list):
+        return []
+    items: list[Any] = left.pop(name)
+    return items
+
+
+def _others(left: Json, name: str, only: set[str]) -> Json:
+    """The `**kwargs`. They are under their own name if one of them is called like a parameter that
+    no keyword reaches: `def f(x, /, **kwargs)` called as `f(1, x=2)`."""
+    nested = left.get(name)
+    if isinstance(nested, dict) and not only.isdisjoint(nested):
+        return {key: value for key, value in left.items() if key != name} | nested
+    return left
+
+
+def _unfit(session: Session, missing: list[str], left: list[str]) -> str:
+    parts = []
+    if left:
+        parts.append(f"takes no {', '.join(map(repr, left))}, which it was called with")
+    if missing:
+        parts.append(f"needs {', '.join(map(repr, missing))}, which is no input of the session")
+    return f"{_title(session)} does not fit the function: it {' and '.join(parts)}"
