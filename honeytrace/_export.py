@@ -21,7 +21,7 @@ from honeytrace import _variants
 from honeytrace._faults import attempt
 from honeytrace._rebind import Arguments, about, rebind
 from honeytrace._session import Session
-from honeytrace._tree import CONTROL, plain
+from honeytrace._tree import plain
 
 _WIDE = 88  # what formatters take a line to be, if nobody tells them
 _INDENT = "    "
@@ -141,7 +141,7 @@ def _module(title: str, path: str) -> tuple[types.ModuleType, list[str]]:
 # ---- The file
 
 
-def tests(cases: Sequence[Case], size: int) -> str:
+def render(cases: Sequence[Case], size: int) -> str:
     """The text of the file; `size` characters of an id tell the sessions apart."""
     names = _names(cases)
     bodies = [_test(case, names[case.module, case.name], size) for case in cases]
@@ -297,5 +297,6 @@ def _flat(value: Any) -> str:
 
 
 def _text(text: str) -> str:
-    """In double quotes; what JSON escapes means the same in Python, as long as the rest stays."""
-    return CONTROL.sub(lambda found: ascii(found[0])[1:-1], json.dumps(text, ensure_ascii=False))
+    """In double quotes. What JSON escapes means the same in Python; more than that may not show."""
+    spelled = json.dumps(text, ensure_ascii=False)
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in spelled)

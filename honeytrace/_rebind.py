@@ -23,7 +23,7 @@ _REDACTED = re.compile(r"\[REDACTED:\w+\]")
 # What stands for a value that is not copied, see `_kinds.describe` and `_libraries`.
 _DESCRIBED = re.compile(
     r"<(?:bytes: \d[^>]*|int of \d+ bits|Decimal of \d+ characters|module [\w.]+"
-    r"|(?:\w+ )?\w+(?:\.(?:\w+|<\w+>))+(?: [^>]*)?)>"
+    r"|(?:[\w-]+ )?\w+(?:\.(?:[\w-]+|<\w+>))+(?: [^>]*)?)>"
 )
 _INSTEAD = "give dataclasses.replace(session, inputs={…}) with inputs of your own"
 

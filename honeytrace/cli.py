@@ -242,7 +242,7 @@ def _write(options: argparse.Namespace, config: Config) -> int:
         sessions = {found.session_id: found for found in map(find, options.ids)}
     cases = list(filter(None, map(_case, sessions.values())))
     if cases:
-        text = _export.tests(cases, _enough(list(sessions)))
+        text = _export.render(cases, _enough(list(sessions)))
         sys.stdout.flush()
         sys.stdout.buffer.write(text.encode())  # Python reads UTF-8, whatever the terminal speaks
     return int(len(cases) < len(sessions))

@@ -190,7 +190,7 @@ def test_import_main(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize("command", ["ls", "show", "serve", "resend", "doctor"])
+@pytest.mark.parametrize("command", ["ls", "show", "export", "serve", "resend", "doctor"])
 def test_help(run: Run, command: str) -> None:
     """The help names every command, and each has its own."""
     assert re.search(rf"^ +{command} ", run("--help").out, re.MULTILINE)
@@ -211,6 +211,9 @@ def test_help(run: Run, command: str) -> None:
         (["show", ""], "there is no session ''"),
         (["show", MISSING], "`honeytrace ls` lists them"),
         (["show", "../../etc/passwd"], "there is no session '../../etc/passwd'"),
+        (["export", "6a"], "the following arguments are required: --pytest"),
+        (["export", "--pytest"], "the following arguments are required: ID"),
+        (["export", "--pytest", "6a"], "there is no session '6a'"),
         (["serve", "--port", "70000"], "'70000' is no port; give a number from 0 to 65535"),
         (["serve", "--port", "http"], "'http' is no port"),
         (["serve", "--host", "192.0.2.1", "--port", "0"], "cannot listen on host '192.0.2.1'"),
@@ -225,7 +228,9 @@ def test_bad_input(run: Run, arguments: list[str], words: str) -> None:
 # ---- A store that cannot be used
 
 
-@pytest.mark.parametrize("command", [("ls",), ("show", "6a"), ("serve", "--port", "0")])
+@pytest.mark.parametrize(
+    "command", [("ls",), ("show", "6a"), ("export", "--pytest", "6a"), ("serve", "--port", "0")]
+)
 class TestUnusable:
     """Every command says in one sentence that the store cannot be used, and what helps."""
 
@@ -500,6 +505,46 @@ def test_full_disk(pipeline: str) -> None:
         assert "the output cannot be written" in process("ls", stdout=full).refused
 
 
+# ---- export
+
+
+def call(function: str, session_id: str) -> str:
+    """Stores a session of a call of a function."""
+    about = {"function": function, "kind": "function"}
+    inputs = {"text": "grüße\x1b[2J"}
+    return keep(session_id=session_id, inputs=inputs, metadata={"honeytrace": about})
+
+
+def test_export(run: Run) -> None:
+    """`export --pytest` writes a test for each id, once, with as much of the ids as tells them
+    apart, in the order given."""
+    one = call("textwrap.dedent", "6a1f2ad5-0d4c-4a5d-8f5c-1f0c39d4ab55")
+    two = call("textwrap.dedent", "6a1f2ad5-0d4d-4a5d-8f5c-1f0c39d4ab55")
+    ran = run("export", "--pytest", two, one, one[:13])
+    assert (ran.code, ran.err) == (0, "")
+    names = re.findall("def (.*)\\(", ran.out)
+    assert names == ["test_dedent_6a1f2ad5_0d4d", "test_dedent_6a1f2ad5_0d4c"]
+
+
+def test_export_some(run: Run) -> None:
+    """What cannot be tested is told of on stderr, the rest is written, and the exit code is 1."""
+    known = call("textwrap.dedent", str(uuid.uuid4()))
+    block = keep("a\x1bblock")
+    ran = run("export", known[:8], block, "--pytest")
+    assert (ran.code, ran.out.count("def test_")) == (1, 1)
+    said = f"honeytrace: session 'a\\x1bblock' ({block}) is no call of a function"
+    assert ran.err.startswith(said)
+    assert run("export", "--pytest", block).out == ""
+
+
+def test_export_encoding(run: Run) -> None:
+    """The file is UTF-8, as Python reads it, wherever the output goes; control characters are
+    spelled out."""
+    session_id = call("textwrap.dedent", str(uuid.uuid4()))
+    out = process("export", "--pytest", session_id, PYTHONUTF8="0", PYTHONIOENCODING="ascii").out
+    assert 'inputs = {"text": "grüße\\u001b[2J"}' in out
+
+
 # ---- serve
 
 
@@ -580,6 +625,12 @@ def test_show_remote_json(run: Run, remote: str) -> None:
     session_id = keep("sent", inputs={"q": 1})
     shown = strict(run("show", session_id, "--json").out)
     assert (shown["session_name"], shown["inputs"]) == ("sent", {"q": 1})
+
+
+def test_export_remote(run: Run, remote: str) -> None:
+    """With HH_API_URL set, the sessions come from there."""
+    session_id = call("textwrap.dedent", str(uuid.uuid4()))
+    assert "from textwrap import dedent\n" in run("export", "--pytest", session_id).out
 
 
 def test_show_remote_unknown(run: Run, remote: str) -> None:

@@ -34,6 +34,7 @@ from honeytrace import (
     stats,
     trace_session,
 )
+from honeytrace.testing import Replay, diff, replay
 
 assert_type(honeytrace.__version__, str)
 
@@ -308,6 +309,22 @@ def check_session() -> None:
     session.error = "x"  # type: ignore[misc]
     Session("p", "s", "dev")  # type: ignore[call-arg]
     Session(project="p")  # type: ignore[call-arg]
+
+
+# ---- In tests
+
+
+def check_testing(session: Session) -> None:
+    replayed = replay(session, plain)
+    assert_type(replayed, Replay)
+    assert_type(replayed.old, Session)
+    assert_type(replayed.new.error, str | None)
+    assert_type(replayed.same, bool)
+    assert_type(replayed.diff(), str)
+    assert_type(diff(session, replayed.new), str)
+    honeytrace.testing.replay("id", answer)
+    replay(session, None)  # type: ignore[arg-type]
+    replayed.old = session  # type: ignore[misc]
 
 
 # ---- The clients

@@ -1,0 +1,102 @@
+"""Two sessions, or two outputs, compared."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import dataclasses
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from honeytrace import Session, trace_session
+from honeytrace.testing import capture_sessions, diff
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.floats(0, 1) | st.text(max_size=80),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=10,
+)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "lines"),
+    [
+        ({"text": "a"}, {"text": "b"}, ["outputs.text: 'a' -> 'b'"]),
+        ({"a": 1}, {"b": None}, ["outputs.a: 1 -> absent", "outputs.b: absent -> None"]),
+        ({"r": [1, [2]]}, {"r": [1, [3], 4]}, ["outputs.r[1][0]: 2 -> 3", "outputs.r[2]: absent"]),
+        ([1, 2], [1], ["outputs[1]: 2 -> absent"]),
+        ({"a": {"b": 1}}, {"a": [1]}, ["outputs.a: {'b': 1} -> [1]"]),
+        (1, True, ["outputs: 1 -> True"]),
+        ("same" * 50 + "a", "same" * 50 + "b", ["outputs, from character 180: 'same"]),
+        ("a" * 61, "a" * 62, ["outputs, from character 41: 'aaaaaaaaaaaaaaaaaaaa' -> 'aaaaaaa"]),
+        ("b" * 99, "a" * 99, [f"outputs: '{'b' * 60}'… -> '{'a' * 60}'…"]),
+        ({}, list(range(99)), ["outputs: {} -> [0, 1, 2"]),
+    ],
+)
+def test_lines(old, new, lines):
+    """Each place that differs has a line: its path and both values, cut where they are long."""
+    found = diff(old, new).splitlines()
+    assert len(found) == len(lines)
+    assert all(map(str.startswith, found, lines)), found
+
+
+@given(JSON)
+def test_equal(value):
+    """What is equal has no line."""
+    assert diff(value, copy.deepcopy(value)) == ""
+
+
+@given(JSON, JSON)
+def test_different(old, new):
+    """There is a line exactly where Python, which takes True for 1, says that they differ too."""
+    if old != new:
+        assert diff(old, new)
+
+
+def test_large():
+    """What differs far behind the limits of a field is found."""
+    old = {"rows": [["x" * 100] * 10] * 5_000}
+    new = {"rows": [["x" * 100] * 10] * 4_999 + [["y"]]}
+    assert "outputs.rows[4999][0]" in diff(old, new)
+
+
+def test_recorded():
+    """Values are compared as they would be recorded: a tuple is a list, NaN is NaN."""
+    assert diff({"result": ["a", "NaN"]}, {"result": ("a", float("nan"))}) == ""
+
+
+@trace_session
+def ask(question):
+    with trace_session("below"):
+        if question == "fail":
+            raise ValueError(question)
+        yield question
+
+
+def recorded(question: str) -> Session:
+    with capture_sessions() as sessions, contextlib.suppress(ValueError):
+        list(ask(question))
+    return sessions[-1]
+
+
+@pytest.mark.parametrize("question", ["a", "fail"])
+def test_volatile(question):
+    """Two sessions of the same call differ in nothing: ids, times and durations are left out."""
+    first, second = recorded(question), recorded(question)
+    changed = {**second.metadata, "honeytrace": {**second.metadata["honeytrace"], "version": "9"}}
+    assert first.children_ids != second.children_ids
+    assert diff(first, dataclasses.replace(second, metadata=changed)) == ""
+
+
+def test_sessions():
+    """All other fields of two sessions are compared."""
+    old = recorded("a")
+    new = dataclasses.replace(recorded("b"), source="prod", config={"model": "m"})
+    assert diff(old, new).splitlines() == [
+        "source: 'dev' -> 'prod'",
+        "config.model: absent -> 'm'",
+        "inputs.question: 'a' -> 'b'",
+        "outputs.result: 'a' -> 'b'",
+    ]

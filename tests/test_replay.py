@@ -1,0 +1,214 @@
+"""A stored session called again."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import functools
+import inspect
+
+import pytest
+
+import honeytrace
+from honeytrace import Session, testing, trace_session
+from honeytrace.testing import Replay, capture_sessions, replay
+
+
+def ask(question, top=1):
+    return {"text": question * top}
+
+
+async def aask(question, top=1):
+    await asyncio.sleep(0)
+    return ask(question, top)
+
+
+def stream(question, top=1):
+    for _ in range(top):
+        yield question
+
+
+async def astream(question, top=1):
+    for _ in range(top):
+        yield question
+
+
+def of(function, *args, **kwargs) -> Session:
+    """The session of a call: that of a replay of made-up inputs."""
+    stored = Session(project="p", session_name="s", source="t", inputs={"question": "a", **kwargs})
+    return replay(stored, function).new
+
+
+@pytest.mark.parametrize("traced", [True, False])
+@pytest.mark.parametrize("function", [ask, aask, stream, astream])
+def test_kinds(function, traced):
+    """Functions of every kind are called, streams to their end, traced already or not."""
+    function = trace_session(function) if traced else function
+    old = of(function, top=3)
+    replayed = replay(old, function)
+    expected = {"text": "aaa"} if function.__name__.endswith("ask") else {"result": "aaa"}
+    assert (old.outputs, replayed.new.outputs) == (expected, expected)
+    assert replayed.same
+
+
+def test_changed():
+    """A function that answers otherwise shows where."""
+    replayed = replay(of(ask), lambda question, top: {"text": question, "top": [top]})
+    assert not replayed.same
+    assert replayed.diff() == "outputs.top: absent -> [1]"
+
+
+def test_repr():
+    """It prints as both calls, and what has changed."""
+    old = dataclasses.replace(of(ask), session_name="ask", duration=2.0)
+    replayed = Replay(old, dataclasses.replace(old, duration=4.0, outputs={"text": "b"}))
+    lines = ["old: ask  2.0 ms", "new: ask  4.0 ms", "outputs.text: 'a' -> 'b'"]
+    assert repr(replayed).splitlines() == lines
+    assert repr(Replay(old, old)).splitlines()[-1] == "the same"
+
+
+def test_frozen():
+    """What it returns cannot be changed."""
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        replay(of(ask), ask).old = None  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("error", [ValueError("boom"), SystemExit(3)])
+def test_error(error):
+    """What the function raises is in the new session, and is not raised."""
+
+    def fail(question, top):
+        raise error
+
+    replayed = replay(of(ask), fail)
+    assert replayed.new.error == f"{type(error).__name__}: {error}"
+    assert replayed.diff().splitlines()[-1] == f"error: None -> {replayed.new.error!r}"
+
+
+def test_interrupt():
+    """Ctrl-C is not kept."""
+
+    def interrupted(question, top):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        replay(of(ask), interrupted)
+
+
+def test_own_options():
+    """Of a traced function its own session counts, as its options say."""
+    traced = trace_session(name="asked", process_outputs=len)(ask)
+    new = replay(of(ask), traced).new
+    assert (new.session_name, new.outputs) == ("asked", {"result": 1})
+
+
+def test_below():
+    """What an untraced function calls is not taken for its own session."""
+    inner = trace_session(ask)
+
+    def outer(question, top):
+        inner(question)
+        return "outer"
+
+    assert replay(of(ask), outer).new.outputs == {"result": "outer"}
+
+
+class Chat:
+    def ask(self, question, top):
+        return f"{question}!"
+
+    def __call__(self, question, top):
+        return f"{question}?"
+
+
+@pytest.mark.parametrize(
+    ("function", "result"),
+    [
+        (Chat().ask, "a!"),
+        (Chat(), "a?"),
+        (functools.partial(lambda mark, question, top: question + mark, "."), "a."),
+    ],
+)
+def test_callables(function, result):
+    """Bound methods, callable objects and partials are called as they are."""
+    assert replay(of(ask), function).new.outputs == {"result": result}
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        (Chat.ask, r"Chat\.ask is a method; give it bound, as replay\(session, object\.method\)"),
+        (Chat, "takes a function, not <class"),
+        (None, "takes a function, not None"),
+    ],
+)
+def test_no_function(function, words):
+    """What is no function is refused, with what to give instead."""
+    with pytest.raises(TypeError, match=words):
+        replay(of(ask), function)
+
+
+def test_refused_first():
+    """Inputs that do not fit are refused before anything is called."""
+    called = []
+    with pytest.raises(ValueError, match="takes no 'question', 'top'"):
+        replay(of(ask), lambda: called.append(1))
+    assert called == []
+
+
+@pytest.mark.parametrize("function", [aask, astream])
+def test_in_loop(function):
+    """Inside a running event loop a coroutine function is refused; a thread takes it."""
+    old = of(function)
+
+    async def main():
+        with pytest.raises(RuntimeError, match=r"await asyncio\.to_thread\(replay, session"):
+            replay(old, function)
+        return replay(of(ask), ask), await asyncio.to_thread(replay, old, function)
+
+    assert all(replayed.same for replayed in asyncio.run(main()))
+
+
+def test_off():
+    """With tracing off nothing is called."""
+    old = of(ask)
+    honeytrace.configure(enabled=False)
+    try:
+        with pytest.raises(RuntimeError, match=r"tracing is off; configure\(enabled=True\)"):
+            replay(old, ask)
+    finally:
+        honeytrace.configure(enabled=None)
+
+
+def test_stored_and_not_sent():
+    """An id is looked up where sessions go; the replayed call does not go there."""
+    ask_traced = trace_session(ask)
+    with trace_session("outer") as outer:
+        ask_traced("b")
+        (session_id,) = outer.children_ids
+    before = honeytrace.stats().accepted
+    replayed = replay(session_id, ask_traced)
+    assert replayed.same
+    assert replayed.old.inputs == {"question": "b", "top": 1}
+    assert honeytrace.stats().accepted == before
+
+
+def test_unknown():
+    """An id that is not stored raises what `get_session` raises."""
+    with pytest.raises(honeytrace.SessionNotFoundError):
+        replay("6a1f2ad5-0d4c-4a5d-8f5c-1f0c39d4ab55", ask)
+
+
+def test_captured():
+    """A capture around it has the replayed call, too."""
+    with capture_sessions() as sessions:
+        new = replay(of(ask), ask).new
+    assert sessions[-1] == new
+
+
+def test_names():
+    """The names of `honeytrace.testing` are there, and no others."""
+    assert all(map(functools.partial(getattr, testing), testing.__all__))
+    assert inspect.isclass(Replay)
+    with pytest.raises(AttributeError, match="'nonsense'"):
+        testing.nonsense  # noqa: B018 - to ask is the test
