@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import inspect
 import json
 import os
 import re
@@ -21,6 +20,7 @@ from honeytrace import _variants
 from honeytrace._faults import attempt
 from honeytrace._rebind import Arguments, about, rebind
 from honeytrace._session import Session
+from honeytrace._tracing import is_traced
 from honeytrace._tree import plain
 
 _WIDE = 88  # what formatters take a line to be, if nobody tells them
@@ -134,7 +134,7 @@ def _module(title: str, path: str) -> tuple[types.ModuleType, list[str]]:
             )
     raise ValueError(
         f"{title} calls {path}, and there is no module {parts[0]!r} here; "
-        "run this where your tests run"
+        "run this where your tests run, or set PYTHONPATH"
     )
 
 
@@ -166,7 +166,7 @@ def _names(cases: Sequence[Case]) -> dict[tuple[str, str], str]:
 def _head(cases: Sequence[Case], names: dict[tuple[str, str], str]) -> str:
     calls = {_CALLS[case.kind] for case in cases}
     ours = ["capture_sessions"]
-    if not all(_is_traced(case) for case in cases):
+    if not all(is_traced(case.function) for case in cases):
         ours.append("trace_session")
     lines = ['"""Calls as honeytrace recorded them, by `honeytrace export --pytest`."""', ""]
     if any("asyncio" in call for call in calls):
@@ -191,11 +191,6 @@ def _import(module: str, names: dict[tuple[str, str], str]) -> str:
     return line if len(line) <= _WIDE else f"from {module} import {_spread('(', wanted, ')', 0)}"
 
 
-def _is_traced(case: Case) -> bool:
-    function = case.function
-    return inspect.isfunction(function) and _variants.is_ours(function.__code__)
-
-
 def _test(case: Case, name: str, size: int) -> str:
     session = case.session
     args, kwargs = case.arguments
@@ -208,7 +203,7 @@ def _test(case: Case, name: str, size: int) -> str:
     if kwargs:
         lines.append(_assigned("inputs", kwargs))
         given.append("**inputs")
-    called = name if _is_traced(case) else f"trace_session({name})"
+    called = name if is_traced(case.function) else f"trace_session({name})"
     call = _CALLS[case.kind].format(f"{called}({', '.join(given)})")
     lines += _failing(session, call) if session.error else _returning(session, call)
     return "\n".join(lines) + "\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from honeytrace._diff import of_field
 from honeytrace._faults import attempt
 from honeytrace._rebind import about, rebind
 from honeytrace._session import Session
-from honeytrace._tracing import trace_session
+from honeytrace._tracing import is_traced, trace_session
 from honeytrace._tree import label
 from honeytrace.testing import capture_sessions
 
@@ -60,11 +60,11 @@ def replay(session: Session | str, function: Callable[..., Any]) -> Replay:
     _check(function)
     old = get_session(session) if isinstance(session, str) else session
     args, kwargs = rebind(old, function)
-    # Once more if it is traced already; its own session, which knows its options, then counts.
-    traced: Any = trace_session(function)
+    traced = is_traced(function)
     with capture_sessions() as sessions:
-        attempt(_run, traced, args, kwargs)
-    return Replay(old, _own(sessions.roots[-1], list(sessions)))
+        attempt(_run, function if traced else trace_session(function), args, kwargs)
+    called = sessions.roots[-1]  # tasks that were left behind end later, but below it
+    return Replay(old, called if traced else _own(called, sessions))
 
 
 def _check(function: Callable[..., Any]) -> None:
@@ -106,8 +106,9 @@ async def _exhaust(items: AsyncIterator[Any]) -> None:
         pass
 
 
-def _own(outer: Session, sessions: list[Session]) -> Session:
-    """The session that the function itself made, if it is traced; else ours around it."""
+def _own(outer: Session, sessions: Iterable[Session]) -> Session:
+    """The session that the function made if it is traced after all, below another decorator, and
+    knows its own options; else ours around it."""
     function = about(outer).get("function")
     for session in sessions:
         if session.session_id in outer.children_ids and about(session).get("function") == function:

@@ -265,7 +265,7 @@ def _class(target: type, template: Template) -> type:
             )
     for name, member in list(vars(target).items()):
         wanted = name in template.methods if template.methods else not name.startswith("_")
-        if wanted and _is_function(member) and not _is_traced(member):
+        if wanted and _is_function(member) and not is_traced(member):
             setattr(target, name, _decorate(member, _of_method(template, name, member)))
     return target
 
@@ -274,7 +274,8 @@ def _is_function(member: object) -> bool:
     return inspect.isfunction(member) or isinstance(member, (staticmethod, classmethod))
 
 
-def _is_traced(member: Any) -> bool:
+def is_traced(member: Any) -> bool:
+    """Whether this function, or the one of this method, is a stand-in of ours."""
     function = getattr(member, "__func__", member)
     return inspect.isfunction(function) and _variants.is_ours(function.__code__)
 

@@ -95,9 +95,10 @@ def test_interrupt():
         replay(of(ask), interrupted)
 
 
-def test_own_options():
-    """Of a traced function its own session counts, as its options say."""
-    traced = trace_session(name="asked", process_outputs=len)(ask)
+@pytest.mark.parametrize("above", [lambda function: function, functools.lru_cache])
+def test_own_options(above):
+    """Of a traced function its own session counts, as its options say, also below a decorator."""
+    traced = above(trace_session(name="asked", process_outputs=len)(ask))
     new = replay(of(ask), traced).new
     assert (new.session_name, new.outputs) == ("asked", {"result": 1})
 
@@ -113,12 +114,26 @@ def test_below():
     assert replay(of(ask), outer).new.outputs == {"result": "outer"}
 
 
+def test_recursive():
+    """Of a function that calls itself the outermost session counts."""
+    countdown = trace_session(lambda top: top and countdown(top - 1) + 1)
+    with capture_sessions() as sessions:
+        countdown(3)
+    assert replay(sessions[-1], countdown).new.outputs == {"result": 3}
+
+
 class Chat:
     def ask(self, question, top):
         return f"{question}!"
 
     def __call__(self, question, top):
         return f"{question}?"
+
+
+class Traced:
+    @trace_session
+    def ask(self, question, top):
+        return question
 
 
 @pytest.mark.parametrize(
@@ -199,11 +214,13 @@ def test_unknown():
         replay("6a1f2ad5-0d4c-4a5d-8f5c-1f0c39d4ab55", ask)
 
 
-def test_captured():
-    """A capture around it has the replayed call, too."""
+@pytest.mark.parametrize("function", [ask, trace_session(ask), Traced().ask])
+def test_captured(function):
+    """A capture around it has the replayed call, too, and once."""
+    old = of(ask)
     with capture_sessions() as sessions:
-        new = replay(of(ask), ask).new
-    assert sessions[-1] == new
+        new = replay(old, function).new
+    assert list(sessions) == [new]
 
 
 def test_names():
