@@ -122,6 +122,19 @@ def test_recursive():
     assert replay(sessions[-1], countdown).new.outputs == {"result": 3}
 
 
+def test_left_behind():
+    """A task that the function leaves behind ends after it, and is not taken for it."""
+    sleep = trace_session(name="sleep")(asyncio.sleep)
+    kept = []
+
+    async def leave(question, top):
+        kept.append(asyncio.create_task(sleep(60)))
+        await asyncio.sleep(0)
+        return "left"
+
+    assert replay(of(ask), leave).new.outputs == {"result": "left"}
+
+
 class Chat:
     def ask(self, question, top):
         return f"{question}!"
