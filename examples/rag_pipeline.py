@@ -11,6 +11,7 @@ import os
 import re
 import sys
 import textwrap
+import uuid
 from collections import Counter
 from dataclasses import dataclass, replace
 from pydoc_data.topics import topics
@@ -146,9 +147,23 @@ def chat(model: str, messages: list[dict[str, str]]) -> dict[str, Any]:
     return dict(response.raise_for_status().json())
 
 
+def ask(manual: Manual, question: str, session_id: str | None = None) -> str:
+    asked, about = {"question": question}, {"corpus": "pydoc_data.topics"}
+    with trace_session(
+        "RAG pipeline", session_id=session_id, inputs=asked, metadata=about
+    ) as session:
+        passages = manual.retrieve(question)
+        session.metrics["hits"] = len(passages)
+        text = answer(question, passages)
+        session.outputs = {"answer": text, "sources": [p.source for p in passages]}
+    return text
+
+
 def show(session_id: str) -> None:
     honeytrace.flush(timeout=5)
     stats, config = honeytrace.stats(), honeytrace.configure()
+    if not config.enabled:
+        return
     if config.local:
         honeytrace_command(["show", session_id])
     else:
@@ -161,18 +176,11 @@ def main() -> int:
     if not question:
         print('The question is empty: ask one, such as "what does yield do?".', file=sys.stderr)
         return 2
-    manual = Manual(read_manual())
-    asked, about = {"question": question}, {"corpus": "pydoc_data.topics"}
+    session_id = str(uuid.uuid4())
     try:
-        with trace_session("RAG pipeline", inputs=asked, metadata=about) as session:
-            passages = manual.retrieve(question)
-            session.metrics["hits"] = len(passages)
-            text = answer(question, passages)
-            session.outputs = {"answer": text, "sources": [p.source for p in passages]}
-        print(text, end="\n\n")
+        print(ask(Manual(read_manual()), question, session_id), end="\n\n")
     finally:
-        if session:  # false when tracing is switched off
-            show(session.session_id)
+        show(session_id)
     return 0
 
 

@@ -75,10 +75,13 @@ class Run:
     def __call__(
         self, example: str, *arguments: str, **environment: str
     ) -> subprocess.CompletedProcess[str]:
+        return self.python(str(EXAMPLES / example), *arguments, **environment)
+
+    def python(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         clean = {name: value for name, value in os.environ.items() if not FOREIGN.match(name)}
         clean |= {"HONEYTRACE_HOME": str(self.home / "store"), "PYTHONUTF8": "1"}
         return subprocess.run(
-            [sys.executable, str(EXAMPLES / example), *arguments],
+            [sys.executable, *arguments],
             env=clean | environment,
             cwd=self.home,
             capture_output=True,
@@ -109,7 +112,10 @@ def one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-@pytest.mark.parametrize("example", sorted(path.name for path in EXAMPLES.glob("*.py")))
+PROGRAMS = sorted({path.name for path in EXAMPLES.glob("*.py")} - {"test_rag_pipeline.py"})
+
+
+@pytest.mark.parametrize("example", PROGRAMS)
 def test_succeeds(run: Run, example: str) -> None:
     """Every example succeeds with nothing configured, and complains of nothing."""
     done = run(example)
@@ -249,3 +255,14 @@ def test_rag_session(sent: dict[str, dict[str, Any]]) -> None:
 def test_rag_config(sent: dict[str, dict[str, Any]]) -> None:
     """What steers a step is in its config."""
     assert (sent["retrieve"]["config"], sent["search"]["config"]) == ({"k": 2}, {"k": 20})
+
+
+def test_rag_tests(run: Run, server: Server) -> None:
+    """The pipeline's own tests pass, send nothing to where a key would, and write nothing."""
+    where = {"HH_API_KEY": "hh-loopback", "HH_API_URL": server.url}
+    tests = str(EXAMPLES / "test_rag_pipeline.py")
+    ours = ("-c", os.devnull, "-W", "error", "-p", "no:cacheprovider")  # no settings of this suite
+    done = run.python("-B", "-m", "pytest", *ours, tests, **where)
+    assert done.returncode == 0, done.stdout
+    assert server.requests == []
+    assert not (run.home / "store").exists()

@@ -105,9 +105,14 @@ def copy(tmp_path: pathlib.Path) -> pathlib.Path:
 
 @pytest.mark.parametrize("program", programs(TEXT), ids=lambda block: f"line {block.line}")
 def test_program(program: Block, tmp_path: pathlib.Path) -> None:
-    """Every Python block is a program that succeeds with nothing configured."""
+    """Every Python block succeeds with nothing configured, as a program or, if it has tests, as a
+    suite."""
+    runs = ["-c", program.code]
+    if re.search("^(async )?def test_", program.code, re.MULTILINE):
+        (tmp_path / "test_page.py").write_text(program.code, encoding="utf-8")
+        runs = ["-m", "pytest", "test_page.py"]
     done = subprocess.run(
-        [sys.executable, "-c", program.code],
+        [sys.executable, *runs],
         cwd=tmp_path,
         env={**os.environ, "PYTHONUTF8": "1"},
         capture_output=True,
@@ -115,7 +120,7 @@ def test_program(program: Block, tmp_path: pathlib.Path) -> None:
         timeout=60,
         check=False,
     )
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
 
 
 def test_example_comes_early() -> None:
