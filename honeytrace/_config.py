@@ -7,10 +7,11 @@ import atexit
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 from honeytrace import _clock, _sending, _settings, _wire
 from honeytrace._current import quietly
@@ -36,14 +37,48 @@ Sink = Callable[[Record], object]
 """What takes ended sessions in place of the delivery."""
 
 
+class Ids(Protocol):
+    """Where the ids of sessions come from: 16 bytes each, or IndexError for "draw some"."""
+
+    def pop(self) -> bytes: ...
+
+
+@runtime_checkable
+class Clock(Protocol):
+    """What tells the times of sessions, in nanoseconds: the module `time`, or a clock for tests."""
+
+    def time_ns(self) -> int: ...
+
+    def perf_counter_ns(self) -> int: ...
+
+
 class Pipeline:
     """One configuration with its delivery; a session stays with the pipeline it began in."""
 
-    __slots__ = ("accept", "choosy", "config", "delivery", "project", "redact", "source")
+    __slots__ = (
+        "accept",
+        "choosy",
+        "clock",
+        "config",
+        "delivery",
+        "ids",
+        "project",
+        "redact",
+        "source",
+    )
 
-    def __init__(self, config: Config, delivery: Delivery, sink: Sink | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        delivery: Delivery,
+        ids: Ids,
+        sink: Sink | None = None,
+        clock: Clock = time,
+    ) -> None:
         self.config = config
         self.delivery = delivery
+        self.ids = ids
+        self.clock = clock
         self.project = config.project
         self.source = config.source
         self.choosy = not (config.capture_inputs and config.capture_outputs)
@@ -51,28 +86,34 @@ class Pipeline:
         self.accept = sink or _accept(config, delivery)
 
 
+Detour = Callable[[Pipeline], Pipeline]
+"""Gives the pipeline that a session begins in, in place of the one that is in force."""
+
+
 class Live:
-    """What is in force in this process. The environment is read at the first use, not at import."""
+    """What is in force in this process. The environment is read at the first use, not at import.
+
+    `pipeline` is the one that sessions begin in; None while `start` has to choose it for each.
+    """
 
     def __init__(self) -> None:
         self.faults = Faults()
         self.pipeline: Pipeline | None = None
         self.off = False
+        self._base: Pipeline | None = None  # in force, be there detours or not
         self._arguments: dict[str, object] = {}
         self._past: list[Pipeline] = []
         self._lock = threading.RLock()
         self.ids: list[bytes] = []
-        self._sink: Sink | None = None
         self.suspended: dict[int, Callable[[], None]] = {}  # what ends streams that still run
+        self._detours: list[Detour] = []
         self._hooked = False
 
     def start(self) -> Pipeline:
-        """The pipeline, begun from the environment if nothing was configured."""
+        """The pipeline for a session, begun from the environment if nothing was configured."""
         with self._lock:
-            if self.pipeline is None:
-                self._install(_settings.resolve(self._arguments))
-                assert self.pipeline is not None  # noqa: S101 - _install has just set it
-            return self.pipeline
+            base = self._base or self._install(_settings.resolve(self._arguments))
+            return self._detours[-1](base) if self._detours else base
 
     def configure(self, settings: dict[str, object]) -> Config:
         with self._lock:
@@ -82,8 +123,8 @@ class Live:
             self._install(config)
             return config
 
-    def _install(self, config: Config) -> None:
-        current = self.pipeline
+    def _install(self, config: Config) -> Pipeline:
+        current = self._base
         if current and _route(current.config) == _route(config):
             delivery = current.delivery
         else:
@@ -92,23 +133,30 @@ class Live:
                 self._past.append(current)
             _hand_over(config, self._past)
             _rest(self._past)
-        self.pipeline = self._through(config, delivery)
+        sink = None if _sending.allowed else _let_go
+        self._base = Pipeline(config, delivery, self.ids, sink)
+        self._choose()
         rules.limits = config.limits
         self.off = not config.enabled
         if not self._hooked:
             self._hooked = True
             _at_exit(self.exit)
+        return self._base
 
-    def divert(self, sink: Sink | None) -> None:
-        """From now on sessions that start go to `sink`, not to the delivery; None ends that."""
+    def divert(self, detour: Detour) -> None:
+        """From now on sessions begin in the pipeline that this gives; the last one is asked."""
         with self._lock:
-            self._sink = sink
-            if self.pipeline:
-                self.pipeline = self._through(self.pipeline.config, self.pipeline.delivery)
+            self._detours.append(detour)
+            self._choose()
 
-    def _through(self, config: Config, delivery: Delivery) -> Pipeline:
-        held = None if _sending.allowed else _let_go
-        return Pipeline(config, delivery, self._sink or held)
+    def restore(self, detour: Detour) -> None:
+        """Ends a detour, be it the last one or not; a second time does nothing."""
+        with self._lock:
+            self._detours = [each for each in self._detours if each != detour]
+            self._choose()
+
+    def _choose(self) -> None:
+        self.pipeline = None if self._detours else self._base
 
     def new_id(self) -> bytes:
         """16 random bytes, when `ids` has run out of those that were drawn before.
@@ -122,7 +170,7 @@ class Live:
     def _deliveries(self) -> list[Delivery]:
         with self._lock:
             past = [each.delivery for each in self._past]
-            return [*past, self.pipeline.delivery] if self.pipeline else past
+            return [*past, self._base.delivery] if self._base else past
 
     def _each(self, act: Callable[[Delivery, float | None], bool], timeout: float | None) -> bool:
         """Lets each delivery act within what is left of the time; whether all of them could."""
@@ -130,7 +178,7 @@ class Live:
         done = True
         for delivery in self._deliveries():
             # What a shutdown left on the disk for an earlier server is not waited for again.
-            if delivery.active or delivery is (self.pipeline and self.pipeline.delivery):
+            if delivery.active or delivery is (self._base and self._base.delivery):
                 left = None if timeout is None else max(end - _clock.now(), 0)
                 done = act(delivery, left) and done
         return done
@@ -144,7 +192,7 @@ class Live:
     def exit(self) -> None:
         """Delivers what there is within the exit timeout; Ctrl-C makes it give up at once."""
         try:
-            self.faults.guard(self._end, self.pipeline and self.pipeline.config.exit_timeout)
+            self.faults.guard(self._end, self._base and self._base.config.exit_timeout)
         except KeyboardInterrupt:
             self.faults.guard(self._end, 0)
 
@@ -186,7 +234,7 @@ class Live:
         for delivery in self._deliveries():
             delivery.abandon()
         self.faults.clear()
-        self.pipeline = None
+        self.pipeline = self._base = None
         self._past = []
         self.ids = []
         self.suspended = {}

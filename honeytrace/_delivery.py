@@ -39,6 +39,9 @@ _MOMENT = 0.005  # seconds between two looks at a session that is being encoded
 _TICK = 1.0  # seconds between two looks at a disk that refused
 _GRACE = 2.0  # seconds that writing everything down may take, however short the timeout
 
+THREADS = "honeytrace-"
+"""Begins the names of the threads that deliver."""
+
 _FAULT = Answer(Verdict.RETRY, "a fault of honeytrace", answered=False)
 
 
@@ -155,7 +158,7 @@ class Delivery:
         with self._lock:
             if not (self._running or self._ending or self._abandoned):
                 self._running = True
-                self._running = self._start(self._encode_all, "honeytrace-worker")
+                self._running = self._start(self._encode_all, f"{THREADS}worker")
                 self._outbox.look_for_older()
                 self._staff()  # now, since at exit no thread can be started any more
             self._idle = not self._running
@@ -229,7 +232,7 @@ class Delivery:
     def _staff(self) -> None:
         """Starts the senders that are missing. Where the system refuses, fewer have to do."""
         while self._running and self._senders < self._pace.senders(self._backlog.waiting):
-            if not self._start(self._send_all, f"honeytrace-sender-{self._senders + 1}"):
+            if not self._start(self._send_all, f"{THREADS}sender-{self._senders + 1}"):
                 break
             self._senders += 1
 

@@ -24,7 +24,7 @@ class Faults:
     def __init__(self, clock: Callable[[], float] = _clock.now) -> None:
         self._clock = clock
         self._finalizing = sys.is_finalizing  # there are no names of this module at the very end
-        self.strict = False  # raise faults on the caller's thread: for tests
+        self.strict: Callable[[], bool] = bool  # whether to raise faults here: for tests
         self.clear()
 
     def clear(self) -> None:
@@ -50,7 +50,7 @@ class Faults:
         except Exception as error:
             if self._finalizing():
                 return None
-            if self.strict or is_from_signal(error):
+            if self.strict() or is_from_signal(error):
                 raise
             self.note(function.__name__.strip("_"), error)
             return None
@@ -64,7 +64,7 @@ class Faults:
     def blame(self, label: str, where: str, fault: BaseException) -> None:
         """Notes that a function of the user's raised. Its words are not logged: they may hold what
         is to be redacted."""
-        if self.strict:
+        if self.strict():
             raise fault
         kind = type(fault).__qualname__
         with self._lock:

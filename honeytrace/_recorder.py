@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -48,13 +47,14 @@ def _begin(
     else:
         captured, size, cuts = arguments(args, kwargs or {}, template.bind, template.at_once)
     try:
-        identity = template.session_id or live.ids.pop()
+        identity = template.session_id or pipeline.ids.pop()
     except IndexError:
         identity = live.new_id()
     call = Call(template, pipeline, parent, identity, captured)
     call.size, call.cuts = size, cuts
-    call.started = time.time_ns()
-    call.ticks = time.perf_counter_ns()
+    clock = pipeline.clock
+    call.started = clock.time_ns()
+    call.ticks = clock.perf_counter_ns()
     return call
 
 
@@ -71,7 +71,7 @@ def _end(call: Call | None, returned: object, error: BaseException | None = None
     """The end itself; `end` is this under the guard."""
     if call is None or call.ended:
         return
-    call.duration = max(time.perf_counter_ns() - call.ticks, 0) / 1e6
+    call.duration = max(call.defaults.clock.perf_counter_ns() - call.ticks, 0) / 1e6
     call.ended = True
     try:
         if error is not None and not issubclass(type(error), call.template.ignore_exceptions):

@@ -10,6 +10,7 @@ from typing import Any
 
 from honeytrace import _variants
 from honeytrace._arguments import is_method
+from honeytrace._captures import capture_sessions
 from honeytrace._config import get_session, live
 from honeytrace._diff import of_field
 from honeytrace._faults import attempt
@@ -17,7 +18,6 @@ from honeytrace._rebind import about, rebind
 from honeytrace._session import Session
 from honeytrace._tracing import is_traced, trace_session
 from honeytrace._tree import label
-from honeytrace.testing import capture_sessions
 
 
 @dataclass(frozen=True, slots=True)

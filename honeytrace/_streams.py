@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -36,7 +35,7 @@ class Stream:
 
     def started(self) -> bool:
         """Notes the time of the first item; False, for it is not to be noted again."""
-        self.first = (time.perf_counter_ns() - self.call.ticks) / 1e6
+        self.first = (self.call.defaults.clock.perf_counter_ns() - self.call.ticks) / 1e6
         return False
 
 

@@ -16,7 +16,7 @@ CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff
 _MOST = 200
 
 
-def tree(session: Session, fetch: Fetch) -> str:
+def tree(session: Session, fetch: Fetch, missing: str = "not stored") -> str:
     """The session with its children, in start order, indented below it.
 
     What stands below a session is shown once: ids may meet again, or go round in circles.
@@ -28,7 +28,7 @@ def tree(session: Session, fetch: Fetch) -> str:
         line, below, child = waiting.pop()
         found = fetch(child)
         if found is None:
-            lines.append(f"{line}{plain(child)} (not stored)")
+            lines.append(f"{line}{plain(child)} ({missing})")
         elif found.session_id not in shown:
             shown.add(found.session_id)
             lines.append(line + label(found))

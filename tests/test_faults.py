@@ -200,3 +200,15 @@ def test_the_clock_is_the_real_one_unless_told(caplog):
     faults.warn("x", "once")
     faults.warn("x", "once")
     assert said(caplog) == ["once"]
+
+
+def test_where_it_is_strict_faults_are_raised(faults):
+    """Faults of ours and of the user's functions are raised, not counted, as long as it is."""
+    faults.strict = lambda: True
+    with pytest.raises(ValueError, match="boom"):
+        faults.guard(fail)
+    with pytest.raises(ValueError, match="mine"):
+        faults.blame("reduce", "f", ValueError("mine"))
+    faults.strict = lambda: False
+    faults.guard(fail)
+    assert faults.by_place == {"fail": 1}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from datetime import datetime, timezone
 from typing import Any
 
 import httpx
@@ -34,7 +35,15 @@ from honeytrace import (
     stats,
     trace_session,
 )
-from honeytrace.testing import Replay, diff, replay
+from honeytrace.testing import (
+    CapturedSessions,
+    Clock,
+    FakeClock,
+    Replay,
+    capture_sessions,
+    diff,
+    replay,
+)
 
 assert_type(honeytrace.__version__, str)
 
@@ -384,3 +393,41 @@ def check_errors(call: Callable[[], None]) -> None:
     except HoneytraceError as error:
         root: Exception = error
         print(root)
+
+
+# ---- Tests of the users
+
+
+class Stopped:
+    def time_ns(self) -> int:
+        return 0
+
+    def perf_counter_ns(self) -> int:
+        return 0
+
+
+def check_capture() -> int:
+    clock = FakeClock(datetime(2024, 1, 1, tzinfo=timezone.utc))
+    clock.advance(0.5)
+    mine: Clock = Stopped()
+    capture_sessions(clock=mine)
+    capture_sessions(clock="2024")  # type: ignore[arg-type]
+    capture_sessions(True)  # type: ignore[call-arg]
+    honeytrace.testing.FakeClock(start=1.5)
+    with capture_sessions(counting_ids=True, clock=clock, strict=True) as sessions:
+        assert_type(sessions, CapturedSessions)
+        return len(sessions)  # it is known that the block swallows nothing
+
+
+def check_captured(sessions: CapturedSessions) -> None:
+    assert_type(sessions.one("answer", inputs={"question": "q"}), Session)
+    assert_type(sessions.one(name="answer", error=None), Session)
+    assert_type(sessions.all(outputs={"result": 1}), list[Session])
+    assert_type(sessions.roots, list[Session])
+    assert_type(sessions[0], Session)
+    assert_type(sessions[:1], list[Session])
+    assert_type([session.session_name for session in sessions], list[str])
+    assert_type(sessions.tree(), str)
+    assert_type(sessions.plain(), list[dict[str, Any]])
+    sessions.assert_no_errors()
+    sessions.append(sessions[0])  # type: ignore[attr-defined]
