@@ -93,14 +93,15 @@ Detour = Callable[[Pipeline], Pipeline]
 class Live:
     """What is in force in this process. The environment is read at the first use, not at import.
 
-    `pipeline` is the one that sessions begin in; None while `start` has to choose it for each.
+    `base` is the pipeline in force, `pipeline` the one that sessions begin in; None while `start`
+    has to choose it for each.
     """
 
     def __init__(self) -> None:
         self.faults = Faults()
         self.pipeline: Pipeline | None = None
         self.off = False
-        self._base: Pipeline | None = None  # in force, be there detours or not
+        self.base: Pipeline | None = None
         self._arguments: dict[str, object] = {}
         self._past: list[Pipeline] = []
         self._lock = threading.RLock()
@@ -112,7 +113,7 @@ class Live:
     def start(self) -> Pipeline:
         """The pipeline for a session, begun from the environment if nothing was configured."""
         with self._lock:
-            base = self._base or self._install(_settings.resolve(self._arguments))
+            base = self.base or self._install(_settings.resolve(self._arguments))
             return self._detours[-1](base) if self._detours else base
 
     def configure(self, settings: dict[str, object]) -> Config:
@@ -124,7 +125,7 @@ class Live:
             return config
 
     def _install(self, config: Config) -> Pipeline:
-        current = self._base
+        current = self.base
         if current and _route(current.config) == _route(config):
             delivery = current.delivery
         else:
@@ -133,15 +134,14 @@ class Live:
                 self._past.append(current)
             _hand_over(config, self._past)
             _rest(self._past)
-        sink = None if _sending.allowed else _let_go
-        self._base = Pipeline(config, delivery, self.ids, sink)
+        self.base = self._through(config, delivery)
         self._choose()
         rules.limits = config.limits
         self.off = not config.enabled
         if not self._hooked:
             self._hooked = True
             _at_exit(self.exit)
-        return self._base
+        return self.base
 
     def divert(self, detour: Detour) -> None:
         """From now on sessions begin in the pipeline that this gives; the last one is asked."""
@@ -155,8 +155,11 @@ class Live:
             self._detours = [each for each in self._detours if each != detour]
             self._choose()
 
+    def _through(self, config: Config, delivery: Delivery) -> Pipeline:
+        return Pipeline(config, delivery, self.ids, None if _sending.allowed else _let_go)
+
     def _choose(self) -> None:
-        self.pipeline = None if self._detours else self._base
+        self.pipeline = None if self._detours else self.base
 
     def new_id(self) -> bytes:
         """16 random bytes, when `ids` has run out of those that were drawn before.
@@ -170,7 +173,7 @@ class Live:
     def _deliveries(self) -> list[Delivery]:
         with self._lock:
             past = [each.delivery for each in self._past]
-            return [*past, self._base.delivery] if self._base else past
+            return [*past, self.base.delivery] if self.base else past
 
     def _each(self, act: Callable[[Delivery, float | None], bool], timeout: float | None) -> bool:
         """Lets each delivery act within what is left of the time; whether all of them could."""
@@ -178,7 +181,7 @@ class Live:
         done = True
         for delivery in self._deliveries():
             # What a shutdown left on the disk for an earlier server is not waited for again.
-            if delivery.active or delivery is (self._base and self._base.delivery):
+            if delivery.active or delivery is (self.base and self.base.delivery):
                 left = None if timeout is None else max(end - _clock.now(), 0)
                 done = act(delivery, left) and done
         return done
@@ -192,7 +195,7 @@ class Live:
     def exit(self) -> None:
         """Delivers what there is within the exit timeout; Ctrl-C makes it give up at once."""
         try:
-            self.faults.guard(self._end, self._base and self._base.config.exit_timeout)
+            self.faults.guard(self._end, self.base and self.base.config.exit_timeout)
         except KeyboardInterrupt:
             self.faults.guard(self._end, 0)
 
@@ -234,7 +237,7 @@ class Live:
         for delivery in self._deliveries():
             delivery.abandon()
         self.faults.clear()
-        self.pipeline = self._base = None
+        self.pipeline = self.base = None
         self._past = []
         self.ids = []
         self.suspended = {}

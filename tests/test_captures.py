@@ -33,7 +33,7 @@ def undone():
     yield
     assert not live._detours
     assert not _open
-    assert live.pipeline is live._base
+    assert live.pipeline is live.base
     honeytrace.configure(**dict.fromkeys(("enabled", "durable", "background", "redact", "project")))
 
 
@@ -449,7 +449,7 @@ def test_a_capture_may_end_in_another_task():
         async def enter():
             opening.__enter__()
             await asyncio.sleep(0)
-            assert live.pipeline is live._base
+            assert live.pipeline is live.base
 
         async def leave():
             opening.__exit__(None, None, None)
@@ -487,7 +487,7 @@ def test_a_capture_that_is_lost_is_over():
     with pytest.raises(KeyError):
         lose()
     gc.collect()
-    assert live.pipeline is live._base
+    assert live.pipeline is live.base
 
 
 def test_leaving_twice_does_nothing():
