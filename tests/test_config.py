@@ -150,7 +150,7 @@ def test_an_unwritable_store_does_not_disturb_the_program(program, tmp_path):
 
         print(sum(work(n) for n in range(5)))
         """,
-        HONEYTRACE_EXIT_TIMEOUT="0.3",
+        HONEYTRACE_EXIT_TIMEOUT="2",
     )
     assert (done.returncode, done.stdout) == (0, "10\n")
     assert "sessions.db" in done.stderr
