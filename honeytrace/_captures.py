@@ -16,6 +16,7 @@ from typing import Any, overload
 from honeytrace import _explain
 from honeytrace._config import Clock, Pipeline, finished, live
 from honeytrace._delivery import THREADS
+from honeytrace._expected import Place, compare
 from honeytrace._record import Json, Record
 from honeytrace._session import RESERVED, Session
 from honeytrace._tree import tree
@@ -28,6 +29,7 @@ class CapturedSessions(Sequence[Session]):
 
     def __init__(self) -> None:
         self._sessions: list[Session] = []
+        self.place: Place | None = None  # set by the pytest plugin
 
     @overload
     def __getitem__(self, index: int) -> Session: ...
@@ -90,6 +92,17 @@ class CapturedSessions(Sequence[Session]):
         if failed:
             words = _explain.have_errors(self, failed)
             raise AssertionError(_explain.with_tree(words, self.tree()))
+
+    def assert_matches(self, name: str) -> None:
+        """Raises `AssertionError` if they are not as in the file `name`.json beside the test.
+
+        It lies in `__honeytrace__`, in a directory for each test file; `--honeytrace-update` writes
+        it. Ids, times and other volatile fields do not count.
+        """
+        __tracebackhide__ = True
+        if self.place is None:
+            raise TypeError("assert_matches() needs the fixture honeytrace_sessions of the plugin")
+        compare(self.plain(), self.place, name)
 
     def plain(self) -> list[Json]:
         """What is the same in each run, as JSON data: the roots, each with its `children`.

@@ -83,7 +83,7 @@ class Pipeline:
         self.source = config.source
         self.choosy = not (config.capture_inputs and config.capture_outputs)
         self.redact = _redactor(config)
-        self.accept = sink or _accept(config, delivery)
+        self.accept = _watched(sink or _accept(config, delivery))
 
 
 Detour = Callable[[Pipeline], Pipeline]
@@ -154,6 +154,13 @@ class Live:
         with self._lock:
             self._detours = [each for each in self._detours if each != detour]
             self._choose()
+
+    def obey(self) -> None:
+        """Sessions that start from now on go where `_sending` says by now."""
+        with self._lock:
+            if self.base:
+                self.base = self._through(self.base.config, self.base.delivery)
+                self._choose()
 
     def _through(self, config: Config, delivery: Delivery) -> Pipeline:
         return Pipeline(config, delivery, self.ids, None if _sending.allowed else _let_go)
@@ -243,6 +250,15 @@ class Live:
         self.suspended = {}
         self._hooked = False
         self._lock = threading.RLock()
+
+
+def _watched(accept: Sink) -> Sink:
+    return partial(_both, _sending.watch, accept) if _sending.watch else accept
+
+
+def _both(watch: Sink, accept: Sink, record: Record) -> None:
+    watch(record)
+    accept(record)
 
 
 def _let_go(record: Record) -> None:

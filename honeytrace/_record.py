@@ -86,16 +86,17 @@ class Items(Protocol):
 
 class Streamed(NamedTuple):
     """How a stream went: whether it came to its own end, its items, the milliseconds until the
-    first, and what it returned."""
+    first, what it returned, and how the time of one that yields once is split."""
 
     completed: bool
     items: Items
     ttft_ms: float | None
     returned: Any
+    split: Json
 
     @property
     def about(self) -> Json:
-        found: Json = {"completed": self.completed}
+        found: Json = {"completed": self.completed, **self.split}
         if self.items.dropped:
             found["dropped"] = self.items.dropped
         return found if self.returned is None else {**found, "returned": self.returned}

@@ -11,7 +11,7 @@ from honeytrace._capture import keep, read
 from honeytrace._choice import wants_outputs
 from honeytrace._config import live
 from honeytrace._items import Items
-from honeytrace._record import Record, Streamed, Template
+from honeytrace._record import Json, Record, Streamed, Template
 from honeytrace._recorder import Call, begin, end
 
 _guard = live.faults.guard
@@ -20,12 +20,24 @@ _guard = live.faults.guard
 class Stream:
     """What the stand-in of a generator works with, step by step."""
 
-    __slots__ = ("call", "first", "fold", "get", "items", "keep", "put", "put_safely", "take")
+    __slots__ = (
+        "call",
+        "first",
+        "fold",
+        "get",
+        "items",
+        "keep",
+        "put",
+        "put_safely",
+        "resumed",
+        "take",
+    )
 
     def __init__(self, call: Call, items: Items) -> None:
         self.call = call
         self.items = items
         self.first: float | None = None
+        self.resumed = 0
         self.get = _current.get
         self.put = _current.put
         self.put_safely = _current.put_safely
@@ -37,6 +49,23 @@ class Stream:
         """Notes the time of the first item; False, for it is not to be noted again."""
         self.first = (self.call.defaults.clock.perf_counter_ns() - self.call.ticks) / 1e6
         return False
+
+    def second(self, send: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """The step after the first item, which notes when it begins."""
+
+        def step(given: Any) -> Any:
+            self.resumed = self.call.defaults.clock.perf_counter_ns()
+            return send(given)
+
+        return step
+
+    @property
+    def split(self) -> Json:
+        """Of what yields once, a fixture say, the milliseconds before the item and after it."""
+        if self.items.count != 1 or not self.resumed:
+            return {}
+        after = (self.call.defaults.clock.perf_counter_ns() - self.resumed) / 1e6
+        return {"setup_ms": self.first, "teardown_ms": max(after, 0.0)}
 
 
 class Untraced:
@@ -58,6 +87,9 @@ class Untraced:
 
     def started(self) -> bool:
         return False
+
+    def second(self, send: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        return send
 
 
 UNTRACED = Untraced()
@@ -93,7 +125,7 @@ def _close(stream: Stream, error: BaseException) -> None:
     returned = getattr(error, "value", None) if completed else None
     if returned is not None:
         returned = read(keep(returned, "returned")[0], "returned")
-    call.streamed = Streamed(completed, items, stream.first, returned)
+    call.streamed = Streamed(completed, items, stream.first, returned, stream.split)
     end(call, items, None if completed else error)
 
 

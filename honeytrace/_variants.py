@@ -59,6 +59,7 @@ _STREAM = """
     ht_keep, ht_take = ht_stream.keep, ht_stream.take
     ht_send, ht_throw = ht_steps.{send}, ht_steps.{throw}
     ht_step, ht_given, ht_fresh = ht_first(ht_send), None, True
+    ht_next = ht_stream.second(ht_send)
     try:
         while True:
             for ht_number in ht_batch:
@@ -80,7 +81,8 @@ _STREAM = """
                 ht_item = None
                 try:
                     ht_given = yield ht_box.pop()
-                    ht_step = ht_send
+                    ht_step = ht_next
+                    ht_next = ht_send
                 except ht_BaseException as ht_error:
                     ht_step, ht_given = ht_throw, ht_thrown(ht_error)
             ht_stream.fold()

@@ -1,36 +1,127 @@
 """The pytest plugin `honeytrace`: loaded by every pytest run that can see it, so it does little
-before it is used."""
+before it is used. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
+import sys
+from collections import deque
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from honeytrace import _sending
 
 if TYPE_CHECKING:
+    from honeytrace._pytest_sessions import Test
+    from honeytrace._record import Record
     from honeytrace.testing import CapturedSessions
+
+_MARK = (
+    "honeytrace(name=None, *, project, source, config, inputs, user_properties, metrics, feedback, "
+    "metadata): records the test itself as a session, its outcome in the metrics and its "
+    "parameters in the inputs; what is given is as for trace_session."
+)
+_TESTS = "honeytrace_tests"
+_KEPT = 1_000  # sessions of a test, the last ones, that its report shows if it fails
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    group = parser.getgroup("honeytrace")
-    group.addoption(
-        "--honeytrace-send", action="store_true", help="send sessions as without pytest"
-    )
+    add = parser.getgroup("honeytrace").addoption
+    add("--honeytrace", action="store_true", help="record every test as a session")
+    add("--honeytrace-send", action="store_true", help="send sessions as without pytest")
+    add("--honeytrace-update", action="store_true", help="write what assert_matches() expects")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """Before any code of the project's runs."""
-    _sending.allowed = early_config.known_args_namespace.honeytrace_send
+    _start(early_config, early_config.known_args_namespace)
 
 
-@pytest.fixture
-def honeytrace_sessions() -> Iterator[CapturedSessions]:
-    """The sessions that start in this test, from its set-up to its tear-down; none is sent."""
-    from honeytrace.testing import capture_sessions
+def pytest_configure(config: pytest.Config) -> None:
+    if not config.pluginmanager.has_plugin(_TESTS):  # it was a conftest that named this plugin
+        _start(config, config.option)
 
-    with capture_sessions() as sessions:
-        yield sessions
+
+def _start(config: pytest.Config, options: Any) -> None:
+    config.pluginmanager.register(_Tests(config, options), _TESTS)
+
+
+class _Tests:
+    """The hooks of one run; runs may be nested, as pytester does it."""
+
+    def __init__(self, config: pytest.Config, options: Any) -> None:
+        self.kept: deque[Record] = deque(maxlen=_KEPT)
+        self.test: Test | None = None  # that runs, if it is a session itself
+        config.add_cleanup(partial(_tell, _sending.allowed, _sending.watch))
+        # What `--honeytrace` records is sent by it, wherever it goes.
+        _tell(options.honeytrace_send and not options.honeytrace, self.kept.append)
+
+    def pytest_configure(self, config: pytest.Config) -> None:
+        config.addinivalue_line("markers", _MARK)
+
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        options = session.config.option
+        if options.honeytrace:
+            from honeytrace import _pytest_sessions
+
+            recording = _pytest_sessions.Recording(options, self.kept.append)
+            session.config.pluginmanager.register(recording, "honeytrace_recording")
+            _tell(False, recording.take)
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
+        self.kept.clear()
+        if item.config.option.honeytrace or item.get_closest_marker("honeytrace"):
+            from honeytrace import _pytest_sessions
+
+            with _pytest_sessions.recorded(item) as self.test:
+                yield
+            self.test = None
+        else:
+            yield
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self) -> None:
+        if self.test:
+            self.test.check()
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_runtest_makereport(self, call: pytest.CallInfo[None]) -> Iterator[None]:
+        outcome: Any = yield
+        report = outcome.get_result()
+        if self.test:
+            self.test.note(report, call)
+        if report.failed and self.kept:
+            from honeytrace import _pytest_sessions
+
+            report.sections.append(("honeytrace sessions", _pytest_sessions.shown(self.kept)))
+
+
+def _tell(allowed: bool, watch: Any) -> None:
+    _sending.allowed, _sending.watch = allowed, watch
+    config = sys.modules.get("honeytrace._config")
+    if config:  # a plugin that was loaded earlier has begun to trace
+        config.live.obey()
+
+
+# ---- Fixtures
+
+
+def _fixture(name: str, scope: Any, whose: str) -> Any:
+    def sessions(request: pytest.FixtureRequest) -> Iterator[CapturedSessions]:
+        from honeytrace import _pytest_sessions
+
+        with _pytest_sessions.captured(request) as sessions:
+            yield sessions
+
+    sessions.__doc__ = f"The sessions that start in {whose}; none is sent."
+    return pytest.fixture(sessions, scope=scope, name=name)
+
+
+_each = _fixture("honeytrace_sessions", "function", "this test, from its set-up to its tear-down")
+_class = _fixture("honeytrace_class_sessions", "class", "the tests of this class")
+_module = _fixture("honeytrace_module_sessions", "module", "the tests of this module")
+_all = _fixture("honeytrace_all_sessions", "session", "all tests of this run")

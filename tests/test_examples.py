@@ -261,7 +261,7 @@ def test_rag_tests(run: Run, server: Server) -> None:
     """The pipeline's own tests pass, send nothing to where a key would, and write nothing."""
     where = {"HH_API_KEY": "hh-loopback", "HH_API_URL": server.url}
     tests = str(EXAMPLES / "test_rag_pipeline.py")
-    ours = ("-c", os.devnull, "-W", "error", "-p", "no:cacheprovider")  # no settings of this suite
+    ours = ("-c", os.devnull, "-W", "error", "-p", "no:asyncio", "-p", "no:cacheprovider")
     done = run.python("-B", "-m", "pytest", *ours, tests, **where)
     assert done.returncode == 0, done.stdout
     assert server.requests == []

@@ -1,0 +1,56 @@
+"""Expected sessions in a file beside the test: written on request, compared otherwise."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
+
+_NAME = re.compile(r"\w[\w.-]*")
+_ADDRESS = re.compile(r"\b0x[0-9a-f]+\b")
+
+
+class Place(NamedTuple):
+    """Where the expected sessions of a test file are, and whether they are to be written."""
+
+    test: Path
+    update: bool
+
+    def file(self, name: str) -> Path:
+        """Raises `ValueError` if the name is none for a file."""
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            raise ValueError(
+                f"assert_matches({name!r}): give a name of letters, digits, '_', '-' and '.'; "
+                "it becomes the name of a file"
+            )
+        return self.test.parent / "__honeytrace__" / self.test.stem / f"{name}.json"
+
+
+def compare(found: list[Any], place: Place, name: str) -> None:
+    """Raises `AssertionError` with what differs from the file, unless it is to be written."""
+    file = place.file(name)
+    text = _ADDRESS.sub("0x…", json.dumps(found, indent=2, ensure_ascii=False, sort_keys=True))
+    if place.update:
+        _write(file, f"{text}\n")
+    elif not file.is_file():
+        raise AssertionError(f"{file} does not exist; run pytest with --honeytrace-update")
+    elif (expected := file.read_text("utf-8").rstrip("\n")) != text:
+        lines = difflib.unified_diff(
+            expected.splitlines(), text.splitlines(), str(file), "these sessions", lineterm=""
+        )
+        shown = "\n".join(lines)
+        raise AssertionError(
+            f"the sessions differ from the expected ones; if that is right, run pytest with "
+            f"--honeytrace-update\n{shown}"
+        )
+
+
+def _write(file: Path, text: str) -> None:
+    """Whole or not at all: another process may read it."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    draft = file.with_suffix(f".{os.getpid()}")
+    draft.write_text(text, "utf-8")
+    draft.replace(file)

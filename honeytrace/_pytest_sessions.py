@@ -1,0 +1,219 @@
+"""The heavier half of the pytest plugin, imported when a test uses it: the test as a session, and
+where such sessions go. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from honeytrace import _current, _settings
+from honeytrace._config import deliver, finished, live
+from honeytrace._expected import Place
+from honeytrace._record import Record
+from honeytrace._session import NOTHING, OBJECTS, Session
+from honeytrace._tracing import trace_session
+from honeytrace._tree import tree
+from honeytrace.testing import CapturedSessions, capture_sessions
+
+_TAKEN = ("name", "project", "source", *(each for each in OBJECTS if each != "outputs"))
+_LISTED = 10  # failed tests in the summary
+_PATIENCE = 10.0  # seconds that delivery may take at the end of the run
+
+# ---- Looking at sessions
+
+
+@contextmanager
+def captured(request: pytest.FixtureRequest) -> Iterator[CapturedSessions]:
+    with capture_sessions() as sessions:
+        path = request.node.path
+        file = path / "all" if request.scope == "session" else path
+        sessions.place = Place(file, request.config.option.honeytrace_update)
+        yield sessions
+
+
+def shown(records: Iterable[Record]) -> str:
+    """The trees of sessions that have ended."""
+    return live.faults.guard(_trees, [*records]) or "they cannot be shown"
+
+
+def _trees(records: Sequence[Record]) -> str:
+    sessions = {session.session_id: session for session in map(finished, records)}
+    roots = (each for each in sessions.values() if _parent(each) not in sessions)
+    return "\n".join(tree(root, sessions.get) for root in roots)
+
+
+def _parent(session: Session) -> Any:
+    return session.metadata["honeytrace"].get("parent_id")
+
+
+# ---- A test as a session
+
+
+class Test:
+    """A test while it runs."""
+
+    def __init__(self, item: pytest.Item) -> None:
+        self.item = item
+        self.problem: str | None = None
+        self.outcome = "passed"
+        self.error: BaseException | None = None
+        self.session = NOTHING
+
+    def check(self) -> None:
+        """A wrong mark is the error of its test."""
+        if self.problem:
+            pytest.fail(self.problem, pytrace=False)
+
+    def note(self, report: pytest.TestReport, call: pytest.CallInfo[None]) -> None:
+        """How a phase went. The first that did not pass tells how the test did."""
+        if self.session:
+            # An attribute of a report comes back from the workers of xdist, too.
+            vars(report)["honeytrace_session"] = self.session.session_id
+        became = _became(report)
+        if became != "passed" and self.outcome not in ("failed", "error"):
+            self.outcome = became
+            self.error = call.excinfo.value if report.failed and call.excinfo else None
+
+
+def _became(report: pytest.TestReport) -> str:
+    if hasattr(report, "wasxfail"):
+        return "xfailed" if report.skipped else "xpassed"
+    if report.failed:
+        return "failed" if report.when == "call" else "error"
+    return report.outcome
+
+
+@contextmanager
+def recorded(item: pytest.Item) -> Iterator[Test]:
+    """The session of a test, from the set-up of its fixtures to their tear-down."""
+    test = Test(item)
+    outer = _current.get()
+    _current.make_current(None)  # it is a root, also where a wider fixture has a session open
+    try:
+        block = trace_session(**_options(item))
+    except (TypeError, ValueError) as error:
+        test.problem = f"@pytest.mark.honeytrace of {item.nodeid}: {error}"
+        yield test
+    else:
+        test.session = block.__enter__()
+        _lead(item, _current.get())
+        yield test
+        passed = test.outcome in ("passed", "xpassed")
+        test.session.metrics.update(outcome=test.outcome, passed=passed)
+        block.__exit__(type(test.error) if test.error else None, test.error, None)
+    finally:
+        if _current.get() is None:
+            _current.make_current(outer)
+
+
+def _options(item: pytest.Item) -> dict[str, Any]:
+    """What the marks say, the nearest last, and what is known of the test itself."""
+    own: dict[str, Any] = {}
+    around: list[str] = []
+    for node, mark in reversed([*item.iter_markers_with_node("honeytrace")]):
+        given = _given(mark)
+        if node is not item and "name" in given:
+            around.append(given.pop("name"))
+        own |= given
+    name = own.pop("name", None) or ".".join([*around, _name(item)])
+    callspec = getattr(item, "callspec", None)
+    parameters = dict(callspec.params) if callspec else {}
+    inputs, metadata = own.pop("inputs", {}), own.pop("metadata", {})
+    return {
+        **own,
+        "name": name,
+        "inputs": {**parameters, **inputs},
+        "metadata": {"test": item.nodeid, **metadata},
+    }
+
+
+def _given(mark: pytest.Mark) -> dict[str, Any]:
+    """The arguments of a mark. Raises `TypeError`."""
+    if len(mark.args) > 1 or (mark.args and "name" in mark.kwargs):
+        raise TypeError(f"only the name stands without a keyword, not {mark.args!r}")
+    given = {**dict(zip(["name"], mark.args, strict=False)), **mark.kwargs}
+    for label in given:
+        if label not in _TAKEN:
+            raise TypeError(f"there is no argument {label!r}; it takes {', '.join(_TAKEN)}")
+    for label in ("inputs", "metadata"):
+        if not isinstance(given.get(label, {}), Mapping):
+            raise TypeError(f"{label} cannot be {given[label]!r}; give a mapping")
+    return given
+
+
+def _name(item: pytest.Item) -> str:
+    """`TestAnswer.test_length`, without the parameters."""
+    own = getattr(item, "originalname", None) or item.name
+    owner = getattr(item, "cls", None)
+    return f"{owner.__qualname__}.{own}" if owner else own
+
+
+def _lead(item: pytest.Item, record: Record | None) -> None:
+    """Lets a coroutine begin in the session of its test: anyio runs the tests of a module in one
+    task, in the context of the first of them."""
+    function = getattr(item, "obj", None)
+    if not inspect.iscoroutinefunction(function):
+        return
+
+    @functools.wraps(function)
+    async def led(*args: Any, **kwargs: Any) -> Any:
+        __tracebackhide__ = True
+        _current.make_current(record)
+        return await function(*args, **kwargs)
+
+    item.obj = led  # type: ignore[attr-defined] # it has one, a property of Function
+
+
+# ---- Where they go
+
+
+class Recording:
+    """What `--honeytrace` does: takes all sessions of the run to one place."""
+
+    def __init__(self, options: Any, keep: Callable[[Record], object]) -> None:
+        known = live.base.config if live.base else _settings.resolve({})
+        # Settled now: a test may move its home, or set a server of its own.
+        self.config = known if options.honeytrace_send else replace(known, server_url=None)
+        # `show` asks the server that is configured.
+        self._show = ["honeytrace show ID"] if known.local or options.honeytrace_send else []
+        self._keep = keep
+        self._delivery = deliver(self.config, live.faults)
+        self._process = os.getpid()
+
+    def take(self, record: Record) -> None:
+        self._keep(record)
+        if os.getpid() == self._process:  # a forked child has none of the threads
+            self._delivery.accept(record)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self) -> None:
+        self._delivery.shutdown(_PATIENCE, patient=False)
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        reports = [each for kind in terminalreporter.stats.values() for each in kind]
+        ids = {id_: each for each in reports if (id_ := getattr(each, "honeytrace_session", None))}
+        failed = {id_: each.nodeid for id_, each in ids.items() if each.failed}
+        terminalreporter.section("honeytrace")
+        terminalreporter.line(self._count(len(ids)))
+        for id_, test in [*failed.items()][:_LISTED]:
+            terminalreporter.line(f"  {id_}  {test}")
+
+    def _count(self, number: int) -> str:
+        tests = "1 test" if number == 1 else f"{number} tests"
+        if live.off:
+            return "no test is recorded: tracing is off"
+        where, how = self.config.server_url, self._show
+        if where is None:
+            where = str(self.config.home / "sessions.db")
+            how = ["honeytrace ls", *self._show, "honeytrace serve"]
+        left = self._delivery.stats()
+        waiting = left.queued + left.spooled + left.rejected + left.dropped
+        more = f"; {waiting} sessions of this process did not arrive" if waiting else ""
+        return f"{tests} recorded in {where}; to look at them: {', '.join(how)}{more}"

@@ -1,0 +1,665 @@
+"""The pytest plugin in runs of its own: what is sent, the fixtures, the mark, reports, expected
+sessions and traced fixtures."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import textwrap
+
+import pytest
+
+from honeytrace import _sending
+
+pytest_plugins = ["pytester"]
+
+APP = """
+    from honeytrace import trace_session
+
+    @trace_session
+    def answer(question):
+        return retrieve(question).upper()
+
+    @trace_session
+    def retrieve(question):
+        if question == "bad":
+            raise ValueError("boom")
+        return question
+"""
+START = "import pytest, honeytrace\nfrom app import answer, retrieve\nfrom honeytrace import *\n"
+
+
+@pytest.fixture
+def run(pytester, monkeypatch):
+    """Runs pytest in a process of its own on the tests given, beside a small application."""
+    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
+    # Other plugins that are installed would only take time.
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+
+    def start(source, *arguments, load=("honeytrace",), **files):
+        pytester.makepyfile(app=APP, **files)
+        pytester.makepyfile(test_it=START + textwrap.dedent(source))
+        plugins = [f"-p{name}" for name in load]
+        return pytester.runpytest_subprocess(*plugins, *arguments, timeout=120)
+
+    return start
+
+
+@pytest.fixture
+def api(server, monkeypatch):
+    """An API that is configured from outside."""
+    monkeypatch.setenv("HH_API_URL", server.url)
+    monkeypatch.setenv("HH_API_KEY", "key")
+    return server
+
+
+SEND = ("--honeytrace", "--honeytrace-send")
+
+
+def named(server):
+    """What was sent, by its names."""
+    return {session["session_name"]: session for session in server.sessions}
+
+
+# ---- What leaves the process
+
+TRACED_AT_IMPORT = "import app\napp.answer('early')\n"
+ONE = "def test_one(): answer('hi')"
+
+
+XDIST = ("-p", "xdist", "-n", "4")
+
+
+def needs(arguments):
+    if arguments == XDIST:
+        pytest.importorskip("xdist")
+    return arguments
+
+
+WAYS = [
+    (),
+    XDIST,
+    ("-p", "no:cacheprovider"),
+    ("--import-mode=importlib", "-o", "pythonpath=."),
+]
+
+
+@pytest.mark.parametrize("way", WAYS, ids=" ".join)
+def test_nothing_is_sent(run, api, way):
+    """Neither by a test nor by a conftest, wherever the environment points to."""
+    run(ONE, *needs(way), conftest=TRACED_AT_IMPORT).assert_outcomes(passed=1)
+    assert api.requests == []
+
+
+@pytest.mark.parametrize("way", WAYS, ids=" ".join)
+def test_it_is_sent_on_request(run, api, way):
+    """All of it then, from the workers of xdist too."""
+    run(ONE, "--honeytrace-send", *needs(way), conftest=TRACED_AT_IMPORT).assert_outcomes(passed=1)
+    assert {"early", "hi"} == {session["inputs"]["question"] for session in api.sessions}
+
+
+def test_without_the_plugin_it_is_sent(run, api):
+    """`-p no:honeytrace` leaves things as they are without it."""
+    run(ONE, "-p", "no:honeytrace", load=()).assert_outcomes(passed=1)
+    assert {*named(api)} == {"answer", "retrieve"}
+
+
+def test_nothing_is_stored(run, tmp_path):
+    """Nor does anything come into the store on this machine."""
+    run(ONE).assert_outcomes(passed=1)
+    assert not (tmp_path / "home").exists()
+
+
+def test_a_plugin_that_traced_before(run, api):
+    """What another plugin began to trace with is not sent any more."""
+    tests = "def test_one(): answer('hi')"
+    run(tests, "-p", "early", early=TRACED_AT_IMPORT).assert_outcomes(passed=1)
+    assert "hi" not in {session["inputs"]["question"] for session in api.sessions}
+
+
+def test_a_conftest_may_load_it(run, api):
+    """Where plugins are not loaded by themselves."""
+    load = "pytest_plugins = ['honeytrace.pytest_plugin']"
+    tests = "def test_one(honeytrace_sessions): answer('hi')"
+    run(tests, conftest=load, load=()).assert_outcomes(passed=1)
+    assert api.requests == []
+
+
+def test_a_run_in_a_run(pytester):
+    """pytester may run pytest inside a test; afterwards all is as it was."""
+    before = (_sending.allowed, _sending.watch)
+    pytester.makepyfile(
+        """
+        from honeytrace import _sending, trace_session
+
+        def test_one(honeytrace_sessions):
+            with trace_session("inner"):
+                assert not _sending.allowed
+            assert honeytrace_sessions.one("inner")
+        """
+    )
+    plugins = ["-phoneytrace", "-pno:benchmark", "-pno:asyncio", "-pno:hypothesispytest"]
+    pytester.runpytest_inprocess(*plugins).assert_outcomes(passed=1)
+    assert (_sending.allowed, _sending.watch) == before
+
+
+# ---- The fixtures
+
+
+@pytest.mark.parametrize("way", WAYS, ids=" ".join)
+def test_the_sessions_of_a_test(run, way):
+    """Each test has its own, children among them."""
+    tests = """
+        @pytest.mark.parametrize("question", list("abcdefgh"))
+        def test_one(honeytrace_sessions, question):
+            answer(question)
+            assert honeytrace_sessions.one("answer").inputs == {"question": question}
+            assert len(honeytrace_sessions) == 2
+    """
+    run(tests, *needs(way)).assert_outcomes(passed=8)
+
+
+def test_wider_scopes(run):
+    """A class, a module and a run have fixtures of their own, that hold what the narrower do."""
+    tests = """
+        def total(*all): return [len(each) for each in all]
+
+        class TestOne:
+            def test_a(self, honeytrace_all_sessions, honeytrace_module_sessions,
+                       honeytrace_class_sessions, honeytrace_sessions):
+                retrieve("a")
+                assert len(honeytrace_sessions) == 1
+
+            def test_b(self, honeytrace_all_sessions, honeytrace_module_sessions,
+                       honeytrace_class_sessions, honeytrace_sessions):
+                retrieve("b")
+                assert len(honeytrace_sessions) == 1
+                assert len(honeytrace_class_sessions) == 2
+
+        class TestTwo:
+            def test_c(self, honeytrace_class_sessions, honeytrace_module_sessions):
+                retrieve("c")
+                assert len(honeytrace_class_sessions) == 1
+                assert len(honeytrace_module_sessions) == 3
+
+        def test_d(honeytrace_all_sessions):
+            retrieve("d")
+            assert len(honeytrace_all_sessions) == 4
+    """
+    run(tests).assert_outcomes(passed=4)
+
+
+def test_the_fixture_asked_for_twice(run):
+    """By a test and by another fixture, and by name: it is one."""
+    tests = """
+        @pytest.fixture
+        def other(honeytrace_sessions): return honeytrace_sessions
+
+        @pytest.mark.usefixtures("honeytrace_sessions")
+        def test_one(other, honeytrace_sessions, request):
+            answer("a")
+            assert len(other) == 2
+            assert other is honeytrace_sessions is request.getfixturevalue("honeytrace_sessions")
+    """
+    run(tests).assert_outcomes(passed=1)
+
+
+ASYNC = """
+    pytestmark = pytest.mark.{mark}
+
+    @pytest.fixture(scope="module")
+    def anyio_backend(): return "asyncio"
+
+    @{fixture}
+    async def made():
+        answer("set-up")
+        yield
+        answer("tear-down")
+
+    @pytest.mark.parametrize("n", [1, 2, 3])
+    async def test_one(n, made, honeytrace_sessions):
+        retrieve("hi")
+        assert honeytrace_sessions.one(inputs={{"question": "hi"}})
+        assert honeytrace.current_session().inputs == {{"n": n}}
+
+    class TestOne:
+        async def test_two(self, made):
+            assert honeytrace.current_session().session_name == "TestOne.test_two"
+"""
+
+
+def test_async_tests_of_anyio(run, api):
+    """They run in one task, and still each is in the session of its own test."""
+    tests = ASYNC.format(mark="anyio", fixture='pytest.fixture(scope="module")')
+    run(tests, *SEND, load=("honeytrace", "anyio")).assert_outcomes(passed=4)
+
+
+def test_async_tests_of_pytest_asyncio(run, pytester, api):
+    """So it is there, with a loop that the tests share."""
+    pytest.importorskip("pytest_asyncio")
+    pytester.makeini("[pytest]\nasyncio_default_fixture_loop_scope = module")
+    mark, fixture = 'asyncio(loop_scope="module")', 'pytest_asyncio.fixture(scope="module")'
+    tests = "    import pytest_asyncio\n" + ASYNC.format(mark=mark, fixture=fixture)
+    run(tests, *SEND, load=("honeytrace", "asyncio")).assert_outcomes(passed=4)
+
+
+# ---- A test as a session
+
+OUTCOMES = """
+    import unittest
+
+    @pytest.fixture
+    def broken(): raise RuntimeError("no set-up")
+
+    @pytest.fixture
+    def torn():
+        yield
+        raise RuntimeError("no tear-down")
+
+    def test_passed(): answer("hi")
+    def test_failed(): answer("bad")
+    def test_error(broken): pass
+    def test_torn(torn): pass
+    def test_both(torn): assert 1 == 2
+    @pytest.mark.skip
+    def test_skipped(): pass
+    @pytest.mark.xfail
+    def test_xfailed(): assert 0
+    @pytest.mark.xfail
+    def test_xpassed(): pass
+    @pytest.mark.xfail(strict=True)
+    def test_strict(): pass
+    class TestUnit(unittest.TestCase):
+        def test_unit(self): pass
+"""
+
+
+@pytest.mark.parametrize("way", [(), XDIST], ids=" ".join)
+def test_every_test_is_recorded(run, api, way):
+    """With its outcome in the metrics, and its error; what it called are its children."""
+    done = run(OUTCOMES, *SEND, *needs(way))
+    found = named(api)
+    for child in ("answer", "retrieve"):
+        del found[child]
+    assert {name: each["metrics"]["outcome"] for name, each in found.items()} == {
+        "test_passed": "passed",
+        "test_failed": "failed",
+        "test_error": "error",
+        "test_torn": "error",
+        "test_both": "failed",
+        "test_skipped": "skipped",
+        "test_xfailed": "xfailed",
+        "test_xpassed": "xpassed",
+        "test_strict": "failed",
+        "TestUnit.test_unit": "passed",
+    }
+    assert {name for name, each in found.items() if each["metrics"]["passed"]} == {
+        "test_passed",
+        "test_xpassed",
+        "TestUnit.test_unit",
+    }
+    assert {name: each.get("error") for name, each in found.items() if each.get("error")} == {
+        "test_failed": "ValueError: boom",
+        "test_error": "RuntimeError: no set-up",
+        "test_torn": "RuntimeError: no tear-down",
+        "test_both": "AssertionError: assert 1 == 2",
+    }
+    [child] = found["test_passed"]["children_ids"]
+    [below] = [each for each in api.sessions if each["session_id"] == child]
+    assert below["inputs"] == {"question": "hi"}
+    assert "10 tests recorded in " + api.url in done.stdout.str()
+    done.stdout.fnmatch_lines([f"  {found['test_failed']['session_id']}  test_it.py::test_failed"])
+
+
+def test_they_are_recorded_in_the_store(run, pytester, api, tmp_path, monkeypatch):
+    """Without `--honeytrace-send` nothing is sent, whatever the environment says; one fixture that
+    moves the home and another that catches sessions do not hinder it."""
+    tests = """
+        def test_one(honeytrace_sessions, monkeypatch, tmp_path):
+            monkeypatch.setenv("HONEYTRACE_HOME", str(tmp_path))
+            honeytrace.configure(project="mine")
+            answer("hi")
+            assert len(honeytrace_sessions) == 2
+    """
+    done = run(tests, "--honeytrace")
+    assert f"1 test recorded in {tmp_path / 'home' / 'sessions.db'};" in done.stdout.str()
+    assert api.requests == []
+    monkeypatch.delenv("HH_API_URL")
+    monkeypatch.delenv("HH_API_KEY")
+    listed = run_command(pytester, "ls")
+    assert re.search(r"default +test_one$", listed, re.MULTILINE)
+    identity = listed.split()[0]
+    assert "└─ retrieve" in run_command(pytester, "show", identity)
+
+
+def run_command(pytester, *words):
+    return pytester.run(sys.executable, "-m", "honeytrace", *words).stdout.str()
+
+
+def test_what_could_not_be_sent_is_said(run, monkeypatch):
+    """The summary counts it."""
+    monkeypatch.setenv("HH_API_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("HONEYTRACE_SPOOL_DIR", "off")
+    done = run(ONE, *SEND)
+    done.stdout.fnmatch_lines(["*; 3 sessions of this process did not arrive"])
+
+
+def test_where_tracing_is_off(run, monkeypatch):
+    """Nothing is recorded, and the summary says why."""
+    monkeypatch.setenv("HONEYTRACE_ENABLED", "0")
+    done = run("@pytest.mark.honeytrace\ndef test_one(): answer('bad')", "--honeytrace")
+    done.stdout.fnmatch_lines(["no test is recorded: tracing is off"])
+    done.stdout.no_fnmatch_line("*honeytrace sessions*")
+
+
+def test_marks(run, api):
+    """The nearest mark wins; the name of a class's mark stands before those of its tests."""
+    tests = """
+        pytestmark = pytest.mark.honeytrace(source="module", metadata={"level": "module"})
+
+        @pytest.mark.honeytrace("in class", metadata={"level": "class"})
+        class TestOne:
+            def test_a(self): pass
+
+            @pytest.mark.honeytrace(name="own", source="test")
+            def test_b(self, honeytrace_sessions):
+                answer("hi")
+                assert len(honeytrace_sessions) == 2
+    """
+    run(tests, "--honeytrace-send").assert_outcomes(passed=2)
+    first, own = named(api)["in class.TestOne.test_a"], named(api)["own"]
+    assert (first["source"], first["metadata"]["level"]) == ("module", "class")
+    assert (own["source"], own["metadata"]["level"]) == ("test", "class")
+
+
+def test_a_mark_fills_the_session(run, api):
+    """Its arguments, the parameters of the test, the id of the test, and what the test adds."""
+    tests = """
+        @pytest.mark.honeytrace(name="mine", source="ci", inputs={"extra": 1}, config={"m": "x"})
+        @pytest.mark.parametrize("question", ["a"])
+        def test_a(question):
+            honeytrace.enrich_session(feedback={"rating": 5})
+    """
+    run(tests, "--honeytrace-send").assert_outcomes(passed=1)
+    mine = named(api)["mine"]
+    assert (mine["source"], mine["config"], mine["feedback"]) == ("ci", {"m": "x"}, {"rating": 5})
+    assert mine["inputs"] == {"question": "a", "extra": 1}
+    assert mine["metadata"]["test"] == "test_it.py::test_a[a]"
+
+
+def test_the_mark_is_known(run):
+    """To `--strict-markers` and `--markers`."""
+    run("@pytest.mark.honeytrace\ndef test_one(): pass", "--strict-markers").assert_outcomes(
+        passed=1
+    )
+    run("", "--markers").stdout.fnmatch_lines(["@pytest.mark.honeytrace(name=None, [*], project*"])
+
+
+@pytest.mark.parametrize(
+    ("mark", "words"),
+    [
+        ("nmae='x'", "there is no argument 'nmae'; it takes name, project, source, config, *"),
+        ("outputs={}", "there is no argument 'outputs'; *"),
+        ("'a', 'b'", "only the name stands without a keyword, not ('a', 'b')"),
+        ("'a', name='b'", "only the name stands without a keyword, not ('a',)"),
+        ("inputs=3", "inputs cannot be 3; give a mapping"),
+        ("source=''", "*source*cannot be ''; give a string that is not empty"),
+    ],
+)
+def test_a_wrong_mark(run, mark, words):
+    """It is an error of its test, in a sentence, and of no other."""
+    done = run(f"@pytest.mark.honeytrace({mark})\ndef test_one(): pass\ndef test_two(): pass")
+    done.assert_outcomes(errors=1, passed=1)
+    done.stdout.fnmatch_lines([f"@pytest.mark.honeytrace of test_it.py::test_one: {words}"])
+
+
+def test_a_session_that_a_wider_fixture_holds_open(run, api):
+    """Tests are roots beside it, and it stays the current one of the tests that are no session."""
+    tests = """
+        @pytest.fixture(scope="module")
+        def block():
+            with trace_session("block"):
+                yield
+
+        def test_a(block): answer("a")
+        @pytest.mark.honeytrace
+        def test_b(block): retrieve("b")
+        def test_c(block): answer("c")
+    """
+    run(tests, "--honeytrace-send").assert_outcomes(passed=3)
+    found = named(api)
+    assert len(found["block"]["children_ids"]) == 2
+    assert "parent_id" not in found["test_b"]["metadata"]["honeytrace"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system cannot fork")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_test_that_forks(run, api):
+    """What its child does is not recorded, and nothing hangs."""
+    tests = """
+        import os
+
+        def test_one():
+            answer("before")
+            if not (child := os.fork()):
+                answer("in the child")
+                os._exit(0)
+            assert os.waitpid(child, 0)[1] == 0
+    """
+    run(tests, *SEND).assert_outcomes(passed=1)
+    found = [session["inputs"].get("question") for session in api.sessions]
+    assert sorted(filter(None, found)) == ["before", "before"]
+
+
+# ---- Reports
+
+
+@pytest.mark.parametrize("way", WAYS, ids=" ".join)
+def test_a_failure_shows_the_sessions(run, way):
+    """Those of its own test, caught by a fixture or not."""
+    tests = """
+        def test_a(): retrieve("before")
+        def test_b(): answer("bad")
+        def test_c(honeytrace_sessions): answer("bad")
+    """
+    done = run(tests, *needs(way))
+    done.assert_outcomes(passed=1, failed=2)
+    lines = done.stdout.str().splitlines()
+    starts = [at for at, line in enumerate(lines) if "--- honeytrace sessions ---" in line]
+    shown = [re.sub(r"\d+ .s", "_", each) for at in starts for each in lines[at + 1 : at + 3]]
+    assert shown == ["answer  _  ✗ ValueError: boom", "└─ retrieve  _  ✗ ValueError: boom"] * 2
+
+
+def test_a_failure_without_sessions(run):
+    """Its report is as without the plugin."""
+    done = run("def test_a(): answer('a')\ndef test_b(): assert 0")
+    done.assert_outcomes(passed=1, failed=1)
+    done.stdout.no_fnmatch_line("*honeytrace sessions*")
+
+
+# ---- Expected sessions
+
+MATCH = """
+    @pytest.mark.parametrize("question", ["a"])
+    def test_one(honeytrace_sessions, question):
+        answer(question)
+        retrieve("{word}")
+        honeytrace_sessions.assert_matches("{name}")
+"""
+
+
+def test_expected_sessions(run, pytester):
+    """They are written on request, beside the test; then they match, ids and times left out."""
+    first = run(MATCH.format(word="x", name="two"))
+    first.stdout.fnmatch_lines(["E *two.json does not exist; run pytest with --honeytrace-update"])
+    run(MATCH.format(word="x", name="two"), "--honeytrace-update").assert_outcomes(passed=1)
+    run(MATCH.format(word="x", name="two")).assert_outcomes(passed=1)
+    file = pytester.path / "__honeytrace__" / "test_it" / "two.json"
+    ok = {"status": "ok"}
+    child = {"name": "retrieve", "inputs": {"question": "a"}, "outputs": {"result": "a"}, **ok}
+    assert json.loads(file.read_text()) == [
+        {
+            "name": "answer",
+            "inputs": {"question": "a"},
+            "outputs": {"result": "A"},
+            "children": [child],
+            **ok,
+        },
+        {"name": "retrieve", "inputs": {"question": "x"}, "outputs": {"result": "x"}, **ok},
+    ]
+
+
+def test_unexpected_sessions(run):
+    """What differs is shown as a diff, and how to accept it."""
+    run(MATCH.format(word="x", name="two"), "--honeytrace-update").assert_outcomes(passed=1)
+    done = run(MATCH.format(word="y", name="two"))
+    done.assert_outcomes(failed=1)
+    done.stdout.fnmatch_lines(
+        [
+            "E *the sessions differ from the expected ones; * run pytest with --honeytrace-update",
+            'E  *-*"question": "x"',
+            'E  *+*"question": "y"',
+        ]
+    )
+
+
+def test_a_name_that_is_none_for_a_file(run):
+    """It is refused in a sentence."""
+    done = run(MATCH.format(word="x", name="../two"))
+    done.stdout.fnmatch_lines(["E *assert_matches('../two'): give a name of letters, *"])
+
+
+def test_expected_sessions_of_a_run(run, pytester):
+    """Those of the whole run lie beside its root."""
+    tests = """
+        def test_one(honeytrace_all_sessions):
+            answer("a")
+            honeytrace_all_sessions.assert_matches("run")
+    """
+    run(tests, "--honeytrace-update").assert_outcomes(passed=1)
+    assert (pytester.path / "__honeytrace__" / "all" / "run.json").exists()
+
+
+def test_expected_sessions_without_the_fixture(run):
+    """Where there is no test file to lie beside, that is said."""
+    tests = """
+        from honeytrace.testing import capture_sessions
+
+        def test_one():
+            with capture_sessions() as sessions: pass
+            with pytest.raises(TypeError, match="needs the fixture honeytrace_sessions"):
+                sessions.assert_matches("one")
+    """
+    run(tests).assert_outcomes(passed=1)
+
+
+# ---- Traced fixtures
+
+FIXTURES = """
+    {imports}
+
+    {above}
+    @{fixture}(params=["a", "b"], name="made")
+    {below}
+    {async_}def _made(request):
+        "The words."
+        retrieve("set-up")
+        {hand} request.param
+        {after}
+
+    class TestOne:
+        {above}
+        @{fixture}
+        {below}
+        {async_}def own(self):
+            {hand} self
+
+        {mark}
+        {async_}def test_own(self, honeytrace_module_sessions, own):
+            assert isinstance(own, TestOne)
+
+    {mark}
+    {async_}def test_one(honeytrace_module_sessions, made):
+        assert made in ("a", "b")
+        retrieve("test")
+
+    def test_last(honeytrace_module_sessions):
+        first, second = honeytrace_module_sessions.all("_made")
+        assert (first.outputs, second.outputs) == ({{"result": "a"}}, {{"result": "b"}})
+        children = len(first.children_ids)
+        assert children == {children}
+        stream = first.metadata["honeytrace"].get("stream", {{}})
+        split = {{"completed", "setup_ms", "teardown_ms"}} if children == 2 else set()
+        assert {{*stream}} == split
+        assert honeytrace_module_sessions.one("TestOne.own")
+        assert len(honeytrace_module_sessions) == 2 * (2 + children) + 1
+"""
+TRACE = "@trace_session"
+
+
+@pytest.mark.parametrize("kind", ["return", "yield"])
+@pytest.mark.parametrize("place", ["above", "below"])
+@pytest.mark.parametrize("library", ["sync", "anyio", "asyncio"])
+def test_traced_fixtures(run, pytester, kind, place, library):
+    """Above or below: a session each from set-up to tear-down, its time split; parameters, names
+    and methods as without it."""
+    words = {"imports": "", "fixture": "pytest.fixture", "mark": "", "async_": "async "}
+    if library == "sync":
+        words["async_"] = ""
+    if library == "anyio":
+        words["mark"] = "@pytest.mark.anyio"
+        words["imports"] = "@pytest.fixture\n    def anyio_backend(): return 'asyncio'"
+    if library == "asyncio":
+        pytest.importorskip("pytest_asyncio")
+        pytester.makeini("[pytest]\nasyncio_default_fixture_loop_scope = function")
+        words |= {"mark": "@pytest.mark.asyncio", "imports": "import pytest_asyncio"}
+        words["fixture"] = "pytest_asyncio.fixture"
+    words |= {"above": "", "below": "", place: TRACE, "hand": kind}
+    words |= {"after": "retrieve('tear-down')" if kind == "yield" else ""}
+    tests = FIXTURES.format(**words, children=2 if kind == "yield" else 1)
+    load = ("honeytrace", *([] if library == "sync" else [library]))
+    run(tests, load=load).assert_outcomes(passed=4)
+
+
+def test_sessions_in_fixtures(run):
+    """A block in a fixture is around what the test calls; it may end in the test, too."""
+    tests = """
+        @pytest.fixture
+        def block():
+            with trace_session("block") as session:
+                yield session
+
+        @pytest.fixture
+        def begun():
+            block = trace_session("begun")
+            block.__enter__()
+            return block
+
+        def test_one(honeytrace_sessions, block):
+            retrieve("a")
+            assert honeytrace_sessions[0].session_id in block.children_ids
+
+        def test_two(honeytrace_sessions, begun):
+            retrieve("a")
+            begun.__exit__(None, None, None)
+            assert len(honeytrace_sessions.one("begun").children_ids) == 1
+    """
+    run(tests).assert_outcomes(passed=2)
+
+
+# ---- What it costs
+
+
+def test_nothing_more_is_imported(run):
+    """A suite that does not use it loads two small files of ours."""
+    tests = """
+        import sys
+        def test_one():
+            ours = {name for name in sys.modules if name.startswith("honeytrace")}
+            assert ours == {"honeytrace", "honeytrace._sending", "honeytrace.pytest_plugin"}
+    """
+    done = run("", "test_bare.py", test_bare=textwrap.dedent(tests))
+    done.assert_outcomes(passed=1)
