@@ -7,6 +7,7 @@ import sys
 from collections import deque
 from collections.abc import Iterator
 from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -24,6 +25,7 @@ _MARK = (
     "parameters in the inputs; what is given is as for trace_session."
 )
 _TESTS = "honeytrace_tests"
+_PATIENCE = 2.0  # seconds
 _KEPT = 1_000  # sessions of a test, the last ones, that its report shows if it fails
 
 
@@ -58,6 +60,11 @@ class _Tests:
         config.add_cleanup(partial(_tell, _sending.allowed, _sending.watch))
         # What `--honeytrace` records is sent by it, wherever it goes.
         _tell(options.honeytrace_send and not options.honeytrace, self.kept.append)
+        if options.honeytrace_send or options.honeytrace:
+            # Here, not by the worker: pytest parses what it imports of a plugin's package, and
+            # before Python 3.12 two threads that do so at once may fail.
+            import_module("honeytrace._transport")
+            import_module("honeytrace.local._default")
 
     def pytest_configure(self, config: pytest.Config) -> None:
         config.addinivalue_line("markers", _MARK)
@@ -70,6 +77,11 @@ class _Tests:
             recording = _pytest_sessions.Recording(options, self.kept.append)
             session.config.pluginmanager.register(recording, "honeytrace_recording")
             _tell(False, recording.take)
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        ours = sys.modules.get("honeytrace._config")
+        if ours and hasattr(session.config, "workerinput"):
+            ours.live.flush(_PATIENCE)  # xdist may end its workers before `atexit` runs
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:

@@ -83,7 +83,7 @@ WAYS = [
     (),
     XDIST,
     ("-p", "no:cacheprovider"),
-    ("--import-mode=importlib", "-o", "pythonpath=."),
+    ("--import-mode=importlib",),
 ]
 
 
