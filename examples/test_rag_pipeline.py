@@ -10,7 +10,7 @@ import pytest
 from freezegun import freeze_time
 from rag_pipeline import Manual, Passage, ask
 
-from honeytrace.testing import CapturedSessions, capture_sessions
+from honeytrace.testing import CapturedSessions, capture_sessions, replay
 
 
 @pytest.fixture
@@ -78,3 +78,23 @@ def test_time(manual: Manual, honeytrace_sessions: CapturedSessions) -> None:
     ask(manual, "what is tea?")
     pipeline = honeytrace_sessions.one(name="RAG pipeline")
     assert (pipeline.start_time, pipeline.duration) == (1893456000000, 0)
+
+
+def test_as_expected(manual: Manual, honeytrace_sessions: CapturedSessions) -> None:
+    """All sessions are as in a file, which `pytest --honeytrace-update` writes."""
+    ask(manual, "what is tea?")
+    honeytrace_sessions.assert_matches("tea")
+
+
+def test_once_more(manual: Manual, honeytrace_sessions: CapturedSessions) -> None:
+    """A recorded call gives the same when it is made again; the id of a stored one serves, too."""
+    manual.retrieve("what is tea?")
+    replayed = replay(honeytrace_sessions.one(name="retrieve"), manual.retrieve)
+    assert replayed.same, replayed
+
+
+@pytest.mark.honeytrace(source="tests")
+@pytest.mark.parametrize("drink", ["tea", "coffee"])
+def test_drink(manual: Manual, drink: str) -> None:
+    """The mark makes the test itself a session around all of its calls; `--honeytrace` keeps it."""
+    assert drink in ask(manual, f"what is {drink}?")
