@@ -110,7 +110,7 @@ def test_program(program: Block, tmp_path: pathlib.Path) -> None:
     runs = ["-c", program.code]
     if re.search("^(async )?def test_", program.code, re.MULTILINE):
         (tmp_path / "test_page.py").write_text(program.code, encoding="utf-8")
-        runs = ["-m", "pytest", "test_page.py"]
+        runs = ["-m", "pytest", "-p", "no:asyncio", "test_page.py"]
     done = subprocess.run(
         [sys.executable, *runs],
         cwd=tmp_path,
