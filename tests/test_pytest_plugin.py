@@ -435,6 +435,21 @@ def test_a_session_that_a_wider_fixture_holds_open(run, api):
     assert "parent_id" not in found["test_b"]["metadata"]["honeytrace"]
 
 
+def test_a_session_that_a_wider_fixture_opens_in_a_marked_test(run):
+    """It stays the current one of the tests that follow."""
+    tests = """
+        @pytest.fixture(scope="module")
+        def block():
+            with trace_session("block"):
+                yield
+
+        @pytest.mark.honeytrace
+        def test_a(block): pass
+        def test_b(block): assert honeytrace.current_session().session_name == "block"
+    """
+    run(tests).assert_outcomes(passed=2)
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system cannot fork")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_test_that_forks(run, api):
