@@ -50,14 +50,10 @@ class Stream:
         self.first = (self.call.defaults.clock.perf_counter_ns() - self.call.ticks) / 1e6
         return False
 
-    def second(self, send: Callable[[Any], Any]) -> Callable[[Any], Any]:
-        """The step after the first item, which notes when it begins."""
-
-        def step(given: Any) -> Any:
-            self.resumed = self.call.defaults.clock.perf_counter_ns()
-            return send(given)
-
-        return step
+    def resumes(self) -> bool:
+        """Notes the time of the step after the first item; False, as `started`."""
+        self.resumed = self.call.defaults.clock.perf_counter_ns()
+        return False
 
     @property
     def split(self) -> Json:
@@ -88,8 +84,7 @@ class Untraced:
     def started(self) -> bool:
         return False
 
-    def second(self, send: Callable[[Any], Any]) -> Callable[[Any], Any]:
-        return send
+    resumes = started
 
 
 UNTRACED = Untraced()

@@ -58,8 +58,7 @@ _STREAM = """
     ht_inner = ht_stream.call
     ht_keep, ht_take = ht_stream.keep, ht_stream.take
     ht_send, ht_throw = ht_steps.{send}, ht_steps.{throw}
-    ht_step, ht_given, ht_fresh = ht_first(ht_send), None, True
-    ht_next = ht_stream.second(ht_send)
+    ht_step, ht_given, ht_fresh, ht_once = ht_first(ht_send), None, True, True
     try:
         while True:
             for ht_number in ht_batch:
@@ -81,8 +80,9 @@ _STREAM = """
                 ht_item = None
                 try:
                     ht_given = yield ht_box.pop()
-                    ht_step = ht_next
-                    ht_next = ht_send
+                    ht_step = ht_send
+                    if ht_once:
+                        ht_once = ht_stream.resumes()
                 except ht_BaseException as ht_error:
                     ht_step, ht_given = ht_throw, ht_thrown(ht_error)
             ht_stream.fold()

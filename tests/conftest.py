@@ -42,6 +42,8 @@ def isolated(monkeypatch, tmp_path):
     for name in list(os.environ):
         if name.startswith(_FOREIGN) or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
+    # The runs of pytest that tests start are not to have what this one was told.
+    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
     monkeypatch.setenv("HONEYTRACE_HOME", str(tmp_path / "home"))
     _settings.warn.cache_clear()
 
