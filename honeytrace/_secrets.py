@@ -254,7 +254,7 @@ _QUOTES = ('"', "'", "`")
 _STATEMENT = re.compile(r"(?:^|[\s(])(?:if|elif|while|for|in|and|or|not|return|case|lambda)\s+\Z")
 _HARMLESS = _compiled(
     r"""(?:(?:basic|bearer|token)[ ])? (?:
-      (?: any|basic|bearer|bool|boolean|bytes|dict|empty|false|float|hidden|int
+      (?: any|bool|boolean|bytes|dict|empty|false|float|hidden|int
         |integer|invalid|list|missing
         |nil|no|none|null|number|object|off|on|optional|required|secretstr|str|string|true
         |undefined|unset|valid|yes )(?:[^\w-].*)?

@@ -350,7 +350,6 @@ def test_no_text_takes_for_ever(piece):
         "def login(user, password): return 1",
         "if token: go()",
         "if password == other: go()",
-        "auth=basic",
         '{"password": {"type": "string"}, "token": {"type": "string"}}',
     ],
 )
