@@ -6,6 +6,7 @@ import asyncio
 import copy
 import functools
 import pickle
+import warnings
 
 import pytest
 
@@ -114,7 +115,9 @@ def test_what_is_no_method_does_not_become_one(sent):
         adder = trace_session(Adder())
 
     shop = Shop()
-    assert (shop.partial(2), shop.builtin("abc"), shop.adder(1)) == (3, 3, 2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # of 3.13: one day partials will be methods
+        assert (shop.partial(2), shop.builtin("abc"), shop.adder(1)) == (3, 3, 2)
     inputs = [s["inputs"] for s in sent()]
     assert inputs == [{"a": 1, "b": 2}, {"obj": "abc"}, {"a": 1, "b": 1}]
 

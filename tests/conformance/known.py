@@ -32,8 +32,9 @@ _HONEYTRACE = {
         objects.dies
     """,
     "partial": f"""
-        {_CLASS} objects.bound_to looks.attributes looks.call_arguments looks.code looks.module
-        looks.names; and two calls are made for each: surroundings.recursion?
+        {_CLASS.replace("objects.binds", "objects.binds?")}
+        objects.bound_to looks.attributes looks.call_arguments looks.code looks.module looks.names;
+        and two calls are made for each: surroundings.recursion?
     """,
 }
 KNOWN = {"honeytrace:trace_session": _HONEYTRACE}
