@@ -13,6 +13,7 @@ import pytest
 
 import honeytrace
 from honeytrace import trace_session
+from honeytrace.local import Store
 
 
 @trace_session
@@ -627,7 +628,7 @@ def test_real_answers_of_an_sdk_have_their_tokens(sent):
 
 @pytest.mark.parametrize("kept", ["kept = stream()", "import json; json.kept = stream()"])
 @pytest.mark.parametrize("flushed", ["", "honeytrace.flush(5)"])
-def test_a_stream_that_waits_when_the_program_ends_is_recorded(kept, flushed, program, server):
+def test_a_stream_that_waits_when_the_program_ends_is_recorded(kept, flushed, program, tmp_path):
     """At exit, before there is nothing left to record it with; nothing is said of it."""
     done = program(
         f"""
@@ -641,13 +642,31 @@ def test_a_stream_that_waits_when_the_program_ends_is_recorded(kept, flushed, pr
         {kept}
         next(kept if "kept" in globals() else json.kept)
         {flushed}
+        """
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    (stored,) = Store(tmp_path / "home" / "sessions.db").recent()
+    assert stored["outputs"] == {"result": "a"}
+    assert about(stored)["stream"] == {"completed": False}
+
+
+def test_a_stream_that_waits_when_the_program_ends_is_safe(program, server):
+    """With a server it is delivered, or on disk where no thread can be started any more."""
+    done = program(
+        """
+        import honeytrace
+
+        @honeytrace.trace_session
+        def stream():
+            yield "a"
+
+        kept = stream()
+        next(kept)
         """,
         HH_API_URL=server.url,
     )
-    assert (done.returncode, done.stderr) == (0, "")
-    (session,) = server.sessions
-    assert session["outputs"] == {"result": "a"}
-    assert about(session)["stream"] == {"completed": False}
+    assert done.returncode == 0
+    assert len(server.sessions) + done.stderr.count("sessions on disk: 1") == 1
 
 
 def test_a_coroutine_that_waits_when_the_program_ends_says_nothing(program, server):
