@@ -238,7 +238,19 @@ def recursion_of_coroutines(put: Any) -> Any:
         return await again(left - 1, again) + 1 if left else 0
 
     down = put(down)
-    return finish(down(int(sys.getrecursionlimit() * 0.45) - _depth(), down))
+    with _untraced():
+        return finish(down(int(sys.getrecursionlimit() * 0.45) - _depth(), down))
+
+
+@contextlib.contextmanager
+def _untraced() -> Any:
+    """Without a tracer, which takes frames of its own: where coverage is measured, say."""
+    tracer = sys.gettrace()
+    sys.settrace(None)
+    try:
+        yield
+    finally:
+        sys.settrace(tracer)
 
 
 @on_places("functions")
