@@ -46,11 +46,8 @@ Kept = tuple[Any, int, "list[str] | None"]
 """A form of a value, its size in bytes, and the paths that were cut."""
 
 
-def arguments(args: tuple[Any, ...], kwargs: dict[str, Any], bind: Bind, at_once: bool) -> Kept:
-    """The arguments of a call, for `named`.
-
-    `at_once` is for functions whose defaults may change between now and later.
-    """
+def arguments(args: tuple[Any, ...], kwargs: dict[str, Any], bind: Bind) -> Kept:
+    """The arguments of a call, for `named`."""
     values = (*args, *kwargs.values()) if kwargs else args
     size = 0
     for value in values:
@@ -60,9 +57,9 @@ def arguments(args: tuple[Any, ...], kwargs: dict[str, Any], bind: Bind, at_once
         elif not (kind is int or value is None or kind is bool or kind is float):
             break
     else:
-        if size <= rules.limits.string and size <= rules.limits.chars and not at_once:
+        if size <= rules.limits.string and size <= rules.limits.chars:
             return (args, kwargs), size, None
-    packed = None if at_once else _pack((args, kwargs), values)
+    packed = _pack((args, kwargs), values)
     if packed is not None:
         return packed, len(packed), None
     return copied(bind(args, kwargs), "inputs")

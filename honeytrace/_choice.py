@@ -87,6 +87,8 @@ def register(kind: type[_T], function: Callable[[_T], object] | None) -> None:
 
 def _registered(function: Callable[[Any], object], value: Any) -> object:
     result, fault = attempt(quietly, function, value)
+    if result is value:
+        fault = ValueError("the function returned the very object that it was given")
     if fault is not None:
         live.faults.blame("register", type(value).__qualname__, fault)
         raise fault

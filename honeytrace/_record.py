@@ -24,9 +24,9 @@ class Template:
     """What every session of one `trace_session` has in common, known before the first call.
 
     Of a function: `bind` names its arguments, `named` are its parameters, `rest` is the one of
-    `**kwargs`; `method` says that the first is the bound object,
-    `at_once` that they have to be named while the call starts, `chosen` that something is left out
-    or handed to a function of the user's. What is None is as the configuration says.
+    `**kwargs`; `at_once` says that they have to be named while the call starts, `chosen` that, or
+    that something is left out or handed to a function of the user's. What is None is as the
+    configuration says.
     """
 
     name: str
@@ -40,7 +40,6 @@ class Template:
     bind: Bind = _no_arguments
     named: tuple[str, ...] = ()
     rest: str | None = None
-    method: bool = False
     at_once: bool = False
     capture_inputs: bool | None = None
     capture_outputs: bool | None = None
@@ -56,8 +55,8 @@ class Template:
     def __post_init__(self) -> None:
         switched = self.capture_inputs is not None or self.capture_outputs is not None
         lists, functions = (self.ignore, self.only), (self.process_inputs, self.process_outputs)
-        chosen = switched or any(lists) or any(functions) or self.reduce is not None
-        object.__setattr__(self, "chosen", chosen)
+        chosen = self.at_once or switched or any(lists) or any(functions)
+        object.__setattr__(self, "chosen", chosen or self.reduce is not None)
 
 
 class Defaults(Protocol):

@@ -40,12 +40,10 @@ def _begin(
         if parent is QUIET:
             return None
         parent = running(parent)
-    if template.method and args:
-        args = (None, *args[1:])  # the bound object is not to be kept
     if template.chosen or pipeline.choosy:
         captured, size, cuts = chosen_inputs(template, pipeline, args, kwargs or {})
     else:
-        captured, size, cuts = arguments(args, kwargs or {}, template.bind, template.at_once)
+        captured, size, cuts = arguments(args, kwargs or {}, template.bind)
     try:
         identity = template.session_id or pipeline.ids.pop()
     except IndexError:

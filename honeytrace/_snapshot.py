@@ -133,8 +133,7 @@ rules = Rules()
 class Snapshot:
     """The copy of one field, as it is being made."""
 
-    __slots__ = ("_chars", "_inside", "_limits", "_nodes", "_odd", "_open", "_small", "cuts",
-                 "faults")  # fmt: skip
+    __slots__ = ("_chars", "_inside", "_limits", "_nodes", "_odd", "_open", "_small", "cuts")
 
     def __init__(self, limits: Limits | None = None) -> None:
         self._limits = limits = limits or rules.limits
@@ -145,8 +144,6 @@ class Snapshot:
         self._open: set[int] = set()
         self._inside = False  # an answer of a model
         self.cuts: list[str] = []
-        self.faults: list[BaseException] = []
-        """What registered functions raised, the first twenty."""
 
     @property
     def size(self) -> int:
@@ -242,7 +239,7 @@ class Snapshot:
         if type(key) is int:
             return str(key) if -EXACT <= key < EXACT else str(whole(key))
         self._odd -= 1
-        return _key(key, self.faults) if self._odd >= 0 else _MORE
+        return _key(key) if self._odd >= 0 else _MORE
 
     def _list(
         self, value: list[Any] | tuple[Any, ...], path: Path, depth: int, size: int | None = None
@@ -316,12 +313,8 @@ class Snapshot:
 
     def _taught(self, teach: Read, value: Any, path: Path, depth: int) -> Any:
         found, fault = attempt(teach, value)
-        if fault is None and found is value:
-            fault = ValueError(f"the function registered for {called(type(value))} returned it")
         if fault is None:
             return self._in_place(found, path, depth)
-        if len(self.faults) < _LISTED:
-            self.faults.append(fault)
         return f"<{called(type(value))}: {qualname(type(fault))} in its registered function>"
 
     def _items(self, value: Any, path: Path, depth: int) -> Any:
@@ -357,15 +350,13 @@ _CONTAINERS: dict[int, Callable[..., Any]] = {
 """By the id of a class: how its values, and those of its subclasses, are copied."""
 
 
-def _key(key: object, faults: list[BaseException]) -> str:
+def _key(key: object) -> str:
     """A key of a JSON object: text as it is, any other as the JSON of its copy."""
     if type(key) is str:
         return key
     if type(key) is bytes and len(key) <= _LONG and key.isascii():  # a header, say
         return key.decode()
-    taken = Snapshot(_KEYS)
-    taken.faults = faults
-    copy = taken.take(key, "")
+    copy = Snapshot(_KEYS).take(key, "")
     return copy if type(copy) is str else _JSON.encode(copy)
 
 
@@ -374,5 +365,5 @@ def _spell(path: Path | None) -> str:
     parts: list[str] = []
     while path is not None:
         path, key = path
-        parts.append(f"[{key}]" if type(key) is int else f".{_key(key, [])}")
+        parts.append(f"[{key}]" if type(key) is int else f".{_key(key)}")
     return "".join(reversed(parts)).removeprefix(".")

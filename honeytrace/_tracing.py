@@ -205,7 +205,7 @@ def _decorate(target: Any, template: Template, skip_first: bool | None = None) -
     # Here, since few need it and wrapt takes longer than all the rest of `import honeytrace`.
     from honeytrace._proxies import TracedObject
 
-    traced = _variants.for_object(target, kind, _given(kind, named))
+    traced = _variants.for_object(target, kind, method, _given(kind, named))
     return TracedObject(target, traced, _decorate, template, skip_first)
 
 
@@ -339,6 +339,7 @@ def _named(target: Any, kind: _variants.Kind, template: Template, method: bool) 
     known = parameters(target)
     _check_names(name, known, template)
     rest = next((each.name for each in known if each.kind is each.VAR_KEYWORD), None)
+    defaults = [each.default for each in known if each.default is not each.empty]
     return replace(
         template,
         named=tuple(each.name for each in known if each.name != rest),
@@ -347,8 +348,8 @@ def _named(target: Any, kind: _variants.Kind, template: Template, method: bool) 
         function=f"{module}.{name}",
         kind=kind.name,
         bind=binder(target, method),
-        method=method,
-        at_once=not all(constant(each.default) for each in known if each.default is not each.empty),
+        # A default may change until the worker looks at it, unless it is handed on as an argument.
+        at_once=not (_variants.is_exact(target) or all(map(constant, defaults))),
     )
 
 

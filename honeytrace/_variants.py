@@ -15,6 +15,8 @@ import textwrap
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
+from keyword import iskeyword
 from types import CodeType
 from typing import Any
 
@@ -168,14 +170,18 @@ class _Shape:
     keywords: str
 
 
+def _loose(parameters: str, function: str, args: str, kwargs: str, method: bool) -> _Shape:
+    """Of what takes any arguments."""
+    call = f"{function}(*{args}, **{kwargs})"
+    unbound = f"(None, *{args}[1:]) if {args} else ()"
+    return _Shape(parameters, call, unbound if method else args, kwargs)
+
+
+_ANY = partial(_loose, "*args, **kwargs", "ht_function", "args", "kwargs")
 # As wrapt calls what wraps an object.
-_OBJECT = _Shape(
-    "ht_target, ht_instance, ht_args, ht_kwargs",
-    "ht_target(*ht_args, **ht_kwargs)",
-    "ht_args",
-    "ht_kwargs",
+_OBJECT = partial(
+    _loose, "ht_target, ht_instance, ht_args, ht_kwargs", "ht_target", "ht_args", "ht_kwargs"
 )
-_ANY = _Shape("*args, **kwargs", "ht_function(*args, **kwargs)", "args", "kwargs")
 
 
 def for_function(
@@ -187,9 +193,10 @@ def for_function(
     finds it and what looks for a caller's module sees the user's.
     """
     code = target.__code__
-    shape = _shape(code, method)
+    exact = is_exact(target)
+    shape = _shape(code, method) if exact else _ANY(method)
     traced = _made(found, shape, {"function": target, **given}, target.__globals__)
-    if shape is not _ANY:
+    if exact:
         traced.__defaults__ = target.__defaults__
         traced.__kwdefaults__ = target.__kwdefaults__ and dict(target.__kwdefaults__)
     _name(traced, target)
@@ -198,9 +205,9 @@ def for_function(
     return functools.wraps(target)(traced)
 
 
-def for_object(target: Any, found: Kind, given: Mapping[str, object]) -> Any:
+def for_object(target: Any, found: Kind, method: bool, given: Mapping[str, object]) -> Any:
     """A function of this kind that calls any object, in the form that wrapt wants."""
-    traced = _made(found, _OBJECT, given, {"__name__": __name__})
+    traced = _made(found, _OBJECT(method), given, {"__name__": __name__})
     for each in (target, getattr(type(target), "__call__")):  # noqa: B004, B009 - see `kind`
         if isinstance(each, types.FunctionType):
             _name(traced, each)
@@ -249,16 +256,29 @@ def _compiled(name: str, shape: _Shape, names: tuple[str, ...]) -> CodeType:
     return compile(factory, FILE, "exec")
 
 
+def is_exact(target: object) -> bool:
+    """Whether what stands in for this can have its very parameters, and hands on every default."""
+    if type(target) is not types.FunctionType:
+        return False
+    return not any(
+        name.startswith("ht_") or not name.isidentifier() or iskeyword(name)
+        for name in _names(target.__code__)
+    )
+
+
+def _names(code: CodeType) -> tuple[str, ...]:
+    """Of the parameters, `*args` and `**kwargs` last."""
+    rest = [code.co_flags & inspect.CO_VARARGS, code.co_flags & inspect.CO_VARKEYWORDS]
+    return code.co_varnames[: code.co_argcount + code.co_kwonlyargcount + sum(map(bool, rest))]
+
+
 def _shape(code: CodeType, method: bool) -> _Shape:
     """The shape of a function's own parameters, by their names."""
     only, count, more = code.co_posonlyargcount, code.co_argcount, code.co_kwonlyargcount
-    rest = [code.co_flags & inspect.CO_VARARGS, code.co_flags & inspect.CO_VARKEYWORDS]
-    names = code.co_varnames[: count + more + sum(map(bool, rest))]
-    if any(name.startswith("ht_") or not name.isidentifier() for name in names):
-        return _ANY
+    names = _names(code)
     positional, by_name, others = names[:count], names[count : count + more], names[count + more :]
-    star = [f"*{others[0]}"] if rest[0] else []
-    stars = [f"**{others[-1]}"] if rest[1] else []
+    star = [f"*{others[0]}"] if code.co_flags & inspect.CO_VARARGS else []
+    stars = [f"**{others[-1]}"] if code.co_flags & inspect.CO_VARKEYWORDS else []
     slash = [*positional[:only], "/", *positional[only:]] if only else positional
     bare = star or (["*"] if by_name else [])
     handed = [*positional, *star, *(f"{name}={name}" for name in by_name), *stars]

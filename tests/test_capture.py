@@ -23,8 +23,8 @@ def bind(args, kwargs):
     return {**{f"p{index}": value for index, value in enumerate(args)}, **kwargs}
 
 
-def taken(args, kwargs, at_once=False):
-    captured, _, cuts = arguments(args, kwargs, bind, at_once)
+def taken(args, kwargs):
+    captured, _, cuts = arguments(args, kwargs, bind)
     return named(captured, bind), cuts
 
 
@@ -38,7 +38,6 @@ def test_arguments_read_as_their_snapshot(args, kwargs):
     """Whichever form they are kept in, what is read later is what a snapshot would hold."""
     want = Snapshot().take(bind(args, kwargs), "inputs")
     assert taken(tuple(args), kwargs) == (want, None)
-    assert taken(tuple(args), kwargs, at_once=True) == (want, None)
 
 
 @given(plain)
@@ -76,7 +75,7 @@ def test_what_is_not_small_or_plain_is_a_snapshot_too(value):
 def test_later_changes_do_not_show():
     """Data is detached when it is captured."""
     chat = [{"role": "user", "content": ["hi", {"n": 1}]}]
-    captured, _, _ = arguments((chat,), {}, bind, False)
+    captured, _, _ = arguments((chat,), {}, bind)
     answer = keep(chat, "outputs")[0]
     chat[0]["content"][1]["n"] = 2
     chat.clear()
@@ -86,7 +85,7 @@ def test_later_changes_do_not_show():
 
 def test_long_texts_are_cut_at_once():
     """One over the limit is cut and its path listed, in arguments and results."""
-    captured, size, cuts = arguments(("x" * (2**20 + 1),), {}, bind, False)
+    captured, size, cuts = arguments(("x" * (2**20 + 1),), {}, bind)
     assert (cuts, size >= 2**20) == (["inputs.p0"], True)
     assert named(captured, bind)["p0"].endswith("… [1 more characters]")
     assert keep("x" * (2**20 + 1), "outputs")[2] == ["outputs"]
@@ -95,7 +94,7 @@ def test_long_texts_are_cut_at_once():
 def test_a_text_of_a_megabyte_is_shared():
     """It is neither copied nor cut."""
     text = "x" * 1_000_000
-    captured, size, _ = arguments((text,), {}, bind, False)
+    captured, size, _ = arguments((text,), {}, bind)
     assert (captured[0][0] is text, size) == (True, 1_000_000)
 
 

@@ -348,9 +348,10 @@ def test_what_is_taken_back_is_unknown_again(taught, sent):
     assert sent()[0]["inputs"]["document"].endswith("Document>")
 
 
-def test_a_registered_function_that_raises_costs_its_value(sent, caplog):
+@pytest.mark.parametrize("function", [fail, lambda document: document])
+def test_a_registered_function_at_fault_costs_its_value(sent, caplog, function):
     """It is counted; the call, the other values and the log are as they should be."""
-    honeytrace.register(Document, fail)
+    honeytrace.register(Document, function)
     try:
         before = honeytrace.stats().errors.get("register", 0)
         trace_session(name="x")(lambda a, b: 1)(Document(1), 2)

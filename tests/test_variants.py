@@ -126,6 +126,53 @@ def test_parameters_with_our_own_prefix_are_taken_as_they_come(sent):
     assert sent()[0]["inputs"] == {"ht_call": 1, "ht_live": 2}
 
 
+def test_a_method_with_such_parameters_keeps_no_object(sent):
+    """The bound object is no input, whether it comes first or by its name."""
+
+    class Odd:
+        @trace_session
+        def run(self, ht_call=1):
+            return ht_call
+
+    assert (Odd().run(2), Odd.run(self=Odd())) == (2, 1)
+    assert [session["inputs"] for session in sent()] == [{"ht_call": 2}, {"ht_call": 1}]
+
+
+def test_a_parameter_with_the_name_of_a_keyword_is_taken_as_it_comes(sent):
+    """Code that a program has made may have one, which Python itself cannot tell."""
+
+    def function(word):
+        return word
+
+    function.__code__ = function.__code__.replace(co_varnames=("class",))
+    assert trace_session(name="odd")(function)(1) == 1
+    assert sent()[0]["inputs"] == {"args": [1]}
+
+
+class Collector:
+    def __call__(self, text, seen=[]):  # noqa: B006 - what is tested
+        seen.append(text)
+        return len(seen)
+
+
+def plain_collector(text, ht_seen=[]):  # noqa: B006
+    ht_seen.append(text)
+    return len(ht_seen)
+
+
+def collector(text, seen=[]):  # noqa: B006
+    seen.append(text)
+    return len(seen)
+
+
+@pytest.mark.parametrize("function", [collector, plain_collector, Collector()])
+def test_a_default_that_changes_is_recorded_as_it_was(function, sent):
+    """The inputs are those of the beginning, given or by default, however the stand-in is made."""
+    assert trace_session(function)("a") == 1
+    (inputs,) = (session["inputs"] for session in sent())
+    assert inputs in ({"text": "a", "seen": []}, {"text": "a", "ht_seen": []})
+
+
 def test_one_above_the_other_makes_two_sessions(sent):
     """The stand-in of a stand-in has the same parameters."""
 
