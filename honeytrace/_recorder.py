@@ -18,6 +18,7 @@ from honeytrace._session import NOTHING, ActiveSession
 from honeytrace._snapshot import Snapshot
 
 _guard = live.faults.guard
+_NONE: dict[str, Any] = {}  # in the place of keyword arguments
 
 
 class Call(Record):
@@ -43,7 +44,7 @@ def _begin(
     if template.chosen or pipeline.choosy:
         captured, size, cuts = chosen_inputs(template, pipeline, args, kwargs or {})
     else:
-        captured, size, cuts = arguments(args, kwargs or {}, template.bind)
+        captured, size, cuts = arguments(args, kwargs or _NONE, template.bind)
     try:
         identity = template.session_id or pipeline.ids.pop()
     except IndexError:
@@ -81,7 +82,7 @@ def _end(call: Call | None, returned: object, error: BaseException | None = None
     finally:  # a fault above costs a field, not the session
         if _current.get() is call:
             make_current(call.parent)
-        if call.parent is not None:
+        if call.parent is not None and call.parent.ended:
             call.parent = running(call.parent)
         call.defaults.accept(call)
 

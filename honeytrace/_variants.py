@@ -47,8 +47,8 @@ _CALL = """
 
 # The session is current only while a step runs, and no token is kept over a `yield`. What is
 # thrown in leaves its `except` before it goes on, or it would be the context of later exceptions.
-# Nothing that was yielded or sent stays in a variable while this waits; the box holds it no longer
-# than it takes to yield it. A close is a GeneratorExit like any other that is thrown in.
+# Nothing that was yielded or sent stays in a variable while this waits, but for a short string; the
+# box holds it no longer than it takes to yield it. A close is a GeneratorExit like any other that is thrown in.
 _STREAM = """
 {async_}def traced({parameters}):
     __tracebackhide__ = True
@@ -75,13 +75,14 @@ _STREAM = """
                 if ht_fresh:
                     ht_fresh = ht_stream.started()
                 if ht_type(ht_item) is ht_str and ht_len(ht_item) < 1024:
+                    ht_box = None
                     ht_keep(ht_item)
                 else:
+                    ht_box = [ht_item]
                     ht_take(ht_item)
-                ht_box = [ht_item]
-                ht_item = None
+                    ht_item = None
                 try:
-                    ht_given = yield ht_box.pop()
+                    ht_given = yield ht_item if ht_box is None else ht_box.pop()
                     ht_step = ht_send
                     if ht_once:
                         ht_once = ht_stream.resumes()
