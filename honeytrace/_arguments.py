@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from inspect import Parameter
 from typing import Any
 
@@ -38,9 +38,8 @@ def is_method(function: Callable[..., Any]) -> bool:
     return in_class and bool(names) and names[0].name in _BOUND
 
 
-def binder(function: Callable[..., Any], skip_first: bool) -> Binder:
+def binder(known: Sequence[Parameter]) -> Binder:
     """Binds as Python does: by position, by keyword, defaults, `**kwargs` merged by their names."""
-    known = parameters(function)[skip_first:]
     by_position = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
     names = tuple(each.name for each in known if each.kind in by_position)
     by_keyword = {each.name for each in known if each.kind in _BY_KEYWORD}
@@ -52,13 +51,8 @@ def binder(function: Callable[..., Any], skip_first: bool) -> Binder:
     total = math.inf if Parameter.VAR_KEYWORD in kinds else len(known)
     defaults = [(each.name, each.default) for each in known if each.default is not Parameter.empty]
     most = len(names)
-    bound = {each.name for each in parameters(function)[:skip_first]}
 
     def bind(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-        if skip_first:
-            if not args:  # C.method(self=…)
-                kwargs = {name: value for name, value in kwargs.items() if name not in bound}
-            args = args[1:]
         inputs = dict(zip(names, args))  # noqa: B905 - they may differ, and `strict` costs 80 ns
         if len(args) > most:
             inputs[rest] = args[most:]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import types
 from collections.abc import Callable
 from typing import Any
@@ -40,6 +41,14 @@ class TracedObject(wrapt.FunctionWrapper):  # type: ignore[misc, type-arg, unuse
         target: Any = self.__wrapped__
         if hasattr(type(target), "__set_name__"):
             target.__set_name__(owner, name)
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        """That of a `__call__` in Python, for those who do not follow `__wrapped__`."""
+        target = self.__wrapped__
+        if not inspect.isfunction(type(target).__call__):
+            raise AttributeError("__signature__")
+        return inspect.signature(target)
 
     def __repr__(self) -> str:
         return repr(self.__wrapped__)

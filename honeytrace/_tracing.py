@@ -205,7 +205,8 @@ def _decorate(target: Any, template: Template, skip_first: bool | None = None) -
     # Here, since few need it and wrapt takes longer than all the rest of `import honeytrace`.
     from honeytrace._proxies import TracedObject
 
-    traced = _variants.for_object(target, kind, method, _given(kind, named))
+    bound = parameters(target)[0].name if method else None
+    traced = _variants.for_object(target, kind, bound, _given(kind, named))
     return TracedObject(target, traced, _decorate, template, skip_first)
 
 
@@ -347,7 +348,7 @@ def _named(target: Any, kind: _variants.Kind, template: Template, method: bool) 
         name=template.name or name.replace(".<locals>", ""),
         function=f"{module}.{name}",
         kind=kind.name,
-        bind=binder(target, method),
+        bind=binder(known[method:]),
         # A default may change until the worker looks at it, unless it is handed on as an argument.
         at_once=not (_variants.is_exact(target) or all(map(constant, defaults))),
     )

@@ -48,7 +48,8 @@ _CALL = """
 # The session is current only while a step runs, and no token is kept over a `yield`. What is
 # thrown in leaves its `except` before it goes on, or it would be the context of later exceptions.
 # Nothing that was yielded or sent stays in a variable while this waits, but for a short string; the
-# box holds it no longer than it takes to yield it. A close is a GeneratorExit like any other that is thrown in.
+# box holds it no longer than it takes to yield it. A close is a GeneratorExit, like any other that
+# is thrown in.
 _STREAM = """
 {async_}def traced({parameters}):
     __tracebackhide__ = True
@@ -171,11 +172,13 @@ class _Shape:
     keywords: str
 
 
-def _loose(parameters: str, function: str, args: str, kwargs: str, method: bool) -> _Shape:
-    """Of what takes any arguments."""
+def _loose(parameters: str, function: str, args: str, kwargs: str, bound: str | None) -> _Shape:
+    """Of what takes any arguments; `bound` is the parameter that gets the bound object, if any."""
     call = f"{function}(*{args}, **{kwargs})"
-    unbound = f"(None, *{args}[1:]) if {args} else ()"
-    return _Shape(parameters, call, unbound if method else args, kwargs)
+    if bound is None:
+        return _Shape(parameters, call, args, kwargs)
+    others = f"{{ht_key: {kwargs}[ht_key] for ht_key in {kwargs} if ht_key != {bound!r}}}"
+    return _Shape(parameters, call, f"{args}[1:]", others)
 
 
 _ANY = partial(_loose, "*args, **kwargs", "ht_function", "args", "kwargs")
@@ -195,7 +198,8 @@ def for_function(
     """
     code = target.__code__
     exact = is_exact(target)
-    shape = _shape(code, method) if exact else _ANY(method)
+    bound = next(iter(_names(code)), "") if method else None
+    shape = _shape(code, method) if exact else _ANY(bound)
     traced = _made(found, shape, {"function": target, **given}, target.__globals__)
     if exact:
         traced.__defaults__ = target.__defaults__
@@ -206,13 +210,16 @@ def for_function(
     return functools.wraps(target)(traced)
 
 
-def for_object(target: Any, found: Kind, method: bool, given: Mapping[str, object]) -> Any:
+def for_object(target: Any, found: Kind, bound: str | None, given: Mapping[str, object]) -> Any:
     """A function of this kind that calls any object, in the form that wrapt wants."""
-    traced = _made(found, _OBJECT(method), given, {"__name__": __name__})
-    for each in (target, getattr(type(target), "__call__")):  # noqa: B004, B009 - see `kind`
-        if isinstance(each, types.FunctionType):
-            _name(traced, each)
-            break
+    call = getattr(type(target), "__call__")  # noqa: B004, B009 - see `kind`
+    if found is not FUNCTION and bound is None and isinstance(call, types.FunctionType):
+        exact = for_function(call, found, True, given)
+        # Whose frame is gone when the body begins; a wrong call raises where it stands.
+        return lambda target, _, args, kwargs: exact(target, *args, **kwargs)
+    traced = _made(found, _OBJECT(bound), given, {"__name__": __name__})
+    if isinstance(call, types.FunctionType):
+        _name(traced, call)
     return traced
 
 
@@ -285,7 +292,7 @@ def _shape(code: CodeType, method: bool) -> _Shape:
     handed = [*positional, *star, *(f"{name}={name}" for name in by_name), *stars]
     shown = [*positional, *star]
     if method and shown:  # the bound object is not to be kept
-        shown[0] = "None" if positional else f"None, {shown[0]}[1:]"
+        shown[:1] = [] if positional else [f"{shown[0]}[1:]"]
     items = [*(f"{name!r}: {name}" for name in by_name), *stars]
     return _Shape(
         parameters=", ".join([*slash, *bare, *by_name, *stars]),

@@ -71,13 +71,13 @@ def test_any_call_is_bound_as_python_binds_it(function, args, kwargs):
         expected = bound(function, args, kwargs)
     except TypeError:
         assume(False)
-    assert binder(function, skip_first=False)(args, kwargs) == expected
+    assert binder(parameters(function))(args, kwargs) == expected
 
 
 @given(functions(), ARGUMENTS, KEYWORDS)
 def test_any_wrong_call_is_taken(function, args, kwargs):
     """A call that Python refuses is bound somehow: the refusal is the function's own."""
-    found = binder(function, skip_first=False)(args, kwargs)
+    found = binder(parameters(function))(args, kwargs)
     assert all(isinstance(name, str) for name in found)
 
 
@@ -85,7 +85,7 @@ def test_any_wrong_call_is_taken(function, args, kwargs):
 def test_the_arguments_of_the_caller_are_not_changed(function, args, kwargs):
     """The keyword arguments go on to the function as they came."""
     before = dict(kwargs)
-    binder(function, skip_first=False)(args, kwargs)
+    binder(parameters(function))(args, kwargs)
     assert kwargs == before
 
 
@@ -95,7 +95,7 @@ def test_a_name_that_is_taken_by_position_keeps_both_values():
     def f(x, /, y, **others):
         pass
 
-    assert binder(f, False)((1,), {"x": 2, "y": 3}) == {"x": 1, "y": 3, "others": {"x": 2}}
+    assert binder(parameters(f))((1,), {"x": 2, "y": 3}) == {"x": 1, "y": 3, "others": {"x": 2}}
 
 
 def test_a_keyword_called_as_the_rest_keeps_both_values():
@@ -104,7 +104,7 @@ def test_a_keyword_called_as_the_rest_keeps_both_values():
     def f(*args, **kwargs):
         pass
 
-    assert binder(f, False)((1,), {"args": 2}) == {"args": (1,), "kwargs": {"args": 2}}
+    assert binder(parameters(f))((1,), {"args": 2}) == {"args": (1,), "kwargs": {"args": 2}}
 
 
 class Thing:
@@ -124,24 +124,6 @@ class Thing:
     @staticmethod
     def plain(x):
         pass
-
-
-@pytest.mark.parametrize(
-    ("args", "kwargs"), [((None, 1), {}), ((None,), {"x": 1}), ((), {"self": None, "x": 1})]
-)
-def test_the_bound_object_is_left_out(args, kwargs):
-    """However `self` is handed over, it is no input."""
-    assert binder(Thing.method, skip_first=True)(args, kwargs) == {"x": 1, "y": 2}
-
-
-def test_a_keyword_may_be_called_self():
-    """`**others` may hold a `self` beside the bound object."""
-    assert binder(Thing.only, skip_first=True)((None,), {"self": 1}) == {"self": 1}
-
-
-def test_a_method_without_parameters_is_bound_too():
-    """A method that cannot be called is decorated like any other: the call is the error."""
-    assert binder(lambda: None, skip_first=True)((None,), {}) == {}
 
 
 @pytest.mark.parametrize(
@@ -185,4 +167,4 @@ def test_parameters_are_those_of_the_signature():
 def test_what_tells_no_signature_takes_anything():
     """A builtin without a signature is bound as `*args` and `**kwargs`."""
     assert [str(each) for each in parameters(dict.update)] == ["*args", "**kwargs"]
-    assert binder(dict.update, False)((1, 2), {"k": 3}) == {"args": (1, 2), "k": 3}
+    assert binder(parameters(dict.update))((1, 2), {"k": 3}) == {"args": (1, 2), "k": 3}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import functools
+import inspect
 import pickle
 import warnings
 
@@ -42,6 +43,14 @@ def cached(a):
 plain_cached = cached
 cached = trace_session(cached)
 PARTIAL = trace_session(name="partial")(functools.partial(add, 1))
+
+
+def test_the_signature_is_told_without_following():
+    """What does not look behind a wrapper finds the parameters; of a builtin it finds none."""
+    bare = functools.partial(inspect.signature, follow_wrapped=False)
+    assert bare(trace_session(Adder())) == inspect.signature(Adder())
+    with pytest.raises(ValueError, match="no signature found"):
+        bare(cached)
 
 
 @pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, pickled])

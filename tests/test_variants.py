@@ -139,14 +139,14 @@ def test_a_method_with_such_parameters_keeps_no_object(sent):
 
 
 def test_a_parameter_with_the_name_of_a_keyword_is_taken_as_it_comes(sent):
-    """Code that a program has made may have one, which Python itself cannot tell."""
+    """Code that a program has made may have one, which only some versions of Python tell."""
 
     def function(word):
         return word
 
     function.__code__ = function.__code__.replace(co_varnames=("class",))
     assert trace_session(name="odd")(function)(1) == 1
-    assert sent()[0]["inputs"] == {"args": [1]}
+    assert sent()[0]["inputs"] in ({"args": [1]}, {"class": 1})
 
 
 class Collector:

@@ -18,11 +18,8 @@ _PROXY = """
 _HONEYTRACE = {
     "callable object": f"""
         {_CLASS} objects.copies objects.pickles objects.specified_mock; {_PROXY}
-        looks.questions_of_inspect looks.own_signature looks.full_argument_specification
-        looks.call_arguments objects.on_an_exit_stack objects.dressed_as_another
-        surroundings.recursion?; what it yields or awaits binds its arguments when its body begins:
-        generators.wrong_call_at_the_call async_generators.wrong_call_at_the_call
-        calling.wrong_calls/ calling.calls_by_keyword/
+        looks.questions_of_inspect looks.full_argument_specification objects.on_an_exit_stack
+        objects.dressed_as_another surroundings.recursion?
     """,
     "above lru_cache": f"""
         {_CLASS} objects.copies objects.pickles objects.dressed_as_another; {_PROXY}
