@@ -18,6 +18,14 @@ _EVERY = 60.0
 _log = logging.getLogger("honeytrace")
 
 
+class Strict(BaseException):
+    """Carries a fault of the user's functions past whatever else would swallow it."""
+
+    def __init__(self, fault: BaseException) -> None:
+        super().__init__(f"{type(fault).__qualname__}: {fault}")
+        self.fault = fault
+
+
 class Faults:
     """Counts our own faults by place, and keeps the log short."""
 
@@ -47,6 +55,8 @@ class Faults:
             place = function.__name__.strip("_")
             self.by_place[place] = self.by_place.get(place, 0) + 1
             return None
+        except Strict as strict:
+            fault = strict.fault
         except Exception as error:
             if self._finalizing():  # pragma: no cover - coverage has ended before
                 return None
@@ -54,6 +64,7 @@ class Faults:
                 raise
             self.note(function.__name__.strip("_"), error)
             return None
+        raise fault
 
     def note(self, place: str, error: BaseException) -> None:
         with self._lock:
@@ -65,7 +76,7 @@ class Faults:
         """Notes that a function of the user's raised. Its words are not logged: they may hold what
         is to be redacted."""
         if self.strict():
-            raise fault
+            raise Strict(fault)
         kind = type(fault).__qualname__
         with self._lock:
             self.by_place[label] += 1
@@ -121,7 +132,7 @@ def attempt(
     try:
         return function(*arguments), None
     except BaseException as error:
-        if isinstance(error, KeyboardInterrupt) or is_from_signal(error):
+        if isinstance(error, (KeyboardInterrupt, Strict)) or is_from_signal(error):
             raise
         return None, error.with_traceback(None)
 

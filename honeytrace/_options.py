@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import uuid
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn
 
@@ -47,9 +48,10 @@ def _text(label: str, value: Any) -> str:
 
 
 def _uuid(label: str, value: Any) -> str:
-    if not is_uuid(value):
-        _refuse(label, value, "a UUID such as str(uuid.uuid4())", True)
-    lower: str = value.lower()
+    text = str(value) if isinstance(value, uuid.UUID) else value
+    if not is_uuid(text):
+        _refuse(label, value, "a UUID such as uuid.uuid4()", True)
+    lower: str = text.lower()
     return lower
 
 

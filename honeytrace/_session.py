@@ -126,11 +126,11 @@ class ActiveSession:
         """The ids of the sessions started directly inside so far, in start order."""
         return [spell(child) for child in (self._record and self._record.children) or ()]
 
-    def add_child(self, session_id: str) -> None:
+    def add_child(self, session_id: str | uuid.UUID) -> None:
         """Counts a session that was started elsewhere, in another process say, as a child."""
         record = self._record
         if record is not None and not record.ended:
-            record.children = [*(record.children or ()), session_id]
+            record.children = [*(record.children or ()), str(session_id)]
 
     def _object(self, name: str) -> Json:
         record = self._record

@@ -14,7 +14,7 @@ from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
-from honeytrace._faults import attempt
+from honeytrace._faults import Strict, attempt
 from honeytrace._kinds import (
     EXACT,
     LISTS,
@@ -156,6 +156,9 @@ class Snapshot:
             return self._value(value, (None, at), 0)
         except RecursionError:
             return _TOO_NEAR
+        except Strict as strict:
+            fault = strict.fault
+        raise fault
 
     def _value(self, value: Any, path: Path, depth: int) -> Any:
         kind = type(value)

@@ -6,6 +6,7 @@ import functools
 import inspect
 import sys
 import types
+import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from types import TracebackType
@@ -39,7 +40,7 @@ def trace_session(
     *,
     project: str | None = None,
     source: str | None = None,
-    session_id: str | None = None,
+    session_id: str | uuid.UUID | None = None,
     inputs: Mapping[str, Any] | None = None,
     config: Mapping[str, Any] | None = None,
     user_properties: Mapping[str, Any] | None = None,

@@ -777,6 +777,29 @@ def test_faults_are_only_counted_in_others(call):
     assert len(sessions) == 1
 
 
+def test_functions_for_types_are_raised_in_a_strict_capture():
+    """Where a value is copied, in a call or not."""
+    honeytrace.register(complex, fail)
+    try:
+        with capture_sessions(strict=True):
+            with pytest.raises(LookupError, match="mine"):
+                trace_session(name="call")(lambda number: None)(1j)
+            with pytest.raises(LookupError, match="mine"), trace_session("block") as session:
+                session.outputs = 1j
+    finally:
+        honeytrace.register(complex, None)
+
+
+def test_a_rule_for_secrets_is_raised_in_a_strict_capture():
+    """It runs when the session is taken, which is in the traced call."""
+    honeytrace.configure(redact=lambda path, value: fail(value))
+    try:
+        with capture_sessions(strict=True), pytest.raises(LookupError, match="mine"):
+            trace_session(name="call")(lambda: None)()
+    finally:
+        honeytrace.configure(redact=None)
+
+
 def test_a_session_whose_outputs_failed_is_caught():
     """The fault costs the outputs, not the session."""
     with capture_sessions(strict=True) as sessions, pytest.raises(LookupError):

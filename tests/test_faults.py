@@ -208,7 +208,7 @@ def test_where_it_is_strict_faults_are_raised(faults):
     with pytest.raises(ValueError, match="boom"):
         faults.guard(fail)
     with pytest.raises(ValueError, match="mine"):
-        faults.blame("reduce", "f", ValueError("mine"))
+        faults.guard(attempt, faults.blame, "reduce", "f", ValueError("mine"))
     faults.strict = lambda: False
     faults.guard(fail)
     assert faults.by_place == {"fail": 1}

@@ -53,7 +53,7 @@ def test_arguments_that_are_none_are_absent(sent):
 def test_a_decorated_function_takes_no_fixed_id():
     """One id for every call would make all calls one session."""
     with pytest.raises(TypeError, match="session_id is for `with"):
-        trace_session(session_id=str(uuid.uuid4()))(len)
+        trace_session(session_id=uuid.uuid4())(len)
 
 
 @pytest.mark.parametrize("label", ["config_args", "ignore", "only"])

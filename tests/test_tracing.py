@@ -837,7 +837,7 @@ def test_children_are_recorded_in_start_order(sent):
         shout("a")
         with trace_session("middle") as middle:
             shout("b")
-        root.add_child("11111111-1111-4111-8111-111111111111")
+        root.add_child(uuid.UUID("11111111-1111-4111-8111-111111111111"))
         ids = root.children_ids
     sessions = {s["session_id"]: s for s in sent()}
     names = [sessions[i]["session_name"] for i in ids[:-1]]
