@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import linecache
 import sys
 import textwrap
 import types
@@ -25,6 +26,9 @@ from honeytrace._faults import attempt
 _BATCH = 1_000  # items that wait in a list before they are merged
 FILE = "<traced by honeytrace>"
 """Stands in tracebacks in the place of a file's name."""
+
+# Empty lines, or `inspect.getsource` of the code raises, amid what pytest has to say of a fixture.
+linecache.cache[FILE] = (0, None, ["\n"] * 9, FILE)
 
 # Every name begins with `ht_`, builtins too: parameters, and what the user's module defines, may be
 # called anything else.

@@ -173,6 +173,12 @@ def test_a_default_that_changes_is_recorded_as_it_was(function, sent):
     assert inputs in ({"text": "a", "seen": []}, {"text": "a", "ht_seen": []})
 
 
+def test_code_without_a_source_has_an_empty_one():
+    """Tools that show the source of what they complain about go on."""
+    assert inspect.getsource(trace_session(collector).__code__).strip() == ""
+    assert "def collector" in inspect.getsource(trace_session(collector))
+
+
 def test_one_above_the_other_makes_two_sessions(sent):
     """The stand-in of a stand-in has the same parameters."""
 
