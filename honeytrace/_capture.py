@@ -140,6 +140,8 @@ def _weigh(values: Iterable[Any], depth: int = 0) -> int:
                     weight += len(item)
                 elif not constant(item):
                     weight += _weigh((item,), depth + 1)
+                    if weight > _MOST:
+                        break
         elif kind is list or kind is tuple:
             weight += _EACH * len(value)
             if weight > _MOST or len(value) > rules.limits.items:

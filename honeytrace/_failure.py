@@ -10,6 +10,9 @@ from honeytrace._record import Failure, Json
 from honeytrace._variants import is_ours
 
 _MOST = 4096  # bytes of `error`
+_NAMED = 256  # of those, room for the name of the exception
+_END = " more characters]"
+_WORD = 1024  # characters of a word that is not cut through
 _FRAMES = 50
 _ALL = 20  # exceptions that are told of: causes of causes, members of groups
 _NOTES = 20
@@ -22,19 +25,26 @@ _own = BaseException.__dict__["__dict__"].__get__
 _cause = BaseException.__dict__["__cause__"].__get__
 _context = BaseException.__dict__["__context__"].__get__
 _trace = BaseException.__dict__["__traceback__"].__get__
+_code = SystemExit.__dict__["code"].__get__
 _suppressed = BaseException.__dict__["__suppress_context__"].__get__
 
 
 def failure(error: BaseException | None) -> Failure | None:
     """The failure that an exception means; None for one that only ends things in order."""
-    if error is None or isinstance(error, GeneratorExit):
+    kind = type(error)  # `isinstance` would ask the user's class for `__class__`
+    if error is None or issubclass(kind, GeneratorExit):
         return None
-    if isinstance(error, SystemExit) and error.code in (None, 0):
+    if issubclass(kind, SystemExit) and _is_zero(_code(error)):
         return None
     details = _details(error, set())
     name, words = details["type"], details["message"]
     status = "cancelled" if name in _CANCELLED else "error"
-    return Failure(_cut(f"{name}: {words}" if words else name), status, details)
+    text = _cut(f"{name}: {words}" if words else name, _MOST)
+    return Failure(text, status, details, text.endswith(_END))
+
+
+def _is_zero(code: object) -> bool:
+    return code is None or (type(code) in (int, bool) and code == 0)
 
 
 def _details(error: BaseException, told: set[int]) -> Json:
@@ -87,10 +97,20 @@ def _text(error: BaseException) -> str:
     return "".join((str(error),))  # `str` may return a subclass, with methods of its own
 
 
-def _cut(text: str) -> str:
-    if len(text) * 4 <= _MOST:
+def _cut(text: str, most: int = _MOST - _NAMED) -> str:
+    """So many bytes at most; between words, for half a secret would not be known as one."""
+    if len(text) * 4 <= most or (len(text) <= most and len(_encoded(text)) <= most):
         return text
-    return text[:_MOST].encode("utf-8", "replace")[:_MOST].decode("utf-8", "ignore")
+    room = most - len(_encoded(f"… [{len(text)}{_END}"))
+    kept = _encoded(text[:room])[:room].decode("utf-8", "ignore")
+    head, *word = kept.rsplit(None, 1)
+    if word and len(word[0]) < _WORD:
+        kept = head
+    return f"{kept}… [{len(text) - len(kept)}{_END}"
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "replace")
 
 
 def _frames(trace: TracebackType | None) -> list[str]:
@@ -101,4 +121,5 @@ def _frames(trace: TracebackType | None) -> list[str]:
         if not is_ours(code):
             frames.append(f"{code.co_filename}:{trace.tb_lineno} in {code.co_name}")
         trace = trace.tb_next
-    return frames[-_FRAMES:]
+    more = len(frames) - _FRAMES
+    return [f"… [{more} more frames]", *frames[more:]] if more > 0 else frames

@@ -132,7 +132,8 @@ def attempt(
     try:
         return function(*arguments), None
     except BaseException as error:
-        if isinstance(error, (KeyboardInterrupt, Strict)) or is_from_signal(error):
+        # Not `isinstance`, which asks the class of a foreign error for `__class__`.
+        if issubclass(type(error), (KeyboardInterrupt, Strict)) or is_from_signal(error):
             raise
         return None, error.with_traceback(None)
 

@@ -113,6 +113,7 @@ class Failure:
     text: str
     status: str
     details: Json
+    cut: bool
 
 
 class Record:

@@ -229,7 +229,11 @@ def close(record: Record) -> Session:
 def _about(record: Record) -> Json:
     """What stands under the reserved key of `metadata`."""
     failure, streamed = record.failure, record.streamed
-    cuts = [*(record.cuts or ()), *(["outputs"] if streamed and streamed.items.cut else ())]
+    cuts = list(record.cuts or ())
+    if streamed and streamed.items.cut:
+        cuts.append("outputs")
+    if failure and failure.cut:
+        cuts.append("error")
     about = {
         "version": __version__,
         "function": record.template.function,

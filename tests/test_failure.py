@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import builtins
 import json
+import re
 
 import pytest
 from hypothesis import given
@@ -104,14 +105,15 @@ def test_an_exception_that_was_never_raised_has_no_frames():
 
 
 def test_a_deep_recursion_keeps_its_last_frames():
-    """Of a thousand frames the fifty nearest to the error are kept."""
+    """Of a thousand frames the fifty nearest to the error are kept, the others counted."""
 
     def deep():
         return deep()
 
     frames = failure(caught(deep)).details["traceback"]
-    assert len(frames) == 50
-    assert frames[0].endswith("in deep")
+    assert len(frames) == 51
+    assert re.fullmatch(r"… \[\d+ more frames\]", frames[0])
+    assert frames[1].endswith("in deep")
 
 
 @given(st.text(st.characters() | st.characters(categories=["Cs"]), max_size=9000))
@@ -126,7 +128,42 @@ def test_the_text_is_at_most_4_kib_of_utf_8(words):
 def test_a_long_message_is_cut_between_characters(char):
     """A long message of any character is cut to what fits, and nothing is left half."""
     text = failure(ValueError(char * 10_000_000)).text
-    assert 4090 <= len(text.encode()) <= 4096
+    assert 3800 <= len(text.encode()) <= 4096
+    assert re.search(r"… \[\d+ more characters\]$", text)
+
+
+@pytest.mark.parametrize("before", range(3700, 3900, 7))
+def test_a_secret_is_not_cut_in_half(before):
+    """Half of it would not be known as one; the word is left out as a whole."""
+    known = failure(ValueError("a " * (before // 2) + " postgres://user:hunter2@db/x" + " b" * 500))
+    for text in (known.text, known.details["message"]):
+        assert "hunter2@" in text or "user" not in text
+
+
+class LyingError(Exception):
+    @property
+    def __class__(self):
+        raise RuntimeError("no class")
+
+
+def test_an_error_that_lies_about_its_class_is_told(sent, caplog):
+    """It fails the call as any other does, and nothing of ours fails."""
+    error = LyingError("mine")
+
+    @trace_session
+    def block():
+        raise error
+
+    assert caught(block) is error
+    assert sent()[0]["error"] == "LyingError: mine"
+    assert caplog.text == ""
+
+
+def test_a_message_that_is_cut_is_listed(sent):
+    """As what is cut of a value is."""
+    with pytest.raises(ValueError, match="long"), trace_session("block"):
+        raise ValueError("long " * 2000)
+    assert sent()[0]["metadata"]["honeytrace"]["truncated"] == ["error"]
 
 
 def test_a_message_that_cannot_be_told_is_named():
