@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import types
 from collections.abc import Callable, Sequence
 from inspect import Parameter
 from typing import Any
@@ -20,6 +21,7 @@ Binder = Callable[[tuple[Any, ...], dict[str, Any]], dict[str, Any]]
 _UNTOLD = [Parameter("args", Parameter.VAR_POSITIONAL), Parameter("kwargs", Parameter.VAR_KEYWORD)]
 _BY_KEYWORD = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
 _NOT_BY_KEYWORD = (Parameter.POSITIONAL_ONLY, Parameter.VAR_POSITIONAL)
+_OF_TYPES = (types.MethodDescriptorType, types.WrapperDescriptorType)
 _BOUND = ("self", "cls", "mcs", "mcls", "metacls")
 
 
@@ -30,7 +32,12 @@ def parameters(function: Callable[..., Any]) -> list[Parameter]:
 
 
 def is_method(function: Callable[..., Any]) -> bool:
-    """Whether this is defined in a class and begins with the bound object, by its usual names."""
+    """Whether this is defined in a class and begins with the bound object, by its usual names.
+
+    A method of a type in C is a function like any other to those who call it by the type.
+    """
+    if isinstance(function, _OF_TYPES):
+        return False
     names = list(parameters(function))
     name, _ = attempt(getattr, function, "__qualname__")
     scope = name.rpartition(".")[0] if isinstance(name, str) else ""

@@ -55,8 +55,6 @@ class Faults:
             place = function.__name__.strip("_")
             self.by_place[place] = self.by_place.get(place, 0) + 1
             return None
-        except Strict as strict:
-            fault = strict.fault
         except Exception as error:
             if self._finalizing():  # pragma: no cover - coverage has ended before
                 return None
@@ -64,6 +62,8 @@ class Faults:
                 raise
             self.note(function.__name__.strip("_"), error)
             return None
+        except Strict as strict:  # last, see `_finalizing`
+            fault = strict.fault
         raise fault
 
     def note(self, place: str, error: BaseException) -> None:

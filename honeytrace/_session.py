@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from copy import deepcopy
 from dataclasses import dataclass, field
 
 from honeytrace._capture import Inputs, as_object, named, read
@@ -140,8 +141,8 @@ class ActiveSession:
             return objects(record)[name]
         if record.given is None:
             record.given = {}
-        if name not in record.given:
-            record.given[name] = objects(record)[name]
+        if name not in record.given:  # plain data, in part shared by all calls of a function
+            record.given[name] = deepcopy(objects(record)[name])
         return record.given[name]
 
     def _replace(self, name: str, value: object) -> None:
@@ -164,9 +165,9 @@ NOTHING = ActiveSession(None)
 
 def objects(record: Record) -> dict[str, Json]:
     """The seven objects as they stand; later wins: captured, `trace_session`, set by the user."""
+    given, fixed = record.given or {}, record.template.fields
     early = _before(record)
     late = _after(record, early["config"])
-    given, fixed = record.given or {}, record.template.fields
     replaced = record.replaced or ()
     found: dict[str, Json] = {}
     for name in OBJECTS:
@@ -191,12 +192,16 @@ def _before(record: Record) -> dict[str, Json]:
 
 
 def _after(record: Record, named: Json) -> dict[str, Json]:
-    """What was captured when it ended, and the tokens and the model that the outputs tell of.
+    """What was captured when it ended, and the tokens and the model that the outputs tell of, set
+    by the user or captured.
 
     A model that the user `named` for `config` stays.
     """
     outputs = {} if record.result is ABSENT else as_object(_result(record.result))
-    metrics, config = usage(outputs)
+    answer = (record.given or {}).get("outputs", {})
+    if "outputs" not in (record.replaced or ()):
+        answer = {**outputs, **answer}
+    metrics, config = usage(answer)
     if record.streamed:
         metrics = {**metrics, **record.streamed.metrics}
     config = {name: value for name, value in config.items() if name not in named}

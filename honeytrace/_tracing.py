@@ -357,10 +357,11 @@ def _named(target: Any, kind: _variants.Kind, template: Template, method: bool) 
 
 def _titles(target: Any) -> tuple[str, str]:
     """The module and the qualified name; those of its type for an object that has none."""
-    found = [attempt(getattr, target, label)[0] for label in ("__module__", "__qualname__")]
-    if all(isinstance(each, str) for each in found):
-        return cast("tuple[str, str]", tuple(found))
-    return (type(target).__module__, type(target).__qualname__)
+    module, name = (attempt(getattr, target, label)[0] for label in ("__module__", "__qualname__"))
+    kind = type(target)
+    if not isinstance(name, str):
+        return kind.__module__, kind.__qualname__
+    return module if isinstance(module, str) else kind.__module__, name
 
 
 def _check_names(function: str, known: list[inspect.Parameter], template: Template) -> None:

@@ -23,7 +23,7 @@ from typing import Any
 
 from honeytrace._faults import attempt
 
-_BATCH = 1_000  # items that wait in a list before they are merged
+_BATCH = 4_000  # items that wait in a list before they are merged
 FILE = "<traced by honeytrace>"
 """Stands in tracebacks in the place of a file's name."""
 

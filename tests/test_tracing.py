@@ -831,6 +831,63 @@ def test_blocks_may_be_left_out_of_order(sent):
 # ---- Nesting
 
 
+ANSWER = {
+    "model": "gpt-4o",
+    "choices": [{"message": {"role": "assistant", "content": "hi"}}],
+    "usage": {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7},
+}
+
+
+def test_tokens_are_found_in_outputs_that_are_set(sent):
+    """In a block, and in a function that sets them; what the user says of them wins."""
+
+    @trace_session
+    def ask():
+        honeytrace.current_session().outputs = ANSWER
+        honeytrace.enrich_session(metrics={"total_tokens": 8})
+
+    with trace_session("block") as block:
+        block.outputs = ANSWER
+        ask()
+    asked, block = sent()
+    assert (block["metrics"], block["config"]) == (ANSWER["usage"], {"model": "gpt-4o"})
+    assert asked["metrics"] == {**ANSWER["usage"], "total_tokens": 8}
+
+
+def test_tokens_of_replaced_outputs_are_not_told(sent):
+    """Nor is what was captured beside what the user sets instead."""
+
+    @trace_session
+    def ask():
+        honeytrace.current_session().outputs = {"text": "hi"}
+        return ANSWER
+
+    ask()
+    (asked,) = sent()
+    assert (asked["outputs"], asked["metrics"], asked["config"]) == ({"text": "hi"}, {}, {})
+
+
+def test_what_the_decorator_gives_is_each_session_s_own(sent):
+    """What one call adds to a list in it does not show in the next."""
+
+    @trace_session(metadata={"tags": []})
+    def call(user):
+        honeytrace.current_session().metadata["tags"].append(user)
+
+    call("a")
+    call("b")
+    assert [each["metadata"]["tags"] for each in sent()] == [["a"], ["b"]]
+
+
+def test_methods_in_c_have_names_and_arguments(sent):
+    """Bound or not: one that is called by its type has no bound object."""
+    trace_session(" ".join)(["a", "b"])
+    trace_session(str.upper)("abc")
+    trace_session(name="pop")([1, 2].pop)()
+    assert [each["session_name"] for each in sent()] == ["str.join", "str.upper", "pop"]
+    assert [[*each["inputs"].values()] for each in sent()] == [[["a", "b"]], ["abc"], [-1]]
+
+
 def test_children_are_recorded_in_start_order(sent):
     """Each id in `children_ids` is some session's; the child knows parent and root."""
     with trace_session("root") as root:
