@@ -26,7 +26,8 @@ class TracedObject(wrapt.FunctionWrapper):  # type: ignore[misc, type-arg, unuse
         self._self_how = how
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
-        """Traced as a method, if the object becomes one, as a cached function does."""
+        """Traced as a method, if the object becomes one, as a cached function does; else what it
+        becomes is, if that can be called."""
         target = self.__wrapped__
         if not hasattr(type(target), "__get__"):
             return self
@@ -35,7 +36,7 @@ class TracedObject(wrapt.FunctionWrapper):  # type: ignore[misc, type-arg, unuse
             return self
         if type(bound) is types.MethodType and bound.__func__ is target:
             return types.MethodType(self, bound.__self__)
-        return bound
+        return self._self_again(bound, *self._self_how) if callable(bound) else bound
 
     def __set_name__(self, owner: type, name: str) -> None:
         target: Any = self.__wrapped__

@@ -86,7 +86,8 @@ def trace_session(target: Any = None, /, **options: Any) -> Any:
     Args:
         name: the session's name, which may stand first; else the qualified name of the function.
         project, source: in place of the configured ones.
-        session_id: a UUID, for a block only; a function makes a new one for each call.
+        session_id: a UUID, for a block only and its first entry; a function makes a new one for
+            each call.
         config, user_properties, metrics, feedback, metadata, inputs: mappings that go with every
             session; what is set while it runs wins.
         capture_inputs, capture_outputs: in place of the configured ones; False records none.
@@ -117,7 +118,7 @@ def trace_session(target: Any = None, /, **options: Any) -> Any:
 class TraceSession:
     """What `trace_session(...)` returns: a decorator, and a context manager for `with` and
     `async with`. It may be entered again, nested or from several threads and tasks at once; each
-    entry is a session of its own."""
+    entry is a session of its own, and a `session_id` that was given is that of the first."""
 
     __slots__ = ("_open", "_template")
 
@@ -140,6 +141,8 @@ class TraceSession:
         call = begin(template)
         if call is None:
             return NOTHING
+        if template.session_id is not None:  # of one session: a further entry is another
+            self._template = replace(self._template, session_id=None)
         self._open.append(call)
         make_current(call)
         return ActiveSession(call)
@@ -189,7 +192,7 @@ def _decorate(target: Any, template: Template, skip_first: bool | None = None) -
     """What stands in for `target`; `skip_first` says whether a function gets a bound object first,
     where that is known."""
     for base, remake in _REMADE:
-        if isinstance(target, base):
+        if issubclass(type(target), base):  # a proxy only says that it is one
             return remake(target, template)
     if "_pytest.fixtures" in sys.modules and (parts := _fixture(target)):
         declare, function = parts
@@ -274,15 +277,24 @@ def _partial_function(target: Any, template: Template) -> Any:
 
 def _class(target: type, template: Template) -> type:
     """The class itself, its public methods traced in place, or those that `methods` names."""
+    if target.__flags__ & _IMMUTABLE:
+        raise TypeError(
+            f"trace_session cannot change the class {target.__qualname__}; put it above a "
+            "subclass, or above the function that calls it"
+        )
     for name in template.methods:
         if not _is_function(vars(target).get(name)):
             raise ValueError(
                 f"methods names {name!r}, but {target.__qualname__} defines no such method; "
                 "name those that stand in the class itself"
             )
-    for name, member in list(vars(target).items()):
-        wanted = name in template.methods if template.methods else not name.startswith("_")
-        if wanted and _is_function(member) and not is_traced(member):
+    wanted = template.methods or [name for name in vars(target) if not name.startswith("_")]
+    found = {name: vars(target)[name] for name in wanted if _is_function(vars(target)[name])}
+    if not found:
+        words = "there is no public method to trace in the class %s; name some in methods=(…)"
+        live.faults.warn(f"methods of {target.__qualname__}", words, target.__qualname__)
+    for name, member in found.items():
+        if not is_traced(member):
             setattr(target, name, _decorate(member, _of_method(template, name, member)))
     return target
 
@@ -314,6 +326,9 @@ def _of_method(template: Template, name: str, member: Any) -> Template:
         config_args=config_args,
     )
 
+
+_IMMUTABLE = 1 << 8
+"""Of `__flags__`: the class is defined in C, and nothing can be set on it."""
 
 _REMADE: tuple[tuple[type, Callable[[Any, Template], Any]], ...] = (
     (staticmethod, _static),

@@ -59,6 +59,7 @@ _STREAM = """
     __tracebackhide__ = True
     ht_steps = {call}
     ht_stream = None if ht_live.off else ht_open(ht_template, {positional}, {keywords})
+    {forget}
     if ht_stream is None:
         {untraced}
     ht_get, ht_put, ht_put_safely = ht_stream.get, ht_stream.put, ht_stream.put_safely
@@ -167,22 +168,24 @@ _TOLD_BY: tuple[tuple[Kind, Callable[[object], bool]], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
-    """The parameters as a `def` has them, the call of what they are handed on to, and how they go
-    to `begin`."""
+    """The parameters as a `def` has them, the call of what they are handed on to, how they go to
+    `begin`, and the letting go of them."""
 
     parameters: str
     call: str
     positional: str
     keywords: str
+    forget: str
 
 
 def _loose(parameters: str, function: str, args: str, kwargs: str, bound: str | None) -> _Shape:
     """Of what takes any arguments; `bound` is the parameter that gets the bound object, if any."""
     call = f"{function}(*{args}, **{kwargs})"
+    forget = f"del {args}, {kwargs}"
     if bound is None:
-        return _Shape(parameters, call, args, kwargs)
+        return _Shape(parameters, call, args, kwargs, forget)
     others = f"{{ht_key: {kwargs}[ht_key] for ht_key in {kwargs} if ht_key != {bound!r}}}"
-    return _Shape(parameters, call, f"{args}[1:]", others)
+    return _Shape(parameters, call, f"{args}[1:]", others, forget)
 
 
 _ANY = partial(_loose, "*args, **kwargs", "ht_function", "args", "kwargs")
@@ -303,6 +306,7 @@ def _shape(code: CodeType, method: bool) -> _Shape:
         call=f"ht_function({', '.join(handed)})",
         positional=f"({''.join(f'{each}, ' for each in shown)})",
         keywords=f"{{{', '.join(items)}}}" if items else "None",
+        forget=f"del {', '.join(names)}" if names else "",
     )
 
 

@@ -16,6 +16,7 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import wrapt
 
 import honeytrace
 from honeytrace import trace_session
@@ -886,6 +887,80 @@ def test_methods_in_c_have_names_and_arguments(sent):
     trace_session(name="pop")([1, 2].pop)()
     assert [each["session_name"] for each in sent()] == ["str.join", "str.upper", "pop"]
     assert [[*each["inputs"].values()] for each in sent()] == [[["a", "b"]], ["abc"], [-1]]
+
+
+def test_a_session_id_is_that_of_the_first_entry(sent):
+    """Entered again, nested say, a block is another session."""
+    block = trace_session("block", session_id=uuid.UUID(int=1 << 78))
+    with block as outer, block as inner:
+        pass
+    ids = [each["session_id"] for each in sent()]
+    assert ids == [inner.session_id, outer.session_id] == [ids[0], str(uuid.UUID(int=1 << 78))]
+    assert inner.session_id != outer.session_id
+
+
+def test_a_class_without_public_methods_is_told_of(caplog):
+    """It is left as it is, and the log says what to do."""
+
+    class Empty:
+        def _private(self): ...
+
+    before = dict(vars(Empty))
+    assert vars(trace_session(Empty)) == before
+    assert "no public method to trace in the class test_a_class_with" in caplog.text
+
+
+@pytest.mark.parametrize("kind", [int, ValueError])
+def test_a_class_in_c_is_refused(kind):
+    """Its methods cannot be changed, and the message says what can be decorated."""
+    with pytest.raises(TypeError, match=f"cannot change the class {kind.__name__}; put it above a"):
+        trace_session(kind)
+
+
+@wrapt.decorator
+def through(wrapped, instance, args, kwargs):
+    return wrapped(*args, **kwargs)
+
+
+class Bound:
+    """A descriptor of the user's that gives something new at each access."""
+
+    def __init__(self, function):
+        self.function = function
+
+    def __call__(self, *args):
+        return self.function(*args)
+
+    def __get__(self, instance, owner):
+        return functools.partial(self.function, instance)
+
+
+@pytest.mark.parametrize("above", [through, Bound], ids=["wrapt", "descriptor"])
+def test_above_what_becomes_something_else_as_a_method(above, sent):
+    """What it becomes is traced."""
+
+    class Thing:
+        @trace_session(name="method")
+        @above
+        def method(self, x):
+            return x
+
+    assert (Thing().method(1), Thing().method(2)) == (1, 2)
+    assert [each["inputs"] for each in sent()] == [{"x": 1}, {"x": 2}]
+
+
+def test_above_a_proxy_of_a_classmethod(sent):
+    """A proxy that says it is a classmethod is none; its calls are traced all the same."""
+
+    class Thing:
+        @trace_session
+        @through
+        @classmethod
+        def make(cls, x):
+            return cls, x
+
+    assert (Thing.make(1), Thing().make(2)) == ((Thing, 1), (Thing, 2))
+    assert [each["inputs"] for each in sent()] == [{"x": 1}, {"x": 2}]
 
 
 def test_children_are_recorded_in_start_order(sent):

@@ -173,6 +173,27 @@ def test_a_default_that_changes_is_recorded_as_it_was(function, sent):
     assert inputs in ({"text": "a", "seen": []}, {"text": "a", "ht_seen": []})
 
 
+class Client:
+    pass
+
+
+def test_a_generator_lets_go_of_its_arguments():
+    """What its own code no longer needs is gone, though it is not at its end."""
+
+    @trace_session
+    def stream(client, *, other=None):
+        del client, other
+        yield 1
+
+    client = Client()
+    known = weakref.ref(client)
+    steps = stream(client, other=client)
+    del client
+    assert known() is not None
+    assert next(steps) == 1
+    assert known() is None
+
+
 def test_code_without_a_source_has_an_empty_one():
     """Tools that show the source of what they complain about go on."""
     assert inspect.getsource(trace_session(collector).__code__).strip() == ""
