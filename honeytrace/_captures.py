@@ -14,9 +14,10 @@ from types import TracebackType
 from typing import Any, overload
 
 from honeytrace import _explain
-from honeytrace._config import Clock, Pipeline, finished, live
+from honeytrace._config import live
 from honeytrace._delivery import THREADS
 from honeytrace._expected import Place, compare
+from honeytrace._pipeline import Clock, Pipeline, finished
 from honeytrace._record import Json, Record
 from honeytrace._session import RESERVED, Session
 from honeytrace._tree import tree

@@ -8,10 +8,11 @@ from functools import partial
 from typing import Any, TypeVar
 
 from honeytrace._capture import Inputs, Kept, as_object, copied
-from honeytrace._config import Pipeline, live
+from honeytrace._config import live
 from honeytrace._current import quietly
 from honeytrace._faults import attempt
 from honeytrace._items import Items
+from honeytrace._pipeline import Pipeline
 from honeytrace._record import ABSENT, Template
 from honeytrace._snapshot import rules
 

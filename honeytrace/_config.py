@@ -1,5 +1,5 @@
-"""The live pipeline: the settings in force and the deliveries that serve them. Module-level state
-of the whole process lives here, in `live`."""
+"""The live pipeline: the settings in force, and what is set by them. Module-level state of the
+whole process lives here, in `live`."""
 
 from __future__ import annotations
 
@@ -7,84 +7,20 @@ import atexit
 import os
 import sys
 import threading
-import time
 from collections.abc import Callable
-from dataclasses import replace
-from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
-from honeytrace import _clock, _sending, _settings, _wire
-from honeytrace._current import quietly
+from honeytrace import _sending, _settings
 from honeytrace._delivery import Delivery
-from honeytrace._faults import Faults, attempt
+from honeytrace._faults import Faults
 from honeytrace._ledger import Stats
+from honeytrace._pipeline import Pipeline
 from honeytrace._record import Record
-from honeytrace._redaction import Custom, redact
-from honeytrace._segment import LOCKS
-from honeytrace._session import Session, close
+from honeytrace._routes import Routes
+from honeytrace._session import Session
 from honeytrace._settings import Config
 from honeytrace._snapshot import rules
-from honeytrace._spool import Spool
-
-if TYPE_CHECKING:
-    from honeytrace._transport import HttpSender
 
 _POOL = 256  # ids that are drawn at once
-_ROOT = 1.0  # seconds that the end of a root session may wait, without `background`
-
-
-Sink = Callable[[Record], object]
-"""What takes ended sessions in place of the delivery."""
-
-
-class Ids(Protocol):
-    """Where the ids of sessions come from: 16 bytes each, or IndexError for "draw some"."""
-
-    def pop(self) -> bytes: ...
-
-
-@runtime_checkable
-class Clock(Protocol):
-    """What tells the times of sessions, in nanoseconds: the module `time`, or a clock for tests."""
-
-    def time_ns(self) -> int: ...
-
-    def perf_counter_ns(self) -> int: ...
-
-
-class Pipeline:
-    """One configuration with its delivery; a session stays with the pipeline it began in."""
-
-    __slots__ = (
-        "accept",
-        "choosy",
-        "clock",
-        "config",
-        "delivery",
-        "ids",
-        "project",
-        "redact",
-        "source",
-    )
-
-    def __init__(
-        self,
-        config: Config,
-        delivery: Delivery,
-        ids: Ids,
-        sink: Sink | None = None,
-        clock: Clock = time,
-    ) -> None:
-        self.config = config
-        self.delivery = delivery
-        self.ids = ids
-        self.clock = clock
-        self.project = config.project
-        self.source = config.source
-        self.choosy = not (config.capture_inputs and config.capture_outputs)
-        self.redact = _redactor(config)
-        self.accept = _watched(sink or _accept(config, delivery))
-
 
 Detour = Callable[[Pipeline], Pipeline]
 """Gives the pipeline that a session begins in, in place of the one that is in force."""
@@ -103,7 +39,7 @@ class Live:
         self.off = False
         self.base: Pipeline | None = None
         self._arguments: dict[str, object] = {}
-        self._past: list[Pipeline] = []
+        self._routes = Routes(self.faults)
         self._lock = threading.RLock()
         self.ids: list[bytes] = []
         self.suspended: dict[int, Callable[[], None]] = {}  # what ends streams that still run
@@ -125,16 +61,7 @@ class Live:
             return config
 
     def _install(self, config: Config) -> Pipeline:
-        current = self.base
-        if current and _route(current.config) == _route(config):
-            delivery = current.delivery
-        else:
-            delivery = deliver(config, self.faults)
-            if current:
-                self._past.append(current)
-            _hand_over(config, self._past)
-            _rest(self._past)
-        self.base = self._through(config, delivery)
+        self.base = self._through(config, self._routes.turn(config))
         self._choose()
         rules.limits = config.limits
         self.off = not config.enabled
@@ -177,27 +104,11 @@ class Live:
         self.ids.extend(drawn[at : at + 16] for at in range(16, len(drawn), 16))
         return drawn[:16]
 
-    def _deliveries(self) -> list[Delivery]:
-        with self._lock:
-            past = [each.delivery for each in self._past]
-            return [*past, self.base.delivery] if self.base else past
-
-    def _each(self, act: Callable[[Delivery, float | None], bool], timeout: float | None) -> bool:
-        """Lets each delivery act within what is left of the time; whether all of them could."""
-        end = _clock.now() + (timeout or 0)
-        done = True
-        for delivery in self._deliveries():
-            # What a shutdown left on the disk for an earlier server is not waited for again.
-            if delivery.active or delivery is (self.base and self.base.delivery):
-                left = None if timeout is None else max(end - _clock.now(), 0)
-                done = act(delivery, left) and done
-        return done
-
     def flush(self, timeout: float | None = None) -> bool:
-        return self._each(Delivery.flush, timeout)
+        return self._routes.flush(timeout)
 
     def shutdown(self, timeout: float | None = None) -> bool:
-        return self._each(Delivery.shutdown, timeout)
+        return self._routes.shutdown(timeout)
 
     def exit(self) -> None:
         """Delivers what there is within the exit timeout; Ctrl-C makes it give up at once."""
@@ -209,56 +120,30 @@ class Live:
     def _end(self, timeout: float | None) -> bool:
         for end in list(self.suspended.values()):
             end()
-        return self._each(Delivery.end, timeout)
+        return self._routes.end(timeout)
 
     def stats(self) -> Stats:
-        total = Stats(errors=dict(self.faults.by_place), last_error=self.faults.last)
-        for each in (delivery.stats() for delivery in self._deliveries()):
-            total = replace(
-                total,
-                accepted=total.accepted + each.accepted,
-                delivered=total.delivered + each.delivered,
-                queued=total.queued + each.queued,
-                spooled=total.spooled + each.spooled,
-                rejected=total.rejected + each.rejected,
-                dropped=total.dropped + each.dropped,
-                resent=total.resent + each.resent,
-                last_error=each.last_error or total.last_error,
-            )
-        return total
+        return self._routes.stats()
 
     # ---- Fork
 
     def before_fork(self) -> None:
         self._lock.acquire()
-        for delivery in self._deliveries():
-            delivery.before_fork()
+        self._routes.before_fork()
 
     def after_fork_in_parent(self) -> None:
-        for delivery in self._deliveries():
-            delivery.after_fork_in_parent()
+        self._routes.after_fork_in_parent()
         self._lock.release()
 
     def after_fork_in_child(self) -> None:
         """Begins anew: own ids, own queue, own threads, and none of the parent's sessions."""
-        for delivery in self._deliveries():
-            delivery.abandon()
+        self._routes.after_fork_in_child()
         self.faults.clear()
         self.pipeline = self.base = None
-        self._past = []
         self.ids = []
         self.suspended = {}
         self._hooked = False
         self._lock = threading.RLock()
-
-
-def _watched(accept: Sink) -> Sink:
-    return partial(_both, _sending.watch, accept) if _sending.watch else accept
-
-
-def _both(watch: Sink, accept: Sink, record: Record) -> None:
-    watch(record)
-    accept(record)
 
 
 def _let_go(record: Record) -> None:
@@ -272,107 +157,6 @@ def _at_exit(end: Callable[[], None]) -> None:
     multiprocessing = sys.modules.get("multiprocessing")
     if multiprocessing and multiprocessing.parent_process():
         multiprocessing.util.Finalize(None, end, exitpriority=0)
-
-
-def _route(config: Config) -> tuple[object, ...]:
-    """What makes two configurations share a delivery."""
-    if config.local:
-        return ("local", config.home)
-    return (config.server_url, config.project, config.spool_dir, config.api_key, config.timeout)
-
-
-def _hand_over(config: Config, past: list[Pipeline]) -> None:
-    """What waits because the server is failing now goes by the new settings, a new key say."""
-    for each in past:
-        if _purpose(each.config) == _purpose(config):
-            each.delivery.try_again(partial(_connect, config))
-
-
-def _purpose(config: Config) -> tuple[object, ...]:
-    return (config.server_url, config.project)
-
-
-def _rest(past: list[Pipeline]) -> None:
-    """Ends the threads of earlier deliveries that have nothing to send; their counts stay."""
-    for each in past:
-        stats = each.delivery.stats()
-        if not stats.queued + stats.spooled:
-            each.delivery.shutdown(0)
-
-
-def deliver(config: Config, faults: Faults) -> Delivery:
-    """The way to the server of these settings."""
-    connect = partial(_connect, config)
-    if config.local:  # the store is durable itself; SQLite takes one writer at a time
-        return Delivery(connect, _encode, faults, most_senders=1, at_hand=True)
-    return Delivery(connect, _encode, faults, _spool(config), _wire.shrunk)
-
-
-def _spool(config: Config) -> Spool | None:
-    if config.spool_dir is None or config.server_url is None or not LOCKS:
-        return None
-    return Spool(config.spool_dir, config.server_url, config.project)
-
-
-def _accept(config: Config, delivery: Delivery) -> Callable[[Record], None]:
-    """What the end of a session calls: it queues, and waits where the settings say so."""
-    accept = delivery.accept
-    if config.durable and not config.local:
-        accept = delivery.accept_durably
-    elif config.durable:
-        return partial(_then_wait, accept, delivery, config.timeout)
-    return accept if config.background else partial(_then_wait_at_root, accept, delivery)
-
-
-def _then_wait(
-    accept: Callable[[Record], None], delivery: Delivery, seconds: float, record: Record
-) -> None:
-    accept(record)
-    delivery.flush(seconds, patient=False)
-
-
-def _then_wait_at_root(
-    accept: Callable[[Record], None], delivery: Delivery, record: Record
-) -> None:
-    accept(record)
-    if record.parent is None:
-        delivery.flush(_ROOT, patient=False)
-
-
-def _connect(config: Config) -> HttpSender:
-    # Here, since httpx and sqlite3 are to be loaded by the worker, not by `import honeytrace`.
-    from honeytrace._transport import HERE, Here, HttpSender
-
-    if config.server_url is None:
-        return HttpSender(HERE, transport=Here(config.home))
-    return HttpSender(config.server_url, config.api_key, config.timeout)
-
-
-def _redactor(config: Config) -> Callable[[Session], Session] | None:
-    if config.redact is False:
-        return None
-    rule = None if config.redact is True else partial(_by_rule, config.redact)
-    return partial(redact, custom=rule, key=config.api_key)
-
-
-def _by_rule(rule: Custom, path: str, value: Any) -> Any:
-    """What a rule of the user's says; `redact` replaces the value if it raises."""
-    result, fault = attempt(quietly, rule, path, value)
-    if fault is not None:
-        live.faults.blame("redact", "configure()", fault)
-        raise fault
-    return result
-
-
-def _encode(record: Record) -> bytes:
-    return _wire.encode(finished(record))
-
-
-def finished(record: Record) -> Session:
-    """What happened, without its secrets, as it may leave the process."""
-    session = close(record)
-    redact = cast("Pipeline", record.defaults).redact
-    return redact(session) if redact else session
 
 
 live = Live()
@@ -410,7 +194,7 @@ def get_session(session_id: str) -> Session:
     What this process has yet to send is sent first. Raises `SessionNotFoundError`, and the other
     errors of `Client.get_session`.
     """
-    from honeytrace._client import Client  # needs httpx, see _connect
+    from honeytrace._client import Client  # not at import, for it needs httpx
 
     config = live.start().config
     live.flush(config.timeout)

@@ -72,7 +72,7 @@ class Delivery:
     ) -> None:
         self._connect = connect
         self._encode = encode
-        self._faults = faults
+        self.faults = faults
         self._spool = spool
         self._shrink = shrink
         self._at_hand = at_hand
@@ -145,7 +145,7 @@ class Delivery:
             return
         with self._lock:
             self._refused += 1
-        self._faults.warn("overflow", "sessions come in faster than they go out; some are dropped")
+        self.faults.warn("overflow", "sessions come in faster than they go out; some are dropped")
 
     def _ring(self) -> None:
         """Wakes the worker, or starts it; does its work where no thread can be started."""
@@ -178,7 +178,7 @@ class Delivery:
 
     def _encode_all(self, life: int) -> None:
         while (taken := self._next_record(life)) is not None:
-            self._faults.guard(self._enter, *taken)
+            self.faults.guard(self._enter, *taken)
 
     def _next_record(self, life: int) -> tuple[Item, Record] | None:
         """The next session to encode, once there is one and room for it."""
@@ -203,7 +203,7 @@ class Delivery:
         return self._outbox.open(), record
 
     def _enter(self, item: Item, record: Record) -> None:
-        body = self._faults.guard(self._encode, record)
+        body = self.faults.guard(self._encode, record)
         if body is not None:
             self._outbox.keep(item, body)
         with self._lock:
@@ -238,7 +238,7 @@ class Delivery:
 
     def _send_all(self, life: int) -> None:
         while (step := self._next_step(life)) is not None:
-            self._faults.guard(*step)
+            self.faults.guard(*step)
 
     def _next_step(self, life: int) -> tuple[Any, ...] | None:
         """What a sender calls next; None when this thread is not needed any more."""
@@ -281,7 +281,7 @@ class Delivery:
         self._settle(item, answer, _clock.now() - began, life)
 
     def _attempt(self, body: bytes) -> Answer:
-        return self._faults.guard(self._exchange, body) or _FAULT
+        return self.faults.guard(self._exchange, body) or _FAULT
 
     def _exchange(self, body: bytes) -> Answer:
         try:
@@ -292,7 +292,7 @@ class Delivery:
 
     def _send_smaller(self, body: bytes, answer: Answer) -> Answer:
         """Sends what is left of a session that was too large, once."""
-        smaller = self._faults.guard(self._shrink, body) if self._shrink else None
+        smaller = self.faults.guard(self._shrink, body) if self._shrink else None
         if smaller and len(smaller) < len(body):
             answer = self._attempt(smaller)
         if answer.verdict is Verdict.TOO_LARGE:
@@ -313,7 +313,7 @@ class Delivery:
             if answer.verdict is not Verdict.DELIVERED:
                 self._last = answer.words
         if recovered:
-            self._faults.settled("delivery", "sessions are delivered again")
+            self.faults.settled("delivery", "sessions are delivered again")
         self._tell(answer)
         if final:
             self._outbox.settle(item, answer)
@@ -336,12 +336,12 @@ class Delivery:
 
     def _tell(self, answer: Answer) -> None:
         if answer.verdict is Verdict.REJECTED:
-            self._faults.warn("rejected", "the server refused a session: %s", answer.words)
+            self.faults.warn("rejected", "the server refused a session: %s", answer.words)
         elif answer.verdict is Verdict.HOLD:
             words = "sessions wait, the server refuses them (%s); check api_key and server_url"
-            self._faults.warn("delivery", words, answer.words)
+            self.faults.warn("delivery", words, answer.words)
         elif answer.verdict is Verdict.RETRY:
-            self._faults.warn("delivery", "sessions wait to be sent again (%s)", answer.words)
+            self.faults.warn("delivery", "sessions wait to be sent again (%s)", answer.words)
 
     # ---- Waiting and ending
 
@@ -430,10 +430,10 @@ class Delivery:
     def _tell_end(self, lost: int) -> None:
         if lost:
             words = "sessions that could not be delivered in time and are lost: %d (%s)"
-            self._faults.warn("lost", words, lost, self._last or "no answer yet")
+            self.faults.warn("lost", words, lost, self._last or "no answer yet")
         if self._ledger.spooled:
             words = "sessions on disk: %d; the next run sends them, or `honeytrace resend`"
-            self._faults.warn("kept", words, self._ledger.spooled)
+            self.faults.warn("kept", words, self._ledger.spooled)
 
     def end(self, timeout: float | None) -> bool:
         """The shutdown at exit, after which no thread starts any more."""

@@ -14,9 +14,11 @@ from typing import Any
 import pytest
 
 from honeytrace import _current, _settings
-from honeytrace._config import deliver, finished, live
+from honeytrace._config import live
 from honeytrace._expected import Place
+from honeytrace._pipeline import finished
 from honeytrace._record import Record
+from honeytrace._routes import deliver
 from honeytrace._session import NOTHING, OBJECTS, Session
 from honeytrace._tracing import trace_session
 from honeytrace._tree import tree

@@ -9,10 +9,11 @@ from typing import Any
 from honeytrace import _current
 from honeytrace._capture import arguments, keep
 from honeytrace._choice import chosen_inputs, chosen_outputs
-from honeytrace._config import Pipeline, live
+from honeytrace._config import live
 from honeytrace._current import make_current, running
 from honeytrace._failure import failure
 from honeytrace._items import Items
+from honeytrace._pipeline import Pipeline
 from honeytrace._record import ABSENT, QUIET, Json, Record, Template
 from honeytrace._session import NOTHING, ActiveSession
 from honeytrace._snapshot import Snapshot

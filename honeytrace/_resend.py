@@ -10,10 +10,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from honeytrace import _clock, _config, _spool
+from honeytrace import _clock, _spool
 from honeytrace._delivery import Delivery
 from honeytrace._errors import ConfigurationError
 from honeytrace._faults import Faults
+from honeytrace._routes import deliver
 from honeytrace._segment import LOCKS
 from honeytrace._settings import Config
 from honeytrace._spool import REJECTED, Survey
@@ -74,7 +75,7 @@ def resend(config: Config) -> Generator[Report, None, None]:
 
 def _deliver(config: Config, waiting: int) -> Generator[Report, None, _Sent]:
     faults = _Silent()
-    delivery = _config.deliver(config, faults)
+    delivery = deliver(config, faults)
     interrupted = False
     try:
         delivery.start()

@@ -8,8 +8,8 @@ assert sessions.one(name="answer").outputs == {"result": "…"}
 from __future__ import annotations
 
 from honeytrace._captures import CapturedSessions, FakeClock, capture_sessions
-from honeytrace._config import Clock
 from honeytrace._diff import diff
+from honeytrace._pipeline import Clock
 from honeytrace._replay import Replay, replay
 
 __all__ = [

@@ -9,7 +9,6 @@ from contextlib import ExitStack
 
 import pytest
 
-import honeytrace
 from honeytrace import _delivery, _wire
 from honeytrace._delivery import Delivery
 from honeytrace._faults import Faults
@@ -389,99 +388,3 @@ def test_no_descriptor_to_connect_with(server, faults, tmp_path):
     delivery.accept(ended(1))
     assert delivery.shutdown(10)
     assert (delivery.stats().delivered, faults.by_place) == (1, {})
-
-
-# ---- Through the settings
-
-
-@honeytrace.trace_session
-def work() -> None:
-    pass
-
-
-@honeytrace.trace_session
-def outer() -> None:
-    work()
-    work()
-
-
-@pytest.fixture
-def settings(sent):
-    """Sets them for one test."""
-    yield honeytrace.configure
-    honeytrace.configure(durable=None, background=None, spool_dir=None, timeout=None)
-
-
-def test_without_background_the_root_waits(settings, server):
-    """When the call of an outermost session returns, all of its sessions have arrived."""
-    settings(background=False)
-    outer()
-    assert len(server.requests) == 3
-
-
-def test_without_background_a_dead_server_costs_a_second(settings, server):
-    """The session is then on disk."""
-    server.script = server.hang
-    settings(background=False)
-    before = honeytrace.stats()
-    work()
-    assert honeytrace.stats().spooled - before.spooled == 1
-    server.closing.set()
-
-
-def test_a_durable_setting_writes_before_the_call_returns(settings, server):
-    """For a server, into the spool."""
-    server.script = server.hang
-    settings(durable=True)
-    before = honeytrace.stats()
-    work()
-    assert honeytrace.stats().spooled - before.spooled == 1
-    server.closing.set()
-
-
-def test_a_durable_setting_stores_before_the_call_returns(program):
-    """For this machine, into the store."""
-    done = program(
-        """
-        import os
-        import honeytrace
-
-        with honeytrace.trace_session("x"):
-            pass
-        print(honeytrace.stats().delivered, flush=True)
-        os._exit(0)
-        """,
-        HONEYTRACE_DURABLE="1",
-    )
-    assert done.stdout == "1\n"
-
-
-def test_a_new_key_takes_what_the_old_one_could_not(settings, server):
-    """Sessions that wait because the key is refused go out with the next one."""
-    good = "Bearer better"
-    server.script = lambda request: (
-        server.ok if request.headers["Authorization"] == good else (401, {}, b"who?")
-    )
-    work()
-    assert not honeytrace.flush()
-    settings(api_key="better")
-    assert honeytrace.flush(10)
-    assert [r.headers["Authorization"] for r in server.requests] == ["Bearer key", good]
-
-
-def test_without_a_spool_nothing_is_written(settings, server, tmp_path):
-    """With `spool_dir="off"` sessions wait in memory."""
-    settings(spool_dir="off")
-    work()
-    assert honeytrace.flush(10)
-    assert (len(server.requests), (tmp_path / "home" / "spool").exists()) == (1, False)
-
-
-def test_another_project_has_a_spool_of_its_own(settings, server, tmp_path):
-    """So what waits for one is never sent to another."""
-    work()
-    honeytrace.flush(10)
-    settings(project="another")
-    work()
-    honeytrace.flush(10)
-    assert len(list((tmp_path / "home" / "spool").iterdir())) == 2

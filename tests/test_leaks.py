@@ -106,36 +106,6 @@ def test_nothing_secret_is_in_the_store(place, tmp_path):
         honeytrace.configure(home=None)
 
 
-def test_it_can_be_switched_off(sent):
-    """Who says so gets the values as they are."""
-    honeytrace.configure(redact=False)
-    try:
-        trace_session(name="x")(lambda password: 1)("hunter2")
-    finally:
-        honeytrace.configure(redact=None)
-    trace_session(name="y")(lambda password: 1)("hunter2")
-    assert [s["inputs"]["password"] for s in sent()] == ["hunter2", "[REDACTED:password]"]
-
-
-def test_a_rule_of_the_users_own(sent):
-    """It is asked for each value by its path; what it calls is not traced."""
-    paths = []
-
-    @trace_session
-    def rule(path, value):
-        paths.append(path)
-        return "[an address]" if path.endswith(".email") else value
-
-    honeytrace.configure(redact=rule)
-    try:
-        trace_session(name="x")(lambda user: user)({"email": "a@b.test", "password": "x"})
-        (session,) = sent()
-    finally:
-        honeytrace.configure(redact=None)
-    assert session["inputs"]["user"] == {"email": "[an address]", "password": "[REDACTED:password]"}
-    assert {"inputs", "inputs.user", "inputs.user.email", "outputs.email"} <= set(paths)
-
-
 def test_limits_are_those_that_are_set(sent):
     """Of texts and lists; what is cut is marked and listed."""
     honeytrace.configure(limits={"string": 5, "items": 2})
@@ -153,24 +123,6 @@ def test_limits_are_those_that_are_set(sent):
         "inputs.many",
         "outputs",
     ]
-
-
-def test_a_rule_that_fails_is_counted(sent, caplog):
-    """What it was asked for is replaced, and a warning says why; project and source stay."""
-
-    def rule(path, value):
-        raise KeyError(value)
-
-    before = honeytrace.stats().errors.get("redact", 0)
-    honeytrace.configure(redact=rule)
-    try:
-        trace_session(name="x")(lambda text: text)("hello")
-        (session,) = sent()
-    finally:
-        honeytrace.configure(redact=None)
-    assert (session["project"], session["source"]) == ("p", "test")
-    assert session["session_name"] == "[REDACTED:error]"
-    assert honeytrace.stats().errors["redact"] > before
 
 
 def test_the_key_that_is_sent_with_is_in_no_session(server, tmp_path):

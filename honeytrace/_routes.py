@@ -1,0 +1,155 @@
+"""The routes that sessions of this process go: the one in force, and those before it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+
+from honeytrace import _clock, _wire
+from honeytrace._delivery import Delivery
+from honeytrace._faults import Faults
+from honeytrace._ledger import Stats
+from honeytrace._pipeline import finished
+from honeytrace._record import Record
+from honeytrace._segment import LOCKS
+from honeytrace._settings import Config
+from honeytrace._spool import Spool
+
+if TYPE_CHECKING:
+    from honeytrace._transport import HttpSender
+
+
+class _Route(NamedTuple):
+    config: Config
+    delivery: Delivery
+
+
+class Routes:
+    """What was accepted goes out under the settings of then, also after they have changed.
+
+    Only `turn` changes them, which is called by one thread at a time.
+    """
+
+    def __init__(self, faults: Faults) -> None:
+        self._faults = faults
+        # The last is in force. Replaced as a whole, so that reading takes no lock.
+        self._routes: tuple[_Route, ...] = ()
+
+    def turn(self, config: Config) -> Delivery:
+        """The delivery for what starts under these settings: a new one if it goes elsewhere."""
+        past, current = self._routes, self._routes[-1] if self._routes else None
+        if current and _way(current.config) == _way(config):
+            past, delivery = past[:-1], current.delivery
+        else:
+            delivery = deliver(config, self._faults)
+            _hand_over(config, past)
+            _rest(past)
+        self._routes = (*past, _Route(config, delivery))
+        return delivery
+
+    def _each(self, act: Callable[[Delivery, float | None], bool], timeout: float | None) -> bool:
+        """Lets each delivery act within what is left of the time; whether all of them could."""
+        end = _clock.now() + (timeout or 0)
+        done, routes = True, self._routes
+        for route in routes:
+            # What a shutdown left on the disk for an earlier server is not waited for again.
+            if route.delivery.active or route is routes[-1]:
+                left = None if timeout is None else max(end - _clock.now(), 0)
+                done = act(route.delivery, left) and done
+        return done
+
+    def flush(self, timeout: float | None) -> bool:
+        return self._each(Delivery.flush, timeout)
+
+    def shutdown(self, timeout: float | None) -> bool:
+        return self._each(Delivery.shutdown, timeout)
+
+    def end(self, timeout: float | None) -> bool:
+        return self._each(Delivery.end, timeout)
+
+    def stats(self) -> Stats:
+        total = Stats(errors=dict(self._faults.by_place), last_error=self._faults.last)
+        for each in (route.delivery.stats() for route in self._routes):
+            total = replace(
+                total,
+                accepted=total.accepted + each.accepted,
+                delivered=total.delivered + each.delivered,
+                queued=total.queued + each.queued,
+                spooled=total.spooled + each.spooled,
+                rejected=total.rejected + each.rejected,
+                dropped=total.dropped + each.dropped,
+                resent=total.resent + each.resent,
+                last_error=each.last_error or total.last_error,
+            )
+        return total
+
+    # ---- Fork
+
+    def before_fork(self) -> None:
+        for route in self._routes:
+            route.delivery.before_fork()
+
+    def after_fork_in_parent(self) -> None:
+        for route in self._routes:
+            route.delivery.after_fork_in_parent()
+
+    def after_fork_in_child(self) -> None:
+        """Forgets them: what is here is the parent's."""
+        for route in self._routes:
+            route.delivery.abandon()
+        self._routes = ()
+
+
+def _way(config: Config) -> tuple[object, ...]:
+    """What makes two configurations share a route."""
+    if config.local:
+        return ("local", config.home)
+    return (config.server_url, config.project, config.spool_dir, config.api_key, config.timeout)
+
+
+def _hand_over(config: Config, past: tuple[_Route, ...]) -> None:
+    """What waits because the server is failing now goes by the new settings, a new key say."""
+    for each in past:
+        if _purpose(each.config) == _purpose(config):
+            each.delivery.try_again(partial(_connect, config))
+
+
+def _purpose(config: Config) -> tuple[object, ...]:
+    return (config.server_url, config.project)
+
+
+def _rest(past: tuple[_Route, ...]) -> None:
+    """Ends the threads of earlier deliveries that have nothing to send; their counts stay."""
+    for each in past:
+        stats = each.delivery.stats()
+        if not stats.queued + stats.spooled:
+            each.delivery.shutdown(0)
+
+
+def deliver(config: Config, faults: Faults) -> Delivery:
+    """The way to the server of these settings."""
+    connect = partial(_connect, config)
+    if config.local:  # the store is durable itself; SQLite takes one writer at a time
+        return Delivery(connect, _encode, faults, most_senders=1, at_hand=True)
+    return Delivery(connect, _encode, faults, _spool(config), _wire.shrunk)
+
+
+def _spool(config: Config) -> Spool | None:
+    if config.spool_dir is None or config.server_url is None or not LOCKS:
+        return None
+    return Spool(config.spool_dir, config.server_url, config.project)
+
+
+def _connect(config: Config) -> HttpSender:
+    # Here, since httpx and sqlite3 are to be loaded by the worker, not by `import honeytrace`.
+    from honeytrace._transport import HERE, Here, HttpSender
+
+    if config.server_url is None:
+        return HttpSender(HERE, transport=Here(config.home))
+    return HttpSender(config.server_url, config.api_key, config.timeout)
+
+
+def _encode(record: Record) -> bytes:
+    return _wire.encode(finished(record))
