@@ -1,6 +1,6 @@
 """What is to be sent next, as far as it is in memory. The rest is on disk, and `cold` counts it.
 
-Plain data without a lock: `_delivery` calls it under its own.
+Plain data without a lock: `_outbox` has the one that guards it.
 """
 
 from __future__ import annotations

@@ -15,10 +15,10 @@ from typing import Any, overload
 
 from honeytrace import _explain
 from honeytrace._config import live
-from honeytrace._delivery import THREADS
 from honeytrace._expected import Place, compare
 from honeytrace._pipeline import Clock, Pipeline, finished
 from honeytrace._record import Json, Record
+from honeytrace._senders import THREADS
 from honeytrace._session import RESERVED, Session
 from honeytrace._tree import tree
 

@@ -1,9 +1,8 @@
-"""From the ended session to the server: queue, worker, senders, retry, flush, shutdown, fork.
+"""From the ended session to the server: queue, worker, flush, shutdown, fork.
 
     accept() → inbox │ worker: encode → outbox │ senders: send → settled
 
-Left of the first bar is the caller's thread: an append, and a bell if the worker sleeps. A sender
-is anything with `send(body) -> Answer`.
+Left of the first bar is the caller's thread: an append, and a bell if the worker sleeps.
 """
 
 from __future__ import annotations
@@ -13,44 +12,28 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
-from typing import Any, Protocol
 
 from honeytrace import _clock
 from honeytrace._backlog import Item
 from honeytrace._faults import Faults
 from honeytrace._ledger import Mark, Stats
+from honeytrace._line import Line, Sender
 from honeytrace._outbox import Outbox
-from honeytrace._pace import Pace
 from honeytrace._record import Record
+from honeytrace._senders import Senders, run
 from honeytrace._spool import Spool
-from honeytrace._wire import Answer, Verdict
 
 _MOST = 64 * 2**20  # bytes in the inbox
 _MANY = _MOST // 4  # bytes in the inbox from which on a caller lets the worker go first
 _CROWD = 200_000  # sessions on disk from which on it does so, too, while the server is up
 _BREATH = 250e-6  # seconds for which it does
 _EACH = 1_300  # bytes that a session takes there, besides the values in it
-_IDLE = 1.0  # seconds without work after which an additional sender ends
 _STALLED = 10.0  # seconds without any progress after which a flush without timeout gives up
 _SAFE = 1.0  # the same, when the server is down and everything is on disk
 _LOOK = 0.2  # seconds between two looks of a flush at what the senders say
 _MOMENT = 0.005  # seconds between two looks at a session that is being encoded
 _TICK = 1.0  # seconds between two looks at a disk that refused
 _GRACE = 2.0  # seconds that writing everything down may take, however short the timeout
-
-THREADS = "honeytrace-"
-"""Begins the names of the threads that deliver."""
-
-_FAULT = Answer(Verdict.RETRY, "a fault of honeytrace", answered=False)
-
-
-class Sender(Protocol):
-    """Delivers one encoded session. Called from several threads at once; does not raise."""
-
-    def send(self, body: bytes) -> Answer: ...
-
-    def close(self) -> None: ...
 
 
 class Delivery:
@@ -70,40 +53,30 @@ class Delivery:
         most_senders: int = 32,
         at_hand: bool = False,
     ) -> None:
-        self._connect = connect
-        self._encode = encode
         self.faults = faults
+        self._encode = encode
         self._spool = spool
-        self._shrink = shrink
         self._at_hand = at_hand
         self._inbox: deque[Record] = deque()
         self._outbox = Outbox(faults, spool)
-        self._backlog = self._outbox.backlog
         self._ledger = self._outbox.ledger
-        self._pace = Pace(most_senders)
         self._lock = self._outbox.lock
+        self._line = Line(connect, faults, shrink)
+        self._senders = Senders(self._outbox, self._line, faults, most_senders)
         # A lock, not an event, for its release cannot be interrupted half-way: a signal handler or
         # a `__del__` that ends a session may come at any moment.
         self._bell = threading.Lock()
-        self._room = threading.Condition(self._lock)
-        self._work = threading.Condition(self._lock)
-        self._progress = threading.Condition(self._lock)
-        self._connecting = threading.RLock()  # what it imports may fork, under gevent
         self._breath = threading.Lock()
         self._breath.acquire()  # for good: who waits for it only gives others time
-        self._sender: Sender | None = None
         self._abandoned = False
         self._held = False
         self._ending = False
         self._idle = True  # the worker sleeps or was not started yet
         self._running = False
-        self._senders = 0
-        self._sending = 0
         self._life = 0  # counts the shutdowns; a thread of an earlier life ends
         self._refused = 0
         self._weight = 0.0
         self._many = _MANY
-        self._last: str | None = None
 
     # ---- The caller's thread
 
@@ -158,21 +131,16 @@ class Delivery:
         with self._lock:
             if not (self._running or self._ending or self._abandoned):
                 self._running = True
-                self._running = self._start(self._encode_all, f"{THREADS}worker")
+                self._running = run(self._encode_all, self._life, "worker")
                 self._outbox.look_for_older()
-                self._staff()  # now, since at exit no thread can be started any more
+                if self._running:
+                    self._senders.start()
             self._idle = not self._running
         self._wake()
 
     def _wake(self) -> None:
         with suppress(RuntimeError):  # it rings already
             self._bell.release()
-
-    def _start(self, target: Callable[[int], None], name: str) -> bool:
-        with suppress(RuntimeError):
-            threading.Thread(target=target, args=(self._life,), name=name, daemon=True).start()
-            return True
-        return False
 
     # ---- The worker
 
@@ -185,7 +153,7 @@ class Delivery:
         while True:
             with self._lock:
                 while self._outbox.cramped and self._life == life:
-                    self._room.wait(_TICK)
+                    self._outbox.room.wait(_TICK)
                 if self._life != life:
                     return None
                 self._idle = True  # before the look: what comes in after it will ring
@@ -209,12 +177,10 @@ class Delivery:
         with self._lock:
             if body is None:
                 self._outbox.give_up([item])
-                self._progress.notify_all()
-            crowded = self._backlog.cold > _CROWD and not self._pace.down
+                self._outbox.progress.notify_all()
+            crowded = self._outbox.backlog.cold > _CROWD and not self._senders.pace.down
             self._many = 0 if crowded else _MANY
-            self._staff()
-            with suppress(RuntimeError):  # before 3.11, if a signal handler did it in the middle
-                self._work.notify()
+            self._senders.call()
 
     def _work_here(self, until: float) -> None:
         """Does the work of the worker on this thread, and of a sender if the server is at hand."""
@@ -224,124 +190,8 @@ class Delivery:
                     break
                 taken = self._take()
             self._enter(*taken)
-        while self._at_hand and not self._running and (item := self._backlog.take(_clock.now())):
-            self._send(item, self._life)
-
-    # ---- The senders
-
-    def _staff(self) -> None:
-        """Starts the senders that are missing. Where the system refuses, fewer have to do."""
-        while self._running and self._senders < self._pace.senders(self._backlog.waiting):
-            if not self._start(self._send_all, f"{THREADS}sender-{self._senders + 1}"):
-                break
-            self._senders += 1
-
-    def _send_all(self, life: int) -> None:
-        while (step := self._next_step(life)) is not None:
-            self.faults.guard(*step)
-
-    def _next_step(self, life: int) -> tuple[Any, ...] | None:
-        """What a sender calls next; None when this thread is not needed any more."""
-        with self._lock:
-            while self._life == life:
-                now = _clock.now()
-                if now >= self._pace.until and not (self._pace.failing and self._sending):
-                    if self._outbox.may_read_on:
-                        self._outbox.begin_reading()
-                        return (self._read_on,)
-                    if item := self._backlog.take(now):
-                        self._sending += 1
-                        self._staff()
-                        return self._send, item, life
-                due = max(self._backlog.due or now + _IDLE, self._pace.until)
-                heard = self._work.wait(min(max(due - now, 0.001), _IDLE))
-                if not heard and self._senders > 1 and not self._backlog.waiting:
-                    self._senders -= 1
-                    break
-            return None
-
-    def _read_on(self) -> None:
-        self._outbox.read_on()
-        with self._lock:
-            self._staff()
-            self._work.notify_all()
-
-    def _send(self, item: Item, life: int) -> None:
-        body = self._outbox.body(item)
-        if body is None:
-            self._outbox.lose(item)
-            with self._lock:
-                self._sending -= self._life == life
-                self._progress.notify_all()
-            return
-        began = _clock.now()
-        answer = self._attempt(body)
-        if answer.verdict is Verdict.TOO_LARGE:
-            answer = self._send_smaller(body, answer)
-        self._settle(item, answer, _clock.now() - began, life)
-
-    def _attempt(self, body: bytes) -> Answer:
-        return self.faults.guard(self._exchange, body) or _FAULT
-
-    def _exchange(self, body: bytes) -> Answer:
-        try:
-            sender = self._sender or self._connected()
-        except OSError as error:  # no descriptor is left to load httpx with, say
-            return Answer(Verdict.RETRY, f"{type(error).__name__}: {error}", answered=False)
-        return sender.send(body)
-
-    def _send_smaller(self, body: bytes, answer: Answer) -> Answer:
-        """Sends what is left of a session that was too large, once."""
-        smaller = self.faults.guard(self._shrink, body) if self._shrink else None
-        if smaller and len(smaller) < len(body):
-            answer = self._attempt(smaller)
-        if answer.verdict is Verdict.TOO_LARGE:
-            answer = replace(answer, verdict=Verdict.REJECTED)
-        return answer
-
-    def _connected(self) -> Sender:
-        with self._connecting:
-            self._sender = self._sender or self._connect()
-            return self._sender
-
-    def _settle(self, item: Item, answer: Answer, seconds: float, life: int) -> None:
-        """Books the outcome of an attempt, after it is said: who flushed finds it in the log."""
-        final = answer.verdict in (Verdict.DELIVERED, Verdict.REJECTED)
-        with self._lock:
-            self._sending -= self._life == life
-            recovered = final and self._pace.settled(seconds)
-            if answer.verdict is not Verdict.DELIVERED:
-                self._last = answer.words
-        if recovered:
-            self.faults.settled("delivery", "sessions are delivered again")
-        self._tell(answer)
-        if final:
-            self._outbox.settle(item, answer)
-        with self._lock:
-            if not final:
-                self._put_back(item, answer)
-            # Not for each session: to wake who flushes a thousand times costs as much as to send.
-            if self._ledger.reached or not final:
-                self._progress.notify_all()
-            if self._backlog.roomy:
-                self._room.notify()
-            if recovered:
-                self._work.notify_all()
-
-    def _put_back(self, item: Item, answer: Answer) -> None:
-        now = _clock.now()
-        item.attempts += 1
-        self._pace.put_off(answer, now)
-        self._outbox.put_back(item, now + self._pace.retry_in(item.attempts))
-
-    def _tell(self, answer: Answer) -> None:
-        if answer.verdict is Verdict.REJECTED:
-            self.faults.warn("rejected", "the server refused a session: %s", answer.words)
-        elif answer.verdict is Verdict.HOLD:
-            words = "sessions wait, the server refuses them (%s); check api_key and server_url"
-            self.faults.warn("delivery", words, answer.words)
-        elif answer.verdict is Verdict.RETRY:
-            self.faults.warn("delivery", "sessions wait to be sent again (%s)", answer.words)
+        if self._at_hand and not self._running:
+            self._senders.send_here()
 
     # ---- Waiting and ending
 
@@ -376,7 +226,7 @@ class Delivery:
                 left = 0 if self._safe and not patient else began - now + timeout
             if left <= 0:
                 break
-            self._progress.wait(min(left, _LOOK))
+            self._outbox.progress.wait(min(left, _LOOK))
 
     @property
     def active(self) -> bool:
@@ -386,7 +236,7 @@ class Delivery:
     @property
     def _safe(self) -> bool:
         """Whether there is nothing to be gained by waiting: all is on disk, the server is down."""
-        return self._pace.down and not (self._inbox or self._ledger.loose)
+        return self._senders.pace.down and not (self._inbox or self._ledger.loose)
 
     def shutdown(self, timeout: float | None = None, *, patient: bool = True) -> bool:
         """Flushes and ends the threads. What is then in memory only is given up.
@@ -401,15 +251,16 @@ class Delivery:
         done = self._flush_until(end, patient)
         with self._lock:
             while self._outbox.encoding and _clock.now() < grace:
-                self._progress.wait(_MOMENT)
+                self._outbox.progress.wait(_MOMENT)
             self._life += 1
-            self._running, self._senders, self._sending, self._idle = False, 0, 0, True
+            self._running, self._idle = False, True
+            self._senders.stop()
             unencoded = [self._take()[0] for _ in range(len(self._inbox))]
             lost = self._outbox.give_up(unencoded)
             self._weight = 0
-            sender, self._sender = self._sender, None
+            sender = self._line.part()
             self._wake()
-            for condition in (self._room, self._work, self._progress):
+            for condition in (self._outbox.room, self._outbox.progress):
                 condition.notify_all()
         lost += self._outbox.close()
         if sender is not None:
@@ -430,7 +281,7 @@ class Delivery:
     def _tell_end(self, lost: int) -> None:
         if lost:
             words = "sessions that could not be delivered in time and are lost: %d (%s)"
-            self.faults.warn("lost", words, lost, self._last or "no answer yet")
+            self.faults.warn("lost", words, lost, self._senders.last or "no answer yet")
         if self._ledger.spooled:
             words = "sessions on disk: %d; the next run sends them, or `honeytrace resend`"
             self.faults.warn("kept", words, self._ledger.spooled)
@@ -443,12 +294,10 @@ class Delivery:
     def try_again(self, connect: Callable[[], Sender]) -> None:
         """Sends what waits for a server that is failing, by a way that may be better."""
         with self._lock:
-            if not self._pace.failing:
+            if not self._senders.pace.failing:
                 return
-            self._connect = connect
-            sender, self._sender = self._sender, None
-            self._pace.begin_again()
-            self._work.notify_all()
+            sender = self._line.change(connect)
+            self._senders.begin_again()
         if sender is not None:
             sender.close()
 
@@ -456,12 +305,12 @@ class Delivery:
     def catching_up(self) -> bool:
         """Whether sessions of ended processes are, or may be, left that can be sent now."""
         with self._lock:
-            return self._outbox.older and not self._pace.down
+            return self._outbox.older and not self._senders.pace.down
 
     @property
     def sending(self) -> bool:
         """Whether a request is under way."""
-        return self._sending > 0
+        return self._senders.sending
 
     @property
     def older_rejected(self) -> int:
@@ -476,17 +325,15 @@ class Delivery:
     # ---- Fork
 
     def before_fork(self) -> None:
-        """Waits until no thread connects: a child could not end an import that it was cut from.
-
-        And until none writes: a child would hold the lock of a segment that it knows nothing of.
-        """
-        self._connecting.acquire()
+        """Waits until no thread connects, and none writes: a child would hold the lock of a segment
+        that it knows nothing of."""
+        self._line.hold()
         self._held = self._spool is not None and self._spool.hold()
 
     def after_fork_in_parent(self) -> None:
         if self._held and self._spool:
             self._spool.let_go()
-        self._connecting.release()
+        self._line.let_go()
 
     def abandon(self) -> None:
         """In a forked child: what is here is the parent's, its threads are not in this process."""
@@ -497,4 +344,4 @@ class Delivery:
 
     def stats(self) -> Stats:
         with self._lock:
-            return self._ledger.stats(len(self._inbox), self._refused, self._last)
+            return self._ledger.stats(len(self._inbox), self._refused, self._senders.last)

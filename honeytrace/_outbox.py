@@ -27,6 +27,8 @@ class Outbox:
 
     def __init__(self, faults: Faults, spool: Spool | None) -> None:
         self.lock = threading.RLock()
+        self.room = threading.Condition(self.lock)  # there is more of it in the backlog
+        self.progress = threading.Condition(self.lock)  # in the ledger
         self.backlog = Backlog()
         self.ledger = Ledger()
         self.spool = spool

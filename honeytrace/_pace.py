@@ -1,6 +1,6 @@
 """How fast to send: how many senders, when to pause, when to try a failed session again.
 
-Plain state without a lock or a clock of its own: `_delivery` calls it under its lock.
+Plain state without a lock or a clock of its own: `_senders` calls it under its lock.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ import honeytrace
 from honeytrace import enrich_session, trace_session
 from honeytrace._captures import _open
 from honeytrace._config import live
-from honeytrace._delivery import THREADS
+from honeytrace._senders import THREADS
 from honeytrace.testing import CapturedSessions, FakeClock, capture_sessions
 
 FIRST = "00000000-0000-4000-8000-000000000001"

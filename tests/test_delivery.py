@@ -19,7 +19,7 @@ import honeytrace
 from honeytrace import _wire
 from honeytrace._delivery import Delivery
 from honeytrace._faults import Faults
-from honeytrace._record import Record, Template, spell
+from honeytrace._record import Record, Template
 from honeytrace._session import close
 from honeytrace._transport import HttpSender
 from honeytrace._wire import Answer, Verdict
@@ -99,122 +99,6 @@ def test_stats_add_up_at_every_moment(delivery, server):
     assert last.last_error == "status 400: no"
 
 
-@pytest.mark.parametrize(
-    "failure",
-    [(500, {}, b""), (408, {}, b""), (429, {"Retry-After": "0"}, b""), "reset"],
-    ids=["500", "408", "429", "reset"],
-)
-def test_what_may_be_retried_is_retried(failure, delivery, server):
-    """The same bytes with the same id, until they are taken."""
-    server.script = [server.reset if failure == "reset" else failure] * 2
-    delivery.accept(ended(5))
-    assert delivery.flush(30)
-    assert len(server.requests) == 3
-    assert len({request.body for request in server.requests}) == 1
-    assert delivery.stats().delivered == 1
-
-
-def test_a_refused_session_is_not_sent_again(delivery, server, caplog):
-    """A 4xx that no repetition can mend: counted as rejected, with the server's words."""
-    server.script = [(422, {}, b'{"message": "no such field"}')]
-    delivery.accept(ended())
-    assert delivery.flush(10)
-    assert (delivery.stats().rejected, len(server.requests)) == (1, 1)
-    assert "no such field" in caplog.text
-
-
-def test_a_refused_key_stops_the_sending(delivery, server, caplog):
-    """After a 401 nothing more is sent for now, and one warning says what to check."""
-    server.script = lambda request: (401, {}, b"bad key")
-    for number in range(20):
-        delivery.accept(ended(number))
-    server.wait(1)
-    assert not delivery.flush(0.3)
-    assert len(server.requests) == 1
-    assert delivery.stats().queued == 20
-    assert caplog.text.count("check api_key and server_url") == 1
-
-
-def test_retry_after_holds_for_all(delivery, server):
-    """While the server asks for patience, no session is sent."""
-    server.script = [(429, {"Retry-After": "60"}, b"")]
-    delivery.accept(ended(1))
-    server.wait(1)
-    delivery.accept(ended(2))
-    assert not delivery.flush(0.3)
-    assert len(server.requests) == 1
-
-
-def test_a_session_that_keeps_failing_does_not_hold_up_the_others(delivery, server):
-    """Ninety-nine arrive while one fails again and again."""
-    poison = spell((0).to_bytes(16, "big")).encode()
-    server.script = lambda r: (500, {}, b"") if poison in r.body else server.ok(r)
-    for number in range(100):
-        delivery.accept(ended(number))
-    deadline = time.monotonic() + 20
-    while delivery.stats().delivered < 99 and time.monotonic() < deadline:
-        delivery.flush(0.05)
-    assert (delivery.stats().delivered, delivery.stats().queued) == (99, 1)
-
-
-def test_a_slow_server_gets_several_requests_at_once(delivery, server):
-    """At 50 ms an answer, one connection would need ten seconds for 200 sessions."""
-    server.script = lambda request: server.after(0.05)
-    for number in range(200):
-        delivery.accept(ended(number))
-    assert delivery.flush(8)
-    assert 4 < server.connections <= 40
-
-
-def test_a_flaky_server_gets_everything(delivery, server, faults):
-    """Every third answer is a 503; all arrive, and the log has a line or two."""
-    count = iter(range(10**6))
-    server.script = lambda r: (503, {}, b"") if next(count) % 3 == 0 else server.ok(r)
-    for number in range(150):
-        delivery.accept(ended(number))
-    assert delivery.flush(30)
-    assert delivery.stats().delivered == 150
-
-
-def test_recovery_is_said_once(delivery, server, caplog):
-    """One warning when it begins, one line when it is over."""
-    server.script = [server.reset] * 3
-    for number in range(5):
-        delivery.accept(ended(number))
-    assert delivery.flush(30)
-    lines = [record.message.removeprefix("honeytrace: ") for record in caplog.records]
-    assert len(lines) == 2
-    assert lines[1] == "sessions are delivered again"
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [
-        (200, {"Content-Type": "text/html"}, b"<html>hello</html>"),
-        (200, {}, b""),
-        (200, {}, b'{"session_id": "another"}'),
-        (201, {}, b"[]"),
-    ],
-    ids=["HTML", "empty", "another id", "201"],
-)
-def test_whatever_a_success_says_it_is_one(answer, delivery, server):
-    """The status decides."""
-    server.script = [answer]
-    delivery.accept(ended())
-    assert delivery.flush(10)
-    assert delivery.stats().delivered == 1
-
-
-def test_a_redirect_to_another_host_is_not_followed(delivery, server, serve):
-    """Neither the session nor the key goes where the answer points."""
-    other = serve()
-    server.script = [(307, {"Location": f"{other.url}/session/start"}, b"")]
-    delivery.accept(ended())
-    server.wait(1)
-    assert not delivery.flush(0.2)
-    assert other.requests == []
-
-
 def test_an_overflowing_queue_drops_and_counts(server, faults, caplog):
     """64 MiB wait at most; what is over is dropped, counted and said once."""
     gate = threading.Event()
@@ -279,31 +163,6 @@ def test_a_fault_after_a_shutdown_is_not_counted_twice(server, faults):
     assert delivery.stats().dropped == 1
 
 
-class Faulty:
-    """A sender with a fault in it, that mends itself at the third time."""
-
-    def __init__(self) -> None:
-        self.sent = 0
-
-    def send(self, body: bytes) -> Answer:
-        self.sent += 1
-        if self.sent < 3:
-            raise RuntimeError("a fault")
-        return Answer(Verdict.DELIVERED)
-
-    def close(self) -> None:
-        pass
-
-
-def test_a_faulty_sender_loses_nothing(faults):
-    """A fault while sending is an attempt that failed."""
-    delivery = Delivery(Faulty, encode, faults)
-    delivery.accept(ended())
-    assert delivery.flush(30)
-    delivery.shutdown(0)
-    assert (delivery.stats().delivered, faults.by_place) == (1, {"exchange": 2})
-
-
 class Slow:
     """A sender whose answer waits for a gate, and comes although it was closed."""
 
@@ -331,25 +190,6 @@ def test_a_late_answer_does_not_change_the_books(faults):
     [thread.join(10) for thread in threads]
     stats = delivery.stats()
     assert (stats.dropped, stats.delivered, stats.queued) == (1, 0, 0)
-
-
-def test_a_connection_that_cannot_be_made_is_tried_again(faults):
-    """A fault while connecting, too."""
-    tries = []
-
-    def connect():
-        tries.append(1)
-        if len(tries) < 2:
-            raise ImportError("no httpx")
-        sender = Faulty()
-        sender.sent = 5
-        return sender
-
-    delivery = Delivery(connect, encode, faults)
-    delivery.accept(ended())
-    assert delivery.flush(30)
-    delivery.shutdown(0)
-    assert delivery.stats().delivered == 1
 
 
 def test_flush_keeps_its_timeout(delivery, server):
@@ -427,23 +267,6 @@ def test_what_a_shutdown_gives_up_is_counted_and_said(delivery, server, caplog):
     stats = delivery.stats()
     assert (stats.dropped, stats.queued, consistent(stats)) == (3, 0, True)
     assert "are lost: 3" in caplog.text
-
-
-def test_idle_senders_end(delivery, server):
-    """The senders that a slow server needed are gone when there is nothing to send."""
-
-    def threads():
-        return {thread for thread in threading.enumerate() if "honeytrace" in thread.name}
-
-    before = threads()
-    server.script = lambda request: server.after(0.05)
-    for number in range(150):
-        delivery.accept(ended(number))
-    assert delivery.flush(20)
-    deadline = time.monotonic() + 10
-    while len(threads() - before) > 2 and time.monotonic() < deadline:
-        threading.Event().wait(0.05)
-    assert len(threads() - before) == 2  # the worker and one sender
 
 
 # ---- Whole programs

@@ -131,7 +131,7 @@ def test_memory_holds_a_part_of_what_waits(deliver, server):
         delivery.accept(ended(number))
     while delivery.stats().queued:
         delivery.flush(0.01)
-    assert delivery._backlog.cold >= 1000
+    assert delivery._outbox.backlog.cold >= 1000
     gate.set()
     assert delivery.flush(60)
     assert numbers(server) == list(range(3000))
@@ -276,28 +276,6 @@ def test_without_threads_a_server_at_hand_is_reached(server, faults, no_threads)
     delivery.shutdown(0)
 
 
-def test_fewer_senders_have_to_do(deliver, server, no_threads):
-    """Where no further thread can be started, those that run do the work."""
-    delivery = deliver()
-    no_threads.undo()
-    delivery.accept(ended(0))
-    server.wait(1)
-    with pytest.MonkeyPatch.context() as patch:
-        start = threading.Thread.start
-
-        def refuse(self):
-            if self.name.startswith("honeytrace-"):
-                raise RuntimeError("can't start new thread")
-            start(self)
-
-        patch.setattr(threading.Thread, "start", refuse)
-        server.script = lambda request: server.after(0.05)
-        for number in range(1, 50):
-            delivery.accept(ended(number))
-        assert delivery.flush(20)
-    assert sorted(numbers(server)) == list(range(50))
-
-
 def test_a_loop_lets_the_worker_go_first(deliver, server):
     """Sessions that come in faster than they can be written are slowed down, not dropped."""
     delivery = deliver()
@@ -373,18 +351,3 @@ def test_a_shutdown_without_any_grace_ends(deliver, server, monkeypatch):
     stats = delivery.stats()
     assert (stats.accepted, consistent(stats)) == (2000, True)
     server.closing.set()
-
-
-def test_no_descriptor_to_connect_with(server, faults, tmp_path):
-    """It is no fault of ours, and tried again."""
-    refusals = [OSError(24, "Too many open files")]
-
-    def connect():
-        if refusals:
-            raise refusals.pop()
-        return HttpSender(server.url)
-
-    delivery = Delivery(connect, encode, faults, Spool(tmp_path, server.url, "p"))
-    delivery.accept(ended(1))
-    assert delivery.shutdown(10)
-    assert (delivery.stats().delivered, faults.by_place) == (1, {})
