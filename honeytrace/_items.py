@@ -6,7 +6,7 @@ import threading
 from typing import Any
 
 from honeytrace._capture import keep, read
-from honeytrace._chunks import Merger
+from honeytrace._merger import Merger
 from honeytrace._snapshot import rules
 
 _ROOM = 2**20  # bytes of items that wait to be merged
