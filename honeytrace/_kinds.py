@@ -18,10 +18,13 @@ import re
 import sys
 import types
 import uuid
+import weakref
 from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
+
+_T = TypeVar("_T")
 
 Read = Callable[[Any], Any]
 """From a value to what is copied in its place."""
@@ -53,6 +56,21 @@ _module = type.__dict__["__module__"].__get__
 _arguments = BaseException.__dict__["args"].__get__
 _zone = datetime.datetime.tzinfo.__get__
 _time_zone = datetime.time.tzinfo.__get__
+
+
+def by_class(find: Callable[[type], _T]) -> Callable[[type], _T]:
+    """Remembers what `find` finds of a class, which must not keep the class alive."""
+    # By the id of the class, since its metaclass may have a hash of its own.
+    known: dict[int, tuple[weakref.ref[type], _T]] = {}
+
+    def found(kind: type) -> _T:
+        entry = known.get(id(kind))
+        if entry is None or entry[0]() is not kind:
+            forget = partial(known.pop, id(kind))
+            entry = known[id(kind)] = weakref.ref(kind, forget), find(kind)
+        return entry[1]
+
+    return found
 
 
 def first(values: Callable[[], Iterable[Any]], most: int) -> list[Any]:
@@ -180,25 +198,42 @@ PLAIN: dict[type, Read] = {
 def state(value: object, kind: type) -> dict[str, Any]:
     """The attributes that an object holds itself: its slots and its `__dict__`."""
     found: dict[str, Any] = {}
-    for parent in reversed(mro(kind)):
-        names = namespace(parent)
-        slots = names.get("__slots__", ())
-        for name in slots if type(slots) is tuple else list(names):
-            member = names.get(name) if type(name) is str else None
-            if type(member) is types.MemberDescriptorType:
-                try:
-                    found[name] = member.__get__(value, kind)
-                except AttributeError:
-                    continue  # a slot that was never filled
-        member = names.get("__dict__")
-        if type(member) is types.GetSetDescriptorType or parent is types.SimpleNamespace:
-            found.update(_named(member.__get__(value, kind)))
+    parents = mro(kind)
+    for at, name in _members(kind):
+        member = namespace(parents[at]).get(name)
+        try:
+            held = member.__get__(value, kind)
+        except AttributeError:
+            continue  # a slot that was never filled
+        if name == "__dict__":
+            found.update(_named(held))
+        else:
+            found[name] = held
     return found
 
 
-def _named(items: dict[Any, Any]) -> Iterable[tuple[str, Any]]:
+@by_class
+def _members(kind: type) -> list[tuple[int, str]]:
+    """What there is to ask for the state of a class's values: the place of a parent, and a name of
+    its. Not what this parent has there, which would keep the class alive."""
+    found: list[tuple[int, str]] = []
+    for at, parent in reversed([*enumerate(mro(kind))]):
+        names = namespace(parent)
+        slots = names.get("__slots__", ())
+        named = [name for name in (slots if type(slots) is tuple else names) if type(name) is str]
+        members = [name for name in named if type(names.get(name)) is types.MemberDescriptorType]
+        own = type(names.get("__dict__")) is types.GetSetDescriptorType
+        if own or parent is types.SimpleNamespace:
+            members.append("__dict__")
+        found += [(at, name) for name in members]
+    return found
+
+
+def _named(items: dict[Any, Any]) -> dict[str, Any]:
     """The items whose keys may be names of attributes."""
-    return (item for item in first(partial(dict.items, items), _MOST) if type(item[0]) is str)
+    few = dict.__len__(items) <= _MOST
+    pairs = dict.copy(items).items() if few else first(partial(dict.items, items), _MOST)
+    return {name: item for name, item in pairs if type(name) is str}
 
 
 def public(own: dict[str, Any]) -> dict[str, Any]:
@@ -318,4 +353,4 @@ def _has(value: object, *names: str) -> bool:
 
 def _parts(value: object) -> dict[str, Any]:
     """The items of a dict, the attributes of an object."""
-    return dict(_named(value)) if type(value) is dict else state(value, type(value))
+    return _named(value) if type(value) is dict else state(value, type(value))

@@ -22,6 +22,7 @@ from honeytrace._kinds import (
     RECORDS,
     VALUES,
     Read,
+    by_class,
     called,
     describe,
     fields,
@@ -278,15 +279,11 @@ class Snapshot:
         plain = PLAIN.get(kind) if type(kind) is type else None
         if plain is not None:
             return plain(value)
-        for parent in mro(kind):
-            copy = _CONTAINERS.get(id(parent))
-            if copy is not None:
-                return self._container(value, path, depth, partial(copy, self))
-            read = VALUES.get(id(parent)) or known(parent)
-            if read is not None:
-                return self._stand_in(value, read(value), path, depth)
-        if is_record(kind):
-            return self._container(value, path, depth, self._record)
+        copy, read = _way(kind)
+        if copy is not None:
+            return self._container(value, path, depth, partial(copy, self))
+        if read is not None:
+            return self._stand_in(value, read(value), path, depth)
         own = state(value, kind)
         if own and (self._inside or is_answer(own)):
             return self._container(value, path, depth, self._answer)
@@ -351,6 +348,17 @@ _CONTAINERS: dict[int, Callable[..., Any]] = {
     **{id(kind): Snapshot._record for kind in RECORDS},
 }
 """By the id of a class: how its values, and those of its subclasses, are copied."""
+
+
+@by_class
+def _way(kind: type) -> tuple[Callable[..., Any] | None, Read | None]:
+    """How the values of a class are copied, or read and that copied; neither if it is not known."""
+    for parent in mro(kind):
+        copy = _CONTAINERS.get(id(parent))
+        read = VALUES.get(id(parent)) or known(parent)
+        if copy is not None or read is not None:
+            return copy, read
+    return (Snapshot._record if is_record(kind) else None), None
 
 
 def _key(key: object) -> str:
