@@ -18,6 +18,7 @@ from typing import NoReturn
 from honeytrace import _doctor, _export, _resend, _settings, _wire
 from honeytrace._client import Client
 from honeytrace._errors import HoneytraceError, SDKError, SessionNotFoundError
+from honeytrace._finding import FAIL, verdict
 from honeytrace._record import Json
 from honeytrace._session import Session
 from honeytrace._settings import Config
@@ -308,8 +309,8 @@ def _examine(options: argparse.Namespace, config: Config) -> int:
         _print(str(finding))
         sys.stdout.flush()  # some checks take their time
         findings.append(finding)
-    _print(f"\n{_doctor.verdict(findings)}")
-    return int(any(finding.status == _doctor.FAIL for finding in findings))
+    _print(f"\n{verdict(findings)}")
+    return int(any(finding.status == FAIL for finding in findings))
 
 
 # ---- The store
