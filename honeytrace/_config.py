@@ -104,10 +104,10 @@ class Live:
         self.ids.extend(drawn[at : at + 16] for at in range(16, len(drawn), 16))
         return drawn[:16]
 
-    def flush(self, timeout: float | None = None) -> bool:
+    def flush(self, timeout: float | None) -> bool:
         return self._routes.flush(timeout)
 
-    def shutdown(self, timeout: float | None = None) -> bool:
+    def shutdown(self, timeout: float | None) -> bool:
         return self._routes.shutdown(timeout)
 
     def exit(self) -> None:

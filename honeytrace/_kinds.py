@@ -48,6 +48,8 @@ _PATHS = (
     pathlib.WindowsPath,
 )
 
+_SLOT, _DICT = types.MemberDescriptorType, types.GetSetDescriptorType
+
 # Taken off `type` itself, so that no `__getattribute__` of a metaclass is asked.
 mro = type.__dict__["__mro__"].__get__
 namespace = type.__dict__["__dict__"].__get__
@@ -201,6 +203,8 @@ def state(value: object, kind: type) -> dict[str, Any]:
     parents = mro(kind)
     for at, name in _members(kind):
         member = namespace(parents[at]).get(name)
+        if type(member) is not _SLOT and type(member) is not _DICT:
+            continue  # it was replaced since
         try:
             held = member.__get__(value, kind)
         except AttributeError:
@@ -221,8 +225,8 @@ def _members(kind: type) -> list[tuple[int, str]]:
         names = namespace(parent)
         slots = names.get("__slots__", ())
         named = [name for name in (slots if type(slots) is tuple else names) if type(name) is str]
-        members = [name for name in named if type(names.get(name)) is types.MemberDescriptorType]
-        own = type(names.get("__dict__")) is types.GetSetDescriptorType
+        members = [name for name in named if type(names.get(name)) is _SLOT]
+        own = type(names.get("__dict__")) is _DICT
         if own or parent is types.SimpleNamespace:
             members.append("__dict__")
         found += [(at, name) for name in members]

@@ -59,3 +59,11 @@ def test_what_is_known_of_a_class_goes_with_it():
     fact(type(made()))
     gc.collect()
     assert held[0]() is None
+
+
+def test_a_class_that_changes():
+    """A property in the place of a slot is not asked, as with `unittest.mock.PropertyMock`."""
+    value = made(1)
+    assert Snapshot().take(value, "x") == {"a": 1}
+    type(value).a = property(lambda self: 1 / 0)
+    assert Snapshot().take(value, "x") == {}
