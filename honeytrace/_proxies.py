@@ -10,6 +10,8 @@ from typing import Any
 
 import wrapt
 
+_OWN = vars(wrapt.FunctionWrapper.__mro__[-2])  # of the proxy below all of wrapt's
+
 
 # wrapt is typed from 2.0 on
 class TracedObject(wrapt.FunctionWrapper):  # type: ignore[misc, type-arg, unused-ignore]
@@ -17,6 +19,10 @@ class TracedObject(wrapt.FunctionWrapper):  # type: ignore[misc, type-arg, unuse
 
     Copies and pickles are those of the object, traced again by `again(object, *how)`.
     """
+
+    if "__annotations__" in _OWN:  # not without wrapt's extension
+        # Said again, since whoever asks this class for its annotations would put {} before them.
+        __annotations__ = _OWN["__annotations__"]
 
     def __init__(
         self, target: Any, traced: Callable[..., Any], again: Callable[..., Any], *how: Any

@@ -93,6 +93,29 @@ def test_it_shows_as_what_it_is():
     assert repr(cached) == repr(plain_cached)
 
 
+NOTED = """
+import typing
+from honeytrace import trace_session
+
+class Noted:
+    unit: str
+
+    def __call__(self):
+        return "called"
+
+traced = trace_session(Noted())
+print(type(traced).__annotations__ is None, typing.get_type_hints(type(traced)))
+print(traced.__annotations__, traced())
+"""
+
+
+@pytest.mark.parametrize("without", ["", "1"])
+def test_annotations_are_those_of_the_object(without, program):
+    """Also when somebody has asked its type for some, with wrapt's extension and without it."""
+    done = program(NOTED, WRAPT_DISABLE_EXTENSIONS=without)
+    assert done.stdout == "False {}\n{'unit': <class 'str'>} called\n", done.stderr
+
+
 class Descriptor:
     """Callable, and something of its own as an attribute."""
 
