@@ -23,6 +23,7 @@ import pytest
 
 import honeytrace
 from honeytrace import _settings
+from honeytrace._transport import HttpSender
 
 # No deadline for an example and nothing kept between runs: how fast the machine is proves nothing.
 hypothesis.settings.register_profile(
@@ -243,6 +244,20 @@ def server(serve: Callable[[], Server]) -> Server:
 
 
 @pytest.fixture
+def connect() -> Iterator[Callable[..., HttpSender]]:
+    """Makes senders, and closes them in the end."""
+    made: list[HttpSender] = []
+
+    def make(url: str, *arguments: Any, **settings: Any) -> HttpSender:
+        made.append(HttpSender(url, *arguments, **settings))
+        return made[-1]
+
+    yield make
+    for sender in made:
+        sender.close()
+
+
+@pytest.fixture
 def sent(server: Server) -> Iterator[Callable[[], list[dict[str, Any]]]]:
     """Sends to `server`; calling it delivers what has ended and returns the session objects."""
     honeytrace.configure(server_url=server.url, api_key="key", project="p", source="test")
@@ -254,6 +269,17 @@ def sent(server: Server) -> Iterator[Callable[[], list[dict[str, Any]]]]:
     yield sessions
     honeytrace.shutdown(0)
     honeytrace.configure(server_url=None, api_key=None, project=None, source=None)
+
+
+@pytest.fixture
+def said(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
+    """Calling it returns what was logged, without the name that goes before each message."""
+
+    def messages() -> list[str]:
+        assert all(message.startswith("honeytrace: ") for message in caplog.messages)
+        return [message.removeprefix("honeytrace: ") for message in caplog.messages]
+
+    return messages
 
 
 @pytest.fixture

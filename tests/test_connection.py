@@ -18,7 +18,6 @@ import pytest
 
 from honeytrace._connection import Connections
 from honeytrace._errors import TransportError
-from honeytrace._transport import HttpSender
 from honeytrace._wire import Answer, Verdict
 
 BODY = b'{"session": {"session_id": "6f0fdd4b-38d8-4ce2-a0b3-1f3c0a8f5a11"}}'
@@ -44,20 +43,6 @@ MRJxFvrRKluDiHdtWHaVs1qR4xKhRANCAASSwrg+T0s5Eeo1aYRaac9QSfnx5tW/
 E/2QxczLL37VJCMNSpJxcNTTkTIJH477/DBZRgtK7lzMtKcIV1YgoIpP
 -----END PRIVATE KEY-----
 """
-
-
-@pytest.fixture
-def connect():
-    """Makes senders, and closes them in the end."""
-    made = []
-
-    def make(url, *arguments, **settings):
-        made.append(HttpSender(url, *arguments, **settings))
-        return made[-1]
-
-    yield make
-    for sender in made:
-        sender.close()
 
 
 @pytest.fixture

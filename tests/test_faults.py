@@ -11,12 +11,6 @@ import pytest
 from honeytrace._faults import Faults, attempt
 
 
-def said(caplog):
-    """What was logged, without the name that goes before each message."""
-    assert all(message.startswith("honeytrace: ") for message in caplog.messages)
-    return [message.removeprefix("honeytrace: ") for message in caplog.messages]
-
-
 class Clock:
     """Moments that a test sets."""
 
@@ -62,14 +56,14 @@ def test_what_is_no_error_passes(kind):
         Faults().guard(interrupted)
 
 
-def test_a_fault_for_want_of_frames_is_only_counted(faults, caplog):
+def test_a_fault_for_want_of_frames_is_only_counted(faults, said):
     """There is no room to say more."""
 
     def deep():
         raise RecursionError
 
     assert faults.guard(deep) is None
-    assert (faults.by_place, said(caplog)) == ({"deep": 1}, [])
+    assert (faults.by_place, said()) == ({"deep": 1}, [])
 
 
 class TimeLimitError(Exception):
@@ -110,56 +104,56 @@ def test_the_guard_returns_the_result(faults):
     assert not faults.by_place
 
 
-def test_the_guard_counts_and_logs_a_fault(faults, caplog):
+def test_the_guard_counts_and_logs_a_fault(faults, caplog, said):
     """A fault becomes None, a count under the function's name, and one warning with traceback."""
     assert faults.guard(fail) is None
     assert (faults.by_place, faults.last) == ({"fail": 1}, "fail: ValueError: boom")
-    assert (said(caplog), caplog.records[0].exc_info[0]) == (
+    assert (said(), caplog.records[0].exc_info[0]) == (
         ["a fault of its own in fail; the traced call goes on"],
         ValueError,
     )
 
 
-def test_a_fault_is_said_once_a_minute(faults, clock, caplog):
+def test_a_fault_is_said_once_a_minute(faults, clock, said):
     """The same fault is counted each time and logged once; after a minute with the number."""
     for clock.now in (0.0, 1.0, 59.9, 60.0):
         faults.guard(fail)
     assert faults.by_place["fail"] == 4
-    assert said(caplog) == [
+    assert said() == [
         "a fault of its own in fail; the traced call goes on",
         "a fault of its own in fail; the traced call goes on (and 2 times more)",
     ]
 
 
-def test_what_is_rare_is_said_without_a_number(faults, clock, caplog):
+def test_what_is_rare_is_said_without_a_number(faults, clock, said):
     """A warning that comes back after a minute without any between has no number."""
     for clock.now in (0.0, 60.0):
         faults.warn("disk", "the disk is full")
-    assert said(caplog) == ["the disk is full"] * 2
+    assert said() == ["the disk is full"] * 2
 
 
-def test_each_thing_has_its_own_minute(faults, caplog):
+def test_each_thing_has_its_own_minute(faults, said):
     """A warning about one thing does not hide another."""
     faults.warn("a", "about %s", "a")
     faults.warn("b", "about %s", "b")
-    assert said(caplog) == ["about a", "about b"]
+    assert said() == ["about a", "about b"]
 
 
-def test_the_end_of_a_trouble_is_said_once(faults, caplog):
+def test_the_end_of_a_trouble_is_said_once(faults, said):
     """What was warned about is declared over once; what was not is not mentioned."""
     faults.settled("net", "over")
     faults.warn("net", "down")
     faults.settled("net", "over after %d s", 3)
     faults.settled("net", "over")
-    assert said(caplog) == ["down", "over after 3 s"]
+    assert said() == ["down", "over after 3 s"]
 
 
-def test_a_trouble_that_comes_and_goes_is_said_once_a_minute(faults, clock, caplog):
+def test_a_trouble_that_comes_and_goes_is_said_once_a_minute(faults, clock, said):
     """So is that it is over: a server that fails now and then does not fill the log."""
     for clock.now in (0.0, 1.0, 2.0, 60.0):
         faults.warn("net", "down")
         faults.settled("net", "over")
-    assert said(caplog) == ["down", "over", "down (and 2 times more)", "over"]
+    assert said() == ["down", "over", "down (and 2 times more)", "over"]
 
 
 def test_a_handler_that_raises_hurts_nobody(faults):
@@ -194,12 +188,12 @@ def test_threads_do_not_lose_counts(faults):
     assert faults.by_place["fail"] == 4000
 
 
-def test_the_clock_is_the_real_one_unless_told(caplog):
+def test_the_clock_is_the_real_one_unless_told(said):
     """Without a clock of the test's, two warnings in a row are one."""
     faults = Faults()
     faults.warn("x", "once")
     faults.warn("x", "once")
-    assert said(caplog) == ["once"]
+    assert said() == ["once"]
 
 
 def test_where_it_is_strict_faults_are_raised(faults):

@@ -99,12 +99,6 @@ WRONG_TYPES = [
 BLANK = ["api_key", "server_url", "project", "source", "home"]
 
 
-def said(caplog):
-    """What was logged, without the name that goes before each message."""
-    assert all(message.startswith("honeytrace: ") for message in caplog.messages)
-    return [message.removeprefix("honeytrace: ") for message in caplog.messages]
-
-
 @pytest.fixture(autouse=True)
 def bare(isolated, monkeypatch):
     """No variable of ours at all."""
@@ -207,11 +201,11 @@ def test_a_wrong_argument_is_refused_by_name(name, value):
 
 
 @pytest.mark.parametrize(("name", "text"), BAD)
-def test_a_wrong_variable_is_logged_and_left_aside(name, text, monkeypatch, caplog):
+def test_a_wrong_variable_is_logged_and_left_aside(name, text, monkeypatch, said):
     """A wrong value in the environment costs one warning that names it; the default serves."""
     monkeypatch.setenv(VARIABLES[name], text)
     assert resolve({}) == Config()
-    (message,) = said(caplog)
+    (message,) = said()
     assert message.startswith(f"{VARIABLES[name]} is not used: ")
 
 

@@ -13,27 +13,13 @@ from time import time
 import httpx
 import pytest
 
-from honeytrace._transport import HERE, Here, HttpSender
+from honeytrace._transport import HERE, Here
 from honeytrace._wire import Answer, Verdict
 
 ID = "6f0fdd4b-38d8-4ce2-a0b3-1f3c0a8f5a11"
 BODY = json.dumps(
     {"session": {"project": "p", "session_name": "s", "source": "dev", "session_id": ID}}
 ).encode()
-
-
-@pytest.fixture
-def connect():
-    """Makes senders, and closes them in the end."""
-    made = []
-
-    def make(url, *arguments, **settings):
-        made.append(HttpSender(url, *arguments, **settings))
-        return made[-1]
-
-    yield make
-    for sender in made:
-        sender.close()
 
 
 @pytest.fixture
