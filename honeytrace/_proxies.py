@@ -6,11 +6,15 @@ import copy
 import inspect
 import types
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Any
 
 import wrapt
 
-_OWN = vars(wrapt.FunctionWrapper.__mro__[-2])  # of the proxy below all of wrapt's
+# Without wrapt's extension there is no such descriptor; wrapt itself then sets those of the object.
+_ANNOTATIONS: Any = vars(wrapt.FunctionWrapper.__mro__[-2]).get("__annotations__") or property(
+    attrgetter("__wrapped__.__annotations__"), lambda *_: None
+)
 
 
 # wrapt is typed from 2.0 on
@@ -20,9 +24,9 @@ class TracedObject(wrapt.FunctionWrapper):  # type: ignore[misc, type-arg, unuse
     Copies and pickles are those of the object, traced again by `again(object, *how)`.
     """
 
-    if "__annotations__" in _OWN:  # not without wrapt's extension
-        # Said again, since whoever asks this class for its annotations would put {} before them.
-        __annotations__ = _OWN["__annotations__"]
+    # Whoever asks the class for its own, as `isinstance` does for a protocol, would else put an
+    # empty dict before those of the object.
+    __annotations__ = _ANNOTATIONS
 
     def __init__(
         self, target: Any, traced: Callable[..., Any], again: Callable[..., Any], *how: Any

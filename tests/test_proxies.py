@@ -103,17 +103,25 @@ class Noted:
     def __call__(self):
         return "called"
 
+@typing.runtime_checkable
+class Asked(typing.Protocol):
+    def ask(self): ...
+
 traced = trace_session(Noted())
-print(type(traced).__annotations__ is None, typing.get_type_hints(type(traced)))
-print(traced.__annotations__, traced())
+print(isinstance(traced, Asked), type(traced).__annotations__ is None)
+print(traced.__annotations__, hasattr(trace_session(len), "__annotations__"))
+traced.__annotations__ = {"unit": int}
+print(traced.__annotations__, traced.__wrapped__.__annotations__)
 """
 
 
 @pytest.mark.parametrize("without", ["", "1"])
 def test_annotations_are_those_of_the_object(without, program):
-    """Also when somebody has asked its type for some, with wrapt's extension and without it."""
+    """Also when its class was asked for some, with wrapt's extension and without it."""
     done = program(NOTED, WRAPT_DISABLE_EXTENSIONS=without)
-    assert done.stdout == "False {}\n{'unit': <class 'str'>} called\n", done.stderr
+    unit = "{'unit': <class 'int'>}"
+    expected = f"False False\n{{'unit': <class 'str'>}} False\n{unit} {unit}\n"
+    assert done.stdout == expected, done.stderr
 
 
 class Descriptor:
