@@ -39,7 +39,7 @@ def call(**options):
         ({"capture_inputs": False, "process_inputs": fail}, {}),
         ({"capture_inputs": False, "inputs": {"mine": 1}}, {"mine": 1}),
     ],
-    ids=str,
+    ids=" ".join,
 )
 def test_the_inputs_that_are_kept(options, inputs, sent):
     """The result of the call is the same whatever is kept of its inputs."""
@@ -55,7 +55,7 @@ def test_the_inputs_that_are_kept(options, inputs, sent):
         ({"only": ("q", "kwargs")}, {"q": 1, "note": 3, "more": 4}),
         ({"only": ("note",)}, {"note": 3}),
     ],
-    ids=str,
+    ids=" ".join,
 )
 def test_what_kwargs_take_in_goes_by_both_names(options, inputs, sent):
     """By its own, and by that of the parameter."""
@@ -78,7 +78,7 @@ def test_what_kwargs_take_in_goes_by_both_names(options, inputs, sent):
         ({"process_outputs": fail}, {"result": "[process_outputs raised ValueError]"}),
         ({"capture_outputs": False, "process_outputs": fail}, {}),
     ],
-    ids=str,
+    ids=" ".join,
 )
 def test_the_outputs_that_are_kept(options, outputs, sent):
     """The result of the call is the same whatever is kept of it."""

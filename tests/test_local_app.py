@@ -18,6 +18,7 @@ from honeytrace.local import App, Store, app
 OBJECTS = ("config", "inputs", "outputs", "user_properties", "metrics", "feedback", "metadata")
 NAMES = ("project_id", "source", "event_name", "event_id")
 MIB = 1024 * 1024
+UNKNOWN = "5b0cf0a1-8d7e-4b55-9a3a-2f6d6f0b3c77"
 
 EVENT = {
     "type": "object",
@@ -237,7 +238,7 @@ def test_an_unknown_path_is_refused(client, path):
     assert "use POST /session/start or GET /session/{session_id}" in refused(client.get(path), 404)
 
 
-@pytest.mark.parametrize("session_id", [str(uuid.uuid4()), "x", "%ED%A0%80", "é", "..%2Fstart"])
+@pytest.mark.parametrize("session_id", [UNKNOWN, "x", "%ED%A0%80", "é", "..%2Fstart"])
 def test_an_unknown_session_is_refused(client, session_id):
     """An id that is not there, or is none, is a 404."""
     assert "there is n" in refused(client.get(f"/session/{session_id}"), 404)
@@ -248,8 +249,8 @@ def test_an_unknown_session_is_refused(client, session_id):
     [
         ("GET", "/session/start", "POST"),
         ("PUT", "/session/start", "POST"),
-        ("POST", f"/session/{uuid.uuid4()}", "GET"),
-        ("DELETE", f"/session/{uuid.uuid4()}", "GET"),
+        ("POST", f"/session/{UNKNOWN}", "GET"),
+        ("DELETE", f"/session/{UNKNOWN}", "GET"),
     ],
 )
 def test_another_method_is_refused(client, method, path, allowed):
@@ -299,7 +300,7 @@ def test_a_failing_store_is_told(tmp_path):
     (tmp_path / "sessions.db").mkdir()
     with mounted(App(Store(tmp_path / "sessions.db"))) as client:
         assert "cannot be used" in refused(start(client), 500)
-        assert "cannot be used" in refused(client.get(f"/session/{uuid.uuid4()}"), 500)
+        assert "cannot be used" in refused(client.get(f"/session/{UNKNOWN}"), 500)
 
 
 # ---- Any WSGI server
