@@ -23,9 +23,8 @@ def test_as_without(
     case: Case, decorate: Decorator, decorator_name: str, request: pytest.FixtureRequest
 ) -> None:
     """What is seen of a decorated callable is what is seen of the same without the decorator."""
-    differs = known.reason(decorator_name, case.name, case.kind)
-    if differs:
-        request.applymarker(pytest.mark.xfail(reason=differs[0], strict=differs[1]))
+    if reason := known.reason(decorator_name, case.name, case.kind):
+        request.applymarker(pytest.mark.xfail(reason=reason))
     without = plain(case.observe(identity))
     try:
         seen = plain(case.observe(decorate))
