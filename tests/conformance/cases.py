@@ -6,9 +6,12 @@ and never says what should be.
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
+import gc
 import re
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -109,6 +112,23 @@ def _put(behaviour: Behaviour, place: Callable[..., Any], decorate: Decorator) -
 
 
 # ---- Observing
+
+
+VARIABLE: contextvars.ContextVar[Any] = contextvars.ContextVar("VARIABLE", default="unset")
+
+
+class Thing:
+    """Something to be recognised by its identity, and to be watched dying."""
+
+
+@contextlib.contextmanager
+def uncollected() -> Iterator[None]:
+    """What dies in here dies without help of the collector."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def outcome(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:

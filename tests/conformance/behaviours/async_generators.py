@@ -15,17 +15,12 @@ import weakref
 from typing import Any
 
 import pytest
-from cases import frames, on_places, outcome, told
+from cases import VARIABLE, Thing, frames, on_places, outcome, told, uncollected
 from kinds import finish, pause
 
 from behaviours.coroutines import _asyncio
 
 GROUP = "async generators"
-VARIABLE: contextvars.ContextVar[Any] = contextvars.ContextVar("VARIABLE", default="unset")
-
-
-class Thing:
-    """Something to be watched dying."""
 
 
 async def counting(here: Any, seen: list[Any]) -> Any:
@@ -38,6 +33,16 @@ async def counting(here: Any, seen: list[Any]) -> Any:
         seen.append(told(error))
         raise
     finally:
+        seen.append("finally")
+
+
+async def slow_to_end(here: Any, seen: list[Any]) -> Any:
+    """Yields 1 and 2; at its end it awaits the loop."""
+    try:
+        yield 1
+        yield 2
+    finally:
+        await asyncio.sleep(0)
         seen.append("finally")
 
 
@@ -496,16 +501,8 @@ def abandoned(put: Any) -> Any:
     `finally` awaits."""
     seen: list[Any] = []
 
-    async def target(here: Any) -> Any:
-        try:
-            yield 1
-            yield 2
-        finally:
-            await asyncio.sleep(0)
-            seen.append("finally")
-
     async def main() -> None:
-        async for item in put(target)():
+        async for item in put(slow_to_end)(seen):
             seen.append(item)
             break
         await asyncio.sleep(0.005)
@@ -520,16 +517,9 @@ def abandoned_and_held(put: Any) -> Any:
     seen: list[Any] = []
     held: list[Any] = []
 
-    async def target(here: Any) -> Any:
-        try:
-            yield 1
-        finally:
-            await asyncio.sleep(0)
-            seen.append("finally")
-
     async def main() -> None:
-        held.append(put(target)())
-        held.append(put(target)())
+        held.append(put(slow_to_end)(seen))
+        held.append(put(slow_to_end)(seen))
         await anext(held[0])
 
     return _asyncio(main), seen
@@ -560,16 +550,9 @@ def abandoned_in_a_cycle(put: Any) -> Any:
     """One that hangs in a cycle is closed when the collector finds it."""
     seen: list[Any] = []
 
-    async def target(here: Any) -> Any:
-        try:
-            yield 1
-        finally:
-            await asyncio.sleep(0)
-            seen.append("finally")
-
     async def main() -> None:
         holder = Thing()
-        holder.made = put(target)()  # type: ignore[attr-defined]
+        holder.made = put(slow_to_end)(seen)  # type: ignore[attr-defined]
         holder.self = holder  # type: ignore[attr-defined]
         await anext(holder.made)  # type: ignore[attr-defined]
         del holder
@@ -676,11 +659,8 @@ def item_is_let_go(put: Any) -> Any:
         await made.aclose()
         return dead
 
-    gc.disable()
-    try:
+    with uncollected():
         return by_hand(main)
-    finally:
-        gc.enable()
 
 
 @on_places(GROUP)
@@ -699,11 +679,8 @@ def arguments_are_let_go(put: Any) -> Any:
             pass
         return reference() is None
 
-    gc.disable()
-    try:
+    with uncollected():
         return by_hand(main)
-    finally:
-        gc.enable()
 
 
 @on_places(GROUP)

@@ -8,12 +8,8 @@ import sys
 from functools import partial
 from typing import Any
 
-from cases import frames, on_kinds, outcome, told
+from cases import Thing, frames, on_kinds, outcome, told
 from kinds import Kind, Made
-
-
-class Thing:
-    """Something to be recognised by its identity, and to be watched dying."""
 
 
 def takes_arguments(kind: Kind) -> bool:

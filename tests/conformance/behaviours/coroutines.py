@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import functools
 import gc
 import inspect
 import sys
 import warnings
+import weakref
 from typing import Any
 
 import pytest
-from cases import alone, frames, on_places, outcome, told
+from cases import VARIABLE, Thing, alone, frames, on_places, outcome, told
 from kinds import finish, pause
 
 GROUP = "coroutines"
-VARIABLE: contextvars.ContextVar[Any] = contextvars.ContextVar("VARIABLE", default="unset")
 
 
 def _asyncio(main: Any, **options: Any) -> Any:
@@ -245,9 +244,6 @@ def sent_too_early(put: Any) -> Any:
 @on_places(GROUP)
 def local_objects_are_let_go(put: Any) -> Any:
     """When a coroutine is closed, or ends, what it held is free."""
-    import weakref
-
-    class Thing: ...
 
     async def target(here: Any, thing: Any) -> None:
         await pause()

@@ -19,14 +19,9 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from cases import alone, frames, on_places, outcome, told
+from cases import VARIABLE, Thing, alone, frames, on_places, outcome, told, uncollected
 
 GROUP = "generators"
-VARIABLE: contextvars.ContextVar[Any] = contextvars.ContextVar("VARIABLE", default="unset")
-
-
-class Thing:
-    """Something to be watched dying."""
 
 
 @contextlib.contextmanager
@@ -39,6 +34,15 @@ def unraisable() -> Iterator[list[Any]]:
         yield seen
     finally:
         sys.unraisablehook = before
+
+
+def complaints_of(called: Any) -> list[Any]:
+    """What is complained of when its generator is dropped after the first step."""
+    with unraisable() as complaints:
+        made = called()
+        next(made)
+        del made
+    return complaints
 
 
 def counting(here: Any, seen: list[Any]) -> Any:
@@ -535,12 +539,11 @@ def left_by_an_error(put: Any) -> Any:
 def dropped(put: Any) -> Any:
     """One that is dropped is closed at once, without help of the collector."""
     seen: list[Any] = []
-    gc.disable()
-    made = put(counting)(seen)
-    next(made)
-    reference = weakref.ref(made)
-    del made
-    gc.enable()
+    with uncollected():
+        made = put(counting)(seen)
+        next(made)
+        reference = weakref.ref(made)
+        del made
     return seen, reference() is None
 
 
@@ -576,11 +579,7 @@ def error_when_dropped(put: Any) -> Any:
         finally:
             raise ValueError("on the way out")
 
-    with unraisable() as complaints:
-        made = put(target)()
-        next(made)
-        del made
-    return complaints
+    return complaints_of(put(target))
 
 
 @on_places(GROUP)
@@ -593,11 +592,7 @@ def yields_when_dropped(put: Any) -> Any:
         finally:
             yield
 
-    with unraisable() as complaints:
-        made = put(target)()
-        next(made)
-        del made
-    return complaints
+    return complaints_of(put(target))
 
 
 @on_places(GROUP)
@@ -651,12 +646,10 @@ def item_is_let_go(put: Any) -> Any:
         yield Thing()
         yield Thing()
 
-    gc.disable()
-    made = put(target)()
-    references = [weakref.ref(next(made)), weakref.ref(next(made))]
-    dead = [reference() is None for reference in references]
-    gc.enable()
-    return dead
+    with uncollected():
+        made = put(target)()
+        references = [weakref.ref(next(made)), weakref.ref(next(made))]
+        return [reference() is None for reference in references]
 
 
 @on_places(GROUP)
@@ -670,18 +663,16 @@ def sent_thing_is_let_go(put: Any) -> Any:
 
     class Boom(ValueError): ...
 
-    gc.disable()
-    made = put(target)()
-    next(made)
-    thing, boom = Thing(), Boom()
-    references = [weakref.ref(thing), weakref.ref(boom)]
-    made.send(thing)
-    made.throw(boom)
-    del thing, boom
-    made.send(None)
-    dead = [reference() is None for reference in references]
-    gc.enable()
-    return dead
+    with uncollected():
+        made = put(target)()
+        next(made)
+        thing, boom = Thing(), Boom()
+        references = [weakref.ref(thing), weakref.ref(boom)]
+        made.send(thing)
+        made.throw(boom)
+        del thing, boom
+        made.send(None)
+        return [reference() is None for reference in references]
 
 
 @on_places(GROUP)
@@ -694,17 +685,16 @@ def arguments_are_let_go(put: Any) -> Any:
         yield
         yield
 
-    gc.disable()
-    thing = Thing()
-    reference = weakref.ref(thing)
-    made = put(target)(thing)
-    del thing
-    alive = [reference() is not None]
-    next(made)
-    alive.append(reference() is not None)
-    list(made)
-    alive.append(reference() is not None)
-    gc.enable()
+    with uncollected():
+        thing = Thing()
+        reference = weakref.ref(thing)
+        made = put(target)(thing)
+        del thing
+        alive = [reference() is not None]
+        next(made)
+        alive.append(reference() is not None)
+        list(made)
+        alive.append(reference() is not None)
     return alive
 
 
@@ -720,10 +710,9 @@ def result_is_let_go(put: Any) -> Any:
         result = yield from made
         yield weakref.ref(result)
 
-    gc.disable()
-    made = put(target)()
-    _, reference = use()
-    gc.enable()
+    with uncollected():
+        made = put(target)()
+        _, reference = use()
     return reference() is None
 
 

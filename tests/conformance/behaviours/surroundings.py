@@ -21,15 +21,8 @@ import weakref
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from cases import alone, on_kinds, on_places, outcome
+from cases import VARIABLE, Thing, alone, on_kinds, on_places, outcome, uncollected
 from kinds import Made, finish
-
-VARIABLE: contextvars.ContextVar[Any] = contextvars.ContextVar("VARIABLE", default="unset")
-
-
-class Thing:
-    """Something to be watched dying."""
-
 
 # ---- Context and thread
 
@@ -116,13 +109,8 @@ def in_a_thread_of_its_own(made: Made) -> Any:
 
 def _alive(made: Made, use: Any) -> Any:
     """Whether the things that `use` made are alive after it, without a collection."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
+    with uncollected():
         return [reference() is not None for reference in use(made)]
-    finally:
-        if enabled:
-            gc.enable()
 
 
 @on_kinds()
@@ -196,14 +184,12 @@ def nothing_for_the_collector(made: Made) -> Any:
 
     made.run(lambda: None)
     gc.collect()
-    gc.disable()
-    for _ in range(5):
-        made.run(lambda: None)
-        with contextlib.suppress(ValueError):
-            made.run(fail)
-    found = gc.collect()
-    gc.enable()
-    return found
+    with uncollected():
+        for _ in range(5):
+            made.run(lambda: None)
+            with contextlib.suppress(ValueError):
+                made.run(fail)
+        return gc.collect()
 
 
 @on_kinds(brief=True)
