@@ -44,7 +44,8 @@ def isolated(monkeypatch, tmp_path):
         if name.startswith(_FOREIGN) or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
     # The runs of pytest that tests start are not to have what this one was told.
-    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+    for name in ("PYTEST_ADDOPTS", "PYTEST_XDIST_WORKER"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HONEYTRACE_HOME", str(tmp_path / "home"))
     _settings.warn.cache_clear()
 

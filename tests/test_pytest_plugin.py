@@ -34,8 +34,6 @@ START = "import pytest, honeytrace\nfrom app import answer, retrieve\nfrom honey
 @pytest.fixture
 def run(pytester, monkeypatch):
     """Runs pytest in a process of its own on the tests given, beside a small application."""
-    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
-    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
     # Other plugins that are installed would only take time.
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
 
@@ -70,7 +68,7 @@ TRACED_AT_IMPORT = "import app\napp.answer('early')\n"
 ONE = "def test_one(): answer('hi')"
 
 
-XDIST = ("-p", "xdist", "-n", "4")
+XDIST = ("-p", "xdist", "-n", "2")
 
 
 def needs(arguments):
@@ -342,7 +340,6 @@ def run_command(pytester, *words):
 def test_what_could_not_be_sent_is_said(run, monkeypatch):
     """The summary counts it."""
     monkeypatch.setenv("HH_API_URL", "http://127.0.0.1:9")
-    monkeypatch.setenv("HONEYTRACE_SPOOL_DIR", "off")
     done = run(ONE, *SEND)
     done.stdout.fnmatch_lines(["*; 3 sessions of this process did not arrive"])
 
