@@ -61,14 +61,14 @@ class Live:
             return config
 
     def _install(self, config: Config) -> Pipeline:
-        self.base = self._through(config, self._routes.turn(config))
+        pipeline = self.base = self._through(config, self._routes.turn(config))
         self._choose()
         rules.limits = config.limits
         self.off = not config.enabled
         if not self._hooked:
             self._hooked = True
             _at_exit(self.exit)
-        return self.base
+        return pipeline
 
     def divert(self, detour: Detour) -> None:
         """From now on sessions begin in the pipeline that this gives; the last one is asked."""

@@ -39,14 +39,15 @@ class Routes:
 
     def turn(self, config: Config) -> Delivery:
         """The delivery for what starts under these settings: a new one if it goes elsewhere."""
-        past, current = self._routes, self._routes[-1] if self._routes else None
+        current = self._routes[-1] if self._routes else None
         if current and _way(current.config) == _way(config):
-            past, delivery = past[:-1], current.delivery
-        else:
-            delivery = deliver(config, self._faults)
-            _hand_over(config, past)
-            _rest(past)
-        self._routes = (*past, _Route(config, delivery))
+            self._routes = (*self._routes[:-1], _Route(config, current.delivery))
+            return current.delivery
+        delivery = deliver(config, self._faults)
+        # Read now, since a signal handler or a `__del__` that traces may have turned meanwhile.
+        past, self._routes = self._routes, (*self._routes, _Route(config, delivery))
+        _hand_over(config, past)
+        _rest(past)
         return delivery
 
     def _each(self, act: Callable[[Delivery, float | None], bool], timeout: float | None) -> bool:

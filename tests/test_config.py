@@ -146,3 +146,29 @@ def test_a_child_of_multiprocessing_delivers_at_its_end(program, server):
     )
     assert (done.stdout, done.stderr) == ("0\n", "")
     assert [session["session_name"] for session in server.sessions] == ["child"]
+
+
+def test_a_session_that_ends_in_the_middle_of_the_first_start(program, server):
+    """As in a signal handler that comes while delivery is made ready: both are counted and sent."""
+    done = program(
+        """
+        import sys
+        import honeytrace
+
+        @honeytrace.trace_session
+        def work(n):
+            return n
+
+        def interrupt(frame, event, argument):
+            if event == "call" and frame.f_code.co_name == "deliver":
+                sys.setprofile(None)
+                work(1)
+
+        sys.setprofile(interrupt)
+        work(0)
+        print(honeytrace.flush(10), honeytrace.stats().accepted, honeytrace.stats().delivered)
+        """,
+        HH_API_URL=server.url,
+    )
+    assert (done.stdout, done.stderr) == ("True 2 2\n", "")
+    assert sorted(session["inputs"]["n"] for session in server.sessions) == [0, 1]
