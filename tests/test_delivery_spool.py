@@ -51,7 +51,7 @@ def deliver(server, faults, tmp_path):
             spool = Spool(tmp_path, server.url, "p")
             stack.callback(spool.release)
             made = Delivery(
-                lambda: HttpSender(server.url, "key", 1.0), encode, faults, spool, **settings
+                lambda: HttpSender(server.url, "key", 30.0), encode, faults, spool, **settings
             )
             stack.callback(made.shutdown, 0)
             return made
