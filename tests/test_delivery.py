@@ -285,7 +285,8 @@ TRACED = """
 
 def test_a_program_delivers_at_its_end(program, server):
     """Without any call of ours, what was traced is there when the program has ended."""
-    done = program(TRACED, HH_API_URL=server.url, HH_API_KEY="key")
+    settings = {"HH_API_KEY": "key", "HONEYTRACE_EXIT_TIMEOUT": "20"}
+    done = program(TRACED, HH_API_URL=server.url, **settings)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert sorted(s["inputs"]["n"] for s in server.sessions) == list(range(20))
     assert server.requests[0].headers["Authorization"] == "Bearer key"

@@ -81,11 +81,13 @@ class Program:
         place.write_text(textwrap.dedent(before) + PRELUDE + textwrap.dedent(source), "utf-8")
         self._out, self._err = place.with_suffix(".out"), place.with_suffix(".err")
         server = {} if url is None else {"HH_API_URL": url, "HH_API_KEY": KEY}
+        # Where no test is about it, a slow machine has the time to deliver what there is.
+        settings = {"HONEYTRACE_EXIT_TIMEOUT": "20", **server, **environment}
         # Files, since a pipe is open as long as any child of a program that was killed.
         with self._out.open("wb") as out, self._err.open("wb") as err:
             self._process = subprocess.Popen(
                 [sys.executable, "-W", "error", "-W", _QUIET_FORK, str(place), *arguments],
-                env={**os.environ, "PYTHONPATH": PATH, **server, **environment},
+                env={**os.environ, "PYTHONPATH": PATH, **settings},
                 stdout=out,
                 stderr=err,
             )

@@ -12,6 +12,7 @@ from programs import KEY, Program, later, numbers, ran
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="there is no spool on Windows")
 
+SOON = {"HONEYTRACE_EXIT_TIMEOUT": "0.3"}  # for what waits in memory alone
 CALLS = """
 for n in range(20):
     call(n)
@@ -76,7 +77,7 @@ def test_a_directory_that_cannot_be(place, home, server):
 def test_a_directory_that_cannot_be_in_an_outage(durable, home, line):
     """What could not be sent is counted as dropped, and said with its number."""
     place = str(below_a_file(home))
-    done = ran(CALLS, line.url, HONEYTRACE_SPOOL_DIR=place, HONEYTRACE_DURABLE=durable)
+    done = ran(CALLS, line.url, HONEYTRACE_SPOOL_DIR=place, HONEYTRACE_DURABLE=durable, **SOON)
     assert done.stats["dropped"] == 20
     assert any("lost: 20" in line for line in done.lines)
 
@@ -128,7 +129,7 @@ def test_a_full_disk(durable, server, tmp_path):
 
 def test_a_full_disk_in_an_outage(line, well):
     """What the disk took arrives later, the rest is counted as dropped, which is said."""
-    done = ran(FULL, line.url)
+    done = ran(FULL, line.url, **SOON)
     assert (done.stats["spooled"], done.stats["dropped"]) == (1, 99)
     assert any("lost: 99" in each for each in done.lines)
     assert well(1) == [-1, 0]
@@ -308,7 +309,7 @@ def test_durable_without_a_spool(server):
 
 def test_no_spool_and_a_dead_server(line, spool):
     """The program ends in time, and says how many are lost."""
-    done = ran(CALLS, line.url, HONEYTRACE_SPOOL_DIR="off")
+    done = ran(CALLS, line.url, HONEYTRACE_SPOOL_DIR="off", **SOON)
     assert done.stats["dropped"] == 20
     assert any("lost: 20" in each for each in done.lines)
     assert not spool.exists()

@@ -46,7 +46,7 @@ def test_no_time_at_all(run, line, kept):
 
 def test_a_good_server_gets_everything_at_exit(run, server, segments):
     """Without any flush, what was called last arrives."""
-    done = run(server.url, UNSENT)
+    done = run(server.url, UNSENT, HONEYTRACE_EXIT_TIMEOUT=20)
     assert (done.stats["delivered"], len(server.requests)) == (UNSENT, UNSENT)
     assert (segments(), done.lines) == ([], [])
 

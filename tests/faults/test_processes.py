@@ -339,7 +339,8 @@ def test_no_thread_for_the_store_on_this_machine():
 def test_no_thread_and_no_disk_at_all(line):
     """Nothing hangs and nothing is uncounted."""
     before = NO_THREADS + "no_more_threads()\n"
-    done = ran(CALLS, line.url, before=before, HONEYTRACE_SPOOL_DIR="off")
+    settings = {"HONEYTRACE_SPOOL_DIR": "off", "HONEYTRACE_EXIT_TIMEOUT": "0.3"}
+    done = ran(CALLS, line.url, before=before, **settings)
     assert done.stats["dropped"] == 20
 
 
@@ -462,7 +463,7 @@ def test_daemon_threads_that_run_at_exit(server, segments):
         threading.Thread(target=work, daemon=True).start()
     until(lambda: stats().accepted > 50)
     """
-    ran(program, server.url)
+    ran(program, server.url, HONEYTRACE_EXIT_TIMEOUT="2")
     early = len(server.requests)
     later(server.url)
     ids = [session["session_id"] for session in server.sessions]
