@@ -642,7 +642,8 @@ def test_a_stream_that_waits_when_the_program_ends_is_recorded(kept, flushed, pr
         {kept}
         next(kept if "kept" in globals() else json.kept)
         {flushed}
-        """
+        """,
+        HONEYTRACE_EXIT_TIMEOUT="20",
     )
     assert (done.returncode, done.stderr) == (0, "")
     (stored,) = Store(tmp_path / "home" / "sessions.db").recent()
