@@ -1,0 +1,65 @@
+"""Secrets that stand beside their name: in an element of XML, in a pair as `("name", "value")`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import partial
+
+from honeytrace._secrets.credentials import TOKEN
+from honeytrace._secrets.marks import Span
+from honeytrace._secrets.names import rule
+from honeytrace._secrets.values import is_known, is_prose, value
+
+_CLOSE = re.compile(rb"</([A-Za-z][\w.:-]{1,63})")
+_CDATA = "<![CDATA["
+
+# Each begins with a character, for which `re` can look fast.
+_PAIR = rb"""\s?[bu]?(\\{0,7}["'])([A-Za-z][\w.-]{1,63})\1,\s{0,2}(?=[bu]?\\{0,7}["'])"""
+_PARENTHESIS = re.compile(rb"\(" + _PAIR)
+_BRACKET = re.compile(rb"\[" + _PAIR)
+_CLOSED = re.compile(r"""\\{0,7}["']\s?[)\]]""")
+
+
+def elements(text: str, data: bytes) -> Iterator[Span]:
+    """`<password>…</password>`."""
+    if b"<" not in data or not any(map(_named, set(_CLOSE.findall(data)))):
+        return
+    for match in _CLOSE.finditer(data):
+        found = _named(match[1])
+        if found:
+            name = match[1].decode()
+            start, end = _content(text, name, match.start())
+            given = text[start:end].strip()
+            if given and not is_known(given, name, found) and not is_prose(given, 0):
+                yield start, end, found
+
+
+def _named(name: bytes) -> str | None:
+    return rule(name.decode())
+
+
+def _content(text: str, name: str, end: int) -> tuple[int, int]:
+    """Where the text of an element that closes at `end` stands, if it holds nothing but text."""
+    if text.endswith("]]>", 0, end):
+        start = text.rfind(_CDATA, 0, end) + len(_CDATA)
+        return start, end - 3
+    start = text.rfind(">", 0, end) + 1
+    opened = text.rfind("<", 0, max(start - 1, 0)) + 1
+    return (start, end) if text.startswith(name, opened) else (end, end)
+
+
+def _pairs(pattern: re.Pattern[bytes], text: str, data: bytes) -> Iterator[Span]:
+    """`("Authorization", "…")`; of a list of two words nobody knows whether it is a pair."""
+    for match in pattern.finditer(data):
+        name = match[2].decode()
+        found = rule(name)
+        span = value(text, match.end(), name, found) if found else None
+        if span and _CLOSED.match(text, span[1]):
+            start, end, found = span
+            if found in ("authorization", "cookie") or TOKEN.match(text, start, end):
+                yield span
+
+
+parentheses = partial(_pairs, _PARENTHESIS)
+brackets = partial(_pairs, _BRACKET)
