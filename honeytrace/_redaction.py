@@ -78,7 +78,7 @@ def _suspects(session: Session, known: tuple[Finder, ...]) -> list[Finder] | Non
     ]
     _expect(containers, {dict})
     names = _collect(containers, texts)
-    secret = any(map(_secrets.rule, names))
+    secret = _secrets.any_secret(names)
     texts += names
     found = _secrets.suspects("\n".join(texts), known)
     return found if found or secret else None
@@ -104,8 +104,11 @@ def _collect(containers: list[Any], texts: list[str]) -> list[str]:
                     names.append(container[label])
         else:
             items = container
-            if len(container) == 2 and type(container[0]) is str:
-                names.append(container[0])
+            if items and type(items[0]) is str:
+                if len(items) == 2:
+                    names.append(items[0])
+                if items[0].rpartition("/")[2] in _secrets.PROGRAMS:
+                    texts.append(" ".join(item for item in items if type(item) is str))
         for item in items:
             kind = type(item)
             if kind is str:
@@ -222,10 +225,16 @@ class _Cleaner:
 
     def _list(self, value: list[Any]) -> list[Any]:
         self._enter()
+        if value and all(type(item) is str for item in value):
+            return self._texts(value)
         pairs = all(type(i) is list and len(i) == 2 and type(i[0]) is str for i in value)
         new = [self._pair(item) if pairs else self._value(item) for item in value]
         same = all(clean is item for clean, item in zip(new, value, strict=True))
         return value if same else new
+
+    def _texts(self, texts: list[str]) -> list[str]:
+        new = _secrets.arguments([self.text(text) for text in texts])
+        return texts if new == texts else new
 
     def _pair(self, pair: list[Any]) -> list[Any]:
         """A header, say, as `[name, value]`."""

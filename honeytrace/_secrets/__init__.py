@@ -11,15 +11,27 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache, partial
 
 from honeytrace._secrets.assigned import assignments
-from honeytrace._secrets.commands import commands, logins, options
+from honeytrace._secrets.commands import PROGRAMS, arguments, commands, logins, options
 from honeytrace._secrets.credentials import blocks, schemes, urls
 from honeytrace._secrets.keys import keys
 from honeytrace._secrets.marks import Finder, Span, mark
-from honeytrace._secrets.names import rule, tells
+from honeytrace._secrets.names import any_secret, rule, tells
 from honeytrace._secrets.pairs import brackets, elements, parentheses
 
-__all__ = ["Finder", "finders", "mark", "rule", "suspects", "tells", "without"]
+__all__ = [
+    "PROGRAMS",
+    "Finder",
+    "any_secret",
+    "arguments",
+    "finders",
+    "mark",
+    "rule",
+    "suspects",
+    "tells",
+    "without",
+]
 
+_MOST = 10_000  # steps of a finder in one text, so that none takes the worker for long
 _SHORTEST = 8  # characters of a key that is looked for by itself
 
 FINDERS: tuple[Finder, ...] = (
@@ -34,10 +46,27 @@ def _aligned(text: str) -> bytes:
     return text.encode("latin-1", "replace")
 
 
+def _spans(finder: Finder, text: str, data: bytes) -> Iterator[Span]:
+    """What a finder finds; after very many steps, all that is left of the text."""
+    for step, (start, end, found) in enumerate(finder(text, data)):
+        if step == _MOST:
+            yield start, len(text), "rest"
+            return
+        if start < end:
+            yield start, end, found
+
+
 def suspects(text: str, known: Iterable[Finder] = FINDERS) -> list[Finder]:
     """The finders that find something in a text, or may in one of several that were joined."""
     data = _aligned(text)
-    return [finder for finder in known if next(finder(text, data), None)]
+    return [finder for finder in known if _finds(finder(text, data))]
+
+
+def _finds(spans: Iterator[Span]) -> bool:
+    first = next(spans, None)
+    if first is None or first[0] < first[1]:
+        return first is not None
+    return any(start < end or step == _MOST for step, (start, end, _) in enumerate(spans, 1))
 
 
 @lru_cache(64)
@@ -58,7 +87,9 @@ def without(text: str, finders: Iterable[Finder] = FINDERS) -> str:
     """The text with marks in the places of what is found; the same object if that is nothing."""
     clean = text
     for finder in finders:
-        clean = _spliced(clean, finder(clean, _aligned(clean)))
+        data = _aligned(clean)
+        if next(finder(clean, data), None):
+            clean = _spliced(clean, _spans(finder, clean, data))
     return text if clean == text else clean
 
 

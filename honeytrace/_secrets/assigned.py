@@ -1,4 +1,4 @@
-"""Secrets that a text assigns to a name, in whatever notation."""
+"""Secrets that a text gives to a name, in whatever notation."""
 
 from __future__ import annotations
 
@@ -7,28 +7,45 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from honeytrace._secrets.marks import Span
-from honeytrace._secrets.names import rule
+from honeytrace._secrets.names import HINTS, rule
 from honeytrace._secrets.values import value
 
-_MOST = 10_000  # secret names in one text; what comes after them goes as a whole
-_PART = 2**16  # characters that are gone through in one call, which no other thread can interrupt
+_PART = 2**16  # characters that are gone through at once: meanwhile no other thread can run
 _OVER = 256  # more than any name takes
+_MANY = 256  # names so different that it is not worth while to remember them
 
-Given = tuple[int, int, str, str]
-"""Where a value may begin, where its name does (-1 for a label), the name and its rule."""
+_Given = tuple[int, int, str, str]  # where a value may begin, and its name does; its name and rule
 
-# Backwards, and with one separator: what stands in front of a colon is found at the speed of C.
+# Everything is done backwards, and with one separator: then `re` finds the colons, and what stands
+# in front of them, at the speed of C.
 _FLAT = bytes(ord(":") if byte == ord("=") else byte for byte in range(256))
-_GIVEN = re.compile(
-    rb""":[ \t"'`\\\]]{0,16}([\w.%-]{1,128}(?:(?:(?<=[yY][eE][kK])|(?<=[eE][dD][oO][cC]))[ ][A-Za-z]{2,24})?\\?)"""
+_ENCODED = re.compile(rb"%3[ADad]")  # a separator in a URL within another
+_BESIDE = rb"""[ \t"'`\\\]]{0,16}"""
+_GIVEN = re.compile(rb":" + _BESIDE + rb"([A-Za-z0-9_.%-]{1,128}\\?)")
+_HINT = re.compile(
+    "|".join(hint[::-1] for hint in (*HINTS, "sig", "value", "5432")).encode(), re.IGNORECASE
 )
-_LABELLED = re.compile(
-    rb""":[ \t"'`\\]{0,16}eula[vV][\s"',\\-]{1,24}([\w.-]{2,64})[\s"'\\]{0,16}:[\s"'\\]{0,16}"""
+
+# What is written otherwise, and the names by which it may be there.
+_LABELLED = re.compile(  # "name": "token", "value":
+    rb":" + _BESIDE + rb"""eula[vV][\s"',\\-]{1,24}([\w.-]{2,64})[\s"'\\]{0,16}:[\s"'\\]{0,16}"""
     rb"(?:ema[nN]|ye[kK])(?!\w)"
 )
-_VALUES = {b"eulav", b"eulaV"}
+_SPACED = re.compile(  # api key:
+    rb":" + _BESIDE + rb"((?:[sS]?[yY][eE][kK]|[eE][dD][oO][cC])[ ][A-Za-z]{2,24})(?![\w.%-])"
+)
+_PGPASS = re.compile(rb":(?=[^:\s]{1,64}:[^:\s]{1,64}:2345:)")  # host:5432:database:user:
+_PORT = ("5432", "password")
+_OTHERS = (
+    ({b"eulav", b"eulaV"}, _LABELLED),
+    ({b"yek", b"yeK", b"YEK", b"syek", b"syeK", b"SYEK", b"edoc", b"edoC", b"EDOC"}, _SPACED),
+    ({b"2345"}, _PGPASS),
+)
+_TRIGGERS = frozenset().union(*(triggers for triggers, _ in _OTHERS))
+_dull: set[bytes] = set()  # names that are known to be neither secret nor triggers
+_DULL = 4096
+
 _ESCAPED = re.compile(r".*(?:\\[bfnrt]?|%[0-9A-Fa-f]{2})|.*%")
-_ENCODED = re.compile(rb"%3[ADad]")  # a separator within a URL within another
 _SIGNATURE = re.compile(r"(?:[\w-]{0,40}-)?sig(?:nature)?", re.ASCII | re.IGNORECASE)
 _STATEMENT = re.compile(r"(?:^|[\s(])(?:if|elif|while|for|in|and|or|not|return|case|lambda)\s+\Z")
 _QUOTES = ('"', "'", "`")
@@ -47,45 +64,47 @@ def assignments(text: str, data: bytes) -> Iterator[Span]:
         return
     if b"%" in data:
         data = _ENCODED.sub(b"  :", data)
-    left, done = _MOST, 0
-    for at, start, name, found in _given(data.translate(_FLAT)[::-1]):
-        if at < done:
-            continue
-        if not left:
-            yield at, len(text), "rest"
-            return
-        left -= 1
-        if start < 0 or _is_assigned(text, start, at, found):
-            span = value(text, at, name, found)
-            if span:
-                yield span
-                done = span[1]
-
-
-def _given(backwards: bytes) -> Iterator[Given]:
-    """All that has a secret name, a part of the text after the other."""
-    for end in range(len(backwards), 0, -_PART):
+    backwards = data.translate(_FLAT)[::-1]
+    done = 0
+    for end in range(len(text), 0, -_PART):
         begin = max(0, end - _PART)
         names = set(_GIVEN.findall(backwards, begin, end + _OVER))
-        given: list[Given] = []
-        if any(_named(name)[1] for name in names):
-            given += _matches(_GIVEN, backwards, begin, end)
-        if not _VALUES.isdisjoint(names):
-            given += _matches(_LABELLED, backwards, begin, end)
-        yield from sorted(given)
+        if _dull.issuperset(names):
+            continue
+        if len(names) > _MANY:
+            names = set(filter(_HINT.search, names))
+            yield from [(len(text) - end, len(text) - end, "")] * len(names)
+        for at, start, name, found in sorted(_given(backwards, begin, end, names)):
+            if at >= done:
+                span = value(text, at, name, found) if _is_given(text, start, at, found) else None
+                yield span or (at, at, "")
+                done = span[1] if span else at
 
 
-def _matches(pattern: re.Pattern[bytes], backwards: bytes, begin: int, end: int) -> Iterator[Given]:
+def _given(backwards: bytes, begin: int, end: int, names: set[bytes]) -> Iterator[_Given]:
+    names -= _dull
+    secret = {name for name in names if _named(name)[1]}
+    if len(_dull) > _DULL:
+        _dull.clear()
+    _dull.update(names - secret - _TRIGGERS)
     length = len(backwards)
-    for match in pattern.finditer(backwards, begin, end + _OVER):
-        name, found = _named(match[1])
-        if found and match.start() < end:
-            start = -1 if pattern is _LABELLED else length - match.start(1) - len(name)
-            yield length - match.start(), start, name, found
+    if secret:
+        for match in _GIVEN.finditer(backwards, begin, end + _OVER):
+            if match[1] in secret and match.start() < end:
+                name, found = _named(match[1])
+                yield length - match.start(), length - match.start(1) - len(name), name, found or ""
+    for triggers, pattern in _OTHERS:
+        if not triggers.isdisjoint(names):
+            for match in pattern.finditer(backwards, begin, end + _OVER):
+                name, found = _PORT if pattern is _PGPASS else _named(match[1])
+                if found and match.start() < end:
+                    yield length - match.start(), -1, name, found
 
 
-def _is_assigned(text: str, start: int, at: int, found: str) -> bool:
+def _is_given(text: str, start: int, at: int, found: str) -> bool:
     """Whether a name that begins at `start` is given a value at `at`: code has other colons, too."""
+    if start < 0:
+        return True
     before = text[start - 1 : start]
     if found == "signature":
         return before != "" and before in "?&"

@@ -5,21 +5,25 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import partial
+from itertools import pairwise
 
-from honeytrace._secrets.marks import Span
-from honeytrace._secrets.names import rule
+from honeytrace._secrets.marks import NOTHING, Span, mark
+from honeytrace._secrets.names import rule, tells
 from honeytrace._secrets.values import is_known, value
 
 _compiled = partial(re.compile, flags=re.ASCII | re.VERBOSE)
 
-# In a line, or in a list; not another option.
+# In a line, or in a list; not another option. It begins with one character, for which `re` can look
+# fast.
 _OPTION = _compiled(
-    r"""--(?<![\w-]--)(?P<name>[A-Za-z][\w-]{0,63})
+    r"""-(?<![\w-]-)-(?P<name>[A-Za-z][\w-]{0,63})
       (?: \s{1,8}(?![\s-]) | \\{0,7}["'],\s{0,8}[bu]?(?=\\{0,7}["'](?!-)) )"""
 )
 
 # Flags of one letter mean what their program says.
-_FLAG = re.compile(rb"""-(?<=[\s"'`]-)(?:[apw][\s"',:=\\]|p\w|[A-Za-z]{0,4}[uU][\s"',:=\\]|-(?:proxy-)?user[\s"',=\\])""")
+_FLAG = re.compile(
+    rb"""-(?<=[\s"'`]-)(?:[apw][\s"',:=\\]|p\w|[A-Za-z]{0,4}[uU][\s"',:=\\]|-(?:proxy-)?user[\s"',=\\])"""
+)
 _GAP = r"""(?: [\s"',=\\]{1,16} [bu]? [\"']? )"""
 _USER = rf"""(?:-[a-zA-Z]{{0,4}}[uU]|--user|--proxy-user){_GAP}?(?!\d+:\d)[^\s:"'$<{{]{{1,64}}:"""
 _FLAGS = {
@@ -36,6 +40,12 @@ _PROGRAM = _compiled(
       | (?P<mysql> mysql(?:dump|admin|import)? | mariadb ) | (?P<mongo> mongo(?:sh|dump|restore)? )
       | (?P<redis> redis-cli ) | (?P<ldap> ldap(?:search|modify|add) ) )\b"""
 )
+PROGRAMS = frozenset(
+    """curl docker helm ldapadd ldapmodify ldapsearch mariadb mongo mongodump mongorestore mongosh mysql
+    mysqladmin mysqldump mysqlimport podman redis-cli sshpass""".split()
+)
+"""The words that may begin such a command line."""
+
 _FAR = 512  # characters between a program and its flag
 _SECRET = r"""(?P<value> [^\s"'`$<{\\|-][^\s"'`\\|]{0,255} )"""
 _ARGUMENT = {
@@ -44,44 +54,60 @@ _ARGUMENT = {
 
 _END = re.compile(r"(?<!\\)(?:\r?\n|\\n)|[|;]")
 
-_LOGIN = _compiled(  # of .netrc and of .pgpass
-    r"""\bmachine\s{1,16}\S{1,255}\s{1,64}login\s{1,16}\S{1,255}\s{1,64}password\s{1,16}(?P<netrc>\S{1,255})
-      | :5432:[^:\s]{1,64}:[^:\s]{1,64}:(?P<pgpass>[^\s\"'`,/]{1,255})"""
+_NETRC = re.compile(
+    r"\bmachine\s{1,16}\S{1,255}\s{1,64}login\s{1,16}\S{1,255}\s{1,64}password\s{1,16}(?P<value>\S{1,255})"
 )
+
+
+def arguments(words: list[str]) -> list[str]:
+    """A command line in words, without the secrets that stand behind an option."""
+    called = _PROGRAM.match(" ".join([words[0].rpartition("/")[2], *words[1:2]]))
+    pattern = _ARGUMENT[called.lastgroup or ""] if called else None
+    return words[:1] + [_argument(*pair, pattern) for pair in pairwise(words)]
+
+
+def _argument(before: str, word: str, pattern: re.Pattern[str] | None) -> str:
+    option = _OPTION.fullmatch(before + " ")
+    found = option and rule(option["name"])
+    if found and word[:1] != "-" and tells(found, word):
+        return mark(found)
+    cut = len(before) + 2
+    for start, end, found in _passwords(pattern.finditer(f" {before} {word}")) if pattern else ():
+        if start >= cut:
+            return word[: start - cut] + mark(found) + word[end - cut :]
+    return word
 
 
 def options(text: str, data: bytes) -> Iterator[Span]:
     """`--password …` of a command line, `"--password", "…"` of a list of arguments."""
-    if b"--" not in data:
-        return
     for match in _OPTION.finditer(text):
         found = rule(match["name"])
-        span = value(text, match.end(), match["name"], found) if found else None
-        if span:
-            yield span
+        if found:
+            yield value(text, match.end(), match["name"], found) or (match.end(), match.end(), "")
 
 
 def commands(text: str, data: bytes) -> Iterator[Span]:
     """`curl -u user:…`, `sshpass -p …` and the like."""
-    if not _FLAG.search(data):
-        return
+    return _programs(text) if _FLAG.search(data) else NOTHING
+
+
+def _programs(text: str) -> Iterator[Span]:
     programs = list(_PROGRAM.finditer(text))
     for number, program in enumerate(programs, 1):
         following = programs[number].start() if number < len(programs) else len(text)
         end = min(program.end() + _FAR, following)
         over = _END.search(text, program.end(), end)
-        yield from _arguments(program, text, over.start() if over else end)
-
-
-def _arguments(program: re.Match[str], text: str, end: int) -> Iterator[Span]:
-    for match in _ARGUMENT[program.lastgroup or ""].finditer(text, program.end(), end):
-        if not is_known(match["value"], "password", "password"):
-            yield *match.span("value"), "password"
+        yield program.end(), program.end(), ""
+        argument = _ARGUMENT[program.lastgroup or ""]
+        yield from _passwords(argument.finditer(text, program.end(), over.start() if over else end))
 
 
 def logins(text: str, data: bytes) -> Iterator[Span]:
-    """The passwords in `.netrc` and `.pgpass`."""
-    if b"machine" in data or b":5432:" in data:
-        for match in _LOGIN.finditer(text):
-            if not is_known(match[match.lastgroup or 0], "password", "password"):
-                yield *match.span(match.lastgroup or 0), "password"
+    """The passwords in `.netrc`."""
+    return _passwords(_NETRC.finditer(text)) if b"machine" in data else NOTHING
+
+
+def _passwords(matches: Iterator[re.Match[str]]) -> Iterator[Span]:
+    for match in matches:
+        if not is_known(match["value"], "password", "password"):
+            yield *match.span("value"), "password"

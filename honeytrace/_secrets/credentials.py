@@ -11,18 +11,13 @@ from honeytrace._secrets.marks import Span
 
 _compiled = partial(re.compile, flags=re.ASCII | re.VERBOSE)
 
-_BEGIN = _compiled(
-    r"""-{4,5}[ ]?BEGIN[ ][A-Z0-9 ]{0,32}PRIVATE[ ]KEY[A-Z ]{0,8}-{4,5}
-      | (?<=Private-Lines:[ ])\d{1,4}\s"""  # of PuTTY
-)
-_END = _compiled(
-    r"-{4,5}[ ]?END[ ][A-Z0-9 ]{0,32}PRIVATE[ ]KEY[A-Z ]{0,8}-{4,5} | (?=Private-(?:MAC|Hash):)"
-)
+_BEGIN = _compiled(r"-{4,5}[ ]?BEGIN[ ][A-Z0-9 ]{0,32}PRIVATE[ ]KEY[A-Z ]{0,8}-{4,5}")
+_END = _compiled(r"-{4,5}[ ]?END[ ][A-Z0-9 ]{0,32}PRIVATE[ ]KEY[A-Z ]{0,8}-{4,5}")
 _URL = _compiled(
     r"""://(?:
       [^\s:/?\#@"'<>\\]{0,128}:(?!\d{1,5}[/?\#])
         (?P<password> [^\s/?\#"'<>\\]{1,256}(?=@)
-        | [^\s@"'<>\\]{1,256}(?:@[^\s@/?\#"'<>\\]{0,64}){0,8}(?=@)
+        | (?:[^\s@"'<>\\/]|/(?!/)){1,256}(?:@[^\s@/?\#"'<>\\]{0,64}){0,8}(?=@)
         | [^\s@"'<>\\\u2026]{1,256}(?=\u2026[ ]\[) )
     | (?P<user> (?=[A-Za-z_.~%+-]{0,64}\d)[\w.~%+-]{20,256}(?=@) )
     # The path of a webhook is all that it takes to post there.
@@ -39,7 +34,7 @@ TOKEN = _compiled(r".*\d | .*[_=] | .{20} | (?=.{12}).*[a-z][A-Z]")
 
 def blocks(text: str, data: bytes) -> Iterator[Span]:
     """Private keys in PEM, to the end of the text if they do not end."""
-    if b"PRIVATE KEY" not in data and b"Private-Lines" not in data:
+    if b"PRIVATE KEY" not in data:
         return
     end = 0
     while begin := _BEGIN.search(text, end):

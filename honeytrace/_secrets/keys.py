@@ -71,8 +71,12 @@ _MAKERS = (
         " sntryu_ tvly- tskey-auth- tskey-api- wandb_v1_ pylf_v1_ pylf_v2_ esecret_ pk-lf-",
         r"(?=[A-Za-z_-]{0,64}\d)[\w-]{20,}",
     ),
-    ("maker", "dop_v1_ doo_v1_ dor_v1_ e2b_ pul- rubygems_ sgp_ fc- sk_ shppa_ shpat_ shpca_ shpss_"
-        " shippo_live_ shippo_test_ xkeysib-", _HEX),
+    (
+        "maker",
+        "dop_v1_ doo_v1_ dor_v1_ e2b_ pul- rubygems_ sgp_ fc- sk_ shppa_ shpat_ shpca_ shpss_"
+        " shippo_live_ shippo_test_ xkeysib-",
+        _HEX,
+    ),
     ("maker", "dapi", r"[0-9a-f]{32}(?:-\d)?"),
     ("maker", "PMAK-", r"[0-9a-f]{24}-[0-9a-f]{34}"),
     ("maker", "pat", r"[A-Za-z0-9]{14}\.[0-9a-f]{64}"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from functools import lru_cache
 from typing import Any
 
@@ -16,12 +17,11 @@ LONGEST = 128
 
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 
-# Every secret name holds one of these; most names are dismissed by it alone.
-_HINT = re.compile(
-    r"pass|pwd|pswd|psk|cookie|sess|connect|auth|cred|dsn|conn|key|pat|otp|code|cvv|cvc|ssn|pin"
-    r"|social|card|secret|mnemonic|seed|token|jwt|bearer|[cx]srf",
-    re.IGNORECASE,
-)
+HINTS = """pass pwd pswd psk cookie sess connect auth cred dsn conn key pat otp code cvv cvc ssn pin
+    social card secret mnemonic seed token jwt bearer csrf xsrf""".split()
+"""Every secret name holds one of these; most names are dismissed by that alone."""
+
+_HINT = re.compile("|".join(HINTS), re.IGNORECASE)
 
 # Over the words of a name, in lower case and joined by underscores.
 _SECRET = re.compile(
@@ -87,11 +87,25 @@ def _rule(name: str) -> str | None:
 
 
 _remembered = lru_cache(4096)(_rule)
+_plain: set[str] = set()  # names that are known not to be secret
+_PLAIN = 4096
 
 
 def rule(name: str) -> str | None:
     """The rule by which what stands under this name is a secret, if it is one."""
     return _remembered(name) if len(name) <= LONGEST else _rule(name)
+
+
+def any_secret(names: Collection[str]) -> bool:
+    """Whether one of these names is; most often all were seen before, and that is soon told."""
+    if _plain.issuperset(names):
+        return False
+    if len(_plain) > _PLAIN:
+        _plain.clear()
+    unknown = set(names) - _plain
+    plain = {name for name in unknown if not rule(name)}
+    _plain.update(name for name in plain if len(name) <= LONGEST)
+    return plain != unknown
 
 
 def tells(found: str, value: Any) -> bool:

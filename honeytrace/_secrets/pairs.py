@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import partial
 
 from honeytrace._secrets.credentials import TOKEN
-from honeytrace._secrets.marks import Span
+from honeytrace._secrets.marks import NOTHING, Span
 from honeytrace._secrets.names import rule
 from honeytrace._secrets.values import is_known, is_prose, value
 
@@ -23,7 +22,11 @@ _CLOSED = re.compile(r"""\\{0,7}["']\s?[)\]]""")
 
 def elements(text: str, data: bytes) -> Iterator[Span]:
     """`<password>…</password>`."""
-    if b"<" not in data or not any(map(_named, set(_CLOSE.findall(data)))):
+    return _elements(text, data) if b"<" in data else NOTHING
+
+
+def _elements(text: str, data: bytes) -> Iterator[Span]:
+    if not any(map(_named, set(_CLOSE.findall(data)))):
         return
     for match in _CLOSE.finditer(data):
         found = _named(match[1])
@@ -31,8 +34,9 @@ def elements(text: str, data: bytes) -> Iterator[Span]:
             name = match[1].decode()
             start, end = _content(text, name, match.start())
             given = text[start:end].strip()
-            if given and not is_known(given, name, found) and not is_prose(given, 0):
-                yield start, end, found
+            if not given or is_known(given, name, found) or is_prose(given, 0):
+                end = start
+            yield start, end, found
 
 
 def _named(name: bytes) -> str | None:
@@ -49,17 +53,31 @@ def _content(text: str, name: str, end: int) -> tuple[int, int]:
     return (start, end) if text.startswith(name, opened) else (end, end)
 
 
-def _pairs(pattern: re.Pattern[bytes], text: str, data: bytes) -> Iterator[Span]:
-    """`("Authorization", "…")`; of a list of two words nobody knows whether it is a pair."""
-    for match in pattern.finditer(data):
-        name = match[2].decode()
-        found = rule(name)
-        span = value(text, match.end(), name, found) if found else None
-        if span and _CLOSED.match(text, span[1]):
-            start, end, found = span
-            if found in ("authorization", "cookie") or TOKEN.match(text, start, end):
-                yield span
+def parentheses(text: str, data: bytes) -> Iterator[Span]:
+    """`("Authorization", "…")`."""
+    return _pairs(_PARENTHESIS.finditer(data), text) if b"(" in data else NOTHING
 
 
-parentheses = partial(_pairs, _PARENTHESIS)
-brackets = partial(_pairs, _BRACKET)
+def brackets(text: str, data: bytes) -> Iterator[Span]:
+    """`["Authorization", "…"]`."""
+    return _pairs(_BRACKET.finditer(data), text) if b"[" in data else NOTHING
+
+
+def _pairs(matches: Iterator[re.Match[bytes]], text: str) -> Iterator[Span]:
+    for match in matches:
+        found = rule(match[2].decode())
+        if found:
+            yield _second(text, match.end(), match[2].decode(), found) or (
+                match.end(),
+                match.end(),
+                "",
+            )
+
+
+def _second(text: str, at: int, name: str, found: str) -> Span | None:
+    """The second of two; of a list of two words nobody knows whether it is a pair."""
+    span = value(text, at, name, found)
+    if span is None or not _CLOSED.match(text, span[1]):
+        return None
+    telling = found in ("authorization", "cookie") or TOKEN.match(text, *span[:2])
+    return span if telling else None
