@@ -129,6 +129,24 @@ def test_pairs():
     }
 
 
+def test_arguments():
+    """A list of arguments is read as the command line that it is."""
+    lists = {
+        "a": ["run", "--password", "x1", "--verbose"],
+        "b": ["/usr/bin/curl", "-u", "bob:x1", "https://x.org"],
+        "c": ["docker", "run", "-u", "1:1", 5],
+        "d": ["mysql", "-px1", None],
+    }
+    assert inputs(lists) == {
+        "a": ["run", "--password", "[REDACTED:password]", "--verbose"],
+        "b": ["/usr/bin/curl", "-u", "bob:[REDACTED:password]", "https://x.org"],
+        "c": ["docker", "run", "-u", "1:1", 5],
+        "d": ["mysql", "-px1", None],
+    }
+    plain = session(inputs={"a": ["curl", "-o", "x:y"], "b": ["docker", "run"]})
+    assert redact(plain) is plain
+
+
 @pytest.mark.parametrize("label", ["name", "key", "Name", "Key"])
 def test_named_values(label):
     """A header or a variable as an object of a name and a value is read as such."""
@@ -398,6 +416,18 @@ TOLD = st.one_of(
         )
     ),
     told("postgres://me:{}@db.example.com/x", SPECIAL),
+    *(
+        told(pattern, some(BASE62, 5).map("Zq{}9".format))
+        for pattern in (
+            "<password>{}</password>",
+            "curl -u bob:{} https://x.org",
+            "['--password', '{}']",
+            '[("Authorization", "{}")]',
+            '{{"name": "api_key", "value": "{}"}}',
+            "password: str = '{}'",
+            "api key: {}",
+        )
+    ),
     told("https://x.org/?access_token={}&b=1", some(BASE62, 6).filter(lambda s: not s.isalpha())),
 )
 EDGE = st.sampled_from(["", " ", "\n", '"', "'", "(", "\\n", "é ", "=", ",", "%3D", "\ud800"])

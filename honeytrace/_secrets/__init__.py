@@ -48,25 +48,25 @@ def _aligned(text: str) -> bytes:
 
 def _spans(finder: Finder, text: str, data: bytes) -> Iterator[Span]:
     """What a finder finds; after very many steps, all that is left of the text."""
-    for step, (start, end, found) in enumerate(finder(text, data)):
-        if step == _MOST:
-            yield start, len(text), "rest"
-            return
+    left = _MOST
+    for start, end, found in finder(text, data):
         if start < end:
             yield start, end, found
+        elif left:
+            left -= 1
+        else:
+            yield start, len(text), "rest"
+            return
 
 
 def suspects(text: str, known: Iterable[Finder] = FINDERS) -> list[Finder]:
     """The finders that find something in a text, or may in one of several that were joined."""
     data = _aligned(text)
-    return [finder for finder in known if _finds(finder(text, data))]
-
-
-def _finds(spans: Iterator[Span]) -> bool:
-    first = next(spans, None)
-    if first is None or first[0] < first[1]:
-        return first is not None
-    return any(start < end or step == _MOST for step, (start, end, _) in enumerate(spans, 1))
+    return [
+        finder
+        for finder in known
+        if next(finder(text, data), None) and next(_spans(finder, text, data), None)
+    ]
 
 
 @lru_cache(64)

@@ -22,9 +22,8 @@ _FLAT = bytes(ord(":") if byte == ord("=") else byte for byte in range(256))
 _ENCODED = re.compile(rb"%3[ADad]")  # a separator in a URL within another
 _BESIDE = rb"""[ \t"'`\\\]]{0,16}"""
 _GIVEN = re.compile(rb":" + _BESIDE + rb"([A-Za-z0-9_.%-]{1,128}\\?)")
-_HINT = re.compile(
-    "|".join(hint[::-1] for hint in (*HINTS, "sig", "value", "5432")).encode(), re.IGNORECASE
-)
+_HINTS = f"{HINTS}|sig|value|5432".split("|")
+_HINT = re.compile("|".join(hint[::-1] for hint in _HINTS).encode(), re.IGNORECASE)
 
 # What is written otherwise, and the names by which it may be there.
 _LABELLED = re.compile(  # "name": "token", "value":
@@ -46,6 +45,7 @@ _dull: set[bytes] = set()  # names that are known to be neither secret nor trigg
 _DULL = 4096
 
 _ESCAPED = re.compile(r".*(?:\\[bfnrt]?|%[0-9A-Fa-f]{2})|.*%")
+_PATH = re.compile(r".*(?:REDACTED|:|\d):\Z")  # of a mark, of a type, of something at Amazon
 _SIGNATURE = re.compile(r"(?:[\w-]{0,40}-)?sig(?:nature)?", re.ASCII | re.IGNORECASE)
 _STATEMENT = re.compile(r"(?:^|[\s(])(?:if|elif|while|for|in|and|or|not|return|case|lambda)\s+\Z")
 _QUOTES = ('"', "'", "`")
@@ -75,10 +75,13 @@ def assignments(text: str, data: bytes) -> Iterator[Span]:
             names = set(filter(_HINT.search, names))
             yield from [(len(text) - end, len(text) - end, "")] * len(names)
         for at, start, name, found in sorted(_given(backwards, begin, end, names)):
-            if at >= done:
-                span = value(text, at, name, found) if _is_given(text, start, at, found) else None
-                yield span or (at, at, "")
-                done = span[1] if span else at
+            if at < done:
+                continue
+            yield at, at, ""
+            span = value(text, at, name, found) if _is_given(text, start, at, found) else None
+            if span:
+                yield span
+                done = span[1]
 
 
 def _given(backwards: bytes, begin: int, end: int, names: set[bytes]) -> Iterator[_Given]:
@@ -102,13 +105,13 @@ def _given(backwards: bytes, begin: int, end: int, names: set[bytes]) -> Iterato
 
 
 def _is_given(text: str, start: int, at: int, found: str) -> bool:
-    """Whether a name that begins at `start` is given a value at `at`: code has other colons, too."""
+    """Whether a name that begins at `start` is given a value at `at`: code has other colons."""
     if start < 0:
         return True
     before = text[start - 1 : start]
     if found == "signature":
         return before != "" and before in "?&"
-    if before == ":" and text.startswith("REDACTED", start - 9):
+    if before == ":" and _PATH.match(text, max(0, start - 9), start):
         return False
     if text[at - 1] == "=":  # a comparison has two of them
         return text[at : at + 1] != "=" or text[at + 1 : at + 9].lstrip().startswith(_QUOTES)

@@ -36,20 +36,22 @@ _FLAGS = {
     "ldap": rf"-w{_GAP}",
 }
 _PROGRAM = _compiled(
-    r"""\b(?: (?P<curl> curl ) | (?P<sshpass> sshpass ) | (?:docker|podman|helm)[\s"',]{1,6}(?P<login> login )
+    r"""\b(?: (?P<curl> curl ) | (?P<sshpass> sshpass )
+      | (?:docker|podman|helm)[\s"',]{1,6}(?P<login> login )
       | (?P<mysql> mysql(?:dump|admin|import)? | mariadb ) | (?P<mongo> mongo(?:sh|dump|restore)? )
       | (?P<redis> redis-cli ) | (?P<ldap> ldap(?:search|modify|add) ) )\b"""
 )
-PROGRAMS = frozenset(
-    """curl docker helm ldapadd ldapmodify ldapsearch mariadb mongo mongodump mongorestore mongosh mysql
-    mysqladmin mysqldump mysqlimport podman redis-cli sshpass""".split()
-)
+PROGRAMS = {
+    *("curl", "sshpass", "docker", "podman", "helm", "mysql", "mysqldump", "mysqladmin", "mariadb"),
+    *("mysqlimport", "mongo", "mongosh", "mongodump", "mongorestore", "redis-cli"),
+    *("ldapsearch", "ldapmodify", "ldapadd"),
+}
 """The words that may begin such a command line."""
 
 _FAR = 512  # characters between a program and its flag
-_SECRET = r"""(?P<value> [^\s"'`$<{\\|-][^\s"'`\\|]{0,255} )"""
+_WORD = r"""(?P<value> [^\s"'`$<{\\|-][^\s"'`\\|]{0,255} )"""
 _ARGUMENT = {
-    program: _compiled(rf"""(?<=[\s"'`]){flag}{_SECRET}""") for program, flag in _FLAGS.items()
+    program: _compiled(rf"""(?<=[\s"'`]){flag}{_WORD}""") for program, flag in _FLAGS.items()
 }
 
 _END = re.compile(r"(?<!\\)(?:\r?\n|\\n)|[|;]")
@@ -78,12 +80,15 @@ def _argument(before: str, word: str, pattern: re.Pattern[str] | None) -> str:
     return word
 
 
-def options(text: str, data: bytes) -> Iterator[Span]:
+def options(text: str, _: bytes) -> Iterator[Span]:
     """`--password …` of a command line, `"--password", "…"` of a list of arguments."""
     for match in _OPTION.finditer(text):
         found = rule(match["name"])
         if found:
-            yield value(text, match.end(), match["name"], found) or (match.end(), match.end(), "")
+            yield match.end(), match.end(), ""
+            span = value(text, match.end(), match["name"], found)
+            if span:
+                yield span
 
 
 def commands(text: str, data: bytes) -> Iterator[Span]:

@@ -21,7 +21,8 @@ _URL = _compiled(
         | [^\s@"'<>\\\u2026]{1,256}(?=\u2026[ ]\[) )
     | (?P<user> (?=[A-Za-z_.~%+-]{0,64}\d)[\w.~%+-]{20,256}(?=@) )
     # The path of a webhook is all that it takes to post there.
-    | (?: hooks\.slack\.com/(?:services|workflows|triggers) | (?:\w{1,16}\.)?discord(?:app)?\.com/api/webhooks
+    | (?: hooks\.slack\.com/(?:services|workflows|triggers)
+        | (?:\w{1,16}\.)?discord(?:app)?\.com/api/webhooks
         | [\w-]{1,64}\.webhook\.office\.com/webhookb2 )/ (?P<hook> [\w/@-]{24,512} )
     )"""
 )

@@ -30,8 +30,8 @@ _MAKERS = (
     (
         "aws",
         "AKIA ASIA ABIA ACCA",
-        r"(?:[A-Z0-9]{16}(?![\w-])|[A-Z0-9]{4,15}(?=\u2026))"
-        r"""(?:[\s"',:;|/]{1,8}[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=]))?""",
+        r"""(?:[A-Z0-9]{16}(?![\w-])|[A-Z0-9]{4,15}(?=\u2026))
+            (?:[\s"',:;|/]{1,8}[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=]))?""",
     ),
     ("aws", "ABSK bedrock-api-key-", r"[A-Za-z0-9+/]{32,}={0,2}"),
     ("google", "AIza", r"[\w-]{30,}"),
@@ -40,8 +40,10 @@ _MAKERS = (
     ("github", "github_pat_", r"\w{16,}"),
     (
         "gitlab",
-        "glagent- glcbt- gldt- glffct- glft- glimt- gloas- glpat- glptt- glrt- glrtr- glsoat- glwt-"
-        " GR1348941",
+        (
+            "glagent- glcbt- gldt- glffct- glft- glimt- gloas- glpat- glptt- glrt- glrtr- glsoat-"
+            " glwt- GR1348941"
+        ),
         r"[\w-]{12,}(?:\.\w{2}\.?\w{7,9}(?!\w))?",
     ),
     ("slack", "xox", r"[a-z]-[\w-]{10,}"),
@@ -58,30 +60,40 @@ _MAKERS = (
     ("maker", "lsv2_pt_ lsv2_sk_", _ANY),
     (
         "maker",
-        "apify_api_ bb_live_ csk- dckr_oat_ dckr_pat_ figd_ flp_ fo1_ fpk_ fw_ glsa_ ico- jina_"
-        " lin_api_ lin_oauth_ llx- ntn_ NRAK- phx_ pnb_ pnu_ pplx- pscale_oauth_ pscale_pw_"
-        " pscale_tkn_ rdme_ rpa_ sbp_ tgp_v1_ vck_ vcp_ xai-",
+        (
+            "apify_api_ bb_live_ csk- dckr_oat_ dckr_pat_ figd_ flp_ fo1_ fpk_ fw_ glsa_ ico- jina_"
+            " lin_api_ lin_oauth_ llx- ntn_ NRAK- phx_ pnb_ pnu_ pplx- pscale_oauth_ pscale_pw_"
+            " pscale_tkn_ rdme_ rpa_ sbp_ tgp_v1_ vck_ vcp_ xai-"
+        ),
         _LONG,
     ),
     ("maker", "pcsk_", rf"(?:[A-Za-z0-9]{{4,8}}_)?{_LONG}"),
     ("maker", "secret_", r"(?=[A-Za-z]{0,64}\d)[A-Za-z0-9]{40,}"),
     (
         "maker",
-        "ATATT3xF ATCTT3xF ATBB AGE-SECRET-KEY-1 CFPAT- HRKU- nvapi- ops_eyJ sb_secret_ sntrys_"
-        " sntryu_ tvly- tskey-auth- tskey-api- wandb_v1_ pylf_v1_ pylf_v2_ esecret_ pk-lf-",
+        (
+            "ATATT3xF ATCTT3xF ATBB AGE-SECRET-KEY-1 CFPAT- HRKU- nvapi- ops_eyJ sb_secret_ sntrys_"
+            " sntryu_ tvly- tskey-auth- tskey-api- wandb_v1_ pylf_v1_ pylf_v2_ esecret_ pk-lf-"
+        ),
         r"(?=[A-Za-z_-]{0,64}\d)[\w-]{20,}",
     ),
     (
         "maker",
-        "dop_v1_ doo_v1_ dor_v1_ e2b_ pul- rubygems_ sgp_ fc- sk_ shppa_ shpat_ shpca_ shpss_"
-        " shippo_live_ shippo_test_ xkeysib-",
+        (
+            "dop_v1_ doo_v1_ dor_v1_ e2b_ pul- rubygems_ sgp_ fc- sk_ shppa_ shpat_ shpca_ shpss_"
+            " shippo_live_ shippo_test_ xkeysib-"
+        ),
         _HEX,
     ),
     ("maker", "dapi", r"[0-9a-f]{32}(?:-\d)?"),
     ("maker", "PMAK-", r"[0-9a-f]{24}-[0-9a-f]{34}"),
     ("maker", "pat", r"[A-Za-z0-9]{14}\.[0-9a-f]{64}"),
     ("maker", "re_", r"[A-Za-z0-9]{6,12}_[A-Za-z0-9]{20,28}(?![\w-])"),
-    ("maker", "M N O", r"[\w-]{23,27}\.[\w-]{6}\.[\w-]{27,38}(?![\w-])"),  # Discord
+    (
+        "maker",
+        "M N O",
+        r"(?=[A-Za-z_-]{0,25}\d)[\w-]{23,27}\.[\w-]{6}\.[\w-]{27,38}(?![\w-])",
+    ),  # Discord
 )
 # What introduces these is no part of the run, and stays.
 _AFTER = r"""(?P<google>(?<=ya29\.)[\w-]{16,}|(?<=1//)0[\w-]{30,})

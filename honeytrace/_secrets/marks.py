@@ -9,8 +9,9 @@ Span = tuple[int, int, str]
 """Where a secret stands in a text (start, end), and the rule that found it."""
 
 Finder = Callable[[str, bytes], Iterator[Span]]
-"""Goes through a text, and the same with one byte for each character. An empty span is a step on the
-way at which there was nothing: all that takes long is counted."""
+"""Goes through a text, and the same with one byte for each character.
+
+An empty span is a step: something has to be looked at here that may take long."""
 
 NOTHING: Iterator[Span] = iter(())
 """What a finder gives that sees at once that there is nothing: less than a generator takes."""

@@ -33,10 +33,10 @@ def _elements(text: str, data: bytes) -> Iterator[Span]:
         if found:
             name = match[1].decode()
             start, end = _content(text, name, match.start())
+            yield start, start, ""
             given = text[start:end].strip()
-            if not given or is_known(given, name, found) or is_prose(given, 0):
-                end = start
-            yield start, end, found
+            if given and not is_known(given, name, found) and not is_prose(given, 0):
+                yield start, end, found
 
 
 def _named(name: bytes) -> str | None:
@@ -67,11 +67,10 @@ def _pairs(matches: Iterator[re.Match[bytes]], text: str) -> Iterator[Span]:
     for match in matches:
         found = rule(match[2].decode())
         if found:
-            yield _second(text, match.end(), match[2].decode(), found) or (
-                match.end(),
-                match.end(),
-                "",
-            )
+            yield match.end(), match.end(), ""
+            span = _second(text, match.end(), match[2].decode(), found)
+            if span:
+                yield span
 
 
 def _second(text: str, at: int, name: str, found: str) -> Span | None:
@@ -79,5 +78,6 @@ def _second(text: str, at: int, name: str, found: str) -> Span | None:
     span = value(text, at, name, found)
     if span is None or not _CLOSED.match(text, span[1]):
         return None
-    telling = found in ("authorization", "cookie") or TOKEN.match(text, *span[:2])
-    return span if telling else None
+    if name.lower().endswith(("authorization", "cookie")):
+        return span
+    return span if TOKEN.match(text, *span[:2]) and not is_prose(text, span[0]) else None

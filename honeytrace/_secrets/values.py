@@ -6,7 +6,7 @@ import re
 from functools import partial
 
 from honeytrace._secrets.marks import MARK, Span
-from honeytrace._secrets.names import NUMBERS
+from honeytrace._secrets.names import NUMBERS, rule
 
 _compiled = partial(re.compile, flags=re.ASCII | re.VERBOSE)
 
@@ -17,7 +17,7 @@ _VALUE = _compiled(
         (?P<quoted>(?s:.)+?)(?=(?<!\\)(?P=quote)|\Z)
     | (?P<group> \{[^{}]+\} | (?!\[REDACTED:)\[[^\[\]]+\] )
     | [|>][+-]?[ ]*\r?\n(?P<block> (?:[ \t]+[^\n]+\n?)+ )
-    | (?P<plain> (?: [^\s\"'`\\,;&] | [,;&](?!\s|[\w.-]{1,40}[:=]|\Z) | \\(?![bfnrt\"'`]) )+ )
+    | (?P<plain> (?: [^\s\"'`\\,;&\[] | \[(?!REDACTED:rest\]) | [,;&](?!\s|[\w.-]{1,40}[:=]|\Z) | \\(?![bfnrt\"'`]) )+ )
     )"""
 )
 _LINE = _compiled(r"(?: (?<=Digest)[^\r\n]* | [^\r\n\"'`\\]* )")
@@ -28,14 +28,17 @@ _TYPED = _compiled(
 _CLOSING = ")]}>.,;:"
 _HARMLESS = _compiled(
     r"""(?:(?:basic|bearer|token)[ ])? (?:
-      (?: any|bool|boolean|bytes|dict|empty|false|float|hidden|int
+      (?: any|await|bool|boolean|bytes|dict|empty|false|final|float|hidden|int
         |integer|invalid|list|missing
         |nil|no|none|null|number|object|off|on|optional|required|secretstr|str|string|true
         |undefined|unset|valid|yes )(?:[^\w-].*)? | &str
     | \$\{[^{}]*\}? | \$[A-Z_][A-Z0-9_]* | \$\(.* | \{+[ ]?[\w.]*[ ]?\}* | <[^<>]*>?
-    | %[sdr] | %\(\w+\)s | [*.xX\u2022\u2026]+ | [A-Za-z_.]{2,}[(\[].*
+    | %[sdr] | %\(\w+\)s | [*.xX\u2022\u2026]+ | \W{1,3} | [A-Za-z_.]{2,}[(\[].*
     | \{\s{0,8}\\{0,2}"(?:type|\$ref|anyOf|description|title)\\{0,2}".* )""",
     flags=re.VERBOSE | re.IGNORECASE | re.DOTALL,
+)
+_REFERENCE = _compiled(
+    r"(?=\w{0,64}(?:[._]|[a-z][A-Z]))(?:[A-Za-z_]\w{0,64}\.)*([A-Za-z_]\w{0,64})[)\]},;.:]{0,4}"
 )
 _PROSE = _compiled(r"[A-Za-z][a-z']*[.,;:!?]?[ ]+[A-Za-z][a-z']*(?![\w=:-])")
 _OFFER = _compiled(r"(?:Basic|Bearer|Digest|Negotiate|Token|ApiKey)\b", flags=re.A | re.I)
@@ -51,8 +54,9 @@ def value(text: str, at: int, name: str, found: str) -> Span | None:
         return None
     kind = match.lastgroup
     start, end = match.span(kind)
-    if kind == "plain" and sep != "=" and is_prose(text, start):
-        return None
+    if kind == "plain" and not _OFFER.match(text, start):
+        if (sep != "=" and is_prose(text, start)) or _is_reference(text, start, end):
+            return None
     if end - start < _PROBE - 16 and is_known(text[start:end], name, found):
         typed = _TYPED.match(text, at) if sep == ":" else None
         return value(text, typed.end(), name, found) if typed else None
@@ -68,8 +72,15 @@ def value(text: str, at: int, name: str, found: str) -> Span | None:
     return start, end, found
 
 
+def _is_reference(text: str, start: int, end: int) -> bool:
+    """Whether this is code that names where the value is to be found: `self.auth.token`."""
+    match = _REFERENCE.match(text, start, end)
+    return bool(match) and match.end() == end and rule(match[1]) is not None
+
+
 def is_prose(text: str, start: int) -> bool:
-    return bool(_PROSE.match(text, start)) and not _OFFER.match(text, start)
+    """Whether words of English begin here."""
+    return bool(_PROSE.match(text, start))
 
 
 def is_known(given: str, name: str, found: str) -> bool:
