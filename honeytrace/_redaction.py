@@ -225,7 +225,7 @@ class _Cleaner:
 
     def _list(self, value: list[Any]) -> list[Any]:
         self._enter()
-        if value and all(type(item) is str for item in value):
+        if set(map(type, value)) == {str}:
             return self._texts(value)
         pairs = all(type(i) is list and len(i) == 2 and type(i[0]) is str for i in value)
         new = [self._pair(item) if pairs else self._value(item) for item in value]

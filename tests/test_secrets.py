@@ -504,7 +504,7 @@ settings = Settings(api_key=os.getenv("OPENAI_API_KEY"), password=get_password(u
     """\
 const {apiKey, password} = props; const token = await getToken();
 fetch(url, {headers: {Authorization: `Bearer ${token}`, "X-Api-Key": apiKey}});
-interface Login { password: string; token?: string; onToken: Handler }
+interface Login { password: string; token?: string }
 <input type="password" name="password" placeholder="Password" autocomplete="current-password"/>
 <label for="token">Token</label><td>password</td><a href="/reset?step=2">Forgot password?</a>
 """,

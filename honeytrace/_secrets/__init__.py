@@ -46,27 +46,30 @@ def _aligned(text: str) -> bytes:
     return text.encode("latin-1", "replace")
 
 
-def _spans(finder: Finder, text: str, data: bytes) -> Iterator[Span]:
-    """What a finder finds; after very many steps, all that is left of the text."""
+def _limited(spans: Iterator[Span], length: int) -> Iterator[Span]:
+    """What is found; after very many steps, all that is left of the text."""
     left = _MOST
-    for start, end, found in finder(text, data):
+    for start, end, found in spans:
         if start < end:
             yield start, end, found
         elif left:
             left -= 1
         else:
-            yield start, len(text), "rest"
+            yield start, length, "rest"
             return
 
 
 def suspects(text: str, known: Iterable[Finder] = FINDERS) -> list[Finder]:
     """The finders that find something in a text, or may in one of several that were joined."""
     data = _aligned(text)
-    return [
-        finder
-        for finder in known
-        if next(finder(text, data), None) and next(_spans(finder, text, data), None)
-    ]
+    return [finder for finder in known if _finds(finder(text, data), len(text))]
+
+
+def _finds(spans: Iterator[Span], length: int) -> bool:
+    first = next(spans, None)
+    if first is None or first[0] < first[1]:
+        return first is not None
+    return next(_limited(spans, length), None) is not None
 
 
 @lru_cache(64)
@@ -89,7 +92,7 @@ def without(text: str, finders: Iterable[Finder] = FINDERS) -> str:
     for finder in finders:
         data = _aligned(clean)
         if next(finder(clean, data), None):
-            clean = _spliced(clean, _spans(finder, clean, data))
+            clean = _spliced(clean, _limited(finder(clean, data), len(clean)))
     return text if clean == text else clean
 
 

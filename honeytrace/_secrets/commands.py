@@ -63,6 +63,8 @@ _NETRC = re.compile(
 
 def arguments(words: list[str]) -> list[str]:
     """A command line in words, without the secrets that stand behind an option."""
+    if "\n-" not in "\n".join(words):
+        return words
     called = _PROGRAM.match(" ".join([words[0].rpartition("/")[2], *words[1:2]]))
     pattern = _ARGUMENT[called.lastgroup or ""] if called else None
     return words[:1] + [_argument(*pair, pattern) for pair in pairwise(words)]

@@ -17,7 +17,8 @@ _VALUE = _compiled(
         (?P<quoted>(?s:.)+?)(?=(?<!\\)(?P=quote)|\Z)
     | (?P<group> \{[^{}]+\} | (?!\[REDACTED:)\[[^\[\]]+\] )
     | [|>][+-]?[ ]*\r?\n(?P<block> (?:[ \t]+[^\n]+\n?)+ )
-    | (?P<plain> (?: [^\s\"'`\\,;&\[] | \[(?!REDACTED:rest\]) | [,;&](?!\s|[\w.-]{1,40}[:=]|\Z) | \\(?![bfnrt\"'`]) )+ )
+    | (?P<plain> (?: [^\s\"'`\\,;&\[] | \[(?!REDACTED:rest\]) | \\(?![bfnrt\"'`])
+        | [,;&](?!\s|[\w.-]{1,40}[:=]|\Z) )+ )
     )"""
 )
 _LINE = _compiled(r"(?: (?<=Digest)[^\r\n]* | [^\r\n\"'`\\]* )")
@@ -41,7 +42,7 @@ _REFERENCE = _compiled(
     r"(?=\w{0,64}(?:[._]|[a-z][A-Z]))(?:[A-Za-z_]\w{0,64}\.)*([A-Za-z_]\w{0,64})[)\]},;.:]{0,4}"
 )
 _PROSE = _compiled(r"[A-Za-z][a-z']*[.,;:!?]?[ ]+[A-Za-z][a-z']*(?![\w=:-])")
-_OFFER = _compiled(r"(?:Basic|Bearer|Digest|Negotiate|Token|ApiKey)\b", flags=re.A | re.I)
+_OFFER = _compiled(r"(?:Basic|Bearer|Digest|Negotiate|Token|ApiKey)[ ]", flags=re.A | re.I)
 
 
 def value(text: str, at: int, name: str, found: str) -> Span | None:
@@ -54,9 +55,8 @@ def value(text: str, at: int, name: str, found: str) -> Span | None:
         return None
     kind = match.lastgroup
     start, end = match.span(kind)
-    if kind == "plain" and not _OFFER.match(text, start):
-        if (sep != "=" and is_prose(text, start)) or _is_reference(text, start, end):
-            return None
+    if kind == "plain" and _is_code(text, start, end, sep):
+        return None
     if end - start < _PROBE - 16 and is_known(text[start:end], name, found):
         typed = _TYPED.match(text, at) if sep == ":" else None
         return value(text, typed.end(), name, found) if typed else None
@@ -72,10 +72,14 @@ def value(text: str, at: int, name: str, found: str) -> Span | None:
     return start, end, found
 
 
-def _is_reference(text: str, start: int, end: int) -> bool:
-    """Whether this is code that names where the value is to be found: `self.auth.token`."""
+def _is_code(text: str, start: int, end: int, sep: str) -> bool:
+    """Whether what begins here is prose, or names where the value is: `self.auth.token`."""
+    if _OFFER.match(text, start):
+        return False
     match = _REFERENCE.match(text, start, end)
-    return bool(match) and match.end() == end and rule(match[1]) is not None
+    if match and match.end() == end and rule(match[1]):
+        return True
+    return sep != "=" and is_prose(text, start)
 
 
 def is_prose(text: str, start: int) -> bool:
