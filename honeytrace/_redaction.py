@@ -104,11 +104,8 @@ def _collect(containers: list[Any], texts: list[str]) -> list[str]:
                     names.append(container[label])
         else:
             items = container
-            if items and type(items[0]) is str:
-                if len(items) == 2:
-                    names.append(items[0])
-                if items[0].rpartition("/")[2] in _secrets.PROGRAMS:
-                    texts.append(" ".join(item for item in items if type(item) is str))
+            if len(container) == 2 and type(container[0]) is str:
+                names.append(container[0])
         for item in items:
             kind = type(item)
             if kind is str:

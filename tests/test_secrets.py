@@ -347,6 +347,7 @@ COMMANDS = [
     ('["curl", "-u", "bob:abc"]', '["curl", "-u", "bob:[REDACTED:password]"]'),
     ("['curl', '--proxy-user', 'b:abc']", "['curl', '--proxy-user', 'b:[REDACTED:password]']"),
     ("sshpass -p abc ssh x", "sshpass -p [REDACTED:password] ssh x"),
+    ('{"x": "\\ncurl -u bob:abc"}', '{"x": "\\ncurl -u bob:[REDACTED:password]"}'),
     ("sshpass -pabc ssh x", "sshpass -p[REDACTED:password] ssh x"),
     ("docker login -u bob -p abc x", "docker login -u bob -p [REDACTED:password] x"),
     ("mysql -u root -pabc db", "mysql -u root -p[REDACTED:password] db"),

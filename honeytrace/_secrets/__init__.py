@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache, partial
 
 from honeytrace._secrets.assigned import assignments
-from honeytrace._secrets.commands import PROGRAMS, arguments, commands, logins, options
+from honeytrace._secrets.commands import arguments, commands, logins, options
 from honeytrace._secrets.credentials import blocks, schemes, urls
 from honeytrace._secrets.keys import keys
 from honeytrace._secrets.marks import Finder, Span, mark
@@ -19,7 +19,6 @@ from honeytrace._secrets.names import any_secret, rule, tells
 from honeytrace._secrets.pairs import brackets, elements, parentheses
 
 __all__ = [
-    "PROGRAMS",
     "Finder",
     "any_secret",
     "arguments",
@@ -62,14 +61,12 @@ def _limited(spans: Iterator[Span], length: int) -> Iterator[Span]:
 def suspects(text: str, known: Iterable[Finder] = FINDERS) -> list[Finder]:
     """The finders that find something in a text, or may in one of several that were joined."""
     data = _aligned(text)
-    return [finder for finder in known if _finds(finder(text, data), len(text))]
-
-
-def _finds(spans: Iterator[Span], length: int) -> bool:
-    first = next(spans, None)
-    if first is None or first[0] < first[1]:
-        return first is not None
-    return next(_limited(spans, length), None) is not None
+    return [
+        finder
+        for finder in known
+        if (first := next(spans := finder(text, data), None))
+        and (first[0] < first[1] or next(_limited(spans, len(text)), None))
+    ]
 
 
 @lru_cache(64)

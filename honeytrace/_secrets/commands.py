@@ -35,19 +35,13 @@ _FLAGS = {
     "redis": rf"-a{_GAP}",
     "ldap": rf"-w{_GAP}",
 }
+_START = r"(?: (?<!\w) | (?<=\\[bfnrt]) | (?<=%[0-9A-Fa-f]{2}) )"  # escapes may touch a word
 _PROGRAM = _compiled(
-    r"""\b(?: (?P<curl> curl ) | (?P<sshpass> sshpass )
-      | (?:docker|podman|helm)[\s"',]{1,6}(?P<login> login )
+    rf"""{_START}(?: (?P<curl> curl ) | (?P<sshpass> sshpass )
+      | (?:docker|podman|helm)[\s"',]{{1,6}}(?P<login> login )
       | (?P<mysql> mysql(?:dump|admin|import)? | mariadb ) | (?P<mongo> mongo(?:sh|dump|restore)? )
       | (?P<redis> redis-cli ) | (?P<ldap> ldap(?:search|modify|add) ) )\b"""
 )
-PROGRAMS = {
-    *("curl", "sshpass", "docker", "podman", "helm", "mysql", "mysqldump", "mysqladmin", "mariadb"),
-    *("mysqlimport", "mongo", "mongosh", "mongodump", "mongorestore", "redis-cli"),
-    *("ldapsearch", "ldapmodify", "ldapadd"),
-}
-"""The words that may begin such a command line."""
-
 _FAR = 512  # characters between a program and its flag
 _WORD = r"""(?P<value> [^\s"'`$<{\\|-][^\s"'`\\|]{0,255} )"""
 _ARGUMENT = {
@@ -56,8 +50,9 @@ _ARGUMENT = {
 
 _END = re.compile(r"(?<!\\)(?:\r?\n|\\n)|[|;]")
 
-_NETRC = re.compile(
-    r"\bmachine\s{1,16}\S{1,255}\s{1,64}login\s{1,16}\S{1,255}\s{1,64}password\s{1,16}(?P<value>\S{1,255})"
+_NETRC = _compiled(
+    rf"""{_START}machine\s{{1,16}}\S{{1,255}}\s{{1,64}}login\s{{1,16}}\S{{1,255}}\s{{1,64}}
+      password\s{{1,16}}(?P<value>\S{{1,255}})"""
 )
 
 
@@ -103,7 +98,9 @@ def _programs(text: str) -> Iterator[Span]:
     for number, program in enumerate(programs, 1):
         following = programs[number].start() if number < len(programs) else len(text)
         end = min(program.end() + _FAR, following)
-        over = _END.search(text, program.end(), end)
+        # A program alone in its line begins a list of arguments, of which each has its own.
+        alone = text.startswith("\n", program.end())
+        over = None if alone else _END.search(text, program.end(), end)
         yield program.end(), program.end(), ""
         argument = _ARGUMENT[program.lastgroup or ""]
         yield from _passwords(argument.finditer(text, program.end(), over.start() if over else end))

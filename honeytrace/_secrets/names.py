@@ -102,11 +102,12 @@ def any_secret(names: Collection[str]) -> bool:
     """Whether one of these names is; most often all were seen before, and that is soon told."""
     if _plain.issuperset(names):
         return False
-    if len(_plain) > _PLAIN:
-        _plain.clear()
     unknown = set(names) - _plain
     plain = {name for name in unknown if not rule(name)}
-    _plain.update(name for name in plain if len(name) <= LONGEST)
+    if plain:
+        if len(_plain) > _PLAIN:
+            _plain.clear()
+        _plain.update(name for name in plain if len(name) <= LONGEST)
     return plain != unknown
 
 

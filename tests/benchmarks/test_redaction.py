@@ -18,6 +18,8 @@ KEY = "sk-proj-aB3dE6gH9jK2mN5pQ8sT1vW4yZ7"
 PROSE = "The quick brown fox isn't over-eager to jump, and asks: who pays for the lazy dog? " * 60
 CODE = 'for key, value in data.items():\n    print(key, page_token="x", count=3)\n' * 60
 
+JSON = f'{{"id": "{ID}", "role": "user", "content": "Who pays?", "meta": {{"lang": "en"}}}}, ' * 60
+
 
 def session(**fields):
     common = {
@@ -58,6 +60,8 @@ SESSIONS = {
     "small, secret by name": session(inputs={**QUESTION, "api_key": "x"}),
     "small, secret in a text": session(inputs=QUESTION, error=f"bad key {KEY}"),
     "4 MiB of prose": session(inputs={"text": (PROSE * 1000)[: 2**22]}),
+    "4 MiB of JSON": session(inputs={"text": (JSON * 1000)[: 2**22]}),
+    "1 MiB of passwords": session(inputs={"text": ("pin: 12 token=a, " * 2**16)[: 2**20]}),
     "4 MiB of code": session(inputs={"text": (CODE * 1000)[: 2**22]}),
 }
 
