@@ -291,6 +291,7 @@ ASSIGNED = [
     (f"password=x{A}{A * 20}", "password=[REDACTED:password]"),
     # with a space in the name, with a type, in a block of YAML, in a URL within another
     ("api key: abc", "api key: [REDACTED:key]"),
+    ("a\\napi key: abc", "a\\napi key: [REDACTED:key]"),
     ("API Key = abc", "API Key = [REDACTED:key]"),
     ("API-Key = abc", "API-Key = [REDACTED:key]"),
     ("'secret keys': 'abc'", "'secret keys': '[REDACTED:key]'"),
@@ -460,7 +461,8 @@ LEFT = [
     "127.0.0.1:5432:5432, 00:1B:44:11:3A:B7, 2001:db8::8a2e:370:7334, 12:30:45",
     # elements, pairs, commands
     "<password></password><secret>the cat sat</secret><token>5</token><p>password</p>",
-    "<password>${DB_PASSWORD}</password> </password> a></password> <api-key>{key}</api-key>",
+    "]]></password> <password>${DB_PASSWORD}</password> </password> a></password>",
+    "<api-key>{key}</api-key>",
     "<credentials><user>bob</user></credentials>",
     '["password", "token"], ("token", "password"), ("Authorization", value), ["token", "a1", "b"]',
     "namedtuple('TokenInfo', 'type string start'), {'AUTH': ('AUTH', 'SELECTED')}",
@@ -590,7 +592,8 @@ def test_no_text_takes_for_ever(piece):
 FRAGMENTS = """pin: 12 |token: a1 |token=a,|if token: |--token x y |<token>x1</token>|
 ('token', 'x1'),|["token", "x1"]|curl -u a:b |machine a login b password c |://a:b@c |
 ://token:int=@|bearer aaaaaaa1 |"name":"token","value":"x1",|api key: x1 |:5432:a:b:c |
-%3Dtoken: a1 |token: str = |xoxa-aaaaaaaaaa |a-a-a-a-a-a-a-a- """.replace("\n", "").split("|")
+%3Dtoken: a1 |]]></token>|</token|</token>|token: str = |xoxa-aaaaaaaaaa |
+a-a-a-a-a-a-a-a- """.replace("\n", "").split("|")
 
 
 @pytest.mark.parametrize("piece", FRAGMENTS)

@@ -31,7 +31,9 @@ _LABELLED = re.compile(  # "name": "token", "value":
     rb"(?:ema[nN]|ye[kK])(?!\w)"
 )
 _SPACED = re.compile(  # api key:
-    rb":" + _BESIDE + rb"((?:[sS]?[yY][eE][kK]|[eE][dD][oO][cC])[ ][A-Za-z]{2,24})(?![\w.%-])"
+    rb":"
+    + _BESIDE
+    + rb"((?:[sS]?[yY][eE][kK]|[eE][dD][oO][cC])[ ][A-Za-z]{2,24}(?:\\|(?![\w.%-])))"
 )
 _PGPASS = re.compile(rb":(?=[^:\s]{1,64}:[^:\s]{1,64}:2345:)")  # host:5432:database:user:
 _PORT = ("5432", "password")

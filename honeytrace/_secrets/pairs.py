@@ -12,6 +12,7 @@ from honeytrace._secrets.values import is_known, is_prose, value
 
 _CLOSE = re.compile(rb"</([A-Za-z][\w.:-]{1,63})")
 _CDATA = "<![CDATA["
+_FAR = 8192  # characters of an element
 
 # Each begins with a character, for which `re` can look fast.
 _PAIR = rb"""\s?[bu]?(\\{0,7}["'])([A-Za-z][\w.-]{1,63})\1,\s{0,2}(?=[bu]?\\{0,7}["'])"""
@@ -45,12 +46,13 @@ def _named(name: bytes) -> str | None:
 
 def _content(text: str, name: str, end: int) -> tuple[int, int]:
     """Where the text of an element that closes at `end` stands, if it holds nothing but text."""
-    if text.endswith("]]>", 0, end):
-        start = text.rfind(_CDATA, 0, end) + len(_CDATA)
-        return start, end - 3
-    start = text.rfind(">", 0, end) + 1
-    opened = text.rfind("<", 0, max(start - 1, 0)) + 1
-    return (start, end) if text.startswith(name, opened) else (end, end)
+    first = max(0, end - _FAR)
+    if text.endswith("]]>", first, end):
+        start = text.rfind(_CDATA, first, end)
+        return (start + len(_CDATA), end - 3) if start >= 0 else (end, end)
+    start = text.rfind(">", first, end) + 1
+    opened = text.rfind("<", first, max(start - 1, 0)) + 1
+    return (start, end) if start and text.startswith(name, opened) else (end, end)
 
 
 def parentheses(text: str, data: bytes) -> Iterator[Span]:
