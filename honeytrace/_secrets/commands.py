@@ -94,16 +94,18 @@ def commands(text: str, data: bytes) -> Iterator[Span]:
 
 
 def _programs(text: str) -> Iterator[Span]:
-    programs = list(_PROGRAM.finditer(text))
-    for number, program in enumerate(programs, 1):
-        following = programs[number].start() if number < len(programs) else len(text)
-        end = min(program.end() + _FAR, following)
+    programs = _PROGRAM.finditer(text)
+    program = next(programs, None)
+    while program:
+        yield program.end(), program.end(), ""
+        following = next(programs, None)
+        end = min(program.end() + _FAR, following.start() if following else len(text))
         # A program alone in its line begins a list of arguments, of which each has its own.
         alone = text.startswith("\n", program.end())
         over = None if alone else _END.search(text, program.end(), end)
-        yield program.end(), program.end(), ""
         argument = _ARGUMENT[program.lastgroup or ""]
         yield from _passwords(argument.finditer(text, program.end(), over.start() if over else end))
+        program = following
 
 
 def logins(text: str, data: bytes) -> Iterator[Span]:
