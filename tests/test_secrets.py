@@ -159,6 +159,9 @@ AROUND = [
     ("(", ")"),
     ("a\\n", "\\nb"),
     ("x%3D", "&y"),
+    ("\x1b[31m", "\x1b[0m"),
+    ("\x1b[1;31m", "\x1b[K"),
+    ("\\u003d", "\\u0026"),
     ("é😀 ", " …"),
     ("_", "."),
     ("my-key-", ""),
@@ -231,6 +234,8 @@ BASIC = base64.b64encode(b"user:hunter2").decode()
             "https://0123456789abcdef0123@o1.ingest.sentry.io/1",
             "https://[REDACTED:url]@o1.ingest.sentry.io/1",
         ),
+        ("https://tok3nsecret1@x.org/a", "https://[REDACTED:url]@x.org/a"),
+        ("https://oauthtoken:@x.org/a", "https://[REDACTED:url]:@x.org/a"),
     ],
 )
 def test_schemes_and_urls(text, clean_text):

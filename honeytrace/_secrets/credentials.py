@@ -15,11 +15,12 @@ _BEGIN = _compiled(r"-{4,5}[ ]?BEGIN[ ][A-Z0-9 ]{0,32}PRIVATE[ ]KEY[A-Z ]{0,8}-{
 _END = _compiled(r"-{4,5}[ ]?END[ ][A-Z0-9 ]{0,32}PRIVATE[ ]KEY[A-Z ]{0,8}-{4,5}")
 _URL = _compiled(
     r"""://(?:
-      [^\s:/?\#@"'<>\\]{0,128}:(?!\d{1,5}[/?\#])
+      (?P<alone> [^\s:/?\#@"'<>\\]{8,256}(?=:@) )
+    | [^\s:/?\#@"'<>\\]{0,128}:(?!\d{1,5}[/?\#])
         (?P<password> [^\s/?\#"'<>\\]{1,256}(?=@)
         | (?:[^\s@"'<>\\/]|/(?!/)){1,256}(?:@[^\s@/?\#"'<>\\]{0,64}){0,8}(?=@)
         | [^\s@"'<>\\\u2026]{1,256}(?=\u2026[ ]\[) )
-    | (?P<user> (?=[A-Za-z_.~%+-]{0,64}\d)[\w.~%+-]{20,256}(?=@) )
+    | (?P<user> (?=[A-Za-z_.~%+-]{0,64}\d)[\w.~%+-]{12,256}(?=@) )
     # The path of a webhook is all that it takes to post there.
     | (?: hooks\.slack\.com/(?:services|workflows|triggers)
         | (?:\w{1,16}\.)?discord(?:app)?\.com/api/webhooks

@@ -123,9 +123,11 @@ _RULES = [(prefix, rule) for rule, begin, _ in _MAKERS for prefix in begin.split
 def _pattern() -> re.Pattern[str]:
     """Compiled when it is first needed: that takes longer than all else of an import."""
     return re.compile(
-        # Most runs are UUIDs. An escape of JSON or of a URL, and words in front, may touch the key.
+        # Most runs are UUIDs. An escape, of JSON, a URL or a terminal's colours, and words in front
+        # may touch the key.
         rf"""(?![0-9a-f]{{8}}-[0-9a-f]{{4}}-)
-          (?: (?<=\\)[bfnrt] | (?<=%)[0-9A-Fa-f]{{2}} )? (?:[A-Za-z0-9]{{0,20}}[-_]){{0,4}}?
+          (?: (?<=\\)(?:[bfnrt]|u[0-9A-Fa-f]{{4}}|x[0-9A-Fa-f]{{2}}) | (?<=%)[0-9A-Fa-f]{{2}}
+            | (?<=[\[;])\d{{0,3}}[mK] )? (?:[A-Za-z0-9]{{0,20}}[-_]){{0,4}}?
           (?: (?P<key>{_grouped()}) | {_AFTER} )""",
         re.ASCII | re.VERBOSE,
     )
