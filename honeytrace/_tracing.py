@@ -12,7 +12,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any, TypeVar, cast, overload
 
-from honeytrace import _current, _options, _partial, _variants
+from honeytrace import _current, _fixtures, _options, _partial, _variants
 from honeytrace._arguments import binder, is_method, parameters
 from honeytrace._capture import constant
 from honeytrace._config import live
@@ -194,8 +194,8 @@ def _decorate(target: Any, template: Template, skip_first: bool | None = None) -
     for base, remake in _REMADE:
         if issubclass(type(target), base):  # a proxy only says that it is one
             return remake(target, template)
-    if "_pytest.fixtures" in sys.modules and (parts := _fixture(target)):
-        declare, function = parts
+    if fixture := _fixtures.parts(target):
+        declare, function = fixture
         return declare(_decorate(function, template, skip_first))
     if type(target) is functools.partial:
         return _partial_function(target, template)
@@ -257,18 +257,6 @@ def _like(target: Any, anew: Any) -> Any:
     for name, value in vars(target).items():
         vars(anew).setdefault(name, value)
     return anew
-
-
-def _fixture(target: Any) -> tuple[Callable[[Any], Any], Any] | None:
-    """If it is a fixture of pytest: what declares one, and its function."""
-    kind = getattr(sys.modules["_pytest.fixtures"], "FixtureFunctionDefinition", None)
-    if kind is not None and type(target) is kind:
-        return target._fixture_function_marker, target._fixture_function
-    if type(target) is types.FunctionType:  # before pytest 8.4, one that refuses to be called
-        known = vars(target)
-        if "_pytestfixturefunction" in known and "__pytest_wrapped__" in known:
-            return known["_pytestfixturefunction"], known["__pytest_wrapped__"].obj
-    return None
 
 
 def _partial_function(target: Any, template: Template) -> Any:

@@ -478,19 +478,6 @@ def set_up(request):
     assert honeytrace.current_session()
 
 
-def test_above_a_fixture_of_an_older_pytest(sent):
-    """Before 8.4 it was a function that refuses to be called, with the real one beside it."""
-
-    def refuses():
-        raise RuntimeError("fixtures are not called")
-
-    refuses._pytestfixturefunction = lambda function: ("declared", function)
-    refuses.__pytest_wrapped__ = types.SimpleNamespace(obj=lambda: "set up")
-    declared, function = trace_session(name="fixture")(refuses)
-    assert (declared, function()) == ("declared", "set up")
-    assert sent()[0]["session_name"] == "fixture"
-
-
 def test_below_singledispatch_and_contextmanager(sent):
     """Where other decorators stand above, the function below is the one that is recorded."""
 
