@@ -90,7 +90,7 @@ def test_once_more(manual: Manual, honeytrace_sessions: CapturedSessions) -> Non
     """A recorded call gives the same when it is made again; the id of a stored one serves, too."""
     manual.retrieve("what is tea?")
     replayed = replay(honeytrace_sessions.one(name="retrieve"), manual.retrieve)
-    assert replayed.same, replayed
+    assert replayed.same, replayed.diff()
 
 
 @pytest.mark.honeytrace(source="tests")

@@ -51,7 +51,7 @@ class CapturedSessions(Sequence[Session]):
         return self._sessions == (list(other) if isinstance(other, CapturedSessions) else other)
 
     def __repr__(self) -> str:
-        return self.tree() or "<no sessions>"
+        return _explain.cut(self.tree()) or "<no sessions>"
 
     @property
     def roots(self) -> list[Session]:
@@ -82,7 +82,7 @@ class CapturedSessions(Sequence[Session]):
         raise AssertionError(_explain.with_tree(words, self.tree()))
 
     def tree(self) -> str:
-        """All of them as text, each root with what it started."""
+        """All of them as text, each root with what it started; `repr` cuts what is long."""
         known = {session.session_id: session for session in self}
         return "\n".join(tree(root, known.get, "not caught") for root in self.roots)
 

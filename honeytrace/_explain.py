@@ -19,7 +19,7 @@ _WIDE = 80  # characters of a value that are shown
 _LEAD = 20  # of them before the first that differs
 _SOME = 3  # differences
 _MANY = 10  # sessions
-_LINES = 60  # of a tree
+_LINES = 30  # of a tree, from its beginning and before its end
 
 
 def check(names: Iterable[str]) -> None:
@@ -126,9 +126,16 @@ def have_errors(sessions: Sequence[Session], failed: Sequence[Session]) -> str:
 
 def with_tree(words: str, tree: str) -> str:
     """A sentence, and the tree below it as far as it can be taken in."""
-    lines = tree.splitlines()
-    more = [f"… and {len(lines) - _LINES} more lines"] if len(lines) > _LINES else []
-    return "\n".join([words, *([""] if lines else []), *lines[:_LINES], *more])
+    return f"{words}\n\n{cut(tree)}" if tree else words
+
+
+def cut(tree: str) -> str:
+    """Of a long tree the beginning and the end."""
+    lines = tree.split("\n")
+    left = len(lines) - 2 * _LINES
+    if left > 1:
+        lines[_LINES:-_LINES] = [f"… {left} more …"]
+    return "\n".join(lines)
 
 
 def _said(each: Difference) -> str:

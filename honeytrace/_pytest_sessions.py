@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from honeytrace import _current, _settings
+from honeytrace import _current, _explain, _settings
 from honeytrace._config import live
 from honeytrace._expected import Place
 from honeytrace._pipeline import finished
@@ -40,15 +40,17 @@ def captured(request: pytest.FixtureRequest) -> Iterator[CapturedSessions]:
         yield sessions
 
 
-def shown(records: Iterable[Record]) -> str:
-    """The trees of sessions that have ended."""
-    return live.faults.guard(_trees, [*records]) or "they cannot be shown"
+def show(report: pytest.TestReport, records: Iterable[Record], error: BaseException | None) -> None:
+    """Adds the trees of sessions that have ended, unless the assertion that failed shows them."""
+    trees = live.faults.guard(_trees, [*records]) or "they cannot be shown"
+    if not (type(error) is AssertionError and str(error).endswith(f"\n\n{trees}")):
+        report.sections.append(("honeytrace sessions", trees))
 
 
 def _trees(records: Sequence[Record]) -> str:
     sessions = {session.session_id: session for session in map(finished, records)}
     roots = (each for each in sessions.values() if _parent(each) not in sessions)
-    return "\n".join(tree(root, sessions.get) for root in roots)
+    return _explain.cut("\n".join(tree(root, sessions.get, "not caught") for root in roots))
 
 
 def _parent(session: Session) -> Any:

@@ -38,9 +38,15 @@ class Replay:
         changes = (of_field(name, self.old, self.new) for name in ("outputs", "error"))
         return "\n".join(line for lines in changes for line in lines)
 
-    def __repr__(self) -> str:
+    def __str__(self) -> str:
         lines = [f"old: {label(self.old)}", f"new: {label(self.new)}", self.diff() or "the same"]
         return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        """One line: it stands in failing assertions."""
+        first, *more = self.diff().splitlines() or ["the same"]
+        rest = f" and {len(more)} more" if more else ""
+        return f"<Replay {self.old.session_name!r}: {first}{rest}>"
 
 
 def replay(session: Session | str, function: Callable[..., Any]) -> Replay:
@@ -52,7 +58,7 @@ def replay(session: Session | str, function: Callable[..., Any]) -> Replay:
     with the data that was recorded: a list for a tuple, an object for a dataclass.
 
         replayed = replay("6a1f2ad5-…", answer)
-        assert replayed.same, replayed
+        assert replayed.same, replayed.diff()
 
     Raises `ValueError` if inputs were cut, redacted, are not plain, or do not fit the parameters;
     it names them, and nothing is called then.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from copy import deepcopy
 from dataclasses import dataclass, field
+from reprlib import Repr
 
 from honeytrace._capture import Inputs, as_object, named, read
 from honeytrace._items import Items
@@ -18,6 +19,10 @@ OBJECTS = ("config", "inputs", "outputs", "user_properties", "metrics", "feedbac
 
 RESERVED = "honeytrace"
 """The one key of `metadata` that is ours."""
+
+_short = Repr()
+_short.maxstring = _short.maxother = 60
+_repr = _short.repr
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +52,12 @@ class Session:
     start_time: float | None = None
     end_time: int | None = None
     extra: Json = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        """One line, long values cut: it stands in failing assertions."""
+        told = {"inputs": self.inputs, "outputs": self.outputs, "error": self.error}
+        parts = [f"{name}={_repr(value)}" for name, value in told.items() if value]
+        return f"<Session {' '.join([_repr(self.session_name), self.session_id, *parts])}>"
 
 
 # ---- Still running

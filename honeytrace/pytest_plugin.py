@@ -109,7 +109,8 @@ class _Tests:
         if report.failed and self.kept:
             from honeytrace import _pytest_sessions
 
-            report.sections.append(("honeytrace sessions", _pytest_sessions.shown(self.kept)))
+            error = call.excinfo.value if call.excinfo else None
+            _pytest_sessions.show(report, self.kept, error)
 
 
 def _tell(allowed: bool, watch: Any) -> None:

@@ -150,6 +150,16 @@ def test_the_tree_shows_each_root_with_what_it_started():
     assert repr(CapturedSessions()) == "<no sessions>"
 
 
+def test_of_a_long_tree_the_repr_shows_both_ends():
+    """Thirty lines each, and how many are between them; `tree()` has all."""
+    with capture_sessions(clock=FakeClock()) as sessions:
+        for number in range(1_000):
+            step(str(number))
+    lines = repr(sessions).splitlines()
+    assert lines[29:32] == ["29  0 µs", "… 940 more …", "970  0 µs"]
+    assert (len(lines), len(sessions.tree().splitlines())) == (61, 1_000)
+
+
 def test_the_tree_says_what_was_not_caught():
     """A child that has not ended inside stands by its id."""
     late = trace_session("late")

@@ -485,6 +485,38 @@ def test_a_failure_shows_the_sessions(run, way):
     assert shown == ["answer  _  ✗ ValueError: boom", "└─ retrieve  _  ✗ ValueError: boom"] * 2
 
 
+def test_an_assertion_that_shows_the_sessions(run):
+    """They are not shown a second time, unless some were not caught by it."""
+    tests = """
+        @pytest.fixture
+        def early(): retrieve("early")
+
+        def test_a(honeytrace_sessions):
+            answer("a")
+            honeytrace_sessions.one("none")
+
+        def test_b(early, honeytrace_sessions):
+            answer("b")
+            honeytrace_sessions.one("none")
+    """
+    done = run(tests, "-rN")
+    done.assert_outcomes(failed=2)
+    shown = done.stdout.str().partition("honeytrace sessions")[2]
+    assert (done.stdout.str().count("- honeytrace sessions -"), shown.count("answer")) == (1, 1)
+
+
+def test_many_sessions_of_a_failure(run):
+    """Of those that it keeps, the report shows the first and the last."""
+    tests = """
+        def test_a():
+            for _ in range(1_200): retrieve("good")
+            retrieve("bad")
+    """
+    lines = run(tests, "-rN").stdout.str().partition("honeytrace sessions")[2].splitlines()
+    assert lines[31] == "… 940 more …"
+    assert lines[61].endswith("ValueError: boom")
+
+
 def test_a_failure_without_sessions(run):
     """Its report is as without the plugin."""
     done = run("def test_a(): answer('a')\ndef test_b(): assert 0")

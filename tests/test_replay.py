@@ -58,13 +58,21 @@ def test_changed():
     assert replayed.diff() == "outputs.top: absent -> [1]"
 
 
-def test_repr():
+def test_shown():
     """It prints as both calls, and what has changed."""
     old = dataclasses.replace(of(ask), session_name="ask", duration=2.0)
     replayed = Replay(old, dataclasses.replace(old, duration=4.0, outputs={"text": "b"}))
     lines = ["old: ask  2.0 ms", "new: ask  4.0 ms", "outputs.text: 'a' -> 'b'"]
-    assert repr(replayed).splitlines() == lines
-    assert repr(Replay(old, old)).splitlines()[-1] == "the same"
+    assert str(replayed).splitlines() == lines
+    assert str(Replay(old, old)).splitlines()[-1] == "the same"
+
+
+def test_repr():
+    """In a failing assertion it is one line."""
+    old = dataclasses.replace(of(ask), session_name="ask")
+    replayed = Replay(old, dataclasses.replace(old, outputs={"text": "b", "top": 1, "n": 2}))
+    assert repr(replayed) == "<Replay 'ask': outputs.text: 'a' -> 'b' and 2 more>"
+    assert repr(Replay(old, old)) == "<Replay 'ask': the same>"
 
 
 def test_frozen():
