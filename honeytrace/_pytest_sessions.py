@@ -25,6 +25,7 @@ from honeytrace._tree import tree
 from honeytrace.testing import CapturedSessions, capture_sessions
 
 _TAKEN = ("name", "project", "source", *(each for each in OBJECTS if each != "outputs"))
+_LEFT = "honeytrace_left"
 _LISTED = 10  # failed tests in the summary
 _PATIENCE = 10.0  # seconds that delivery may take at the end of the run
 
@@ -190,34 +191,54 @@ class Recording:
         self._keep = keep
         self._delivery = deliver(self.config, live.faults)
         self._process = os.getpid()
+        self._left = 0
 
     def take(self, record: Record) -> None:
         self._keep(record)
-        if os.getpid() == self._process:  # a forked child has none of the threads
+        if not self._forked:
             self._delivery.accept(record)
 
+    @property
+    def _forked(self) -> bool:
+        """Whether this is the child of a test, which has none of the threads that deliver."""
+        return os.getpid() != self._process
+
     @pytest.hookimpl(trylast=True)
-    def pytest_sessionfinish(self) -> None:
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if self._forked:
+            return
         self._delivery.shutdown(_PATIENCE, patient=False)
+        stats = self._delivery.stats()
+        self._left += stats.queued + stats.spooled + stats.rejected + stats.dropped
+        if hasattr(session.config, "workeroutput"):
+            session.config.workeroutput[_LEFT] = self._left
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """A worker of xdist has ended; one that crashed says nothing."""
+        self._left += getattr(node, "workeroutput", {}).get(_LEFT, 0)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         reports = [each for kind in terminalreporter.stats.values() for each in kind]
         ids = {id_: each for each in reports if (id_ := getattr(each, "honeytrace_session", None))}
         failed = {id_: each.nodeid for id_, each in ids.items() if each.failed}
         terminalreporter.section("honeytrace")
-        terminalreporter.line(self._count(len(ids)))
+        for line in self._told(len(ids)):
+            terminalreporter.line(line)
         for id_, test in [*failed.items()][:_LISTED]:
             terminalreporter.line(f"  {id_}  {test}")
 
-    def _count(self, number: int) -> str:
-        tests = "1 test" if number == 1 else f"{number} tests"
-        if live.off:
-            return "no test is recorded: tracing is off"
+    def _told(self, number: int) -> Iterator[str]:
+        if live.off or not number:
+            yield f"no test was recorded{': tracing is off' if live.off else ''}"
+            return
         where, how = self.config.server_url, self._show
         if where is None:
             where = str(self.config.home / "sessions.db")
             how = ["honeytrace ls", *self._show, "honeytrace serve"]
-        left = self._delivery.stats()
-        waiting = left.queued + left.spooled + left.rejected + left.dropped
-        more = f"; {waiting} sessions of this process did not arrive" if waiting else ""
-        return f"{tests} recorded in {where}; to look at them: {', '.join(how)}{more}"
+        tests = "1 test" if number == 1 else f"{number} tests"
+        yield f"{tests} recorded in {where}; to look at them: {', '.join(how)}"
+        if self._left:
+            spooled = self.config.server_url and self.config.spool_dir
+            again = "; to send what is on disk: honeytrace resend" if spooled else ""
+            yield f"{self._left} sessions did not arrive{again}"

@@ -72,7 +72,7 @@ XDIST = ("-p", "xdist", "-n", "2")
 
 
 def needs(arguments):
-    if arguments == XDIST:
+    if "xdist" in arguments:
         pytest.importorskip("xdist")
     return arguments
 
@@ -337,18 +337,25 @@ def run_command(pytester, *words):
     return pytester.run(sys.executable, "-m", "honeytrace", *words).stdout.str()
 
 
-def test_what_could_not_be_sent_is_said(run, monkeypatch):
-    """The summary counts it."""
+@pytest.mark.parametrize("workers", [0, 2, 4])
+def test_what_could_not_be_sent_is_said(run, monkeypatch, workers):
+    """The summary counts it, in all workers of xdist together."""
     monkeypatch.setenv("HH_API_URL", "http://127.0.0.1:9")
-    done = run(ONE, *SEND)
-    done.stdout.fnmatch_lines(["*; 3 sessions of this process did not arrive"])
+    tests = "@pytest.mark.parametrize('n', range(5))\ndef test_one(n): answer('hi')"
+    done = run(tests, *SEND, *(needs(("-p", "xdist", "-n", str(workers))) if workers else ()))
+    done.stdout.fnmatch_lines(
+        [
+            "5 tests recorded in http://127.0.0.1:9; to look at them: honeytrace show ID",
+            "15 sessions did not arrive; to send what is on disk: honeytrace resend",
+        ]
+    )
 
 
 def test_where_tracing_is_off(run, monkeypatch):
     """Nothing is recorded, and the summary says why."""
     monkeypatch.setenv("HONEYTRACE_ENABLED", "0")
     done = run("@pytest.mark.honeytrace\ndef test_one(): answer('bad')", "--honeytrace")
-    done.stdout.fnmatch_lines(["no test is recorded: tracing is off"])
+    done.stdout.fnmatch_lines(["no test was recorded: tracing is off"])
     done.stdout.no_fnmatch_line("*honeytrace sessions*")
 
 
@@ -447,23 +454,129 @@ def test_a_session_that_a_wider_fixture_opens_in_a_marked_test(run):
     run(tests).assert_outcomes(passed=2)
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system cannot fork")
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_a_test_that_forks(run, api):
-    """What its child does is not recorded, and nothing hangs."""
-    tests = """
-        import os
+# ---- Tests that do not end as tests do
 
-        def test_one():
+NEXT = """
+    from honeytrace import _captures, _current
+    from honeytrace._config import live
+
+    def test_last(honeytrace_sessions):
+        assert _current.get() is None or _current.get().template.name == "test_last"
+        assert len(_captures._open) == len(live._detours) == 1
+        answer("last")
+        assert len(honeytrace_sessions) == 2
+"""
+
+
+def before_another(tests):
+    """The tests, and one after them that finds nothing left of them."""
+    return textwrap.dedent(tests) + textwrap.dedent(NEXT)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system cannot fork")
+@pytest.mark.parametrize("end", ["os._exit(0)", "sys.exit()", "return"])
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_test_that_forks(run, api, end):
+    """What its child does is not recorded, and nothing hangs, even if the child goes on as pytest
+    and ends the run once more."""
+    tests = """
+        import os, sys
+
+        def test_one(honeytrace_sessions):
             answer("before")
             if not (child := os.fork()):
                 answer("in the child")
-                os._exit(0)
-            assert os.waitpid(child, 0)[1] == 0
+                {end}
+            else:
+                os.waitpid(child, 0)
+            assert len(honeytrace_sessions) == 2
     """
-    run(tests, *SEND).assert_outcomes(passed=1)
+    run(before_another(tests.format(end=end)), *SEND).assert_outcomes(passed=2)
     found = [session["inputs"].get("question") for session in api.sessions]
-    assert sorted(filter(None, found)) == ["before", "before"]
+    assert sorted(filter(None, found)) == ["before", "before", "last", "last"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system cannot fork")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_test_with_processes(run, api):
+    """A pool of forked processes works and ends, and nothing that it does is sent or caught."""
+    tests = """
+        import multiprocessing
+        from concurrent.futures import ProcessPoolExecutor
+
+        def test_one(honeytrace_sessions):
+            with ProcessPoolExecutor(2, multiprocessing.get_context("fork")) as pool:
+                assert [*pool.map(answer, "ab")] == ["A", "B"]
+            assert not honeytrace_sessions
+    """
+    run(before_another(tests)).assert_outcomes(passed=2)
+    assert api.requests == []
+
+
+SLOW = """
+    import asyncio, time
+
+    @pytest.fixture
+    def block():
+        with trace_session("block"):
+            yield
+
+    def test_before(): answer("before")
+
+    @pytest.mark.timeout(1)
+    def test_slow(honeytrace_sessions, block):
+        with trace_session("slow"):
+            time.sleep(60)
+"""
+
+
+def test_a_test_that_times_out_by_signal(run, api):
+    """It fails, and so do the sessions that were open in it; the next test begins as usual."""
+    pytest.importorskip("pytest_timeout")
+    ways = ("--timeout-method=signal", *SEND)
+    done = run(before_another(SLOW), *ways, load=("honeytrace", "timeout"))
+    done.assert_outcomes(passed=2, failed=1)
+    found = named(api)
+    assert found["test_slow"]["metrics"]["outcome"] == "failed"
+    assert "Timeout" in found["test_slow"]["error"]
+    assert "Timeout" in found["slow"]["error"]
+    done.stdout.fnmatch_lines(["*- honeytrace sessions -*", "slow *Timeout*"])
+
+
+def test_a_test_that_times_out_in_a_loop(run, api):
+    """The same with a coroutine, that the signal ends from outside."""
+    pytest.importorskip("pytest_timeout")
+    tests = """
+        import asyncio
+
+        @pytest.fixture
+        def anyio_backend(): return "asyncio"
+
+        @pytest.mark.anyio
+        @pytest.mark.timeout(1)
+        async def test_slow(honeytrace_sessions):
+            async with trace_session("slow"):
+                await asyncio.sleep(60)
+    """
+    ways = ("--timeout-method=signal", *SEND)
+    done = run(before_another(tests), *ways, load=("honeytrace", "anyio", "timeout"))
+    done.assert_outcomes(passed=1, failed=1)
+    assert named(api)["test_slow"]["metrics"]["outcome"] == "failed"
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_test_that_times_out_by_thread(run, api, workers):
+    """It ends the process. What ended before is sent, and xdist goes on in another one."""
+    pytest.importorskip("pytest_timeout")
+    ways = ("--timeout-method=thread", *SEND)
+    ways += needs(("-p", "xdist", "-n", "1")) if workers else ()
+    done = run(before_another(SLOW), *ways, load=("honeytrace", "timeout"))
+    if workers:
+        done.assert_outcomes(passed=2, failed=1)
+    else:
+        assert done.ret == 1
+    known = {"test_before", "test_last"} if workers else {"test_before"}
+    assert {name for name in named(api) if name.startswith("test")} == known
 
 
 # ---- Reports
