@@ -67,12 +67,15 @@ class Test:
     def __init__(self, item: pytest.Item) -> None:
         self.item = item
         self.problem: str | None = None
+        self.runs = 0
         self.outcome = "passed"
         self.error: BaseException | None = None
         self.session = NOTHING
 
-    def check(self) -> None:
-        """A wrong mark is the error of its test."""
+    def begin(self) -> None:
+        """Once, or again where a plugin repeats what failed. A wrong mark is the test's error."""
+        self.runs += 1
+        self.outcome, self.error = "passed", None
         if self.problem:
             pytest.fail(self.problem, pytrace=False)
 
@@ -111,7 +114,8 @@ def recorded(item: pytest.Item) -> Iterator[Test]:
         _lead(item, _current.get())
         yield test
         passed = test.outcome in ("passed", "xpassed")
-        test.session.metrics.update(outcome=test.outcome, passed=passed)
+        again = {"reruns": test.runs - 1} if test.runs > 1 else {}
+        test.session.metrics.update(outcome=test.outcome, passed=passed, **again)
         block.__exit__(type(test.error) if test.error else None, test.error, None)
     finally:
         if _current.get() is None:

@@ -85,7 +85,6 @@ class _Tests:
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
-        self.kept.clear()
         if item.config.option.honeytrace or item.get_closest_marker("honeytrace"):
             from honeytrace import _pytest_sessions
 
@@ -97,8 +96,9 @@ class _Tests:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self) -> None:
+        self.kept.clear()
         if self.test:
-            self.test.check()
+            self.test.begin()
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_makereport(self, call: pytest.CallInfo[None]) -> Iterator[None]:

@@ -359,6 +359,40 @@ def test_where_tracing_is_off(run, monkeypatch):
     done.stdout.no_fnmatch_line("*honeytrace sessions*")
 
 
+RERUNS = """
+    from _pytest.runner import runtestprotocol
+
+    def pytest_runtest_protocol(item, nextitem):
+        for _ in range(3):
+            reports = runtestprotocol(item, nextitem=nextitem, log=False)
+            item._initrequest()
+        for report in reports:
+            item.ihook.pytest_runtest_logreport(report=report)
+        return True
+"""
+
+
+def test_a_test_that_is_run_again(run, api):
+    """It is one session, whose outcome is that of the last run; the report shows the last run."""
+    tests = """
+        runs = []
+
+        def test_passes(honeytrace_sessions):
+            runs.append(1)
+            answer("bad" if len(runs) < 3 else "good")
+            assert len(honeytrace_sessions) == 2
+
+        def test_fails(): answer("bad")
+    """
+    done = run(tests, "-rN", *SEND, conftest=RERUNS)
+    done.assert_outcomes(passed=1, failed=1)
+    passes, fails = named(api)["test_passes"], named(api)["test_fails"]
+    assert passes["metrics"] == {"outcome": "passed", "passed": True, "reruns": 2}
+    assert ("error" in passes, len(passes["children_ids"])) == (False, 3)
+    assert (fails["metrics"]["outcome"], fails["error"]) == ("failed", "ValueError: boom")
+    assert done.stdout.str().partition("honeytrace sessions")[2].count("─ retrieve") == 1
+
+
 def test_marks(run, api):
     """The nearest mark wins; the name of a class's mark stands before those of its tests."""
     tests = """
