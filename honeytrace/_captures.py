@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import itertools
-import re
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from contextvars import ContextVar
 from datetime import datetime, timezone
@@ -17,6 +16,7 @@ from honeytrace import _explain
 from honeytrace._config import live
 from honeytrace._expected import Place, compare
 from honeytrace._pipeline import Clock, Pipeline, finished
+from honeytrace._plain import Choice, plain
 from honeytrace._record import Json, Record
 from honeytrace._senders import THREADS
 from honeytrace._session import RESERVED, Session
@@ -94,47 +94,33 @@ class CapturedSessions(Sequence[Session]):
             words = _explain.have_errors(self, failed)
             raise AssertionError(_explain.with_tree(words, self.tree()))
 
-    def assert_matches(self, name: str) -> None:
+    def assert_matches(
+        self, name: str, *, only: Iterable[str] = (), ignore: Iterable[str] = ()
+    ) -> None:
         """Raises `AssertionError` if they are not as in the file `name`.json beside the test.
 
         It lies in `__honeytrace__`, in a directory for each test file; `--honeytrace-update` writes
-        it. Ids, times and other volatile fields do not count.
+        it. What `plain` with the same arguments gives is compared.
+
+            sessions.assert_matches("tea", only=("inputs", "outputs"), ignore=("outputs.usage",))
         """
         __tracebackhide__ = True
         if self.place is None:
             raise TypeError("assert_matches() needs the fixture honeytrace_sessions of the plugin")
-        compare(self.plain(), self.place, name)
+        compare(self.plain(only=only, ignore=ignore), self.place, name)
 
-    def plain(self) -> list[Json]:
+    def plain(self, *, only: Iterable[str] = (), ignore: Iterable[str] = ()) -> list[Json]:
         """What is the same in each run, as JSON data: the roots, each with its `children`.
 
         Ids, times and versions are left out, and so is what is empty.
+
+        Args:
+            only: names of fields; else all count. The name of a session is always there.
+            ignore: names of fields that do not count, or paths below them; `outputs.hits.id` is
+                that of each item if the hits are a list.
         """
         known = {session.session_id: session for session in self}
-        return [_plain(root, known) for root in self.roots]
-
-
-_ADDRESS = re.compile(r"\bat 0x[0-9a-fA-F]+")
-_STABLE = ("config", "inputs", "outputs", "feedback", "user_properties")
-
-
-def _plain(session: Session, known: dict[str, Session]) -> Json:
-    """One session and, in start order, those below it; each is taken out of `known`."""
-    known.pop(session.session_id, None)
-    below = [known[child] for child in session.children_ids if child in known]
-    found: Json = {name: getattr(session, name) for name in _STABLE}
-    found["error"] = session.error and _ADDRESS.sub("at 0x…", session.error)
-    found["metrics"] = _without(session.metrics, "ttft_ms")
-    found["metadata"] = _without(session.metadata, RESERVED)
-    found["children"] = [
-        _plain(child, known) for child in below if known.get(child.session_id) is child
-    ]
-    full = {name: value for name, value in found.items() if value}
-    return {"name": session.session_name, "status": _about(session)["status"], **full}
-
-
-def _without(values: Json, name: str) -> Json:
-    return {key: value for key, value in values.items() if key != name}
+        return plain(self.roots, known, Choice(only, ignore))
 
 
 def _wanted(name: str | None, fields: dict[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ import pytest
 import trio
 
 import honeytrace
-from honeytrace import enrich_session, trace_session
+from honeytrace import trace_session
 from honeytrace._captures import _open
 from honeytrace._config import live
 from honeytrace._senders import THREADS
@@ -196,46 +196,6 @@ def test_without_errors_there_is_nothing_to_assert():
     with capture_sessions() as sessions:
         pipeline()
     sessions.assert_no_errors()
-
-
-def test_the_plain_form_is_the_same_in_each_run():
-    """It nests children in start order, and leaves out what differs between runs or is empty."""
-
-    @trace_session(name="stream", metadata={"team": "search"})
-    def stream():
-        step("below", inputs={"q": 1})
-        enrich_session(metrics={"hits": 2})
-        yield "a"
-        raise ValueError(f"bad {object()}")
-
-    def run():
-        with capture_sessions() as sessions, pytest.raises(ValueError, match="bad"):
-            list(stream())
-        return sessions.plain()
-
-    assert run() == run()
-    assert run() == [
-        {
-            "name": "stream",
-            "status": "error",
-            "outputs": {"result": "a"},
-            "error": "ValueError: bad <object object at 0x…>",
-            "metrics": {"hits": 2, "chunks": 1},
-            "metadata": {"team": "search"},
-            "children": [{"name": "below", "status": "ok", "inputs": {"q": 1}}],
-        }
-    ]
-
-
-def test_the_plain_form_has_each_session_once():
-    """A session that is named as a child twice, or in a circle, is listed where it comes first."""
-    with capture_sessions(counting_ids=True) as sessions, trace_session("a") as outer:
-        step("b")
-        outer.add_child(SECOND)
-        outer.add_child(FIRST)
-        outer.add_child("unknown")
-    child = {"name": "b", "status": "ok"}
-    assert sessions.plain() == [{"name": "a", "status": "ok", "children": [child]}]
 
 
 # ---- Captures in one another and side by side

@@ -703,6 +703,19 @@ def test_expected_sessions(run, pytester):
     ]
 
 
+def test_a_part_of_the_expected_sessions(run, pytester):
+    """What is chosen is compared and written, the rest is not."""
+    tests = """
+        def test_one(honeytrace_sessions):
+            answer("{word}")
+            honeytrace_sessions.assert_matches("one", only=("inputs",), ignore=("inputs.question",))
+    """
+    run(tests.format(word="a"), "--honeytrace-update").assert_outcomes(passed=1)
+    run(tests.format(word="b")).assert_outcomes(passed=1)
+    file = pytester.path / "__honeytrace__" / "test_it" / "one.json"
+    assert json.loads(file.read_text()) == [{"name": "answer", "children": [{"name": "retrieve"}]}]
+
+
 def test_unexpected_sessions(run):
     """What differs is shown as a diff, and how to accept it."""
     run(MATCH.format(word="x", name="two"), "--honeytrace-update").assert_outcomes(passed=1)

@@ -429,5 +429,8 @@ def check_captured(sessions: CapturedSessions) -> None:
     assert_type([session.session_name for session in sessions], list[str])
     assert_type(sessions.tree(), str)
     assert_type(sessions.plain(), list[dict[str, Any]])
+    assert_type(sessions.plain(only=("inputs",), ignore={"outputs.usage"}), list[dict[str, Any]])
+    sessions.assert_matches("name", only=["inputs"], ignore=("outputs.usage",))
+    sessions.assert_matches("name", fields=("inputs",))  # type: ignore[call-arg]
     sessions.assert_no_errors()
     sessions.append(sessions[0])  # type: ignore[attr-defined]
