@@ -36,6 +36,7 @@ _CALLS = {
     _variants.GENERATOR.name: "list({})",
     _variants.ASYNC_GENERATOR.name: "asyncio.run(_items({}))",
 }
+_BRACKETS = {list: ("[", "]"), tuple: ("(", ")"), set: ("{", "}")}
 _ITEMS = """
 
 async def _items(stream):
@@ -76,7 +77,25 @@ def case(session: Session) -> Case:
     kind = about(session).get("kind")
     if _variants.kind(function).name != kind:
         raise ValueError(f"{title} is the call of a {kind}, which {path} is not any more")
-    return Case(session, module, name, function, rebind(session, function))
+    arguments = rebind(session, function)
+    made = next(_objects(arguments), None)
+    if made is not None:
+        raise ValueError(
+            f"{title} was called with an instance of {type(made).__name__}, which this cannot "
+            "write down; call replay(session, function) in a test of your own"
+        )
+    return Case(session, module, name, function, arguments)
+
+
+def _objects(value: Any) -> Iterator[Any]:
+    """What was made of recorded data, and is none itself."""
+    if isinstance(value, dict):
+        value = [*value, *value.values()]
+    if type(value) in _BRACKETS:
+        for each in value:
+            yield from _objects(each)
+    elif not (value is None or type(value) in (str, int, float, bool)):
+        yield value
 
 
 def _check_path(title: str, path: str) -> None:
@@ -263,17 +282,22 @@ def _word(text: str) -> str:
 
 
 def literal(value: Any, indent: int = 0, used: int = 0) -> str:
-    """JSON data as Python: on one line if that fits behind `used` characters, else one item a
-    line, as formatters leave it."""
+    """JSON data, tuples and sets as Python: on one line if that fits behind `used` characters, else
+    one item a line, as formatters leave it."""
     flat = _flat(value)
-    if indent + used + len(flat) <= _WIDE or not isinstance(value, (dict, list)) or not value:
+    if indent + used + len(flat) <= _WIDE or type(value) not in (dict, *_BRACKETS) or not value:
         return flat
     inner = indent + len(_INDENT)
     if isinstance(value, dict):
-        keys = {key: f"{_text(key)}: " for key in value}
+        keys = {key: f"{_flat(key)}: " for key in value}
         items = [f"{keys[key]}{literal(value[key], inner, len(keys[key]) + 1)}" for key in value]
         return _spread("{", items, "}", indent)
-    return _spread("[", [literal(item, inner, 1) for item in value], "]", indent)
+    start, end = _BRACKETS[type(value)]
+    return _spread(start, [literal(item, inner, 1) for item in _listed(value)], end, indent)
+
+
+def _listed(value: Any) -> list[Any]:
+    return sorted(value, key=repr) if isinstance(value, set) else list(value)
 
 
 def _spread(start: str, items: list[str], end: str, indent: int) -> str:
@@ -285,10 +309,12 @@ def _flat(value: Any) -> str:
     if isinstance(value, str):
         return _text(value)
     if isinstance(value, dict):
-        return f"{{{', '.join(f'{_text(key)}: {_flat(item)}' for key, item in value.items())}}}"
-    if isinstance(value, list):
-        return f"[{', '.join(map(_flat, value))}]"
-    return repr(value)
+        return f"{{{', '.join(f'{_flat(key)}: {_flat(item)}' for key, item in value.items())}}}"
+    if type(value) not in _BRACKETS or value == set():
+        return repr(value)
+    start, end = _BRACKETS[type(value)]
+    comma = "," if isinstance(value, tuple) and len(value) == 1 else ""
+    return f"{start}{', '.join(map(_flat, _listed(value)))}{comma}{end}"
 
 
 def _text(text: str) -> str:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from copy import deepcopy
-from inspect import Parameter
+from functools import partial
+from inspect import Parameter, signature
 from typing import Any
 
 from honeytrace._arguments import parameters
+from honeytrace._faults import attempt
+from honeytrace._rebuild import rebuilt
 from honeytrace._record import Json
 from honeytrace._session import RESERVED, Session
 
@@ -33,19 +36,14 @@ def rebind(session: Session, function: Callable[..., Any]) -> Arguments:
 
     Raises `ValueError` where the inputs are not what the call got, or do not fit the parameters.
     """
-    lost = _lost(session)
-    if lost:
-        more = f" and {len(lost) - _LISTED} more" if len(lost) > _LISTED else ""
-        raise ValueError(
-            f"{_title(session)} cannot be called again with what was recorded: "
-            f"{', '.join(lost[:_LISTED])}{more}; {_INSTEAD}"
-        )
+    _refuse(session, _lost(session))
     if about(session).get("stream", {}).get("completed") is False and not session.error:
         raise ValueError(
             f"{_title(session)} cannot be repeated: its stream was left before its end, "
             "and so are its outputs; take a session that went to the end"
         )
-    return _bound(session, parameters(function))
+    known = _parameters(function)
+    return _bound(session, known, _inputs(session, known))
 
 
 def about(session: Session) -> Json:
@@ -56,6 +54,15 @@ def about(session: Session) -> Json:
 
 def _title(session: Session) -> str:
     return f"session {session.session_name!r} ({session.session_id})"
+
+
+def _refuse(session: Session, lost: list[str]) -> None:
+    if lost:
+        more = f" and {len(lost) - _LISTED} more" if len(lost) > _LISTED else ""
+        raise ValueError(
+            f"{_title(session)} cannot be called again with what was recorded: "
+            f"{', '.join(lost[:_LISTED])}{more}; {_INSTEAD}"
+        )
 
 
 # ---- What was lost
@@ -87,12 +94,38 @@ def _replaced(at: str, value: Any) -> Iterator[str]:
             yield f"{at} is no plain data but {value}"
 
 
+# ---- What it was
+
+
+def _parameters(function: Callable[..., Any]) -> list[Parameter]:
+    """With annotations that are texts looked up, if all of them can be."""
+    found, _ = attempt(partial(signature, eval_str=True), function)
+    return list(found.parameters.values()) if found else parameters(function)
+
+
+def _inputs(session: Session, known: list[Parameter]) -> Json:
+    """The inputs as the annotations have them; a copy, for the function may change what it gets."""
+    kinds = {each.name: _kind(each) for each in known}
+    others = next((each.annotation for each in known if each.kind is Parameter.VAR_KEYWORD), Any)
+    tried = {
+        name: attempt(rebuilt, f"inputs.{name}", value, kinds.get(name, others))
+        for name, value in deepcopy(session.inputs).items()
+    }
+    _refuse(session, [str(fault) for _, fault in tried.values() if fault])
+    return {name: value for name, (value, _) in tried.items()}
+
+
+def _kind(parameter: Parameter) -> Any:
+    if parameter.kind is Parameter.VAR_POSITIONAL:
+        return list[parameter.annotation]  # type: ignore[name-defined] # known at run time alone
+    return Any if parameter.kind is Parameter.VAR_KEYWORD else parameter.annotation
+
+
 # ---- What fits
 
 
-def _bound(session: Session, known: list[Parameter]) -> Arguments:
+def _bound(session: Session, known: list[Parameter], left: Json) -> Arguments:
     """The reverse of `_arguments.binder`."""
-    left = deepcopy(session.inputs)  # the function may change what it gets
     stars = {each.kind: each.name for each in known if each.kind in _STARS}
     rest = _items(left, stars.get(Parameter.VAR_POSITIONAL))
     args: list[Any] = []

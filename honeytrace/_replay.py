@@ -54,14 +54,16 @@ def replay(session: Session | str, function: Callable[..., Any]) -> Replay:
 
     `session` may be an id, which is looked up by `honeytrace.get_session`. A coroutine function
     runs in an event loop of its own; a generator is taken to its end. What `function` raises is in
-    `new.error`. It need not be traced; its session and those below it are not sent. It is called
-    with the data that was recorded: a list for a tuple, an object for a dataclass.
+    `new.error`. It need not be traced; its session and those below it are not sent.
+
+    By its annotations it gets dataclasses, models of pydantic, enums, dates, tuples and such again,
+    where what was recorded leaves no doubt; without them it gets the data, lists and dicts.
 
         replayed = replay("6a1f2ad5-…", answer)
         assert replayed.same, replayed.diff()
 
-    Raises `ValueError` if inputs were cut, redacted, are not plain, or do not fit the parameters;
-    it names them, and nothing is called then.
+    Raises `ValueError` if inputs were cut, redacted, cannot be made again, or do not fit the
+    parameters; it names them, and nothing is called then.
     """
     _check(function)
     old = get_session(session) if isinstance(session, str) else session

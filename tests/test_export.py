@@ -68,6 +68,13 @@ async def cancelled():
 @trace_session
 def empty(): ...
 
+@trace_session
+def rate(answer: Answer): ...
+
+@trace_session
+def tagged(pair: tuple[str, str], one: tuple[str, ...], keys: dict[int, int], *tags: set[str]):
+    return [*pair, *sorted(tags[0])]
+
 @functools.lru_cache
 @trace_session
 def cached(question):
@@ -103,6 +110,7 @@ app.list("a")
 app.cached("a")
 app.traced("a")
 app.empty()
+app.tagged(("a", "b"), ("long " * 30,), {1: 1}, {"tag", "gat" * 30}, set())
 app.asyncio.run(app.later("a"))
 list(app.stream("abc"))
 
@@ -256,6 +264,7 @@ def test_names(app, tmp_path) -> None:
         (stored("f"), "there is no module 'f' here"),
         (stored("application.stream"), "is the call of a function, which application.stream is"),
         (stored("application.empty", inputs={"a": 1}), "takes no 'a'"),
+        (stored("application.rate", inputs={"answer": {"text": "a"}}), "instance of Answer, which"),
         (stored("application.empty", about={"truncated": ["inputs"]}), "inputs was cut"),
         (Session(project="p", session_name="s", source="t"), "is no call of a function"),
     ],
