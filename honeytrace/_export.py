@@ -36,7 +36,7 @@ _CALLS = {
     _variants.GENERATOR.name: "list({})",
     _variants.ASYNC_GENERATOR.name: "asyncio.run(_items({}))",
 }
-_BRACKETS = {list: ("[", "]"), tuple: ("(", ")"), set: ("{", "}")}
+_BRACKETS: dict[Any, tuple[str, str]] = {list: ("[", "]"), tuple: ("(", ")"), set: ("{", "}")}
 _ITEMS = """
 
 async def _items(stream):

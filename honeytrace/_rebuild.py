@@ -21,19 +21,15 @@ from honeytrace._faults import attempt
 from honeytrace._kinds import tuple_names
 from honeytrace._snapshot import Snapshot
 
-_PLAIN = (str, int, float, bool, complex, list, dict)
+_PLAIN = (str, int, float, bool, list, dict)
 _LISTS = (tuple, set, frozenset, collections.deque)
 """What is recorded as a list."""
-
-_READ: tuple[tuple[type, Callable[[Any, Any], Any]], ...] = (
-    (enum.Enum, lambda kind, value: kind(value)),
-    (datetime.date, lambda kind, value: kind.fromisoformat(value)),  # and its subclass `datetime`
-    (datetime.time, lambda kind, value: kind.fromisoformat(value)),
-    (uuid.UUID, lambda kind, value: kind(value)),
-    (decimal.Decimal, lambda kind, value: kind(value)),
-    (pathlib.PurePath, lambda kind, value: kind(value)),
+_BY_VALUE = (
+    *(enum.Enum, uuid.UUID, decimal.Decimal, pathlib.PurePath, complex),
+    *(str, int, float, list, dict),  # subclasses of them
 )
-"""The way back from what is recorded as a text, and from the value of an enum's member."""
+"""What a call of the class makes of what is recorded: a text, or the value of an enum's member."""
+_BY_ISO_TEXT = (datetime.date, datetime.time)  # `datetime` is a `date`
 
 
 class UnclearError(ValueError):
@@ -51,6 +47,8 @@ def rebuilt(at: str, value: Any, kind: Any) -> Any:
         return value
     if origin is typing.Annotated:
         return rebuilt(at, value, parts[0])
+    if isinstance(kind, typing.NewType):
+        return rebuilt(at, value, kind.__supertype__)
     if origin in (typing.Union, types.UnionType):
         return _one_of(at, value, parts)
     if typing.is_typeddict(kind):
@@ -71,9 +69,10 @@ def _instance(at: str, value: Any, kind: type, parts: tuple[Any, ...]) -> Any:
         }
     if fits or kind in _PLAIN:
         return value
-    read = next((read for base, read in _READ if issubclass(kind, base)), None)
-    if read:
-        return _same(at, kind, value, _made(at, kind, partial(read, kind, value)))
+    if issubclass(kind, _BY_ISO_TEXT):
+        return _same(at, kind, value, _made(at, kind, partial(kind.fromisoformat, value)))
+    if issubclass(kind, _BY_VALUE):
+        return _same(at, kind, value, _made(at, kind, partial(kind, value)))
     return _record(at, value, kind)
 
 
@@ -85,19 +84,14 @@ def _items(at: str, value: list[Any], kind: type, parts: tuple[Any, ...]) -> lis
         kinds = list(parts)
     else:
         raise UnclearError(f"{at} has {len(value)} items, not the {len(parts)} of the tuple")
-    return [
-        rebuilt(f"{at}[{index}]", *pair)
-        for index, pair in enumerate(zip(value, kinds, strict=True))
-    ]
+    pairs = enumerate(zip(value, kinds, strict=True))
+    return [rebuilt(f"{at}[{index}]", *pair) for index, pair in pairs]
 
 
 def _key(at: str, key: str, kind: Any) -> Any:
     """Keys are recorded as texts."""
-    return (
-        _made(at, int, partial(int, key))
-        if kind is int
-        else rebuilt(f"the key {at}.{key}", key, kind)
-    )
+    path = f"the key {at}.{key}"
+    return _made(path, int, partial(int, key)) if kind is int else rebuilt(path, key, kind)
 
 
 def _typed(at: str, value: Any, kind: Any) -> Any:

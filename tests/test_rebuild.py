@@ -85,6 +85,9 @@ class Part:
     size: int = attrs.field(init=False, default=3)
 
 
+class Name(str): ...
+
+
 class Struct(msgspec.Struct):
     roles: list[Role]
 
@@ -144,6 +147,10 @@ SAME = [
     (PASSAGE, Box | Passage),
     (Part("t"), Part),
     (Struct([Role.USER]), Struct),
+    (Name("n"), Name),
+    (Role.USER, typing.NewType("NewRole", Role)),
+    (1 + 2j, complex),
+    (collections.OrderedDict(a=1), collections.OrderedDict),
     (Point(1, Role.USER), Point),
     (Model(fullName="n", passages=[Passage("p")]), Model),
     (Root([1, 2]), Root),
@@ -199,7 +206,7 @@ def test_back(value, kind):
         (Shouting("a"), Shouting, "inputs.a gives another Shouting than it was"),
         (Query([Box(1)]), Query, r"inputs\.a\.passages\[0\] does not have the fields of Passage"),
         ({"role": "none"}, Message, r"inputs\.a\.role gives no Role \(ValueError\)"),
-        ({"x": 1}, dict[int, int], r"inputs\.a gives no int \(ValueError\)"),
+        ({"x": 1}, dict[int, int], r"the key inputs\.a\.x gives no int \(ValueError\)"),
         ({"x": 1}, dict[tuple, int], r"the key inputs\.a\.x was an instance of tuple"),
         ([[1]], set[list[int]], r"inputs\.a gives no set \(TypeError\)"),
         ([1, 2], tuple[int], "inputs.a has 2 items, not the 1 of the tuple"),
