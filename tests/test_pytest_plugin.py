@@ -11,6 +11,7 @@ import textwrap
 
 import pytest
 
+import honeytrace._pytest_sessions  # noqa: F401 - to stay loaded between runs in this process
 from honeytrace import _sending
 
 pytest_plugins = ["pytester"]
@@ -32,18 +33,45 @@ START = "import pytest, honeytrace\nfrom app import answer, retrieve\nfrom honey
 
 
 @pytest.fixture
-def run(pytester, monkeypatch):
-    """Runs pytest in a process of its own on the tests given, beside a small application."""
+def prepare(pytester, monkeypatch):
+    """Writes the tests given beside a small application, and returns the options of pytest."""
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
     # Other plugins that are installed would only take time.
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
 
-    def start(source, *arguments, load=("honeytrace",), **files):
+    def write(source, load=("honeytrace",), **files):
         pytester.makepyfile(app=APP, **files)
         pytester.makepyfile(test_it=START + textwrap.dedent(source))
-        plugins = [f"-p{name}" for name in load]
-        return pytester.runpytest_subprocess(*plugins, *arguments, timeout=120)
+        return [f"-p{name}" for name in load]
+
+    return write
+
+
+@pytest.fixture
+def run(pytester, prepare):
+    """Runs pytest in a process of its own on the tests given."""
+
+    def start(source, *arguments, **given):
+        return pytester.runpytest_subprocess(*prepare(source, **given), *arguments, timeout=120)
 
     return start
+
+
+@pytest.fixture
+def run_here(pytester, prepare):
+    """The same in this process, which is faster: for what is no matter of processes."""
+
+    def start(source, *arguments, **given):
+        pytester.syspathinsert()
+        return pytester.runpytest_inprocess(*prepare(source, **given), *arguments)
+
+    return start
+
+
+@pytest.fixture
+def run_for(run, run_here):
+    """Here, if it is not for the workers of xdist."""
+    return lambda way: run if "xdist" in way else run_here
 
 
 @pytest.fixture
@@ -68,7 +96,9 @@ TRACED_AT_IMPORT = "import app\napp.answer('early')\n"
 ONE = "def test_one(): answer('hi')"
 
 
-XDIST = ("-p", "xdist", "-n", "2")
+def workers(number):
+    """The options for so many workers of xdist."""
+    return ("-p", "xdist", "-n", str(number)) if number else ()
 
 
 def needs(arguments):
@@ -79,7 +109,7 @@ def needs(arguments):
 
 WAYS = [
     (),
-    XDIST,
+    workers(2),
     ("-p", "no:cacheprovider"),
     ("--import-mode=importlib",),
 ]
@@ -147,8 +177,8 @@ def test_a_run_in_a_run(pytester):
 # ---- The fixtures
 
 
-@pytest.mark.parametrize("way", WAYS, ids=" ".join)
-def test_the_sessions_of_a_test(run, way):
+@pytest.mark.parametrize("way", [*WAYS, workers(4)], ids=" ".join)
+def test_the_sessions_of_a_test(run_for, way):
     """Each test has its own, children among them."""
     tests = """
         @pytest.mark.parametrize("question", list("abcdefgh"))
@@ -157,10 +187,10 @@ def test_the_sessions_of_a_test(run, way):
             assert honeytrace_sessions.one("answer").inputs == {"question": question}
             assert len(honeytrace_sessions) == 2
     """
-    run(tests, *needs(way)).assert_outcomes(passed=8)
+    run_for(way)(tests, *needs(way)).assert_outcomes(passed=8)
 
 
-def test_wider_scopes(run):
+def test_wider_scopes(run_here):
     """A class, a module and a run have fixtures of their own, that hold what the narrower do."""
     tests = """
         def total(*all): return [len(each) for each in all]
@@ -187,10 +217,10 @@ def test_wider_scopes(run):
             retrieve("d")
             assert len(honeytrace_all_sessions) == 4
     """
-    run(tests).assert_outcomes(passed=4)
+    run_here(tests).assert_outcomes(passed=4)
 
 
-def test_the_fixture_asked_for_twice(run):
+def test_the_fixture_asked_for_twice(run_here):
     """By a test and by another fixture, and by name: it is one."""
     tests = """
         @pytest.fixture
@@ -202,7 +232,7 @@ def test_the_fixture_asked_for_twice(run):
             assert len(other) == 2
             assert other is honeytrace_sessions is request.getfixturevalue("honeytrace_sessions")
     """
-    run(tests).assert_outcomes(passed=1)
+    run_here(tests).assert_outcomes(passed=1)
 
 
 ASYNC = """
@@ -275,7 +305,7 @@ OUTCOMES = """
 """
 
 
-@pytest.mark.parametrize("way", [(), XDIST], ids=" ".join)
+@pytest.mark.parametrize("way", [(), workers(2)], ids=" ".join)
 def test_every_test_is_recorded(run, api, way):
     """With its outcome in the metrics, and its error; what it called are its children."""
     done = run(OUTCOMES, *SEND, *needs(way))
@@ -337,12 +367,12 @@ def run_command(pytester, *words):
     return pytester.run(sys.executable, "-m", "honeytrace", *words).stdout.str()
 
 
-@pytest.mark.parametrize("workers", [0, 2, 4])
-def test_what_could_not_be_sent_is_said(run, monkeypatch, workers):
+@pytest.mark.parametrize("number", [0, 2, 4])
+def test_what_could_not_be_sent_is_said(run, monkeypatch, number):
     """The summary counts it, in all workers of xdist together."""
     monkeypatch.setenv("HH_API_URL", "http://127.0.0.1:9")
     tests = "@pytest.mark.parametrize('n', range(5))\ndef test_one(n): answer('hi')"
-    done = run(tests, *SEND, *(needs(("-p", "xdist", "-n", str(workers))) if workers else ()))
+    done = run(tests, *SEND, *needs(workers(number)))
     done.stdout.fnmatch_lines(
         [
             "5 tests recorded in http://127.0.0.1:9; to look at them: honeytrace show ID",
@@ -428,12 +458,14 @@ def test_a_mark_fills_the_session(run, api):
     assert mine["metadata"]["test"] == "test_it.py::test_a[a]"
 
 
-def test_the_mark_is_known(run):
+def test_the_mark_is_known(run_here):
     """To `--strict-markers` and `--markers`."""
-    run("@pytest.mark.honeytrace\ndef test_one(): pass", "--strict-markers").assert_outcomes(
+    run_here("@pytest.mark.honeytrace\ndef test_one(): pass", "--strict-markers").assert_outcomes(
         passed=1
     )
-    run("", "--markers").stdout.fnmatch_lines(["@pytest.mark.honeytrace(name=None, [*], project*"])
+    run_here("", "--markers").stdout.fnmatch_lines(
+        ["@pytest.mark.honeytrace(name=None, [*], project*"]
+    )
 
 
 @pytest.mark.parametrize(
@@ -447,9 +479,9 @@ def test_the_mark_is_known(run):
         ("source=''", "*source*cannot be ''; give a string that is not empty"),
     ],
 )
-def test_a_wrong_mark(run, mark, words):
+def test_a_wrong_mark(run_here, mark, words):
     """It is an error of its test, in a sentence, and of no other."""
-    done = run(f"@pytest.mark.honeytrace({mark})\ndef test_one(): pass\ndef test_two(): pass")
+    done = run_here(f"@pytest.mark.honeytrace({mark})\ndef test_one(): pass\ndef test_two(): pass")
     done.assert_outcomes(errors=1, passed=1)
     done.stdout.fnmatch_lines([f"@pytest.mark.honeytrace of test_it.py::test_one: {words}"])
 
@@ -473,7 +505,7 @@ def test_a_session_that_a_wider_fixture_holds_open(run, api):
     assert "parent_id" not in found["test_b"]["metadata"]["honeytrace"]
 
 
-def test_a_session_that_a_wider_fixture_opens_in_a_marked_test(run):
+def test_a_session_that_a_wider_fixture_opens_in_a_marked_test(run_here):
     """It stays the current one of the tests that follow."""
     tests = """
         @pytest.fixture(scope="module")
@@ -485,7 +517,7 @@ def test_a_session_that_a_wider_fixture_opens_in_a_marked_test(run):
         def test_a(block): pass
         def test_b(block): assert honeytrace.current_session().session_name == "block"
     """
-    run(tests).assert_outcomes(passed=2)
+    run_here(tests).assert_outcomes(passed=2)
 
 
 # ---- Tests that do not end as tests do
@@ -598,18 +630,17 @@ def test_a_test_that_times_out_in_a_loop(run, api):
     assert named(api)["test_slow"]["metrics"]["outcome"] == "failed"
 
 
-@pytest.mark.parametrize("workers", [0, 1])
-def test_a_test_that_times_out_by_thread(run, api, workers):
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_test_that_times_out_by_thread(run, api, number):
     """It ends the process. What ended before is sent, and xdist goes on in another one."""
     pytest.importorskip("pytest_timeout")
-    ways = ("--timeout-method=thread", *SEND)
-    ways += needs(("-p", "xdist", "-n", "1")) if workers else ()
+    ways = ("--timeout-method=thread", *SEND, *needs(workers(number)))
     done = run(before_another(SLOW), *ways, load=("honeytrace", "timeout"))
-    if workers:
+    if number:
         done.assert_outcomes(passed=2, failed=1)
     else:
         assert done.ret == 1
-    known = {"test_before", "test_last"} if workers else {"test_before"}
+    known = {"test_before", "test_last"} if number else {"test_before"}
     assert {name for name in named(api) if name.startswith("test")} == known
 
 
@@ -617,14 +648,14 @@ def test_a_test_that_times_out_by_thread(run, api, workers):
 
 
 @pytest.mark.parametrize("way", WAYS, ids=" ".join)
-def test_a_failure_shows_the_sessions(run, way):
+def test_a_failure_shows_the_sessions(run_for, way):
     """Those of its own test, caught by a fixture or not."""
     tests = """
         def test_a(): retrieve("before")
         def test_b(): answer("bad")
         def test_c(honeytrace_sessions): answer("bad")
     """
-    done = run(tests, *needs(way))
+    done = run_for(way)(tests, *needs(way))
     done.assert_outcomes(passed=1, failed=2)
     lines = done.stdout.str().splitlines()
     starts = [at for at, line in enumerate(lines) if "--- honeytrace sessions ---" in line]
@@ -632,7 +663,7 @@ def test_a_failure_shows_the_sessions(run, way):
     assert shown == ["answer  _  ✗ ValueError: boom", "└─ retrieve  _  ✗ ValueError: boom"] * 2
 
 
-def test_an_assertion_that_shows_the_sessions(run):
+def test_an_assertion_that_shows_the_sessions(run_here):
     """They are not shown a second time, unless some were not caught by it."""
     tests = """
         @pytest.fixture
@@ -646,27 +677,27 @@ def test_an_assertion_that_shows_the_sessions(run):
             answer("b")
             honeytrace_sessions.one("none")
     """
-    done = run(tests, "-rN")
+    done = run_here(tests, "-rN")
     done.assert_outcomes(failed=2)
     shown = done.stdout.str().partition("honeytrace sessions")[2]
     assert (done.stdout.str().count("- honeytrace sessions -"), shown.count("answer")) == (1, 1)
 
 
-def test_many_sessions_of_a_failure(run):
+def test_many_sessions_of_a_failure(run_here):
     """Of those that it keeps, the report shows the first and the last."""
     tests = """
         def test_a():
             for _ in range(1_200): retrieve("good")
             retrieve("bad")
     """
-    lines = run(tests, "-rN").stdout.str().partition("honeytrace sessions")[2].splitlines()
+    lines = run_here(tests, "-rN").stdout.str().partition("honeytrace sessions")[2].splitlines()
     assert lines[31] == "… 940 more …"
     assert lines[61].endswith("ValueError: boom")
 
 
-def test_a_failure_without_sessions(run):
+def test_a_failure_without_sessions(run_here):
     """Its report is as without the plugin."""
-    done = run("def test_a(): answer('a')\ndef test_b(): assert 0")
+    done = run_here("def test_a(): answer('a')\ndef test_b(): assert 0")
     done.assert_outcomes(passed=1, failed=1)
     done.stdout.no_fnmatch_line("*honeytrace sessions*")
 
@@ -682,12 +713,12 @@ MATCH = """
 """
 
 
-def test_expected_sessions(run, pytester):
+def test_expected_sessions(run_here, pytester):
     """They are written on request, beside the test; then they match, ids and times left out."""
-    first = run(MATCH.format(word="x", name="two"))
+    first = run_here(MATCH.format(word="x", name="two"))
     first.stdout.fnmatch_lines(["E *two.json does not exist; run pytest with --honeytrace-update"])
-    run(MATCH.format(word="x", name="two"), "--honeytrace-update").assert_outcomes(passed=1)
-    run(MATCH.format(word="x", name="two")).assert_outcomes(passed=1)
+    run_here(MATCH.format(word="x", name="two"), "--honeytrace-update").assert_outcomes(passed=1)
+    run_here(MATCH.format(word="x", name="two")).assert_outcomes(passed=1)
     file = pytester.path / "__honeytrace__" / "test_it" / "two.json"
     ok = {"status": "ok"}
     child = {"name": "retrieve", "inputs": {"question": "a"}, "outputs": {"result": "a"}, **ok}
@@ -703,23 +734,23 @@ def test_expected_sessions(run, pytester):
     ]
 
 
-def test_a_part_of_the_expected_sessions(run, pytester):
+def test_a_part_of_the_expected_sessions(run_here, pytester):
     """What is chosen is compared and written, the rest is not."""
     tests = """
         def test_one(honeytrace_sessions):
             answer("{word}")
             honeytrace_sessions.assert_matches("one", only=("inputs",), ignore=("inputs.question",))
     """
-    run(tests.format(word="a"), "--honeytrace-update").assert_outcomes(passed=1)
-    run(tests.format(word="b")).assert_outcomes(passed=1)
+    run_here(tests.format(word="a"), "--honeytrace-update").assert_outcomes(passed=1)
+    run_here(tests.format(word="b")).assert_outcomes(passed=1)
     file = pytester.path / "__honeytrace__" / "test_it" / "one.json"
     assert json.loads(file.read_text()) == [{"name": "answer", "children": [{"name": "retrieve"}]}]
 
 
-def test_unexpected_sessions(run):
+def test_unexpected_sessions(run_here):
     """What differs is shown as a diff, and how to accept it."""
-    run(MATCH.format(word="x", name="two"), "--honeytrace-update").assert_outcomes(passed=1)
-    done = run(MATCH.format(word="y", name="two"))
+    run_here(MATCH.format(word="x", name="two"), "--honeytrace-update").assert_outcomes(passed=1)
+    done = run_here(MATCH.format(word="y", name="two"))
     done.assert_outcomes(failed=1)
     done.stdout.fnmatch_lines(
         [
@@ -730,24 +761,24 @@ def test_unexpected_sessions(run):
     )
 
 
-def test_a_name_that_is_none_for_a_file(run):
+def test_a_name_that_is_none_for_a_file(run_here):
     """It is refused in a sentence."""
-    done = run(MATCH.format(word="x", name="../two"))
+    done = run_here(MATCH.format(word="x", name="../two"))
     done.stdout.fnmatch_lines(["E *assert_matches('../two'): give a name of letters, *"])
 
 
-def test_expected_sessions_of_a_run(run, pytester):
+def test_expected_sessions_of_a_run(run_here, pytester):
     """Those of the whole run lie beside its root."""
     tests = """
         def test_one(honeytrace_all_sessions):
             answer("a")
             honeytrace_all_sessions.assert_matches("run")
     """
-    run(tests, "--honeytrace-update").assert_outcomes(passed=1)
+    run_here(tests, "--honeytrace-update").assert_outcomes(passed=1)
     assert (pytester.path / "__honeytrace__" / "all" / "run.json").exists()
 
 
-def test_expected_sessions_without_the_fixture(run):
+def test_expected_sessions_without_the_fixture(run_here):
     """Where there is no test file to lie beside, that is said."""
     tests = """
         from honeytrace.testing import capture_sessions
@@ -757,7 +788,7 @@ def test_expected_sessions_without_the_fixture(run):
             with pytest.raises(TypeError, match="needs the fixture honeytrace_sessions"):
                 sessions.assert_matches("one")
     """
-    run(tests).assert_outcomes(passed=1)
+    run_here(tests).assert_outcomes(passed=1)
 
 
 # ---- Traced fixtures
@@ -807,7 +838,7 @@ TRACE = "@trace_session"
 @pytest.mark.parametrize("kind", ["return", "yield"])
 @pytest.mark.parametrize("place", ["above", "below"])
 @pytest.mark.parametrize("library", ["sync", "anyio", "asyncio"])
-def test_traced_fixtures(run, pytester, kind, place, library):
+def test_traced_fixtures(run_here, pytester, kind, place, library):
     """Above or below: a session each from set-up to tear-down, its time split; parameters, names
     and methods as without it."""
     words = {"imports": "", "fixture": "pytest.fixture", "mark": "", "async_": "async "}
@@ -825,10 +856,10 @@ def test_traced_fixtures(run, pytester, kind, place, library):
     words |= {"after": "retrieve('tear-down')" if kind == "yield" else ""}
     tests = FIXTURES.format(**words, children=2 if kind == "yield" else 1)
     load = ("honeytrace", *([] if library == "sync" else [library]))
-    run(tests, load=load).assert_outcomes(passed=4)
+    run_here(tests, load=load).assert_outcomes(passed=4)
 
 
-def test_sessions_in_fixtures(run):
+def test_sessions_in_fixtures(run_here):
     """A block in a fixture is around what the test calls; it may end in the test, too."""
     tests = """
         @pytest.fixture
@@ -851,7 +882,7 @@ def test_sessions_in_fixtures(run):
             begun.__exit__(None, None, None)
             assert len(honeytrace_sessions.one("begun").children_ids) == 1
     """
-    run(tests).assert_outcomes(passed=2)
+    run_here(tests).assert_outcomes(passed=2)
 
 
 # ---- What it costs
