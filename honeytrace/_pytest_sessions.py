@@ -6,6 +6,7 @@ from __future__ import annotations
 import functools
 import inspect
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -107,7 +108,8 @@ def recorded(item: pytest.Item) -> Iterator[Test]:
     try:
         block = trace_session(**_options(item))
     except (TypeError, ValueError) as error:
-        test.problem = f"@pytest.mark.honeytrace of {item.nodeid}: {error}"
+        words = re.sub(r"trace_session\((\w+)=…\)", r"\1", str(error))
+        test.problem = f"@pytest.mark.honeytrace of {item.nodeid}: {words}"
         yield test
     else:
         test.session = block.__enter__()
@@ -224,13 +226,15 @@ class Recording:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         reports = [each for kind in terminalreporter.stats.values() for each in kind]
-        ids = {id_: each for each in reports if (id_ := getattr(each, "honeytrace_session", None))}
-        failed = {id_: each.nodeid for id_, each in ids.items() if each.failed}
+        ours = [each for each in reports if hasattr(each, "honeytrace_session")]
+        failed = {each.honeytrace_session: each.nodeid for each in ours if each.failed}
         terminalreporter.section("honeytrace")
-        for line in self._told(len(ids)):
+        for line in self._told(len({each.honeytrace_session for each in ours})):
             terminalreporter.line(line)
         for id_, test in [*failed.items()][:_LISTED]:
             terminalreporter.line(f"  {id_}  {test}")
+        if len(failed) > _LISTED:
+            terminalreporter.line(f"  … and {len(failed) - _LISTED} more that failed")
 
     def _told(self, number: int) -> Iterator[str]:
         if live.off or not number:

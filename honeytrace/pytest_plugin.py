@@ -24,16 +24,29 @@ _MARK = (
     "metadata): records the test itself as a session, its outcome in the metrics and its "
     "parameters in the inputs; what is given is as for trace_session."
 )
+_NAMES = ("honeytrace", "honeytrace.pytest_plugin")  # by one of them it has been loaded
 _TESTS = "honeytrace_tests"
 _PATIENCE = 2.0  # seconds
 _KEPT = 1_000  # sessions of a test, the last ones, that its report shows if it fails
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    add = parser.getgroup("honeytrace").addoption
-    add("--honeytrace", action="store_true", help="record every test as a session")
-    add("--honeytrace-send", action="store_true", help="send sessions as without pytest")
-    add("--honeytrace-update", action="store_true", help="write what assert_matches() expects")
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    for name in _NAMES:
+        if not pluginmanager.has_plugin(name):
+            pluginmanager.set_blocked(name)  # pluggy would refuse the second name with a dump
+    add = parser.getgroup("honeytrace", "sessions of traced calls (honeytrace)").addoption
+    add(
+        "--honeytrace",
+        action="store_true",
+        help="Record every test as a session in the store on this machine, or with "
+        "--honeytrace-send where your sessions go.",
+    )
+    add("--honeytrace-send", action="store_true", help="Send sessions as without pytest.")
+    add(
+        "--honeytrace-update",
+        action="store_true",
+        help="Write the files that assert_matches() compares with.",
+    )
 
 
 @pytest.hookimpl(tryfirst=True)

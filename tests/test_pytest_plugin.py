@@ -156,6 +156,18 @@ def test_a_conftest_may_load_it(run, api):
     assert api.requests == []
 
 
+@pytest.mark.parametrize("name", ["honeytrace", "honeytrace.pytest_plugin"])
+def test_a_plugin_that_is_loaded_twice(run, name):
+    """By its own name, by that of its module and by a conftest as well, it is one."""
+    load = "pytest_plugins = ['honeytrace', 'honeytrace.pytest_plugin']"
+    tests = """
+        def test_one(honeytrace_sessions):
+            answer("hi")
+            assert len(honeytrace_sessions) == 2
+    """
+    run(tests, "--honeytrace", load=[name], conftest=load).assert_outcomes(passed=1)
+
+
 def test_a_run_in_a_run(pytester):
     """pytester may run pytest inside a test; afterwards all is as it was."""
     before = (_sending.allowed, _sending.watch)
@@ -381,6 +393,31 @@ def test_what_could_not_be_sent_is_said(run, monkeypatch, number):
     )
 
 
+def test_what_was_rejected_is_said(run, monkeypatch, api):
+    """Without a spool there is nothing that could be sent again."""
+    monkeypatch.setenv("HONEYTRACE_SPOOL_DIR", "off")
+    api.script = lambda request: (422, {}, b"{}")
+    done = run(ONE, *SEND)
+    done.stdout.fnmatch_lines(["3 sessions did not arrive"])
+
+
+def test_many_that_failed(run):
+    """The summary names ten of them; a failure counts, whatever else is reported of a test."""
+    tests = """
+        @pytest.mark.parametrize("n", range(12))
+        def test_one(n): assert 0
+    """
+    lines = run(tests, "--honeytrace", "-rN", "--tb=no").stdout.str().splitlines()
+    at = next(at for at, line in enumerate(lines) if line.startswith("12 tests recorded in"))
+    assert lines[at + 1].endswith("test_it.py::test_one[0]")
+    assert lines[at + 11] == "  … and 2 more that failed"
+
+
+def test_where_nothing_ran(run):
+    """That is all there is to say."""
+    run("", "--honeytrace").stdout.fnmatch_lines(["no test was recorded"])
+
+
 def test_where_tracing_is_off(run, monkeypatch):
     """Nothing is recorded, and the summary says why."""
     monkeypatch.setenv("HONEYTRACE_ENABLED", "0")
@@ -476,7 +513,7 @@ def test_the_mark_is_known(run_here):
         ("'a', 'b'", "only the name stands without a keyword, not ('a', 'b')"),
         ("'a', name='b'", "only the name stands without a keyword, not ('a',)"),
         ("inputs=3", "inputs cannot be 3; give a mapping"),
-        ("source=''", "*source*cannot be ''; give a string that is not empty"),
+        ("source=''", "source cannot be ''; give a string that is not empty"),
     ],
 )
 def test_a_wrong_mark(run_here, mark, words):
@@ -659,7 +696,7 @@ def test_a_failure_shows_the_sessions(run_for, way):
     done.assert_outcomes(passed=1, failed=2)
     lines = done.stdout.str().splitlines()
     starts = [at for at, line in enumerate(lines) if "--- honeytrace sessions ---" in line]
-    shown = [re.sub(r"\d+ .s", "_", each) for at in starts for each in lines[at + 1 : at + 3]]
+    shown = [re.sub(r"[\d.]+ .s", "_", each) for at in starts for each in lines[at + 1 : at + 3]]
     assert shown == ["answer  _  ✗ ValueError: boom", "└─ retrieve  _  ✗ ValueError: boom"] * 2
 
 
