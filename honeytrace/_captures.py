@@ -22,6 +22,8 @@ from honeytrace._senders import THREADS
 from honeytrace._session import RESERVED, Session
 from honeytrace._tree import tree
 
+__tracebackhide__ = True  # pytest shows the line of the test, not ours
+
 
 class CapturedSessions(Sequence[Session]):
     """Sessions in the order of their ends. A list that can be asked, and that prints as trees."""
@@ -70,7 +72,6 @@ class CapturedSessions(Sequence[Session]):
 
     def one(self, name: str | None = None, **fields: Any) -> Session:
         """The one that `all` would give. Raises `AssertionError` if there is none, or several."""
-        __tracebackhide__ = True
         found = self.all(name, **fields)
         if len(found) == 1:
             return found[0]
@@ -88,7 +89,6 @@ class CapturedSessions(Sequence[Session]):
 
     def assert_no_errors(self) -> None:
         """Raises `AssertionError` if one of them has an error."""
-        __tracebackhide__ = True
         failed = [session for session in self if session.error]
         if failed:
             words = _explain.have_errors(self, failed)
@@ -104,7 +104,6 @@ class CapturedSessions(Sequence[Session]):
 
             sessions.assert_matches("tea", only=("inputs", "outputs"), ignore=("outputs.usage",))
         """
-        __tracebackhide__ = True
         if self.place is None:
             raise TypeError("assert_matches() needs the fixture honeytrace_sessions of the plugin")
         compare(self.plain(only=only, ignore=ignore), self.place, name)

@@ -9,6 +9,8 @@ import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
+__tracebackhide__ = True  # pytest shows the line of the test, not ours
+
 _NAME = re.compile(r"\w[\w.-]*")
 _ADDRESS = re.compile(r"\b0x[0-9a-f]+\b")
 
@@ -36,15 +38,15 @@ def compare(found: list[Any], place: Place, name: str) -> None:
     if place.update:
         _write(file, f"{text}\n")
     elif not file.is_file():
-        raise AssertionError(f"{file} does not exist; run pytest with --honeytrace-update")
+        raise AssertionError(f"{file} does not exist; `pytest --honeytrace-update` writes it")
     elif (expected := file.read_text("utf-8").rstrip("\n")) != text:
         lines = difflib.unified_diff(
             expected.splitlines(), text.splitlines(), str(file), "these sessions", lineterm=""
         )
         shown = "\n".join(lines)
         raise AssertionError(
-            f"the sessions differ from the expected ones; if that is right, run pytest with "
-            f"--honeytrace-update\n{shown}"
+            "the sessions differ from the expected ones; if they are right, "
+            f"`pytest --honeytrace-update` writes them\n{shown}"
         )
 
 

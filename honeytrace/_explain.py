@@ -11,6 +11,8 @@ from honeytrace._record import ABSENT
 from honeytrace._session import Session
 from honeytrace._tree import label
 
+__tracebackhide__ = True  # pytest shows the line of the test, not ours
+
 FIELDS = tuple(each.name for each in fields(Session))
 
 _LONG = 200  # characters of two texts that are compared for their likeness

@@ -9,6 +9,8 @@ from typing import Any
 from honeytrace._record import Json
 from honeytrace._session import RESERVED, Session
 
+__tracebackhide__ = True  # pytest shows the line of the test, not ours
+
 _ADDRESS = re.compile(r"\bat 0x[0-9a-fA-F]+")
 _TAKEN = ("config", "inputs", "outputs", "feedback", "user_properties", "metrics", "metadata")
 _FIELDS = ("name", "status", "error", *_TAKEN)

@@ -15,6 +15,8 @@ from honeytrace._rebuild import rebuilt
 from honeytrace._record import Json
 from honeytrace._session import RESERVED, Session
 
+__tracebackhide__ = True  # pytest shows the line of the test, not ours
+
 Arguments = tuple[list[Any], dict[str, Any]]
 """`function(*arguments[0], **arguments[1])`."""
 

@@ -19,6 +19,8 @@ from honeytrace._session import Session
 from honeytrace._tracing import is_traced, trace_session
 from honeytrace._tree import label
 
+__tracebackhide__ = True  # pytest shows the line of the test, not ours
+
 
 @dataclass(frozen=True, slots=True)
 class Replay:

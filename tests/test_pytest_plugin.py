@@ -732,6 +732,25 @@ def test_many_sessions_of_a_failure(run_here):
     assert lines[61].endswith("ValueError: boom")
 
 
+def test_a_failure_shows_no_line_of_ours(run_here):
+    """What an assertion or a replay raises points to the line of the test."""
+    tests = """
+        from honeytrace.testing import replay
+
+        def test_a(honeytrace_sessions): honeytrace_sessions.one("a")
+        def test_b(honeytrace_sessions): honeytrace_sessions.one(a=1)
+        def test_c(honeytrace_sessions): honeytrace_sessions.assert_matches("a")
+        def test_d(honeytrace_sessions): honeytrace_sessions.plain(only=["a"])
+        def test_e(honeytrace_sessions):
+            answer("a")
+            honeytrace_sessions.assert_no_errors()
+            replay(honeytrace_sessions[1], lambda: 1)
+    """
+    done = run_here(tests)
+    done.assert_outcomes(failed=5)
+    done.stdout.no_fnmatch_line("*honeytrace*.py:*")
+
+
 def test_a_failure_without_sessions(run_here):
     """Its report is as without the plugin."""
     done = run_here("def test_a(): answer('a')\ndef test_b(): assert 0")
@@ -753,7 +772,9 @@ MATCH = """
 def test_expected_sessions(run_here, pytester):
     """They are written on request, beside the test; then they match, ids and times left out."""
     first = run_here(MATCH.format(word="x", name="two"))
-    first.stdout.fnmatch_lines(["E *two.json does not exist; run pytest with --honeytrace-update"])
+    first.stdout.fnmatch_lines(
+        ["E *two.json does not exist; `pytest --honeytrace-update` writes it"]
+    )
     run_here(MATCH.format(word="x", name="two"), "--honeytrace-update").assert_outcomes(passed=1)
     run_here(MATCH.format(word="x", name="two")).assert_outcomes(passed=1)
     file = pytester.path / "__honeytrace__" / "test_it" / "two.json"
@@ -791,7 +812,7 @@ def test_unexpected_sessions(run_here):
     done.assert_outcomes(failed=1)
     done.stdout.fnmatch_lines(
         [
-            "E *the sessions differ from the expected ones; * run pytest with --honeytrace-update",
+            "E *the sessions differ from the expected ones; * `pytest --honeytrace-update` *",
             'E  *-*"question": "x"',
             'E  *+*"question": "y"',
         ]
