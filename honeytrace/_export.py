@@ -18,14 +18,14 @@ from typing import Any
 
 from honeytrace import _variants
 from honeytrace._faults import attempt
-from honeytrace._rebind import Arguments, about, rebind
+from honeytrace._lost import REDACTED, about
+from honeytrace._rebind import Arguments, rebind
 from honeytrace._session import Session
 from honeytrace._tracing import is_traced
 from honeytrace._tree import plain
 
 _WIDE = 88  # what formatters take a line to be, if nobody tells them
 _INDENT = "    "
-_REDACTED = re.compile(r"\[REDACTED:\w+\]")
 _TAKEN = {
     *("asyncio", "pytest", "capture_sessions", "trace_session", "_items"),
     *("args", "inputs", "sessions", "match", "raised"),
@@ -266,7 +266,7 @@ def _raised(session: Session) -> tuple[str, str]:
     kind, _, message = (session.error or "").partition(": ")
     if isinstance(details, dict):
         kind, message = details.get("type", kind), details.get("message", message)
-    return kind, ".*".join(map(_escaped, _REDACTED.split(message)))
+    return kind, ".*".join(map(_escaped, REDACTED.split(message)))
 
 
 def _escaped(text: str) -> str:

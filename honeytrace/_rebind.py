@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from copy import deepcopy
 from functools import partial
 from inspect import Parameter, signature
@@ -11,9 +10,10 @@ from typing import Any
 
 from honeytrace._arguments import parameters
 from honeytrace._faults import attempt
+from honeytrace._lost import about, losses
 from honeytrace._rebuild import rebuilt
 from honeytrace._record import Json
-from honeytrace._session import RESERVED, Session
+from honeytrace._session import Session
 
 __tracebackhide__ = True  # pytest shows the line of the test, not ours
 
@@ -24,12 +24,6 @@ _LISTED = 10
 _ANYWHERE = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 _NOT_BY_KEYWORD = (Parameter.POSITIONAL_ONLY, Parameter.VAR_POSITIONAL)
 _STARS = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
-_REDACTED = re.compile(r"\[REDACTED:\w+\]")
-# What stands for a value that is not copied, see `_kinds.describe` and `_libraries`.
-_DESCRIBED = re.compile(
-    r"<(?:bytes: \d[^>]*|int of \d+ bits|Decimal of \d+ characters|module [\w.]+"
-    r"|(?:[\w-]+ )?\w+(?:\.(?:[\w-]+|<\w+>))+(?: [^>]*)?)>"
-)
 _INSTEAD = "give dataclasses.replace(session, inputs={…}) with inputs of your own"
 
 
@@ -38,7 +32,7 @@ def rebind(session: Session, function: Callable[..., Any]) -> Arguments:
 
     Raises `ValueError` where the inputs are not what the call got, or do not fit the parameters.
     """
-    _refuse(session, _lost(session))
+    _refuse(session, list(map(str, losses(session, "inputs"))))
     if about(session).get("stream", {}).get("completed") is False and not session.error:
         raise ValueError(
             f"{_title(session)} cannot be repeated: its stream was left before its end, "
@@ -46,12 +40,6 @@ def rebind(session: Session, function: Callable[..., Any]) -> Arguments:
         )
     known = _parameters(function)
     return _bound(session, known, _inputs(session, known))
-
-
-def about(session: Session) -> Json:
-    """What we noted of the call; anything else may have come back from a server."""
-    found = session.metadata.get(RESERVED)
-    return found if isinstance(found, dict) else {}
 
 
 def _title(session: Session) -> str:
@@ -65,35 +53,6 @@ def _refuse(session: Session, lost: list[str]) -> None:
             f"{_title(session)} cannot be called again with what was recorded: "
             f"{', '.join(lost[:_LISTED])}{more}; {_INSTEAD}"
         )
-
-
-# ---- What was lost
-
-
-def _lost(session: Session) -> list[str]:
-    """The paths under `inputs` where something else stands than the call got."""
-    cut = [
-        f"{path} was cut"
-        for path in about(session).get("truncated", ())
-        if re.match(r"inputs(?![^.\[])", path)
-    ]
-    return [*cut, *_replaced("inputs", session.inputs)]
-
-
-def _replaced(at: str, value: Any) -> Iterator[str]:
-    if isinstance(value, dict):
-        for key, item in value.items():
-            yield from _replaced(f"{at}.{key}", item)
-            if _REDACTED.search(key):
-                yield f"the key {at}.{key} was redacted"
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _replaced(f"{at}[{index}]", item)
-    elif isinstance(value, str):
-        if _REDACTED.search(value):
-            yield f"{at} was redacted"
-        elif _DESCRIBED.fullmatch(value):
-            yield f"{at} is no plain data but {value}"
 
 
 # ---- What it was
@@ -172,7 +131,7 @@ def _others(left: Json, name: str, only: set[str]) -> Json:
 def _unfit(session: Session, missing: list[str], left: list[str]) -> str:
     parts = []
     if left:
-        parts.append(f"takes no {', '.join(map(repr, left))}, which it was called with")
+        parts.append(f"it takes no {', '.join(map(repr, left))}, which it was called with")
     if missing:
-        parts.append(f"needs {', '.join(map(repr, missing))}, which is no input of the session")
-    return f"{_title(session)} does not fit the function: it {' and '.join(parts)}"
+        parts.append(f"it needs {', '.join(map(repr, missing))}, which is no input of the session")
+    return f"{_title(session)} does not fit the function: {', and '.join(parts)}"

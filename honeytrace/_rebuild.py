@@ -8,6 +8,7 @@ import datetime
 import decimal
 import enum
 import pathlib
+import re
 import types
 import typing
 import uuid
@@ -30,6 +31,11 @@ _BY_VALUE = (
 )
 """What a call of the class makes of what is recorded: a text, or the value of an enum's member."""
 _BY_ISO_TEXT = (datetime.date, datetime.time)  # `datetime` is a `date`
+_NUMBERS: dict[Any, re.Pattern[str]] = {
+    float: re.compile("NaN|-?Infinity"),
+    int: re.compile("-?[0-9]{19,}"),
+}
+"""What is recorded as text of numbers that JSON lacks, or that a parser may round."""
 
 
 class UnclearError(ValueError):
@@ -43,7 +49,9 @@ def rebuilt(at: str, value: Any, kind: Any) -> Any:
     where the function got something else that cannot be made again without a doubt.
     """
     origin, parts = typing.get_origin(kind), typing.get_args(kind)
-    if value is None or kind is Any or kind is Parameter.empty:
+    if kind is Any or kind is Parameter.empty:
+        return _untold(at, value)
+    if value is None:
         return value
     if origin is typing.Annotated:
         return rebuilt(at, value, parts[0])
@@ -58,15 +66,34 @@ def rebuilt(at: str, value: Any, kind: Any) -> Any:
     return _instance(at, value, base, parts) if isinstance(base, type) else value
 
 
+def _untold(at: str, value: Any) -> Any:
+    """Data of which nothing is said is what it is, but for what hardly is a text."""
+    if isinstance(value, list):
+        return [_untold(f"{at}[{index}]", each) for index, each in enumerate(value)]
+    if isinstance(value, dict):
+        return {key: _untold(f"{at}.{key}", each) for key, each in value.items()}
+    if _is_number(value, float):
+        raise UnclearError(f"{at} may be a float or the text {value!r}, and no annotation tells")
+    return value
+
+
+def _is_number(value: Any, kind: Any) -> bool:
+    """Whether this is the text of such a number."""
+    return isinstance(value, str) and kind in _NUMBERS and bool(_NUMBERS[kind].fullmatch(value))
+
+
 def _instance(at: str, value: Any, kind: type, parts: tuple[Any, ...]) -> Any:
     fits = bool(attempt(isinstance, value, kind)[0])
     if isinstance(value, list) and (fits or kind in _LISTS):
         items = _items(at, value, kind, parts)
         return items if fits else _made(at, kind, partial(kind, items))
-    if isinstance(value, dict) and fits and len(parts) == 2:
+    if type(value) is dict and fits:
+        each = parts if len(parts) == 2 else (Any, Any)
         return {
-            _key(at, key, parts[0]): rebuilt(f"{at}.{key}", value[key], parts[1]) for key in value
+            _key(at, key, each[0]): rebuilt(f"{at}.{key}", value[key], each[1]) for key in value
         }
+    if _is_number(value, kind):
+        return kind(value)
     if fits or kind in _PLAIN:
         return value
     if issubclass(kind, _BY_ISO_TEXT):
@@ -183,7 +210,9 @@ def _may_be(value: Any, kind: Any) -> bool:
     if typing.is_typeddict(kind):
         return isinstance(value, dict) and value.keys() <= kind.__annotations__.keys()
     base = typing.get_origin(kind) or kind
-    return base not in _PLAIN or isinstance(value, base) or (base is float and type(value) is int)
+    if base is float and type(value) is int:
+        return True
+    return base not in _PLAIN or isinstance(value, base) or _is_number(value, base)
 
 
 def _said(kinds: tuple[Any, ...]) -> str:

@@ -11,13 +11,22 @@ from typing import Any
 from honeytrace import _variants
 from honeytrace._arguments import is_method
 from honeytrace._captures import capture_sessions
-from honeytrace._config import get_session, live
+from honeytrace._config import finished, get_session, live
 from honeytrace._diff import of_field
+from honeytrace._errors import SessionNotFoundError
 from honeytrace._faults import attempt
-from honeytrace._rebind import about, rebind
-from honeytrace._session import Session
+from honeytrace._lost import about, losses
+from honeytrace._rebind import rebind
+from honeytrace._session import ActiveSession, Session
 from honeytrace._tracing import is_traced, trace_session
 from honeytrace._tree import label
+from honeytrace._wire import is_uuid
+
+_LISTED = 10
+
+
+_FIELDS = ("outputs", "error")
+"""What two calls are compared by. Durations and metrics, such as token counts, differ anyway."""
 
 __tracebackhide__ = True  # pytest shows the line of the test, not ours
 
@@ -32,43 +41,62 @@ class Replay:
 
     @property
     def same(self) -> bool:
-        """Whether outputs and error are what they were."""
+        """Whether outputs and error are what they were, as far as both were recorded.
+
+        `uncompared` says where they were not. Durations, metrics and all else do not count; `diff`
+        of `old` and `new` compares them.
+        """
         return not self.diff()
+
+    @property
+    def uncompared(self) -> list[str]:
+        """The paths in outputs and error where something was cut, redacted or only named, in one of
+        the two or in both: there nobody knows whether it is the same."""
+        lost = [each for field in _FIELDS for call in (self.old, self.new) for each in losses(call, field)]
+        return list(dict.fromkeys(each.path for each in lost if not each.is_hashed))
 
     def diff(self) -> str:
         """What has changed in outputs and error, a line for each place, as `testing.diff`."""
-        changes = (of_field(name, self.old, self.new) for name in ("outputs", "error"))
+        changes = (of_field(name, self.old, self.new) for name in _FIELDS)
         return "\n".join(line for lines in changes for line in lines)
 
     def __str__(self) -> str:
         lines = [f"old: {label(self.old)}", f"new: {label(self.new)}", self.diff() or "the same"]
-        return "\n".join(lines)
+        return "\n".join([*lines, *self._doubt()])
 
     def __repr__(self) -> str:
         """One line: it stands in failing assertions."""
         first, *more = self.diff().splitlines() or ["the same"]
         rest = f" and {len(more)} more" if more else ""
-        return f"<Replay {self.old.session_name!r}: {first}{rest}>"
+        return f"<Replay {self.old.session_name!r}: {'; '.join([first + rest, *self._doubt()])}>"
+
+    def _doubt(self) -> list[str]:
+        paths = self.uncompared
+        more = f" and {len(paths) - _LISTED} more" if len(paths) > _LISTED else ""
+        return [f"not compared: {', '.join(paths[:_LISTED])}{more}"] if paths else []
 
 
-def replay(session: Session | str, function: Callable[..., Any]) -> Replay:
+def replay(session: Session | ActiveSession | str, function: Callable[..., Any]) -> Replay:
     """Calls `function` with the inputs of a session, and returns both sessions.
 
-    `session` may be an id, which is looked up by `honeytrace.get_session`. A coroutine function
-    runs in an event loop of its own; a generator is taken to its end. What `function` raises is in
-    `new.error`. It need not be traced; its session and those below it are not sent.
+    `session` may be an id, which is looked up by `honeytrace.get_session`; of the store on this
+    machine its beginning will do. A coroutine function runs in an event loop of its own; a
+    generator is taken to its end. What `function` raises is in `new.error`. It need not be traced;
+    its session and those below it are not sent.
 
     By its annotations it gets dataclasses, models of pydantic, enums, dates, tuples and such again,
-    where what was recorded leaves no doubt; without them it gets the data, lists and dicts.
+    where what was recorded leaves no doubt. Without them nobody can tell what was no plain data,
+    and it gets lists, dicts and texts: for a date the text of it.
 
         replayed = replay("6a1f2ad5-…", answer)
         assert replayed.same, replayed.diff()
 
     Raises `ValueError` if inputs were cut, redacted, cannot be made again, or do not fit the
-    parameters; it names them, and nothing is called then.
+    parameters; it names them, and nothing is called then. An id of which there is no session is a
+    `LookupError`.
     """
     _check(function)
-    old = get_session(session) if isinstance(session, str) else session
+    old = _session(session)
     args, kwargs = rebind(old, function)
     traced = is_traced(function)
     with capture_sessions() as sessions:
@@ -94,6 +122,40 @@ def _check(function: Callable[..., Any]) -> None:
     live.start()
     if live.off:
         raise RuntimeError("replay records a call, and tracing is off; configure(enabled=True)")
+
+
+def _session(given: Session | ActiveSession | str) -> Session:
+    if isinstance(given, str):
+        return _stored(given)
+    if isinstance(given, ActiveSession):
+        return _ended(given)
+    if not isinstance(given, Session):
+        raise TypeError(f"replay takes a session, or the id of one that is stored, not {given!r}")
+    return given
+
+
+def _ended(active: ActiveSession) -> Session:
+    record = active._record
+    if record is None:
+        raise ValueError("replay takes a session, and this is none: tracing was off, or outside")
+    if not record.ended:
+        raise ValueError(f"{active!r} has no outputs yet; call replay() when it has ended")
+    return finished(record)
+
+
+def _stored(session_id: str) -> Session:
+    config = live.start().config
+    if not is_uuid(session_id) and config.local:
+        from honeytrace.local import Store  # SQLite, which few tests need
+
+        live.flush(config.timeout)
+        session_id = Store(config.home / "sessions.db").whole(session_id)
+    try:
+        return get_session(session_id)
+    except SessionNotFoundError as error:
+        where = config.server_url or config.home
+        error.args = (f"there is no session {session_id!r} at {where}; check the id",)
+        raise
 
 
 def _in_loop() -> bool:

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from functools import partial
-from typing import NoReturn
+from typing import NoReturn, cast
 
 from honeytrace import _doctor, _export, _resend, _settings, _wire
 from honeytrace._client import Client
@@ -122,7 +122,7 @@ def _port(text: str) -> int:
 
 def _ls(options: argparse.Namespace, config: Config) -> None:
     store = _store(config)
-    found = store.recent(options.n, children=options.all) if _is_there(store) else []
+    found = store.recent(options.n, children=options.all) if store.is_there() else []
     sessions = [_session(fields) for fields in found]
     if options.json:
         for session in sessions:
@@ -198,13 +198,10 @@ def _print_session(session: Session, fetch: Fetch, as_json: bool) -> None:
 
 def _pick(store: Store, prefix: str) -> Session:
     """The one session whose id begins with this."""
-    found = store.find(prefix) if prefix and _is_there(store) else []
-    if len(found) > 1:
-        raise _Stop(f"{prefix!r} begins several ids ({', '.join(found)}); give more of it")
-    session = _stored(store, found[0]) if found else None
-    if session is None:
-        raise _Stop(f"there is no session {prefix!r} in {store.path}; `honeytrace ls` lists them")
-    return session
+    try:
+        return _session(cast("Json", store.get(store.whole(prefix))))
+    except LookupError as error:
+        raise _Stop(str(error)) from None
 
 
 def _stored(store: Store, session_id: str) -> Session | None:
@@ -318,17 +315,6 @@ def _examine(options: argparse.Namespace, config: Config) -> int:
 
 def _store(config: Config) -> Store:
     return Store(config.home / "sessions.db")
-
-
-def _is_there(store: Store) -> bool:
-    """Whether there is a file: to look for sessions does not make one."""
-    try:
-        store.path.stat()
-    except FileNotFoundError:
-        return False
-    except OSError:  # the store says it better
-        return True
-    return True
 
 
 def _session(fields: Json) -> Session:

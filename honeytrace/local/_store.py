@@ -64,6 +64,16 @@ class Store:
         with self._lock:
             self._drop()
 
+    def is_there(self) -> bool:
+        """Whether there is a file: to look for sessions does not make one."""
+        try:
+            self.path.stat()
+        except FileNotFoundError:
+            return False
+        except OSError:  # to open it says it better
+            return True
+        return True
+
     # ---- Sessions
 
     def add(self, fields: Json) -> Json:
@@ -92,6 +102,17 @@ class Store:
         with self._open() as connection:
             # "g" comes after everything that an id is made of.
             return [row[0] for row in connection.execute(_FIND, (prefix, f"{prefix}g", limit))]
+
+    def whole(self, prefix: str) -> str:
+        """The one id that begins with `prefix`. Raises `LookupError` with a sentence."""
+        found = self.find(prefix) if prefix and self.is_there() else []
+        if not found:
+            raise LookupError(
+                f"there is no session {prefix!r} in {self.path}; `honeytrace ls` lists them"
+            )
+        if len(found) > 1:
+            raise LookupError(f"{prefix!r} begins several ids ({', '.join(found)}); give more of it")
+        return found[0]
 
     def recent(self, limit: int = 20, *, children: bool = False) -> list[Json]:
         """The sessions that started last, newest first; without `children`, the roots alone."""
