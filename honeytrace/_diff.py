@@ -1,4 +1,4 @@
-"""Two sessions, or two values, compared: a line for each place where they differ."""
+"""Two sessions, or two of their objects, compared: a line for each place where they differ."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from honeytrace._record import Json
 from honeytrace._session import OBJECTS, RESERVED, Session
 from honeytrace._snapshot import Limits, Snapshot
 
@@ -21,18 +22,23 @@ _WIDE = 60  # characters of a value that are shown
 _BEFORE = 20  # of them before the first that differs
 
 
-def diff(old: Any, new: Any) -> str:
+def diff(old: Session | Json, new: Session | Json) -> str:
     """What has changed, a line for each place; the empty string if nothing has.
 
         outputs.text: 'a' -> 'b'
         outputs.hits[2]: absent -> 'doc-7'
 
     Of two sessions all is compared but what differs from run to run: ids, times, durations and
-    versions. Other values are compared as they would be recorded, under the name `outputs`.
+    versions. Two dicts are compared as they would be recorded, under the name `outputs`.
     """
     if isinstance(old, Session) and isinstance(new, Session):
         return "\n".join(line for name in _FIELDS for line in of_field(name, old, new))
-    return "\n".join(_changes("outputs", _plain(old), _plain(new)))
+    if isinstance(old, dict) and isinstance(new, dict):
+        return "\n".join(_changes("outputs", _plain(old), _plain(new)))
+    raise TypeError(
+        "diff takes two sessions, or two dicts such as their outputs, not "
+        f"{type(old).__name__} and {type(new).__name__}"
+    )
 
 
 def of_field(name: str, old: Session, new: Session) -> Iterator[str]:

@@ -318,7 +318,8 @@ class Snapshot:
         return f"<{called(type(value))}: {qualname(type(fault))} in its registered function>"
 
     def _items(self, value: Any, path: Path, depth: int) -> Any:
-        """A named tuple as an object; what else holds items, of a subclass too, as a list."""
+        """A named tuple as an object; what else holds items, of a subclass too, as a list: that of
+        a set in order."""
         kind = type(value)
         names = tuple_names(kind) if issubclass(kind, tuple) else ()
         if names:
@@ -326,7 +327,11 @@ class Snapshot:
         base: Any = next(base for base in LISTS if issubclass(kind, base))
         most = min(self._limits.items, self._nodes)
         items = first(partial(base.__iter__, value), most)
-        return self._list(items, path, depth, base.__len__(value))
+        cuts = len(self.cuts)
+        copy = self._list(items, path, depth, base.__len__(value))
+        if (base is set or base is frozenset) and len(self.cuts) == cuts:  # those name places
+            _sort(copy)
+        return copy
 
     def _answer(self, value: Any, path: Path, depth: int) -> Any:
         """An answer of a model by its public attributes, and so the plain objects inside."""
@@ -359,6 +364,14 @@ def _way(kind: type) -> tuple[Callable[..., Any] | None, Read | None]:
         if copy is not None or read is not None:
             return copy, read
     return (Snapshot._record if is_record(kind) else None), None
+
+
+def _sort(copy: list[Any]) -> None:
+    """Puts the copies of a set's items in an order that is the same in each run."""
+    try:
+        copy.sort()
+    except TypeError:  # of several kinds, or objects
+        copy.sort(key=repr)
 
 
 def _key(key: object) -> str:

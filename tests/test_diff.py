@@ -26,13 +26,17 @@ JSON = st.recursive(
         ({"text": "a"}, {"text": "b"}, ["outputs.text: 'a' -> 'b'"]),
         ({"a": 1}, {"b": None}, ["outputs.a: 1 -> absent", "outputs.b: absent -> None"]),
         ({"r": [1, [2]]}, {"r": [1, [3], 4]}, ["outputs.r[1][0]: 2 -> 3", "outputs.r[2]: absent"]),
-        ([1, 2], [1], ["outputs[1]: 2 -> absent"]),
+        ({"r": [1, 2]}, {"r": [1]}, ["outputs.r[1]: 2 -> absent"]),
         ({"a": {"b": 1}}, {"a": [1]}, ["outputs.a: {'b': 1} -> [1]"]),
-        (1, True, ["outputs: 1 -> True"]),
-        ("same" * 50 + "a", "same" * 50 + "b", ["outputs, from character 180: 'same"]),
-        ("a" * 61, "a" * 62, ["outputs, from character 41: 'aaaaaaaaaaaaaaaaaaaa' -> 'aaaaaaa"]),
-        ("b" * 99, "a" * 99, [f"outputs: '{'b' * 60}'… -> '{'a' * 60}'…"]),
-        ({}, list(range(99)), ["outputs: {} -> [0, 1, 2"]),
+        ({"a": 1}, {"a": True}, ["outputs.a: 1 -> True"]),
+        (
+            {"a": "same" * 50 + "a"},
+            {"a": "same" * 50 + "b"},
+            ["outputs.a, from character 180: 'same"],
+        ),
+        ({"a": "a" * 61}, {"a": "a" * 62}, [f"outputs.a, from character 41: '{'a' * 20}' -> 'aaa"]),
+        ({"a": "b" * 99}, {"a": "a" * 99}, [f"outputs.a: '{'b' * 60}'… -> '{'a' * 60}'…"]),
+        ({"a": {}}, {"a": list(range(99))}, ["outputs.a: {} -> [0, 1, 2"]),
     ],
 )
 def test_lines(old, new, lines):
@@ -45,14 +49,14 @@ def test_lines(old, new, lines):
 @given(JSON)
 def test_equal(value):
     """What is equal has no line."""
-    assert diff(value, copy.deepcopy(value)) == ""
+    assert diff({"a": value}, {"a": copy.deepcopy(value)}) == ""
 
 
 @given(JSON, JSON)
 def test_different(old, new):
     """There is a line exactly where Python, which takes True for 1, says that they differ too."""
     if old != new:
-        assert diff(old, new)
+        assert diff({"a": old}, {"a": new})
 
 
 def test_large():
@@ -65,6 +69,15 @@ def test_large():
 def test_recorded():
     """Values are compared as they would be recorded: a tuple is a list, NaN is NaN."""
     assert diff({"result": ["a", "NaN"]}, {"result": ("a", float("nan"))}) == ""
+
+
+def test_refused():
+    """What is neither is refused: two dicts or two sessions."""
+    session = Session(project="p", session_name="s", source="t")
+    with pytest.raises(TypeError, match="takes two sessions, or two dicts .*, not int and int"):
+        diff(1, 2)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="not Session and dict"):
+        diff(session, {})
 
 
 @trace_session
