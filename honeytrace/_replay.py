@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from honeytrace import _variants
 from honeytrace._arguments import is_method
@@ -21,6 +21,8 @@ from honeytrace._session import ActiveSession, Session
 from honeytrace._tracing import is_traced, trace_session
 from honeytrace._tree import label
 from honeytrace._wire import is_uuid
+
+__tracebackhide__ = True  # what pytest shows is the line of the test
 
 _LISTED = 10
 
@@ -52,7 +54,12 @@ class Replay:
     def uncompared(self) -> list[str]:
         """The paths in outputs and error where something was cut, redacted or only named, in one of
         the two or in both: there nobody knows whether it is the same."""
-        lost = [each for field in _FIELDS for call in (self.old, self.new) for each in losses(call, field)]
+        lost = [
+            each
+            for field in _FIELDS
+            for call in (self.old, self.new)
+            for each in losses(call, field)
+        ]
         return list(dict.fromkeys(each.path for each in lost if not each.is_hashed))
 
     def diff(self) -> str:
@@ -144,6 +151,13 @@ def _ended(active: ActiveSession) -> Session:
 
 
 def _stored(session_id: str) -> Session:
+    found, fault = attempt(_found, session_id)
+    if fault is not None:
+        raise fault  # without the frames of the client and the store
+    return cast("Session", found)
+
+
+def _found(session_id: str) -> Session:
     config = live.start().config
     if not is_uuid(session_id) and config.local:
         from honeytrace.local import Store  # SQLite, which few tests need

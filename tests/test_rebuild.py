@@ -7,6 +7,7 @@ import dataclasses
 import datetime
 import decimal
 import enum
+import math
 import pathlib
 import typing
 import uuid
@@ -174,6 +175,16 @@ SAME = [
     (3, float | Passage),
     ({"a": 1}, dict[str, Any]),
     ({"a": 1}, Any),
+    ({"a": [1, None, "Infinity."]}, Any),
+    (math.inf, float),
+    (-math.inf, float | None),
+    ([math.inf, 1.5], list[float]),
+    ({"a": math.inf}, dict[str, float]),
+    ("NaN", str),
+    ("NaN", str | float),
+    (2**70, int),
+    (-(2**70), int | None),
+    ("1" * 20, str),
     ({"a": 1}, object),
     ({"a": 1}, T),
     ({"a": 1}, "a name that nobody knows"),
@@ -217,6 +228,9 @@ def test_back(value, kind):
         ({"x": 1}, Message | None, "inputs.a is none of Message, NoneType"),
         ({"name": 1}, Model, r"inputs\.a gives no Model \(ValidationError\)"),
         ({"name": "n"}, Model, "inputs.a gives another Model than it was"),
+        (math.inf, Any, "inputs.a may be a float or the text 'Infinity', and no annotation tells"),
+        ({"b": [0, math.nan]}, Any, r"inputs\.a\.b\[1\] may be a float or the text 'NaN'"),
+        ({"b": -math.inf}, dict, r"inputs\.a\.b may be a float or the text '-Infinity'"),
         ("2024", datetime.timedelta, "inputs.a was an instance of timedelta"),
     ],
     ids=str,

@@ -75,6 +75,46 @@ def test_repr():
     assert repr(Replay(old, old)) == "<Replay 'ask': the same>"
 
 
+def calls(old, new, **about) -> Replay:
+    """A replay with these outputs."""
+    session = dataclasses.replace(of(ask), session_name="ask", outputs=old)
+    session.metadata["honeytrace"] |= about
+    return Replay(session, dataclasses.replace(session, outputs=new))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "about", "paths"),
+    [
+        ({"a": ["[REDACTED:x]"]}, {"a": ["[REDACTED:x]"]}, {}, ["outputs.a[0]"]),
+        ({"a": "x[REDACTED:x]"}, {"a": "x"}, {}, ["outputs.a"]),
+        ({"a": "<app.Odd>"}, {"a": "<app.Odd>", "b": "<app.Odd>"}, {}, ["outputs.a", "outputs.b"]),
+        ({"a": "cut"}, {"a": "cut"}, {"truncated": ["inputs.q", "outputs.a"]}, ["outputs.a"]),
+        ({"a": "<bytes: 3, sha256 ba78>"}, {"a": "<bytes: 3, sha256 ba78>"}, {}, []),
+        ({"a": "<bytes: 70000>"}, {"a": "<bytes: 70000>"}, {}, ["outputs.a"]),
+    ],
+)
+def test_uncompared(old, new, about, paths):
+    """Where one of the two does not hold what was returned, nobody can tell whether it changed."""
+    assert calls(old, new, **about).uncompared == paths
+
+
+def test_doubt():
+    """What could not be compared is said beside the result."""
+    doubtful = calls({"a": "[REDACTED:x]", "b": 1}, {"a": "[REDACTED:x]", "b": 1})
+    assert doubtful.same
+    assert str(doubtful).splitlines()[-2:] == ["the same", "not compared: outputs.a"]
+    assert repr(doubtful) == "<Replay 'ask': the same; not compared: outputs.a>"
+    many = dict.fromkeys("abcdefghijkl", "<app.Odd>")
+    assert str(calls(many, many)).endswith("outputs.i, outputs.j and 2 more")
+
+
+def test_redacted_error():
+    """A secret in the error is not compared."""
+    replayed = calls({}, {})
+    old = dataclasses.replace(replayed.old, error="ValueError: [REDACTED:x]")
+    assert Replay(old, replayed.new).uncompared == ["error"]
+
+
 def test_frozen():
     """What it returns cannot be changed."""
     with pytest.raises(dataclasses.FrozenInstanceError):
@@ -192,6 +232,32 @@ def test_refused_first():
     assert called == []
 
 
+@pytest.mark.parametrize(
+    "session", [None, 5, {"inputs": {}}, Session], ids=["None", "5", "dict", "class"]
+)
+def test_no_session(session):
+    """What is no session is refused at once."""
+    with pytest.raises(TypeError, match="takes a session, or the id of one that is stored, not"):
+        replay(session, ask)
+
+
+def test_block():
+    """What `with trace_session(...) as` gives is a session when it has ended, without secrets."""
+    with trace_session("block", inputs={"question": "a", "top": 1}) as session:
+        session.outputs = {"text": "a", "password": "x1y2z3!!"}
+        with pytest.raises(ValueError, match="running> has no outputs yet; call replay"):
+            replay(session, ask)
+    replayed = replay(session, ask)
+    assert (replayed.old.session_id, replayed.new.outputs) == (session.session_id, {"text": "a"})
+    assert replayed.old.outputs["password"].startswith("[REDACTED:")
+
+
+def test_null_session():
+    """The null session is none."""
+    with pytest.raises(ValueError, match="tracing was off, or outside"):
+        replay(honeytrace.current_session(), ask)
+
+
 @pytest.mark.parametrize("function", [aask, astream])
 def test_in_loop(function):
     """Inside a running event loop a coroutine function is refused; a thread takes it."""
@@ -229,10 +295,30 @@ def test_stored_and_not_sent():
     assert honeytrace.stats().accepted == before
 
 
-def test_unknown():
-    """An id that is not stored raises what `get_session` raises."""
-    with pytest.raises(honeytrace.SessionNotFoundError):
+def test_beginning():
+    """Of the store on this machine the beginning of an id will do."""
+    with trace_session("outer", inputs={"question": "b"}) as outer:
+        session_id = outer.session_id
+    assert replay(session_id[:13], ask).old.session_id == session_id
+
+
+@pytest.mark.parametrize(
+    "session_id", ["6a1f2ad5-0d4c-4a5d-8f5c-1f0c39d4ab55", "6a1f2ad5", "", "?"]
+)
+def test_unknown(session_id):
+    """An id that is not stored is named, with where it was looked for."""
+    with pytest.raises(LookupError, match="^there is no session .* (at|in) /.*; (check|`hon)"):
+        replay(session_id, ask)
+
+
+def test_unknown_to_a_server(sent, server):
+    """So it is where a server was asked; what it said is in the error."""
+    server.script = [(404, {}, b"none")]
+    with pytest.raises(honeytrace.SessionNotFoundError, match="at http://.*; check the") as error:
         replay("6a1f2ad5-0d4c-4a5d-8f5c-1f0c39d4ab55", ask)
+    assert (error.value.status_code, error.value.body) == (404, "none")
+    with pytest.raises(ValueError, match="give a UUID"):
+        replay("6a1f2ad5", ask)
 
 
 @pytest.mark.parametrize("function", [ask, trace_session(ask), Traced().ask])

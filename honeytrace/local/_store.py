@@ -111,7 +111,9 @@ class Store:
                 f"there is no session {prefix!r} in {self.path}; `honeytrace ls` lists them"
             )
         if len(found) > 1:
-            raise LookupError(f"{prefix!r} begins several ids ({', '.join(found)}); give more of it")
+            raise LookupError(
+                f"{prefix!r} begins several ids ({', '.join(found)}); give more of it"
+            )
         return found[0]
 
     def recent(self, limit: int = 20, *, children: bool = False) -> list[Json]:
