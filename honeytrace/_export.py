@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from importlib import import_module
-from itertools import count
+from inspect import getattr_static
 from keyword import iskeyword
-from typing import Any
+from math import isfinite
+from typing import Any, cast
 
 from honeytrace import _variants
 from honeytrace._faults import attempt
@@ -26,6 +27,8 @@ from honeytrace._tree import plain
 
 _WIDE = 88  # what formatters take a line to be, if nobody tells them
 _INDENT = "    "
+# Of a group of exceptions; pytest matches with it before 8.4, without it since.
+_MEMBERS = re.compile(r" \(\d+ sub-exceptions?\)\Z")
 _TAKEN = {
     *("asyncio", "pytest", "capture_sessions", "trace_session", "_items"),
     *("args", "inputs", "sessions", "match", "raised"),
@@ -50,7 +53,7 @@ class Case:
 
     session: Session
     module: str
-    name: str
+    path: tuple[str, ...]  # in the module
     function: Callable[..., Any]
     arguments: Arguments
 
@@ -73,7 +76,8 @@ def case(session: Session) -> Case:
         raise ValueError(f"{title} is no call of a function, and no test can repeat a block")
     _check_path(title, path)
     with _importing():
-        module, name, function = _found(title, path)
+        module, names = _module(title, path)
+        function = _function(title, path, module, names)
     kind = about(session).get("kind")
     if _variants.kind(function).name != kind:
         raise ValueError(f"{title} is the call of a {kind}, which {path} is not any more")
@@ -84,7 +88,7 @@ def case(session: Session) -> Case:
             f"{title} was called with an instance of {type(made).__name__}, which this cannot "
             "write down; call replay(session, function) in a test of your own"
         )
-    return Case(session, module, name, function, arguments)
+    return Case(session, module.__name__, tuple(names), function, arguments)
 
 
 def _objects(value: Any) -> Iterator[Any]:
@@ -123,18 +127,21 @@ def _importing() -> Iterator[None]:
         sys.path[:] = before
 
 
-def _found(title: str, path: str) -> tuple[str, str, Callable[..., Any]]:
-    """The module, the name in it, and what stands there."""
-    module, rest = _module(title, path)
-    name, *inner = rest
-    found = getattr(module, name, None)
-    if inner and isinstance(found, type):
-        raise ValueError(f"{title} calls {path}, a method; a test cannot know which object to use")
-    if inner or found is None:
+def _function(
+    title: str, path: str, module: types.ModuleType, names: Sequence[str]
+) -> Callable[..., Any]:
+    """What stands under this path; in a class, a static method or one of the class."""
+    owner, found = None, cast("Any", module)
+    for name in names:
+        owner, (found, _) = found, attempt(getattr, found, name)
+    if found is None:
         raise ValueError(f"{title} calls {path}, which is not there any more")
     if not callable(found) or isinstance(found, type):
         raise ValueError(f"{title} calls {path}, which is no function any more")
-    return module.__name__, name, found
+    unbound = (staticmethod, classmethod)
+    if isinstance(owner, type) and not isinstance(getattr_static(owner, names[-1]), unbound):
+        raise ValueError(f"{title} calls {path}, a method; a test cannot know which object to use")
+    return cast("Callable[..., Any]", found)
 
 
 def _module(title: str, path: str) -> tuple[types.ModuleType, list[str]]:
@@ -162,59 +169,35 @@ def _module(title: str, path: str) -> tuple[types.ModuleType, list[str]]:
 
 def render(cases: Sequence[Case], size: int) -> str:
     """The text of the file; `size` characters of an id tell the sessions apart."""
-    names = _names(cases)
-    bodies = [_test(case, names[case.module, case.name], size) for case in cases]
-    return "".join([_head(cases, names), *(f"\n\n{body}" for body in bodies)])
+    return "\n\n".join([_head(cases), *(_test(case, size) for case in cases)])
 
 
-def _names(cases: Sequence[Case]) -> dict[tuple[str, str], str]:
-    """What each function is called in the file: as in its module, unless that cannot be."""
-    names: dict[tuple[str, str], str] = {}
-    taken = {*_TAKEN, *vars(builtins)}
-    for key in dict.fromkeys((case.module, case.name) for case in cases):
-        name = key[1]
-        if name in taken or name.startswith("test"):  # pytest would take it for a test
-            long = f"call_{'_'.join(key)}".replace(".", "_")
-            more = (f"{long}_{number}" for number in count(2))
-            name = long if long not in taken else next(each for each in more if each not in taken)
-        taken.add(name)
-        names[key] = name
-    return names
-
-
-def _head(cases: Sequence[Case], names: dict[tuple[str, str], str]) -> str:
+def _head(cases: Sequence[Case]) -> str:
     calls = {_CALLS[case.kind] for case in cases}
-    ours = ["capture_sessions"]
+    ours = ["from honeytrace.testing import capture_sessions"]
     if not all(is_traced(case.function) for case in cases):
-        ours.append("trace_session")
+        ours.insert(0, "from honeytrace import trace_session")
     lines = ['"""Calls as honeytrace recorded them, by `honeytrace export --pytest`."""', ""]
-    if any("asyncio" in call for call in calls):
+    if any("asyncio" in call for call in calls) or any(map(_is_cancelled, cases)):
         lines += ["import asyncio", ""]
     if any(case.session.error for case in cases):
         lines.append("import pytest")
-    if "trace_session" in ours:
-        lines.append("from honeytrace import trace_session")
-    lines += ["from honeytrace.testing import capture_sessions", ""]
-    lines += [_import(module, names) for module in sorted({module for module, _ in names})]
     helper = _ITEMS if any("_items" in call for call in calls) else ""
-    return "\n".join(lines) + "\n" + helper
+    return "\n".join([*lines, *ours]) + "\n" + helper
 
 
-def _import(module: str, names: dict[tuple[str, str], str]) -> str:
-    wanted = sorted(
-        name if name == shown else f"{name} as {shown}"
-        for (home, name), shown in names.items()
-        if home == module
-    )
-    line = f"from {module} import {', '.join(wanted)}"
-    return line if len(line) <= _WIDE else f"from {module} import {_spread('(', wanted, ')', 0)}"
-
-
-def _test(case: Case, name: str, size: int) -> str:
-    session = case.session
+def _test(case: Case, size: int) -> str:
+    session, traced = case.session, is_traced(case.function)
     args, kwargs = case.arguments
-    lines = [f"def test_{_word(case.name)}_{_word(session.session_id[:size])}():"]
-    lines += [f"{_INDENT}# {plain(session.session_id)}"]
+    name, *inner = case.path
+    # Its own name, unless the test needs that for something else.
+    shown = "called" if name in _TAKEN or hasattr(builtins, name) else name
+    lines = [
+        f"def test_{_word('.'.join(case.path))}_{_word(session.session_id[:size])}():",
+        f"{_INDENT}# {plain(session.session_id)}",
+        # Here, so that no other test fails when it is gone.
+        f"{_import(case.module, name, shown)}\n",
+    ]
     given = []
     if args:
         lines.append(_assigned("args", args))
@@ -222,32 +205,40 @@ def _test(case: Case, name: str, size: int) -> str:
     if kwargs:
         lines.append(_assigned("inputs", kwargs))
         given.append("**inputs")
-    called = name if is_traced(case.function) else f"trace_session({name})"
-    call = _CALLS[case.kind].format(f"{called}({', '.join(given)})")
-    lines += _failing(session, call) if session.error else _returning(session, call)
+    called = ".".join([shown, *inner])
+    function = called if traced else f"trace_session({called})"
+    call = _CALLS[case.kind].format(f"{function}({', '.join(given)})")
+    lines += _failing(case, call) if session.error else _returning(session, call, traced)
     return "\n".join(lines) + "\n"
+
+
+def _import(module: str, name: str, shown: str) -> str:
+    """Inside a test."""
+    wanted = name if name == shown else f"{name} as {shown}"
+    line = f"{_INDENT}from {module} import "
+    fits = len(line) + len(wanted) <= _WIDE
+    return line + (wanted if fits else _spread("(", [wanted], ")", len(_INDENT)))
 
 
 def _assigned(name: str, value: Any) -> str:
     return f"{_INDENT}{name} = {literal(value, len(_INDENT), len(name) + 3)}"
 
 
-def _returning(session: Session, call: str) -> list[str]:
+def _returning(session: Session, call: str, traced: bool) -> list[str]:
     check = f"{_INDENT}assert sessions.roots[-1].outputs == "
-    return [
-        f"{_INDENT}with capture_sessions() as sessions:",
-        f"{_INDENT * 2}{call}",
-        check + literal(session.outputs, len(_INDENT), len(check) - len(_INDENT)),
-    ]
+    lines = [f"{_INDENT}with capture_sessions() as sessions:", f"{_INDENT * 2}{call}"]
+    if traced:
+        lines.append(f'{_INDENT}assert sessions.roots, "the function is not traced any more"')
+    return [*lines, check + literal(session.outputs, len(_INDENT), len(check) - len(_INDENT))]
 
 
-def _failing(session: Session, call: str) -> list[str]:
+def _failing(case: Case, call: str) -> list[str]:
     """The error by its class where that is a builtin, else by the name of its class."""
-    kind, words = _raised(session)
+    kind, words = _raised(case.session)
     known = getattr(builtins, kind, None)
     builtin = isinstance(known, type) and issubclass(known, BaseException)
-    cancelled = about(session).get("status") == "cancelled"
-    shown = kind if builtin else "asyncio.CancelledError" if cancelled else "Exception"
+    cancelled = "asyncio.CancelledError" if _is_cancelled(case) else "Exception"
+    shown = kind if builtin else cancelled
     match = ", match=match" if words else ""
     as_raised = "" if shown != "Exception" else " as raised"
     lines = [_assigned("match", words)] if words else []
@@ -260,12 +251,17 @@ def _failing(session: Session, call: str) -> list[str]:
     return lines
 
 
+def _is_cancelled(case: Case) -> bool:
+    return about(case.session).get("status") == "cancelled"
+
+
 def _raised(session: Session) -> tuple[str, str]:
     """The name of the exception's class, and a pattern of its message."""
     details = about(session).get("exception")
     kind, _, message = (session.error or "").partition(": ")
     if isinstance(details, dict):
         kind, message = details.get("type", kind), details.get("message", message)
+    message = _MEMBERS.sub("", message)
     return kind, ".*".join(map(_escaped, REDACTED.split(message)))
 
 
@@ -310,6 +306,8 @@ def _flat(value: Any) -> str:
         return _text(value)
     if isinstance(value, dict):
         return f"{{{', '.join(f'{_flat(key)}: {_flat(item)}' for key, item in value.items())}}}"
+    if type(value) is float and not isfinite(value):
+        return f'float("{value}")'
     if type(value) not in _BRACKETS or value == set():
         return repr(value)
     start, end = _BRACKETS[type(value)]

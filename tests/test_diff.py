@@ -74,7 +74,7 @@ def test_recorded():
 def test_refused():
     """What is neither is refused: two dicts or two sessions."""
     session = Session(project="p", session_name="s", source="t")
-    with pytest.raises(TypeError, match="takes two sessions, or two dicts .*, not int and int"):
+    with pytest.raises(TypeError, match=r"takes two sessions, or two dicts .*, not int and int"):
         diff(1, 2)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="not Session and dict"):
         diff(session, {})

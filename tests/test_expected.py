@@ -35,7 +35,7 @@ def test_written(tmp_path):
     compare([{"name": "é"}], place(tmp_path, update=False), "one")
     (file,) = (tmp_path / "__honeytrace__" / "test_it").iterdir()
     assert (file.name, json.loads(file.read_text("utf-8"))) == ("one.json", [{"name": "é"}])
-    with pytest.raises(AssertionError, match='-    "name": "é"\n.*"name": "e"'):
+    with pytest.raises(AssertionError, match=r'-    "name": "é"\n.*"name": "e"'):
         compare([{"name": "e"}], place(tmp_path, update=False), "one")
 
 
@@ -94,10 +94,7 @@ def test_twice_in_a_run(run):
     )
     done.assert_outcomes(passed=1, failed=1)
     done.stdout.fnmatch_lines(
-        [
-            "E *'one' was written with other sessions by test_it.py::test_one[[]a[]]; each call "
-            'needs a name of its own, so put what differs into it: assert_matches(f"one-{parameter}")'
-        ]
+        ["E *'one' was written with other sessions by test_it.py::test_one[[]a[]]; each *"]
     )
 
 

@@ -85,9 +85,32 @@ def bare(question):
 
 traced = trace_session(bare)
 
+@trace_session
+async def group(kind):
+    async with asyncio.TaskGroup() as tasks:
+        raise ValueError(kind)
+
+@trace_session
+def infinite(low: float, high: float):
+    return low < high
+
 class Chat:
     @trace_session
     def ask(self): ...
+
+    class Model:
+        @trace_session
+        @staticmethod
+        def named(name):
+            return name
+
+        @classmethod
+        @trace_session
+        async def made(cls, name="m"):
+            return cls.__name__ + name
+
+        @staticmethod
+        def bare(name): ...
 
 def outer():
     @trace_session
@@ -113,6 +136,13 @@ app.empty()
 app.tagged(("a", "b"), ("long " * 30,), {1: 1}, {"tag", "gat" * 30}, set())
 app.asyncio.run(app.later("a"))
 list(app.stream("abc"))
+
+app.infinite(float("-inf"), float("inf"))
+app.Chat.Model.named("n")
+app.asyncio.run(app.Chat.Model.made())
+if hasattr(app.asyncio, "TaskGroup"):
+    with suppress(BaseException):
+        app.asyncio.run(app.group("a"))
 
 async def main():
     async for _ in app.astream("abc"):
@@ -167,7 +197,7 @@ def stored(path: str, kind: str = "function", **fields: Any) -> Session:
 def test_passes(app, program: Callable[..., Any], tmp_path) -> None:
     """Calls of every kind come from the store as tests that run as they are, and pass."""
     assert program(CALLS).returncode == 0
-    ids = [line.split()[0] for line in command("honeytrace", "ls").stdout.splitlines()]
+    ids = [line.split()[0] for line in command("honeytrace", "ls", "-n", "99").stdout.splitlines()]
     written = command("honeytrace", "export", "--pytest", *ids)
     assert (written.returncode, written.stderr) == (0, "imported\n")
     (tmp_path / "test_regressions.py").write_text(written.stdout, encoding="utf-8")
@@ -187,6 +217,7 @@ def test_text(app) -> None:
     found = [
         case(stored("application.later", "coroutine", inputs={"question": "a"}, outputs={"b": 1})),
         case(stored("application.bare", inputs={"question": "a"}, outputs={"result": "a"})),
+        case(stored("application.Chat.Model.bare", inputs={"name": "a"}, outputs={"result": "a"})),
     ]
     assert (
         render(found, 8)
@@ -198,22 +229,35 @@ import asyncio
 from honeytrace import trace_session
 from honeytrace.testing import capture_sessions
 
-from application import bare, later
-
 
 def test_later_6a1f2ad5():
     # 6a1f2ad5-0d4c-4a5d-8f5c-1f0c39d4ab55
+    from application import later
+
     inputs = {"question": "a"}
     with capture_sessions() as sessions:
         asyncio.run(later(**inputs))
+    assert sessions.roots, "the function is not traced any more"
     assert sessions.roots[-1].outputs == {"b": 1}
 
 
 def test_bare_6a1f2ad5():
     # 6a1f2ad5-0d4c-4a5d-8f5c-1f0c39d4ab55
+    from application import bare
+
     inputs = {"question": "a"}
     with capture_sessions() as sessions:
         trace_session(bare)(**inputs)
+    assert sessions.roots[-1].outputs == {"result": "a"}
+
+
+def test_Chat_Model_bare_6a1f2ad5():
+    # 6a1f2ad5-0d4c-4a5d-8f5c-1f0c39d4ab55
+    from application import Chat
+
+    inputs = {"name": "a"}
+    with capture_sessions() as sessions:
+        trace_session(Chat.Model.bare)(**inputs)
     assert sessions.roots[-1].outputs == {"result": "a"}
 '''
     )
@@ -227,22 +271,46 @@ def test_error_without_details(app) -> None:
 
 
 def test_names(app, tmp_path) -> None:
-    """Functions that are called alike, like a builtin or like a test get names of their own."""
-    package = tmp_path / "package"
-    package.mkdir()
-    for name in ("__init__", "a", "a_b", "long" * 20):
-        (package / f"{name}.py").write_text("def f(): ...\ndef b_f(): ...\ndef max(): ...")
-    paths = [f"{'long' * 20}.f", f"{'long' * 20}.b_f", "a_b.f", "a.b_f", "a.max", "a_b.f"]
-    text = render([case(stored(f"package.{path}")) for path in paths], 8)
-    compile(text, "tests", "exec")
-    assert text.split("\n\n")[2].splitlines() == [
-        "from package.a import b_f as call_package_a_b_f_2, max as call_package_a_max",
-        "from package.a_b import f as call_package_a_b_f",
-        f"from package.{'long' * 20} import (",
-        "    b_f,",
-        "    f,",
-        ")",
+    """A function that is called like a builtin, or like what a test needs, gets another name."""
+    long = "long" * 20
+    (tmp_path / f"package_{long}.py").write_text("def f(): ...\ndef max(): ...\ndef inputs(): ...")
+    text = render([case(stored(f"package_{long}.{name}")) for name in ("f", "max", "inputs")], 8)
+    assert [line for line in text.splitlines() if line.startswith(("    from", "     "))] == [
+        *(f"    from package_{long} import (", "        f,"),
+        "        trace_session(f)()",
+        *(f"    from package_{long} import (", "        max as called,"),
+        "        trace_session(called)()",
+        *(f"    from package_{long} import (", "        inputs as called,"),
+        "        trace_session(called)()",
     ]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        (
+            "def empty()",
+            "def renamed()",
+            "ImportError: cannot import name 'empty' from 'application",
+        ),
+        ("@trace_session\ndef empty()", "def empty()", "the function is not traced any more"),
+        ("named(name)", "other(name)", "type object 'Model' has no attribute 'named'"),
+    ],
+)
+def test_changed(app, tmp_path, before, after, words) -> None:
+    """Of a function that was renamed or is not traced any more its own tests fail, no others."""
+    found = [
+        case(stored("application.empty", outputs={"result": None})),
+        case(stored("application.cached", outputs={"result": "a"}, inputs={"question": "a"})),
+        case(stored("application.Chat.Model.named", outputs={"result": "a"}, inputs={"name": "a"})),
+    ]
+    (tmp_path / "test_regressions.py").write_text(render(found, 8), encoding="utf-8")
+    changed = APP.replace(before, after)
+    assert changed != APP
+    (tmp_path / "application.py").write_text(changed, encoding="utf-8")
+    ran = command("pytest", "-q", "-p", "no:cacheprovider", "test_regressions.py")
+    assert "1 failed, 2 passed" in ran.stdout, ran.stdout
+    assert words in ran.stdout
 
 
 # ---- What no test can call
@@ -256,6 +324,7 @@ def test_names(app, tmp_path) -> None:
         (stored("application.<lambda>"), "no import can name that"),
         (stored("my-script.f"), "no import can name that"),
         (stored("application.Chat.ask"), r"application\.Chat\.ask, a method"),
+        (stored("application.Chat.Model.gone"), "is not there any more"),
         (stored("application.Chat"), "is no function any more"),
         (stored("application.constant"), "is no function any more"),
         (stored("application.gone"), "is not there any more"),

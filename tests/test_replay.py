@@ -13,6 +13,8 @@ import honeytrace
 from honeytrace import Session, testing, trace_session
 from honeytrace.testing import Replay, capture_sessions, replay
 
+UNKNOWN = "6a1f2ad5-0d4c-4a5d-8f5c-1f0c39d4ab55"
+
 
 def ask(question, top=1):
     return {"text": question * top}
@@ -307,18 +309,18 @@ def test_beginning():
 )
 def test_unknown(session_id):
     """An id that is not stored is named, with where it was looked for."""
-    with pytest.raises(LookupError, match="^there is no session .* (at|in) /.*; (check|`hon)"):
+    with pytest.raises(LookupError, match=r"^there is no session .* (at|in) /.*; (check|`hon)"):
         replay(session_id, ask)
 
 
 def test_unknown_to_a_server(sent, server):
     """So it is where a server was asked; what it said is in the error."""
     server.script = [(404, {}, b"none")]
-    with pytest.raises(honeytrace.SessionNotFoundError, match="at http://.*; check the") as error:
-        replay("6a1f2ad5-0d4c-4a5d-8f5c-1f0c39d4ab55", ask)
+    with pytest.raises(honeytrace.SessionNotFoundError, match=r"at http://.*; check the") as error:
+        replay(UNKNOWN, ask)
     assert (error.value.status_code, error.value.body) == (404, "none")
     with pytest.raises(ValueError, match="give a UUID"):
-        replay("6a1f2ad5", ask)
+        replay(UNKNOWN[:8], ask)
 
 
 @pytest.mark.parametrize("function", [ask, trace_session(ask), Traced().ask])
