@@ -144,6 +144,20 @@ def test_find_takes_any_text(store, prefix):
     assert store.find(prefix) == []
 
 
+def test_whole_takes_the_beginning_of_one_id(store):
+    """Of several, or none, it says so; to look makes no file."""
+    with pytest.raises(LookupError, match=r"there is no session 'a' in .*; `honeytrace ls` lists"):
+        store.whole("a")
+    assert not store.is_there()
+    for each in ("a0", "a1"):
+        store.add({"session_id": each})
+    assert store.whole("A0") == "a0"
+    with pytest.raises(LookupError, match=r"'a' begins several ids \(a0, a1\); give more of it"):
+        store.whole("a")
+    with pytest.raises(LookupError, match="there is no session ''"):
+        store.whole("")
+
+
 def test_recent_lists_the_newest_first(store):
     """The list is by start time, not by arrival, and as long as asked for."""
     added = [store.add(session(start_time=start)) for start in (2, 3.5, 1)]

@@ -329,10 +329,15 @@ def check_testing(session: Session) -> None:
     assert_type(replayed.old, Session)
     assert_type(replayed.new.error, str | None)
     assert_type(replayed.same, bool)
+    assert_type(replayed.uncompared, list[str])
     assert_type(replayed.diff(), str)
     assert_type(diff(session, replayed.new), str)
+    assert_type(diff(session.outputs, {"result": 1}), str)
+    diff(1, 2)  # type: ignore[arg-type]
     honeytrace.testing.replay("id", answer)
+    replay(trace_session("block").__enter__(), plain)
     replay(session, None)  # type: ignore[arg-type]
+    replay(5, plain)  # type: ignore[arg-type]
     replayed.old = session  # type: ignore[misc]
 
 
