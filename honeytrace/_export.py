@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import datetime
 import json
 import os
 import re
@@ -11,11 +12,14 @@ import types
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
+from decimal import Decimal
 from importlib import import_module
 from inspect import getattr_static
 from keyword import iskeyword
 from math import isfinite
+from pathlib import Path
 from typing import Any, cast
+from uuid import UUID
 
 from honeytrace import _variants
 from honeytrace._faults import attempt
@@ -32,6 +36,7 @@ _MEMBERS = re.compile(r" \(\d+ sub-exceptions?\)\Z")
 _TAKEN = {
     *("asyncio", "pytest", "capture_sessions", "trace_session", "_items"),
     *("args", "inputs", "sessions", "match", "raised"),
+    *("datetime", "Decimal", "Path", "UUID"),
 }
 _CALLS = {
     _variants.FUNCTION.name: "{}",
@@ -39,6 +44,16 @@ _CALLS = {
     _variants.GENERATOR.name: "list({})",
     _variants.ASYNC_GENERATOR.name: "asyncio.run(_items({}))",
 }
+_PLAIN = (str, int, float, bool, type(None))
+_STANDARD: dict[type, str] = {
+    datetime.date: "import datetime",
+    datetime.datetime: "import datetime",
+    datetime.time: "import datetime",
+    Decimal: "from decimal import Decimal",
+    type(Path()): "from pathlib import Path",
+    UUID: "from uuid import UUID",
+}
+"""What can be written down, too, and what has to be imported for it."""
 _BRACKETS: dict[Any, tuple[str, str]] = {list: ("[", "]"), tuple: ("(", ")"), set: ("{", "}")}
 _ITEMS = """
 
@@ -82,7 +97,8 @@ def case(session: Session) -> Case:
     if _variants.kind(function).name != kind:
         raise ValueError(f"{title} is the call of a {kind}, which {path} is not any more")
     arguments = rebind(session, function)
-    made = next(_objects(arguments), None)
+    known = (*_PLAIN, *_STANDARD)
+    made = next((each for each in _leaves(arguments) if type(each) not in known), None)
     if made is not None:
         raise ValueError(
             f"{title} was called with an instance of {type(made).__name__}, which this cannot "
@@ -91,14 +107,14 @@ def case(session: Session) -> Case:
     return Case(session, module.__name__, tuple(names), function, arguments)
 
 
-def _objects(value: Any) -> Iterator[Any]:
-    """What was made of recorded data, and is none itself."""
+def _leaves(value: Any) -> Iterator[Any]:
+    """The values in containers that can be written down."""
     if isinstance(value, dict):
         value = [*value, *value.values()]
     if type(value) in _BRACKETS:
         for each in value:
-            yield from _objects(each)
-    elif not (value is None or type(value) in (str, int, float, bool)):
+            yield from _leaves(each)
+    else:
         yield value
 
 
@@ -177,9 +193,13 @@ def _head(cases: Sequence[Case]) -> str:
     ours = ["from honeytrace.testing import capture_sessions"]
     if not all(is_traced(case.function) for case in cases):
         ours.insert(0, "from honeytrace import trace_session")
+    leaves = (leaf for case in cases for leaf in _leaves(case.arguments))
+    needed = {_STANDARD[type(leaf)] for leaf in leaves if type(leaf) in _STANDARD}
     lines = ['"""Calls as honeytrace recorded them, by `honeytrace export --pytest`."""', ""]
     if any("asyncio" in call for call in calls) or any(map(_is_cancelled, cases)):
-        lines += ["import asyncio", ""]
+        needed.add("import asyncio")
+    if needed:  # "from" comes behind "import"
+        lines += [*sorted(needed, key=lambda line: (line.startswith("from"), line)), ""]
     if any(case.session.error for case in cases):
         lines.append("import pytest")
     helper = _ITEMS if any("_items" in call for call in calls) else ""
@@ -278,8 +298,8 @@ def _word(text: str) -> str:
 
 
 def literal(value: Any, indent: int = 0, used: int = 0) -> str:
-    """JSON data, tuples and sets as Python: on one line if that fits behind `used` characters, else
-    one item a line, as formatters leave it."""
+    """What `_leaves` finds, and what holds it, as Python: on one line if that fits behind `used`
+    characters, else one item a line, as formatters leave it."""
     flat = _flat(value)
     if indent + used + len(flat) <= _WIDE or type(value) not in (dict, *_BRACKETS) or not value:
         return flat
@@ -306,6 +326,8 @@ def _flat(value: Any) -> str:
         return _text(value)
     if isinstance(value, dict):
         return f"{{{', '.join(f'{_flat(key)}: {_flat(item)}' for key, item in value.items())}}}"
+    if type(value) in _STANDARD:
+        return _standard(value)
     if type(value) is float and not isfinite(value):
         return f'float("{value}")'
     if type(value) not in _BRACKETS or value == set():
@@ -313,6 +335,13 @@ def _flat(value: Any) -> str:
     start, end = _BRACKETS[type(value)]
     comma = "," if isinstance(value, tuple) and len(value) == 1 else ""
     return f"{start}{', '.join(map(_flat, _listed(value)))}{comma}{end}"
+
+
+def _standard(value: Any) -> str:
+    if isinstance(value, (datetime.date, datetime.time)):
+        return repr(value)
+    name = "Path" if isinstance(value, Path) else type(value).__name__
+    return f"{name}({_text(str(value))})"
 
 
 def _text(text: str) -> str:

@@ -18,7 +18,11 @@ from honeytrace._export import case, literal, render
 APP = """
 import asyncio
 import dataclasses
+import datetime
 import functools
+from decimal import Decimal
+from pathlib import Path
+from uuid import UUID
 
 from honeytrace import trace_session
 
@@ -94,6 +98,15 @@ async def group(kind):
 def infinite(low: float, high: float):
     return low < high
 
+@trace_session
+def dated(
+    day: datetime.date,
+    times: dict[str, datetime.datetime],
+    path: Path,
+    ids: tuple[UUID | Decimal, ...],
+):
+    return [day.year, times["a"].minute, path.name, len(ids)]
+
 class Chat:
     @trace_session
     def ask(self): ...
@@ -138,6 +151,13 @@ app.asyncio.run(app.later("a"))
 list(app.stream("abc"))
 
 app.infinite(float("-inf"), float("inf"))
+zone = app.datetime.timezone.utc
+app.dated(
+    app.datetime.date(2024, 1, 2),
+    {"a": app.datetime.datetime(2024, 1, 2, 3, 4, 5, tzinfo=zone)},
+    app.Path("a'b"),
+    (app.UUID(int=1), app.Decimal("1.50")),
+)
 app.Chat.Model.named("n")
 app.asyncio.run(app.Chat.Model.made())
 if hasattr(app.asyncio, "TaskGroup"):
