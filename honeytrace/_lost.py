@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from honeytrace._record import Json
 from honeytrace._session import RESERVED, Session
 
+_LISTED = 10
 REDACTED = re.compile(r"\[REDACTED:\w+\]")
 # What stands for a value that is not copied, see `_kinds.describe` and `_libraries`.
 _DESCRIBED = re.compile(
@@ -30,6 +31,12 @@ class Loss(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.path} {self.how}"
+
+
+def listed(words: Sequence[str]) -> str:
+    """The first of them in a row, and how many more there are."""
+    more = f" and {len(words) - _LISTED} more" if len(words) > _LISTED else ""
+    return f"{', '.join(words[:_LISTED])}{more}"
 
 
 def about(session: Session) -> Json:

@@ -10,7 +10,7 @@ from typing import Any
 
 from honeytrace._arguments import parameters
 from honeytrace._faults import attempt
-from honeytrace._lost import about, losses
+from honeytrace._lost import about, listed, losses
 from honeytrace._rebuild import rebuilt
 from honeytrace._record import Json
 from honeytrace._session import Session
@@ -20,7 +20,6 @@ __tracebackhide__ = True  # pytest shows the line of the test, not ours
 Arguments = tuple[list[Any], dict[str, Any]]
 """`function(*arguments[0], **arguments[1])`."""
 
-_LISTED = 10
 _ANYWHERE = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 _NOT_BY_KEYWORD = (Parameter.POSITIONAL_ONLY, Parameter.VAR_POSITIONAL)
 _STARS = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
@@ -48,10 +47,9 @@ def _title(session: Session) -> str:
 
 def _refuse(session: Session, lost: list[str]) -> None:
     if lost:
-        more = f" and {len(lost) - _LISTED} more" if len(lost) > _LISTED else ""
         raise ValueError(
             f"{_title(session)} cannot be called again with what was recorded: "
-            f"{', '.join(lost[:_LISTED])}{more}; {_INSTEAD}"
+            f"{listed(lost)}; {_INSTEAD}"
         )
 
 

@@ -175,9 +175,16 @@ def _made(at: str, kind: type, make: Callable[[], Any]) -> Any:
 
 def _same(at: str, kind: type, value: Any, made: Any) -> Any:
     """What was made, if it would be recorded as the value that it was made of."""
-    if Snapshot().take(made, "inputs") != value:
+    if _ordered(Snapshot().take(made, "inputs")) != _ordered(value):
         raise UnclearError(f"{at} gives another {kind.__name__} than it was")
     return made
+
+
+def _ordered(value: Any) -> Any:
+    """With lists in one order: inputs may be written by hand, and sets in any order."""
+    if isinstance(value, dict):
+        return {key: _ordered(each) for key, each in value.items()}
+    return sorted(map(_ordered, value), key=repr) if isinstance(value, list) else value
 
 
 # ---- Unions

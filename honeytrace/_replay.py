@@ -15,7 +15,7 @@ from honeytrace._config import finished, get_session, live
 from honeytrace._diff import of_field
 from honeytrace._errors import SessionNotFoundError
 from honeytrace._faults import attempt
-from honeytrace._lost import about, losses
+from honeytrace._lost import about, listed, losses
 from honeytrace._rebind import rebind
 from honeytrace._session import ActiveSession, Session
 from honeytrace._tracing import is_traced, trace_session
@@ -23,9 +23,6 @@ from honeytrace._tree import label
 from honeytrace._wire import is_uuid
 
 __tracebackhide__ = True  # what pytest shows is the line of the test
-
-_LISTED = 10
-
 
 _FIELDS = ("outputs", "error")
 """What two calls are compared by. Durations and metrics, such as token counts, differ anyway."""
@@ -54,13 +51,9 @@ class Replay:
     def uncompared(self) -> list[str]:
         """The paths in outputs and error where something was cut, redacted or only named, in one of
         the two or in both: there nobody knows whether it is the same."""
-        lost = [
-            each
-            for field in _FIELDS
-            for call in (self.old, self.new)
-            for each in losses(call, field)
-        ]
-        return list(dict.fromkeys(each.path for each in lost if not each.is_hashed))
+        calls = [(call, field) for field in _FIELDS for call in (self.old, self.new)]
+        lost = [each for call in calls for each in losses(*call) if not each.is_hashed]
+        return list(dict.fromkeys(each.path for each in lost))
 
     def diff(self) -> str:
         """What has changed in outputs and error, a line for each place, as `testing.diff`."""
@@ -79,8 +72,7 @@ class Replay:
 
     def _doubt(self) -> list[str]:
         paths = self.uncompared
-        more = f" and {len(paths) - _LISTED} more" if len(paths) > _LISTED else ""
-        return [f"not compared: {', '.join(paths[:_LISTED])}{more}"] if paths else []
+        return [f"not compared: {listed(paths)}"] if paths else []
 
 
 def replay(session: Session | ActiveSession | str, function: Callable[..., Any]) -> Replay:
@@ -144,7 +136,10 @@ def _session(given: Session | ActiveSession | str) -> Session:
 def _ended(active: ActiveSession) -> Session:
     record = active._record
     if record is None:
-        raise ValueError("replay takes a session, and this is none: tracing was off, or outside")
+        raise ValueError(
+            "replay takes a session, and this is the null session: tracing is off, or there was "
+            "none to take"
+        )
     if not record.ended:
         raise ValueError(f"{active!r} has no outputs yet; call replay() when it has ended")
     return finished(record)

@@ -247,6 +247,12 @@ def test_any_instance():
     assert rebuilt("inputs.a", [PASSAGE], list[Passage]) == [PASSAGE]
 
 
+def test_written_by_hand():
+    """The order of a set is none."""
+    recorded = inputs(PASSAGE) | {"tags": ["c", "a", "b"]}
+    assert rebuilt("inputs.a", recorded, Passage) == PASSAGE
+
+
 def ask(query: Query, *more: Passage, k: int = 1, **others: Box):
     return [query.passages[0].title, [each.title for each in more], [*others], k]
 

@@ -256,7 +256,7 @@ def test_block():
 
 def test_null_session():
     """The null session is none."""
-    with pytest.raises(ValueError, match="tracing was off, or outside"):
+    with pytest.raises(ValueError, match="this is the null session: tracing is off, or"):
         replay(honeytrace.current_session(), ask)
 
 
