@@ -10,7 +10,7 @@ from honeytrace._record import Json
 from honeytrace._session import OBJECTS, RESERVED, Session
 from honeytrace._snapshot import Limits, Snapshot
 
-__tracebackhide__ = True  # what pytest shows is the line of the test
+__tracebackhide__ = True  # pytest shows the line of the test, not ours
 
 _ALL = Limits(chars=2**60, nodes=2**60, depth=200, string=2**60, items=2**60)
 _FIELDS = ("project", "session_name", "source", *OBJECTS, "error")

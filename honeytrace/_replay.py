@@ -11,23 +11,22 @@ from typing import Any, cast
 from honeytrace import _variants
 from honeytrace._arguments import is_method
 from honeytrace._captures import capture_sessions
-from honeytrace._config import finished, get_session, live
+from honeytrace._config import get_session, live
 from honeytrace._diff import of_field
 from honeytrace._errors import SessionNotFoundError
 from honeytrace._faults import attempt
 from honeytrace._lost import about, listed, losses
+from honeytrace._pipeline import finished
 from honeytrace._rebind import rebind
 from honeytrace._session import ActiveSession, Session
 from honeytrace._tracing import is_traced, trace_session
 from honeytrace._tree import label
 from honeytrace._wire import is_uuid
 
-__tracebackhide__ = True  # what pytest shows is the line of the test
+__tracebackhide__ = True  # pytest shows the line of the test, not ours
 
 _FIELDS = ("outputs", "error")
 """What two calls are compared by. Durations and metrics, such as token counts, differ anyway."""
-
-__tracebackhide__ = True  # pytest shows the line of the test, not ours
 
 
 @dataclass(frozen=True, slots=True)

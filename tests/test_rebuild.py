@@ -193,7 +193,7 @@ SAME = [
 ]
 
 
-@pytest.mark.parametrize(("value", "kind"), SAME, ids=str)
+@pytest.mark.parametrize(("value", "kind"), SAME)
 def test_back(value, kind):
     """From what was recorded of a value the value itself comes back, of its own type."""
     made = rebuilt("inputs.a", inputs(value), kind)
@@ -233,7 +233,6 @@ def test_back(value, kind):
         ({"b": -math.inf}, dict, r"inputs\.a\.b may be a float or the text '-Infinity'"),
         ("2024", datetime.timedelta, "inputs.a was an instance of timedelta"),
     ],
-    ids=str,
 )
 def test_unclear(value, kind, words):
     """What cannot be made again, or only with a guess, is refused with its path."""
