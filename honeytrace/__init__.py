@@ -1,4 +1,7 @@
-"""One decorator that records the calls of an LLM application as HoneyHive sessions."""
+"""One decorator that records the calls of an LLM application as HoneyHive sessions.
+
+PYTEST_DONT_REWRITE
+"""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from contextvars import ContextVar
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from types import TracebackType
 from typing import Any, overload
 
@@ -144,21 +144,38 @@ class FakeClock:
     def __init__(self, start: datetime | float = datetime(2024, 1, 1, tzinfo=timezone.utc)) -> None:
         if isinstance(start, datetime):
             start = (start if start.tzinfo else start.replace(tzinfo=timezone.utc)).timestamp()
+        if not (_is_number(start) and _FIRST <= start < _END):
+            raise _wrong(start)(
+                f"a clock starts at a datetime, or at seconds since 1970; it cannot at {start!r}"
+            )
         self._now = round(start * 1e6) * 1_000
 
     def __repr__(self) -> str:
-        return f"<FakeClock {datetime.fromtimestamp(self._now / 1e9, timezone.utc).isoformat()}>"
+        now = _EPOCH + timedelta(microseconds=self._now // 1_000)
+        return f"<FakeClock {now.isoformat()}>"
 
     def advance(self, seconds: float) -> None:
         """Lets so much time pass."""
-        if not seconds >= 0:
-            raise ValueError(f"a clock goes forward; advance({seconds!r}) would not")
+        if not (_is_number(seconds) and 0 <= seconds < _END - self._now / 1e9):
+            raise _wrong(seconds)(f"a clock goes forward by seconds; it cannot by {seconds!r}")
         self._now += round(seconds * 1e9)
 
     def time_ns(self) -> int:
         return self._now
 
     perf_counter_ns = time_ns
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_FIRST, _END = -62_135_596_800, 253_402_300_800  # the years that a datetime has, in seconds
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _wrong(value: object) -> type[Exception]:
+    return ValueError if _is_number(value) else TypeError
 
 
 class _Counting:
@@ -176,7 +193,7 @@ class _Counting:
 
 def capture_sessions(
     *, counting_ids: bool = False, clock: Clock | None = None, strict: bool = False
-) -> _Opening:
+) -> Opening:
     """Catches the sessions that start inside, in tasks and threads too, and sends none of them.
 
         with capture_sessions() as sessions:
@@ -186,7 +203,7 @@ def capture_sessions(
     They are as they would be sent, without their secrets, and listed when they end; what ends
     after the block is listed nowhere. Of captures in one another the outer lists what the inner
     does, too; captures of different tasks or threads have each their own. What a thread starts that
-    knows of no capture goes to the one that was opened last.
+    knows of no capture goes to the one that was opened last. `async with` does the same.
 
     Args:
         counting_ids: ids are 00000000-0000-4000-8000-000000000001 and so on, not random.
@@ -196,11 +213,11 @@ def capture_sessions(
 
     All three hold for captures inside this one, too. Ids go on counting there.
     """
-    if clock is not None and not isinstance(clock, Clock):
+    if clock is not None and (isinstance(clock, type) or not isinstance(clock, Clock)):
         raise TypeError(
             f"clock has to have time_ns() and perf_counter_ns(), as FakeClock() has; got {clock!r}"
         )
-    return _Opening(_Capture(counting_ids, clock, strict))
+    return Opening(_Capture(counting_ids, clock, strict))
 
 
 class _Capture:
@@ -225,7 +242,7 @@ class _Capture:
         self.thread = threading.get_ident()
         self.looped = _in_loop()
         self.open = True
-        _open.append(self)
+        open_now.append(self)
         live.divert(self.detour)
         _here.set(self)
 
@@ -237,7 +254,7 @@ class _Capture:
             self.open = False
             live.restore(self.detour)
             with suppress(ValueError):
-                _open.remove(self)
+                open_now.remove(self)
 
     def detour(self, base: Pipeline) -> Pipeline:
         """Where a session begins while this is the last that was opened: in the capture of its
@@ -255,7 +272,7 @@ class _Capture:
             capture = _nearest(capture.outer)
 
 
-class _Opening:
+class Opening:
     """What `with` opens and closes. If it is lost while open, the collector closes it."""
 
     def __init__(self, capture: _Capture) -> None:
@@ -275,12 +292,24 @@ class _Opening:
     ) -> None:
         self._capture.end()
 
+    async def __aenter__(self) -> CapturedSessions:
+        return self.__enter__()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._capture.end()
+
     def __del__(self) -> None:
         self._capture.end()
 
 
 _here: ContextVar[_Capture | None] = ContextVar("honeytrace_capture", default=None)
-_open: list[_Capture] = []
+open_now: list[_Capture] = []
+"""The captures that are open, in the order of their beginnings."""
 
 
 def _nearest(capture: _Capture | None) -> _Capture | None:
@@ -297,7 +326,7 @@ def _outer() -> _Capture | None:
     what this thread or the main thread opened counts, too, unless a task did: that is a sibling.
     """
     threads = (threading.get_ident(), threading.main_thread().ident)
-    unknown = (each for each in reversed(_open) if each.thread in threads and not each.looped)
+    unknown = (each for each in reversed(open_now) if each.thread in threads and not each.looped)
     return _nearest(_here.get()) or next(unknown, None)
 
 
@@ -308,7 +337,7 @@ def _in_loop() -> bool:
 
 def _strict() -> bool:
     """Whether faults are to be raised here. Not where sessions of before are being sent."""
-    capture = _nearest(_here.get()) or next(reversed(_open), None)
+    capture = _nearest(_here.get()) or next(reversed(open_now), None)
     sending = threading.current_thread().name.startswith(THREADS)
     return capture is not None and capture.strict and not sending
 

@@ -44,11 +44,14 @@ class Live:
         self.ids: list[bytes] = []
         self.suspended: dict[int, Callable[[], None]] = {}  # what ends streams that still run
         self._detours: list[Detour] = []
+        self._early = False
         self._hooked = False
 
     def start(self) -> Pipeline:
         """The pipeline for a session, begun from the environment if nothing was configured."""
         with self._lock:
+            if self._early:
+                self.obey()
             base = self.base or self._install(_settings.resolve(self._arguments))
             return self._detours[-1](base) if self._detours else base
 
@@ -90,10 +93,19 @@ class Live:
                 self._choose()
 
     def _through(self, config: Config, delivery: Delivery) -> Pipeline:
-        return Pipeline(config, delivery, self.ids, None if _sending.allowed else _let_go)
+        self._early = _sending.early()
+        leaves = _sending.allowed and not self._early
+        if leaves:
+            load()
+        return Pipeline(config, delivery, self.ids, None if leaves else _let_go)
 
     def _choose(self) -> None:
-        self.pipeline = None if self._detours else self.base
+        self.pipeline = None if self._detours or self._early else self.base
+
+    def also(self, delivery: Delivery, config: Config) -> None:
+        """One more delivery that is flushed and ended with the others."""
+        with self._lock:
+            self._routes.also(config, delivery)
 
     def new_id(self) -> bytes:
         """16 random bytes, when `ids` has run out of those that were drawn before.
@@ -144,6 +156,14 @@ class Live:
         self.suspended = {}
         self._hooked = False
         self._lock = threading.RLock()
+
+
+def load() -> None:
+    """Imports under pytest what the worker would import. pytest parses the modules of a plugin's
+    package, and before Python 3.12 two threads that do so at once may fail."""
+    if "_pytest.assertion.rewrite" in sys.modules:
+        import honeytrace._transport
+        import honeytrace.local._default  # noqa: F401 - see above
 
 
 def _let_go(record: Record) -> None:

@@ -10,12 +10,15 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 
 from honeytrace import _current, _explain, _settings
-from honeytrace._config import live
+from honeytrace._captures import CapturedSessions, Opening, capture_sessions
+from honeytrace._config import live, load
+from honeytrace._errors import StoreError
 from honeytrace._expected import Place
 from honeytrace._pipeline import finished
 from honeytrace._record import Record
@@ -23,23 +26,51 @@ from honeytrace._routes import deliver
 from honeytrace._session import NOTHING, OBJECTS, Session
 from honeytrace._tracing import trace_session
 from honeytrace._tree import tree
-from honeytrace.testing import CapturedSessions, capture_sessions
 
 _TAKEN = ("name", "project", "source", *(each for each in OBJECTS if each != "outputs"))
-_LEFT = "honeytrace_left"
+_TALLY = "honeytrace_tally"
 _LISTED = 10  # failed tests in the summary
 _PATIENCE = 10.0  # seconds that delivery may take at the end of the run
+_BUSY = 1.0  # seconds that another process may hold the store at its beginning
 
 # ---- Looking at sessions
 
 
-@contextmanager
-def captured(request: pytest.FixtureRequest) -> Iterator[CapturedSessions]:
-    with capture_sessions() as sessions:
+class Caught:
+    """What the fixtures give. A capture begins before any fixture of the first test that asks for
+    it, wherever it stands among them, and ends after all."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, tuple[Opening, CapturedSessions]] = {}
+        self._used: set[str] = set()
+
+    def begin(self, names: Iterable[str]) -> None:
+        for name in names:
+            if name not in self._open:
+                opening = capture_sessions()
+                self._open[name] = opening, opening.__enter__()
+
+    @contextmanager
+    def by(
+        self, name: str, request: pytest.FixtureRequest, ended: Iterable[Record]
+    ) -> Iterator[CapturedSessions]:
+        """For a fixture; `ended` is what the test has done before, if it asks in the middle."""
+        early = name in self._open
+        self.begin([name])
+        sessions = self._open[name][1]
+        if not early and request.scope == "function":
+            sessions._sessions.extend(map(finished, ended))
         path = request.node.path
         file = path / "all" if request.scope == "session" else path
         sessions.place = Place(file, request.config.option.honeytrace_update)
+        self._used.add(name)
         yield sessions
+        self._used.remove(name)
+
+    def end_unused(self) -> None:
+        """Ends those whose fixture is not set up, or not any more."""
+        for name in [name for name in self._open if name not in self._used]:
+            self._open.pop(name)[0].__exit__(None, None, None)
 
 
 def show(report: pytest.TestReport, records: Iterable[Record], error: BaseException | None) -> None:
@@ -117,7 +148,8 @@ def recorded(item: pytest.Item) -> Iterator[Test]:
         yield test
         passed = test.outcome in ("passed", "xpassed")
         again = {"reruns": test.runs - 1} if test.runs > 1 else {}
-        test.session.metrics.update(outcome=test.outcome, passed=passed, **again)
+        for label, value in {"outcome": test.outcome, "passed": passed, **again}.items():
+            test.session.metrics.setdefault(label, value)  # what the user set stays
         block.__exit__(type(test.error) if test.error else None, test.error, None)
     finally:
         if _current.get() is None:
@@ -160,10 +192,9 @@ def _given(mark: pytest.Mark) -> dict[str, Any]:
 
 
 def _name(item: pytest.Item) -> str:
-    """`TestAnswer.test_length`, without the parameters."""
-    own = getattr(item, "originalname", None) or item.name
+    """`TestAnswer.test_length[short]`."""
     owner = getattr(item, "cls", None)
-    return f"{owner.__qualname__}.{own}" if owner else own
+    return f"{owner.__qualname__}.{item.name}" if owner else item.name
 
 
 def _lead(item: pytest.Item, record: Record | None) -> None:
@@ -185,6 +216,14 @@ def _lead(item: pytest.Item, record: Record | None) -> None:
 # ---- Where they go
 
 
+class Tally(NamedTuple):
+    """How many sessions came to where they go, how many did not, and why."""
+
+    arrived: int
+    left: int
+    reason: str | None
+
+
 class Recording:
     """What `--honeytrace` does: takes all sessions of the run to one place."""
 
@@ -195,19 +234,35 @@ class Recording:
         # `show` asks the server that is configured.
         self._show = ["honeytrace show ID"] if known.local or options.honeytrace_send else []
         self._keep = keep
+        load()
+        self._problem = _store_problem(self.config.home) if self.config.local else None
         self._delivery = deliver(self.config, live.faults)
-        self._process = os.getpid()
-        self._left = 0
+        self._process = self._delivering = os.getpid()
+        self._astray = False  # whether this is the child of a test that goes on as pytest
+        self._tallies: list[Tally] = []
+        self._crashed: list[object] = []
 
     def take(self, record: Record) -> None:
         self._keep(record)
-        if not self._forked:
-            self._delivery.accept(record)
+        if self._problem or self._astray:
+            return
+        if self._delivering != os.getpid():
+            self._begin_again()
+        self._delivery.accept(record)
+
+    def _begin_again(self) -> None:
+        """In the child of a test, which has none of the threads that deliver. It ends like any
+        program: what it flushes, or has when it exits in order, arrives."""
+        self._delivering = os.getpid()
+        self._delivery = deliver(self.config, live.faults)
+        live.also(self._delivery, self.config)
 
     @property
     def _forked(self) -> bool:
-        """Whether this is the child of a test, which has none of the threads that deliver."""
         return os.getpid() != self._process
+
+    def pytest_runtest_logreport(self) -> None:
+        self._astray = self._forked
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -215,38 +270,69 @@ class Recording:
             return
         self._delivery.shutdown(_PATIENCE, patient=False)
         stats = self._delivery.stats()
-        self._left += stats.queued + stats.spooled + stats.rejected + stats.dropped
+        left = stats.queued + stats.spooled + stats.rejected + stats.dropped
+        tally = Tally(stats.delivered, left, stats.last_error)
+        self._tallies.append(tally)
         if hasattr(session.config, "workeroutput"):
-            session.config.workeroutput[_LEFT] = self._left
+            session.config.workeroutput[_TALLY] = tuple(tally)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
         """A worker of xdist has ended; one that crashed says nothing."""
-        self._left += getattr(node, "workeroutput", {}).get(_LEFT, 0)
+        said = getattr(node, "workeroutput", {}).get(_TALLY)
+        if said:
+            self._tallies.append(Tally(*said))
+        else:
+            self._crashed.append(node)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         reports = [each for kind in terminalreporter.stats.values() for each in kind]
-        ours = [each for each in reports if hasattr(each, "honeytrace_session")]
+        ours = [each for each in reports if getattr(each, "honeytrace_session", None)]
         failed = {each.honeytrace_session: each.nodeid for each in ours if each.failed}
+        lost = [each for each in ours if getattr(each, "node", None) in self._crashed]
+        crashed = len({each.honeytrace_session for each in lost})
         terminalreporter.section("honeytrace")
-        for line in self._told(len({each.honeytrace_session for each in ours})):
+        for line in self._told(len({each.honeytrace_session for each in ours}) - crashed, crashed):
             terminalreporter.line(line)
-        for id_, test in [*failed.items()][:_LISTED]:
+        for id_, test in [*failed.items()][: 0 if self._problem else _LISTED]:
             terminalreporter.line(f"  {id_}  {test}")
         if len(failed) > _LISTED:
             terminalreporter.line(f"  … and {len(failed) - _LISTED} more that failed")
 
-    def _told(self, number: int) -> Iterator[str]:
-        if live.off or not number:
-            yield f"no test was recorded{': tracing is off' if live.off else ''}"
+    def _told(self, number: int, crashed: int) -> Iterator[str]:
+        problem = "tracing is off" if live.off else self._problem
+        if problem or not (number or crashed):
+            yield f"no test was recorded{f': {problem}' if problem else ''}"
             return
         where, how = self.config.server_url, self._show
         if where is None:
             where = str(self.config.home / "sessions.db")
             how = ["honeytrace ls", *self._show, "honeytrace serve"]
+        arrived = sum(each.arrived for each in self._tallies)
+        left = sum(each.left for each in self._tallies)
         tests = "1 test" if number == 1 else f"{number} tests"
-        yield f"{tests} recorded in {where}; to look at them: {', '.join(how)}"
-        if self._left:
+        if arrived or not left:
+            yield f"{tests} recorded in {where}; to look at them: {', '.join(how)}"
+        else:
+            yield f"{tests} could not be recorded in {where}"
+        if left:
+            reason = next((each.reason for each in self._tallies if each.reason), "no answer yet")
             spooled = self.config.server_url and self.config.spool_dir
             again = "; to send what is on disk: honeytrace resend" if spooled else ""
-            yield f"{self._left} sessions did not arrive{again}"
+            yield f"{left} sessions did not arrive: {reason}{again}"
+        if crashed:
+            yield f"{crashed} more ran in a worker that crashed; they are there if they had arrived"
+
+
+def _store_problem(home: Path) -> str | None:
+    """Why nothing can be kept in the store of this home, if so."""
+    from honeytrace.local import Store  # needs sqlite3, and most runs no store
+
+    store = Store(home / "sessions.db", busy=_BUSY)
+    try:
+        store.count()
+    except StoreError as error:
+        return str(error)
+    finally:
+        store.close()
+    return None

@@ -29,7 +29,7 @@ class _Route(NamedTuple):
 class Routes:
     """What was accepted goes out under the settings of then, also after they have changed.
 
-    Only `turn` changes them, which is called by one thread at a time.
+    Only `turn` and `also` change them, which are called by one thread at a time.
     """
 
     def __init__(self, faults: Faults) -> None:
@@ -49,6 +49,10 @@ class Routes:
         _hand_over(config, past)
         _rest(past)
         return delivery
+
+    def also(self, config: Config, delivery: Delivery) -> None:
+        """One more, beside the one in force."""
+        self._routes = (_Route(config, delivery), *self._routes)
 
     def _each(self, act: Callable[[Delivery, float | None], bool], timeout: float | None) -> bool:
         """Lets each delivery act within what is left of the time; whether all of them could."""

@@ -3,11 +3,11 @@ before it is used. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
+import os
 import sys
 from collections import deque
 from collections.abc import Iterator
 from functools import partial
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,14 +15,16 @@ import pytest
 from honeytrace import _sending
 
 if TYPE_CHECKING:
-    from honeytrace._pytest_sessions import Test
+    from honeytrace._pytest_left import Left
+    from honeytrace._pytest_sessions import Caught, Test
     from honeytrace._record import Record
     from honeytrace.testing import CapturedSessions
 
 _MARK = (
     "honeytrace(name=None, *, project, source, config, inputs, user_properties, metrics, feedback, "
     "metadata): records the test itself as a session, its outcome in the metrics and its "
-    "parameters in the inputs; what is given is as for trace_session."
+    "parameters in the inputs; what is given is as for trace_session. On a class or module it "
+    "holds for all tests in it, and its name stands before theirs: chat.TestAnswer.test_length."
 )
 _NAMES = ("honeytrace", "honeytrace.pytest_plugin")  # by one of them it has been loaded
 _TESTS = "honeytrace_tests"
@@ -31,9 +33,9 @@ _KEPT = 1_000  # sessions of a test, the last ones, that its report shows if it 
 
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
-    for name in _NAMES:
+    for name in _NAMES:  # if it is loaded by its other name, too, this is there
         if not pluginmanager.has_plugin(name):
-            pluginmanager.set_blocked(name)  # pluggy would refuse the second name with a dump
+            pluginmanager.register(object(), name)
     add = parser.getgroup("honeytrace", "sessions of traced calls (honeytrace)").addoption
     add(
         "--honeytrace",
@@ -70,31 +72,32 @@ class _Tests:
     def __init__(self, config: pytest.Config, options: Any) -> None:
         self.kept: deque[Record] = deque(maxlen=_KEPT)
         self.test: Test | None = None  # that runs, if it is a session itself
-        config.add_cleanup(partial(_tell, _sending.allowed, _sending.watch))
-        # What `--honeytrace` records is sent by it, wherever it goes.
-        _tell(options.honeytrace_send and not options.honeytrace, self.kept.append)
-        if options.honeytrace_send or options.honeytrace:
-            # Here, not by the worker: pytest parses what it imports of a plugin's package, and
-            # before Python 3.12 two threads that do so at once may fail.
-            import_module("honeytrace._transport")
-            import_module("honeytrace.local._default")
+        self.caught: Caught | None = None  # once a test asks for it
+        self.left: Left | None = None  # once something was traced
+        config.add_cleanup(_end(options.honeytrace_send))
+        _tell(options.honeytrace_send, self.kept.append)
 
     def pytest_configure(self, config: pytest.Config) -> None:
         config.addinivalue_line("markers", _MARK)
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         options = session.config.option
-        if options.honeytrace:
+        # What comes before is sent as without `--honeytrace`; from here on that does it.
+        if options.honeytrace and not (options.collectonly or options.setuponly):
             from honeytrace import _pytest_sessions
 
             recording = _pytest_sessions.Recording(options, self.kept.append)
             session.config.pluginmanager.register(recording, "honeytrace_recording")
-            _tell(False, recording.take)
+            _tell(False, recording.take, children=options.honeytrace_send)
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         ours = sys.modules.get("honeytrace._config")
         if ours and hasattr(session.config, "workerinput"):
             ours.live.flush(_PATIENCE)  # xdist may end its workers before `atexit` runs
+
+    def pytest_unconfigure(self) -> None:
+        if self.caught:
+            self.caught.end_unused()
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
@@ -108,10 +111,46 @@ class _Tests:
             yield
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_setup(self) -> None:
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
         self.kept.clear()
+        asked = [name for name in _SCOPES if name in getattr(item, "fixturenames", ())]
+        if asked:
+            self.catching().begin(asked)
+        if left := self._left():
+            left.begin()
         if self.test:
             self.test.begin()
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_fixture_setup(self, fixturedef: Any) -> Iterator[None]:
+        left = self._left() if fixturedef.scope != "function" else None
+        before = left.running() if left else []
+        yield
+        if fixturedef.scope != "function" and (left := self._left()):
+            left.hold(fixturedef, before)
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_runtest_teardown(self, item: pytest.Item) -> Iterator[None]:
+        yield
+        if left := self._left():
+            left.end(item.nodeid)
+        if self.caught:
+            self.caught.end_unused()
+
+    def _left(self) -> Left | None:
+        """What looks after what tests leave running; None before anything was traced."""
+        if self.left is None and "honeytrace._config" in sys.modules:
+            from honeytrace._pytest_left import Left
+
+            self.left = Left()
+        return self.left
+
+    def catching(self) -> Caught:
+        if self.caught is None:
+            from honeytrace._pytest_sessions import Caught
+
+            self.caught = Caught()
+        return self.caught
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_makereport(self, call: pytest.CallInfo[None]) -> Iterator[None]:
@@ -126,11 +165,34 @@ class _Tests:
             _pytest_sessions.show(report, self.kept, error)
 
 
-def _tell(allowed: bool, watch: Any) -> None:
-    _sending.allowed, _sending.watch = allowed, watch
+def _tell(allowed: bool, watch: Any, *, children: bool | None = None) -> None:
+    """Tells this process and, unless it is something else, the ones that it starts."""
+    _sending.allowed, _sending.watch, _sending.told = allowed, watch, True
+    os.environ[_sending.VARIABLE] = "on" if (allowed if children is None else children) else "off"
+    _obey()
+
+
+def _obey() -> None:
     config = sys.modules.get("honeytrace._config")
     if config:  # a plugin that was loaded earlier has begun to trace
         config.live.obey()
+
+
+def _end(send: bool) -> Any:
+    """What to call at the end of a run that begins now. A process that is for pytest alone may have
+    threads left that trace; to them the rule applies until it ends."""
+    if _sending.pytests_own and not _sending.within("_pytest.runner"):
+        return partial(_tell, send, None)
+    known = os.environ.get(_sending.VARIABLE)
+    return partial(_restore, known, _sending.allowed, _sending.watch, _sending.told)
+
+
+def _restore(variable: str | None, *state: Any) -> None:
+    _sending.allowed, _sending.watch, _sending.told = state
+    os.environ.pop(_sending.VARIABLE, None)
+    if variable is not None:
+        os.environ[_sending.VARIABLE] = variable
+    _obey()
 
 
 # ---- Fixtures
@@ -138,9 +200,8 @@ def _tell(allowed: bool, watch: Any) -> None:
 
 def _fixture(name: str, scope: Any, whose: str) -> Any:
     def sessions(request: pytest.FixtureRequest) -> Iterator[CapturedSessions]:
-        from honeytrace import _pytest_sessions
-
-        with _pytest_sessions.captured(request) as sessions:
+        tests: _Tests = request.config.pluginmanager.get_plugin(_TESTS)  # type: ignore[assignment]
+        with tests.catching().by(name, request, tests.kept) as sessions:
             yield sessions
 
     sessions.__doc__ = f"The sessions that start in {whose}; none is sent."
@@ -151,3 +212,9 @@ _each = _fixture("honeytrace_sessions", "function", "this test, from its set-up 
 _class = _fixture("honeytrace_class_sessions", "class", "the tests of this class")
 _module = _fixture("honeytrace_module_sessions", "module", "the tests of this module")
 _all = _fixture("honeytrace_all_sessions", "session", "all tests of this run")
+_SCOPES = (  # the widest first
+    "honeytrace_all_sessions",
+    "honeytrace_module_sessions",
+    "honeytrace_class_sessions",
+    "honeytrace_sessions",
+)

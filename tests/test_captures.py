@@ -18,7 +18,7 @@ import trio
 
 import honeytrace
 from honeytrace import trace_session
-from honeytrace._captures import _open
+from honeytrace._captures import open_now
 from honeytrace._config import live
 from honeytrace._senders import THREADS
 from honeytrace.testing import CapturedSessions, FakeClock, capture_sessions
@@ -32,7 +32,7 @@ def undone():
     """After each test no capture is open, and sessions begin as before."""
     yield
     assert not live._detours
-    assert not _open
+    assert not open_now
     assert live.pipeline is live.base
     honeytrace.configure(**dict.fromkeys(("enabled", "durable", "background", "redact", "project")))
 

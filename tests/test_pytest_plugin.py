@@ -565,7 +565,7 @@ NEXT = """
 
     def test_last(honeytrace_sessions):
         assert _current.get() is None or _current.get().template.name == "test_last"
-        assert len(_captures._open) == len(live._detours) == 1
+        assert len(_captures.open_now) == len(live._detours) == 1
         answer("last")
         assert len(honeytrace_sessions) == 2
 """
