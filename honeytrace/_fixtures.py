@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 
@@ -19,3 +19,13 @@ def parts(target: Any) -> tuple[Callable[[Any], Any], Any] | None:
         if "_pytestfixturefunction" in known and "__pytest_wrapped__" in known:
             return known["_pytestfixturefunction"], known["__pytest_wrapped__"].obj
     return None
+
+
+def defined(home: Mapping[str, Any], function: str) -> bool:
+    """Whether this function, by its dotted name, is a fixture of the module with these globals."""
+    if "_pytest.fixtures" not in sys.modules:
+        return False
+    found: Any = home
+    for name in function.removeprefix(f"{home.get('__name__')}.").split("."):
+        found = (found if found is home else getattr(found, "__dict__", {})).get(name)
+    return parts(found) is not None

@@ -17,14 +17,27 @@ class Items:
     merged: mostly on the worker, when the stream has ended.
 
     `raw` keeps the first of them themselves, for a function of the user's; without `wanted` they
-    are only counted.
+    are only counted. `alone` says that there is one, which is the value itself, as a fixture
+    yields it.
     """
 
-    __slots__ = ("_before", "_lock", "_merger", "_mixed", "_room", "items", "kept", "raw", "wanted")
+    __slots__ = (
+        "_before",
+        "_lock",
+        "_merger",
+        "_mixed",
+        "_room",
+        "alone",
+        "items",
+        "kept",
+        "raw",
+        "wanted",
+    )
 
     def __init__(self, wanted: bool, raw: bool) -> None:
         self.wanted = wanted
         self.raw = raw
+        self.alone = False
         self.items: list[Any] = []  # those that wait; short strings are put here directly
         self.kept: list[Any] = []
         self._before = 0
@@ -88,5 +101,7 @@ class Items:
 
     def value(self) -> Any:
         """What the items come to, or themselves if they are `raw`."""
+        if self.alone and self.wanted and self.items and not self.raw:
+            return read(self.items[0], "outputs")
         self.fold()
         return list(self.kept) if self.raw else self._merger.result()

@@ -1,5 +1,5 @@
-"""What values of modules become that are not imported here: numpy, pandas, torch, PIL, and such of
-the standard library as is seldom used.
+"""What values of modules become that are not imported here: numpy, pandas, torch, PIL, pytest, and
+such of the standard library as is seldom used.
 
 A class is recognised by its name and then by being the very class that its module has. The
 libraries' own code is run for values of exactly these classes; one of a class derived from them is
@@ -165,6 +165,15 @@ def _image(value: Any) -> str:
     return f"<{called(type(value))} {mode} {width}x{height}>"
 
 
+# ---- pytest
+
+
+def _request(value: Any) -> Any:
+    """What a fixture with parameters asks it for."""
+    own = state(value, type(value))
+    return own["param"] if "param" in own else describe(value)
+
+
 # ---- The standard library
 
 
@@ -198,6 +207,7 @@ _KNOWN: dict[str, tuple[str, Read]] = {
     "NaTType": ("pandas._libs.tslibs.nattype", lambda _: "NaT"),
     "Tensor": ("torch", _tensor),
     "Image": ("PIL.Image", _image),
+    "SubRequest": ("_pytest.fixtures", _request),
     "Namespace": ("argparse", fields),
     "array": ("array", _array),
     "Fraction": ("fractions", _fraction),

@@ -319,7 +319,8 @@ class Recording:
             reason = next((each.reason for each in self._tallies if each.reason), "no answer yet")
             spooled = self.config.server_url and self.config.spool_dir
             again = "; to send what is on disk: honeytrace resend" if spooled else ""
-            yield f"{left} sessions did not arrive: {reason}{again}"
+            sessions = "1 session" if left == 1 else f"{left} sessions"
+            yield f"{sessions} did not arrive: {reason}{again}"
         if crashed:
             yield f"{crashed} more ran in a worker that crashed; they are there if they had arrived"
 

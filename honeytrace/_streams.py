@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from honeytrace import _current
+from honeytrace import _current, _fixtures
 from honeytrace._capture import keep, read
 from honeytrace._choice import wants_outputs
 from honeytrace._config import live
@@ -57,8 +57,8 @@ class Stream:
 
     @property
     def split(self) -> Json:
-        """Of what yields once, a fixture say, the milliseconds before the item and after it."""
-        if self.items.count != 1 or not self.resumed:
+        """Of a fixture, the milliseconds before the item and after it."""
+        if not (self.items.alone and self.resumed):
             return {}
         after = (self.call.defaults.clock.perf_counter_ns() - self.resumed) / 1e6
         return {"setup_ms": self.first, "teardown_ms": max(after, 0.0)}
@@ -115,7 +115,8 @@ def _close(stream: Stream, error: BaseException) -> None:
     if call is None or call.ended:
         return
     live.suspended.pop(id(stream), None)
-    items = stream.items
+    items, template = stream.items, call.template
+    items.alone = items.count == 1 and _fixtures.defined(template.home, template.function or "")
     completed = issubclass(type(error), (StopIteration, StopAsyncIteration))
     returned = getattr(error, "value", None) if completed else None
     if returned is not None:

@@ -4,10 +4,12 @@ sessions and traced fixtures."""
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import re
 import sys
 import textwrap
+import time
 
 import pytest
 
@@ -141,18 +143,52 @@ def test_nothing_is_stored(run, tmp_path):
     assert not (tmp_path / "home").exists()
 
 
-def test_a_plugin_that_traced_before(run, api):
-    """What another plugin began to trace with is not sent any more."""
-    tests = "def test_one(): answer('hi')"
-    run(tests, "-p", "early", early=TRACED_AT_IMPORT).assert_outcomes(passed=1)
-    assert "hi" not in {session["inputs"]["question"] for session in api.sessions}
+EARLY = "import honeytrace\nhoneytrace.configure(project='early')\n" + TRACED_AT_IMPORT
 
 
-def test_a_conftest_may_load_it(run, api):
-    """Where plugins are not loaded by themselves."""
-    load = "pytest_plugins = ['honeytrace.pytest_plugin']"
+@pytest.mark.parametrize(
+    ("load", "ways", "sent"),
+    [
+        (("early", "honeytrace"), (), set()),
+        (("early", "honeytrace"), ("--honeytrace",), set()),
+        (("early", "honeytrace"), ("--honeytrace-send",), {"early", "hi"}),
+        (("early", "honeytrace"), SEND, {"early", "hi"}),
+        (("early",), ("-p", "no:honeytrace"), {"early", "hi"}),
+        (("early",), (), {"hi"}),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("early", [TRACED_AT_IMPORT, EARLY], ids=["traced", "configured"])
+def test_a_plugin_that_traces_at_import(run, api, early, load, ways, sent):
+    """Before ours is there, it is known already what becomes of sessions."""
+    run(ONE, *ways, load=load, early=early).assert_outcomes(passed=1)
+    found = {session["inputs"].get("question", "hi") for session in api.sessions}
+    assert found == sent
+
+
+@pytest.mark.parametrize("ways", [("--honeytrace-send",), SEND], ids=" ".join)
+def test_a_conftest_that_traces_is_sent_once(run, api, ways):
+    """With `--honeytrace` too, which records the tests alone."""
+    run(ONE, *ways, conftest=TRACED_AT_IMPORT).assert_outcomes(passed=1)
+    assert [session["inputs"].get("question") for session in api.sessions].count("early") == 2
+
+
+BY_CONFTEST = "pytest_plugins = ['honeytrace.pytest_plugin']"
+
+
+@pytest.mark.parametrize(
+    ("load", "conftest"),
+    [
+        ((), BY_CONFTEST),
+        (("honeytrace",), BY_CONFTEST),
+        (("honeytrace", "honeytrace.pytest_plugin"), ""),
+        (("honeytrace.pytest_plugin", "honeytrace"), BY_CONFTEST),
+    ],
+)
+def test_it_may_be_loaded_twice(run, api, load, conftest):
+    """By a conftest, where plugins are not loaded by themselves, and by both its names at once."""
     tests = "def test_one(honeytrace_sessions): answer('hi')"
-    run(tests, conftest=load, load=()).assert_outcomes(passed=1)
+    run(tests, conftest=conftest, load=load).assert_outcomes(passed=1)
     assert api.requests == []
 
 
@@ -168,9 +204,98 @@ def test_a_plugin_that_is_loaded_twice(run, name):
     run(tests, "--honeytrace", load=[name], conftest=load).assert_outcomes(passed=1)
 
 
+LATE = """
+    import atexit, threading
+
+    def late():
+        threading.main_thread().join()
+        answer("late")
+
+    def test_one():
+        answer("hi")
+        threading.Thread(target=late).start()
+        atexit.register(answer, "last")
+"""
+
+
+@pytest.mark.parametrize("ways", [(), ("--honeytrace",)], ids=str)
+def test_what_outlives_pytest_sends_nothing(run, api, tmp_path, ways):
+    """The threads that a test leaves, and what is called at exit."""
+    run(LATE, *ways).assert_outcomes(passed=1)
+    assert api.requests == []
+
+
+@pytest.mark.parametrize("ways", [("--honeytrace-send",), SEND], ids=" ".join)
+def test_what_outlives_pytest_is_sent_on_request(run, api, ways):
+    """It is as without pytest then."""
+    run(LATE, *ways).assert_outcomes(passed=1)
+    assert {"hi", "late", "last"} <= {each["inputs"].get("question") for each in api.sessions}
+
+
+def test_a_program_that_runs_pytest(pytester, api, monkeypatch):
+    """One that traced before goes on as it was."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    pytester.makepyfile(app=APP, test_it=START + ONE)
+    program = """
+        import sys, pytest
+        from app import answer
+        answer("before")
+        assert pytest.main(["-p", "honeytrace", "-W", "error", "test_it.py"]) == 0
+        answer("after")
+    """
+    path = pytester.makepyfile(program=program)
+    done = pytester.run(sys.executable, path)
+    assert done.ret == 0, done.stdout.str()
+    assert {each["inputs"]["question"] for each in api.sessions} == {"before", "after"}
+
+
+CHILDREN = """
+    import multiprocessing, subprocess, sys
+    from concurrent.futures import ProcessPoolExecutor
+
+    def test_program():
+        words = "import app, honeytrace; app.answer('program'); honeytrace.flush(10)"
+        subprocess.run([sys.executable, "-c", words], check=True)
+
+    @pytest.mark.parametrize("way", multiprocessing.get_all_start_methods())
+    @pytest.mark.filterwarnings("ignore::DeprecationWarning")
+    def test_pool(way):
+        with ProcessPoolExecutor(1, multiprocessing.get_context(way)) as pool:
+            pool.submit(answer, way).result()
+
+    def test_pytest():
+        words = [sys.executable, "-m", "pytest", "-p", "honeytrace", "inner.py"]
+        subprocess.run(words, check=True)
+        subprocess.run([*words, "--honeytrace-send"], check=True)
+"""
+INNER = "import app\ndef test_inner(): app.answer('inner')"
+
+
+@pytest.mark.parametrize("ways", [(), ("--honeytrace",)], ids=str)
+def test_the_processes_of_a_test_send_nothing(run, api, ways):
+    """Programs, and pools however they start; but a run of pytest in one that is told to."""
+    done = run(CHILDREN, *ways, inner=INNER)
+    assert done.parseoutcomes().keys() == {"passed"}, done.stdout.str()
+    assert [each["inputs"]["question"] for each in api.sessions] == ["inner", "inner"]
+
+
+@pytest.mark.parametrize("ways", [("--honeytrace-send",), SEND], ids=" ".join)
+def test_the_processes_of_a_test_send_on_request(run, api, ways):
+    """All but a run of pytest in one that is not told to."""
+    done = run(CHILDREN, *ways, inner=INNER)
+    assert done.parseoutcomes().keys() == {"passed"}, done.stdout.str()
+    found = [each["inputs"].get("question") for each in api.sessions]
+    methods = multiprocessing.get_all_start_methods()
+    assert {each: found.count(each) for each in (*methods, "program", "inner")} == {
+        **dict.fromkeys(methods, 2),
+        "program": 2,
+        "inner": 2,
+    }
+
+
 def test_a_run_in_a_run(pytester):
     """pytester may run pytest inside a test; afterwards all is as it was."""
-    before = (_sending.allowed, _sending.watch)
+    before = state()
     pytester.makepyfile(
         """
         from honeytrace import _sending, trace_session
@@ -183,7 +308,12 @@ def test_a_run_in_a_run(pytester):
     )
     plugins = ["-phoneytrace", "-pno:benchmark", "-pno:asyncio", "-pno:hypothesispytest"]
     pytester.runpytest_inprocess(*plugins).assert_outcomes(passed=1)
-    assert (_sending.allowed, _sending.watch) == before
+    assert state() == before
+
+
+def state():
+    known = os.environ.get(_sending.VARIABLE)
+    return known, _sending.allowed, _sending.watch, _sending.told
 
 
 # ---- The fixtures
@@ -230,6 +360,67 @@ def test_wider_scopes(run_here):
             assert len(honeytrace_all_sessions) == 4
     """
     run_here(tests).assert_outcomes(passed=4)
+
+
+def test_the_sessions_of_the_whole_test(run):
+    """From set-up to tear-down, wherever the fixture stands, or if the test itself asks for it."""
+    tests = """
+        seen = []
+
+        @pytest.fixture(autouse=True)
+        def around():
+            retrieve("autouse")
+            yield
+            retrieve("last")
+
+        @pytest.fixture
+        def user(): return retrieve("user")
+
+        def check(sessions):
+            seen.append(sessions)
+            assert [each.inputs["question"] for each in sessions] == ["autouse", "user"]
+
+        def test_one(user, honeytrace_sessions): check(honeytrace_sessions)
+        def test_two(user, request): check(request.getfixturevalue("honeytrace_sessions"))
+        def test_three():
+            assert [each[-1].inputs["question"] for each in seen] == ["last", "last"]
+    """
+    run(tests).assert_outcomes(passed=3)
+
+
+def test_the_sessions_of_a_whole_module(run):
+    """The wider fixtures begin before the others, too, and end where the run is ended."""
+    tests = """
+        @pytest.fixture(autouse=True, scope="module")
+        def around(): retrieve("autouse")
+
+        def test_one(honeytrace_all_sessions, honeytrace_module_sessions):
+            assert len(honeytrace_module_sessions) == len(honeytrace_all_sessions) == 1
+            raise KeyboardInterrupt
+    """
+    after = """
+        import pytest
+
+        @pytest.hookimpl(trylast=True)
+        def pytest_unconfigure():
+            from honeytrace import _captures
+            print("open:", _captures.open_now)
+    """
+    run(tests, "-s", conftest=after).stdout.fnmatch_lines(["open: []"])
+
+
+def test_a_set_up_that_fails_before_the_fixture(run):
+    """Its capture ends with the test, and so does a wider one."""
+    tests = """
+        @pytest.fixture(autouse=True, scope="module")
+        def broken(): raise ValueError
+
+        class TestOne:
+            def test_one(self, honeytrace_sessions, honeytrace_module_sessions): pass
+    """
+    after = "from test_it import *\ndel TestOne, broken\n" + textwrap.dedent(NEXT)
+    tests = textwrap.dedent(tests)
+    run(tests, "test_it.py", "test_last.py", test_last=after).assert_outcomes(errors=1, passed=1)
 
 
 def test_the_fixture_asked_for_twice(run_here):
@@ -387,8 +578,67 @@ def test_what_could_not_be_sent_is_said(run, monkeypatch, number):
     done = run(tests, *SEND, *needs(workers(number)))
     done.stdout.fnmatch_lines(
         [
-            "5 tests recorded in http://127.0.0.1:9; to look at them: honeytrace show ID",
-            "15 sessions did not arrive; to send what is on disk: honeytrace resend",
+            "5 tests could not be recorded in http://127.0.0.1:9",
+            "15 sessions did not arrive: * to send what is on disk: honeytrace resend",
+        ]
+    )
+
+
+def test_what_arrived_in_part_is_said(run, api):
+    """And why the rest did not."""
+    api.script = [(400, {}, b"no such project")]
+    done = run("def test_one(): answer('hi')", *SEND)
+    done.stdout.fnmatch_lines(
+        [
+            f"1 test recorded in {api.url}; to look at them: honeytrace show ID",
+            "1 session did not arrive: status 400: no such project*",
+        ]
+    )
+
+
+@pytest.mark.parametrize("way", [(), workers(2)], ids=" ".join)
+@pytest.mark.parametrize("place", ["notdir", "corrupt"])
+def test_a_store_that_cannot_be_opened(run, tmp_path, monkeypatch, place, way):
+    """It costs no time, and the summary says why nothing was recorded."""
+    home = tmp_path / place
+    if place == "notdir":
+        home.write_text("a file")
+        home = home / "x"
+    else:
+        home.mkdir()
+        (home / "sessions.db").write_text("no database" * 1_000)
+    monkeypatch.setenv("HONEYTRACE_HOME", str(home))
+    began = time.monotonic()
+    done = run("def test_one(): assert 0", "--honeytrace", *needs(way))
+    assert time.monotonic() - began < 8
+    done.assert_outcomes(failed=1)
+    done.stdout.fnmatch_lines(["no test was recorded: the session store '*' cannot be used (*"])
+    done.stdout.no_fnmatch_line("  *-*-4*test_it.py::test_one")
+
+
+@pytest.mark.parametrize("way", ["--collect-only", "--setup-plan", "--setup-only"])
+def test_where_no_test_is_run(run, tmp_path, way):
+    """Nothing is said and nothing is stored."""
+    done = run(ONE, "--honeytrace", way)
+    done.stdout.no_fnmatch_line("*recorded*")
+    assert not (tmp_path / "home").exists()
+
+
+def test_a_worker_that_crashes(run, api):
+    """What ran in it may have arrived or not; that is said."""
+    needs(workers(2))
+    tests = """
+        import os
+        def test_a(): pass
+        def test_b(): os._exit(1)
+        def test_c(): pass
+    """
+    done = run(tests, *SEND, "-p", "xdist", "-n", "1")
+    done.assert_outcomes(passed=2, failed=1)
+    done.stdout.fnmatch_lines(
+        [
+            f"1 test recorded in {api.url}; *",
+            "1 more ran in a worker that crashed; they are there if they had arrived",
         ]
     )
 
@@ -495,6 +745,16 @@ def test_a_mark_fills_the_session(run, api):
     assert mine["metadata"]["test"] == "test_it.py::test_a[a]"
 
 
+def test_what_the_user_set_stays(run, api):
+    """The outcome does not overwrite a metric of that name."""
+    tests = """
+        @pytest.mark.honeytrace(metrics={"outcome": "mine"})
+        def test_a(): honeytrace.enrich_session(metrics={"passed": 0.5})
+    """
+    run(tests, "--honeytrace-send").assert_outcomes(passed=1)
+    assert named(api)["test_a"]["metrics"] == {"outcome": "mine", "passed": 0.5}
+
+
 def test_the_mark_is_known(run_here):
     """To `--strict-markers` and `--markers`."""
     run_here("@pytest.mark.honeytrace\ndef test_one(): pass", "--strict-markers").assert_outcomes(
@@ -576,27 +836,79 @@ def before_another(tests):
     return textwrap.dedent(tests) + textwrap.dedent(NEXT)
 
 
+def test_what_a_test_leaves_open(run, api):
+    """A capture or a session that it has not left, by a fault or not at all, ends with it, and is
+    recorded as such."""
+    tests = """
+        from honeytrace.testing import capture_sessions
+
+        @pytest.fixture
+        def opened():
+            capture_sessions().__enter__()
+            return trace_session("session of a fixture").__enter__()
+
+        def test_one(opened):
+            opening = capture_sessions(strict=True, counting_ids=True)
+            opening.__enter__()
+            trace_session("session of the test").__enter__()
+            raise KeyError
+    """
+    run(before_another(tests), *SEND).assert_outcomes(failed=1, passed=1)
+    found = named(api)
+    words = "RuntimeError: test_it.py::test_one left it running"
+    assert found["session of a fixture"]["error"] == words
+    assert found["session of the test"]["error"] == words
+    assert len(found["test_one"]["children_ids"]) == 1
+
+
+def test_what_a_wider_fixture_leaves_open(run):
+    """It goes on for the tests that the fixture is for, and ends with it."""
+    tests = """
+        from honeytrace import _captures
+        from honeytrace.testing import capture_sessions
+
+        @pytest.fixture(scope="class")
+        def opened():
+            trace_session("block").__enter__()
+            opening = capture_sessions()
+            return opening, opening.__enter__()
+
+        class TestOne:
+            def test_a(self, request): request.getfixturevalue("opened")
+
+            def test_b(self, opened):
+                assert honeytrace.current_session().session_name == "block"
+                answer("b")
+                assert len(opened[1]) == 2
+    """
+    run(before_another(tests)).assert_outcomes(passed=3)
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system cannot fork")
-@pytest.mark.parametrize("end", ["os._exit(0)", "sys.exit()", "return"])
+@pytest.mark.parametrize(
+    ("end", "recorded"),
+    [("os._exit(0)", 0), ("honeytrace.flush(9); os._exit(0)", 2), ("sys.exit()", 2), ("return", 2)],
+)
+@pytest.mark.parametrize("ways", [SEND, ("--honeytrace-send",)], ids=" ".join)
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_a_test_that_forks(run, api, end):
-    """What its child does is not recorded, and nothing hangs, even if the child goes on as pytest
-    and ends the run once more."""
+def test_a_test_that_forks(run, api, end, recorded, ways):
+    """What its child does is recorded if that flushes or ends in order, and nothing hangs, even if
+    it goes on as pytest and ends the run once more."""
     tests = """
         import os, sys
 
-        def test_one(honeytrace_sessions):
+        def test_one():
             answer("before")
             if not (child := os.fork()):
                 answer("in the child")
                 {end}
             else:
                 os.waitpid(child, 0)
-            assert len(honeytrace_sessions) == 2
     """
-    run(before_another(tests.format(end=end)), *SEND).assert_outcomes(passed=2)
+    run(before_another(tests.format(end=end)), *ways).assert_outcomes(passed=2)
     found = [session["inputs"].get("question") for session in api.sessions]
-    assert sorted(filter(None, found)) == ["before", "before", "last", "last"]
+    assert (found.count("before"), found.count("in the child")) == (2, recorded)
+    assert found.count("last") == (2 if "--honeytrace" in ways else 0)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system cannot fork")
@@ -860,7 +1172,7 @@ FIXTURES = """
     {async_}def _made(request):
         "The words."
         retrieve("set-up")
-        {hand} request.param
+        {hand} {{"id": request.param}}
         {after}
 
     class TestOne:
@@ -876,12 +1188,13 @@ FIXTURES = """
 
     {mark}
     {async_}def test_one(honeytrace_module_sessions, made):
-        assert made in ("a", "b")
+        assert made["id"] in ("a", "b")
         retrieve("test")
 
     def test_last(honeytrace_module_sessions):
         first, second = honeytrace_module_sessions.all("_made")
-        assert (first.outputs, second.outputs) == ({{"result": "a"}}, {{"result": "b"}})
+        assert (first.inputs, second.inputs) == ({{"request": "a"}}, {{"request": "b"}})
+        assert (first.outputs, second.outputs) == ({{"id": "a"}}, {{"id": "b"}})
         children = len(first.children_ids)
         assert children == {children}
         stream = first.metadata["honeytrace"].get("stream", {{}})
