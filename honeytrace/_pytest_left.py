@@ -34,8 +34,11 @@ class Left:
         self._held += [(fixture, each) for each in self.running() if each not in before]
 
     def end(self, test: str) -> None:
+        """Ends all that may not go on, once `test` is torn down."""
+        past = [each for fixture, each in self._held if fixture.cached_result is None]
         self._held = [each for each in self._held if each[0].cached_result is not None]
-        fine = [*self._before, *(each for _, each in self._held)]
+        fine = [each for _, each in self._held]
+        fine += [each for each in self._before if each not in past]
         record: Record | None = _current.get()
         while record is not None and record not in fine:
             end(record, ABSENT, RuntimeError(f"{test} left it running"))

@@ -7,6 +7,7 @@ import contextvars
 import gc
 import itertools
 import os
+import re
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -126,6 +127,19 @@ def test_where_tracing_is_off_nothing_is_caught():
         step("call")
         with pytest.raises(AssertionError, match="caught; tracing is off"):
             sessions.one()
+
+
+@pytest.mark.parametrize("run", [asyncio.run, trio.run])
+def test_an_async_block_catches_too(run):
+    """What starts in it is caught, and what starts after it is not."""
+
+    async def main():
+        async with capture_sessions() as sessions:
+            step("inside")
+        step("after")
+        return names(sessions)
+
+    assert (run(main()) if run is asyncio.run else run(main)) == ["inside"]
 
 
 # ---- Looking at them
@@ -692,17 +706,36 @@ def test_a_fake_clock_starts_where_it_is_told(start):
     assert repr(FakeClock(start)) == "<FakeClock 1970-01-02T00:00:00+00:00>"
 
 
-@pytest.mark.parametrize("seconds", [-1, float("nan")])
+@pytest.mark.parametrize("seconds", [-1, float("nan"), float("inf"), 1e20, "x", None, True])
 def test_a_fake_clock_goes_forward(seconds):
-    """It refuses to go back."""
-    with pytest.raises(ValueError, match="a clock goes forward"):
+    """It refuses to go back, or by anything but seconds, or past the dates that there are."""
+    kind = ValueError if type(seconds) in (int, float) else TypeError
+    with pytest.raises(kind, match=re.escape(f"it cannot by {seconds!r}")):
         FakeClock().advance(seconds)
+
+
+@pytest.mark.parametrize("start", [1e20, -1e20, float("nan"), "2030-01-01", None, False])
+def test_a_fake_clock_that_cannot_start(start):
+    """What is no date, nor seconds of one, is refused in a sentence."""
+    kind = ValueError if type(start) is float else TypeError
+    with pytest.raises(kind, match=re.escape(f"seconds since 1970; it cannot at {start!r}")):
+        FakeClock(start)
+
+
+@pytest.mark.parametrize("year", [1, 9999])
+def test_a_fake_clock_of_any_year(year):
+    """It shows every date that there is."""
+    assert repr(FakeClock(datetime(year, 1, 2, tzinfo=timezone.utc))).startswith(
+        f"<FakeClock {year:04}-01-02T"
+    )
 
 
 def test_what_is_no_clock_is_refused():
     """At once, with what it has to have, and nothing is left open."""
     with pytest.raises(TypeError, match=r"time_ns\(\) and perf_counter_ns\(\).*got '2024'"):
         capture_sessions(clock="2024")
+    with pytest.raises(TypeError, match="FakeClock'>"):
+        capture_sessions(clock=FakeClock)
 
 
 # ---- Strict

@@ -7,7 +7,7 @@ import types
 import pytest
 
 from honeytrace import trace_session
-from honeytrace._fixtures import parts
+from honeytrace._fixtures import defined, parts
 
 
 @trace_session(name="fixture")
@@ -39,3 +39,33 @@ def test_of_an_older_pytest():
 def test_no_fixture(target):
     """Anything else has no such parts."""
     assert parts(target) is None
+
+
+class Home:
+    @pytest.fixture
+    def own(self):
+        """A fixture of a class."""
+
+    def plain(self):
+        """A method."""
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [("_made", True), ("Home.own", True), ("Home.plain", False), ("none", False), ("a.b", False)],
+)
+def test_what_a_module_defines(name, found):
+    """A fixture is found by the dotted name of its function."""
+    assert defined(globals(), f"{__name__}.{name}") is found
+
+
+def test_without_pytest_there_is_no_fixture(program):
+    """Nothing is looked up then, nor imported."""
+    done = program(
+        """
+        import sys
+        from honeytrace._fixtures import defined
+        print(defined(globals(), "__main__.sys"), "_pytest" in sys.modules)
+        """
+    )
+    assert done.stdout == "False False\n"

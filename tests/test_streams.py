@@ -13,6 +13,7 @@ import pytest
 
 import honeytrace
 from honeytrace import trace_session
+from honeytrace._fixtures import parts
 from honeytrace.local import Store
 
 
@@ -161,14 +162,29 @@ def test_an_async_stream_left_open_at_the_end_of_its_loop_is_closed_once(sent):
     assert len(sent()) == 1
 
 
+@trace_session
+@pytest.fixture
+def made(item):
+    """A fixture, as far as pytest is concerned."""
+    yield item  # noqa: PT022 - a generator is what is tested
+
+
+@pytest.mark.parametrize("item", [{"id": 7}, [1], "text"])
+def test_a_fixture_yields_one_thing(sent, item):
+    """The outputs are that thing, and its time is split: before it, and after it."""
+    iterate(parts(made)[1](item))
+    [session] = sent()
+    assert session["outputs"] == (item if type(item) is dict else {"result": item})
+    assert about(session)["stream"].keys() == {"completed", "setup_ms", "teardown_ms"}
+
+
 @pytest.mark.parametrize("generator", [count, acount])
-def test_the_time_of_what_yields_once_is_split(sent, generator):
-    """That of a fixture or a context manager: what was before the item, and what after it."""
+def test_other_streams_of_one_item(sent, generator):
+    """Theirs are a list like any, and no time is split."""
     iterate(generator(1))
-    iterate(generator(2))
-    once, twice = (about(session)["stream"] for session in sent())
-    assert once["setup_ms"] >= 0 <= once["teardown_ms"]
-    assert twice == {"completed": True}
+    [session] = sent()
+    assert session["outputs"] == {"result": [0]}
+    assert about(session)["stream"] == {"completed": True}
 
 
 def test_the_return_value_is_kept(sent):

@@ -424,6 +424,12 @@ def check_capture() -> int:
         return len(sessions)  # it is known that the block swallows nothing
 
 
+async def check_async_capture() -> int:
+    async with capture_sessions() as sessions:
+        assert_type(sessions, CapturedSessions)
+        return len(sessions)
+
+
 def check_captured(sessions: CapturedSessions) -> None:
     assert_type(sessions.one("answer", inputs={"question": "q"}), Session)
     assert_type(sessions.one(name="answer", error=None), Session)
