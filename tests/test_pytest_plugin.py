@@ -9,7 +9,6 @@ import os
 import re
 import sys
 import textwrap
-import time
 
 import pytest
 
@@ -608,12 +607,12 @@ def test_a_store_that_cannot_be_opened(run, tmp_path, monkeypatch, place, way):
         home.mkdir()
         (home / "sessions.db").write_text("no database" * 1_000)
     monkeypatch.setenv("HONEYTRACE_HOME", str(home))
-    began = time.monotonic()
     done = run("def test_one(): assert 0", "--honeytrace", *needs(way))
-    assert time.monotonic() - began < 8
     done.assert_outcomes(failed=1)
     done.stdout.fnmatch_lines(["no test was recorded: the session store '*' cannot be used (*"])
     done.stdout.no_fnmatch_line("  *-*-4*test_it.py::test_one")
+    if not way:  # the workers of xdist have to start
+        assert float(re.search(r" in ([\d.]+)s ", done.stdout.str())[1]) < 8
 
 
 @pytest.mark.parametrize("way", ["--collect-only", "--setup-plan", "--setup-only"])
@@ -638,7 +637,7 @@ def test_a_worker_that_crashes(run, api):
     done.stdout.fnmatch_lines(
         [
             f"1 test recorded in {api.url}; *",
-            "1 more ran in a worker that crashed; they are there if they had arrived",
+            "2 more ran in a worker that crashed; they are there if they had arrived",
         ]
     )
 
