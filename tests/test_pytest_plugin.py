@@ -36,7 +36,6 @@ START = "import pytest, honeytrace\nfrom app import answer, retrieve\nfrom honey
 @pytest.fixture
 def prepare(pytester, monkeypatch):
     """Writes the tests given beside a small application, and returns the options of pytest."""
-    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
     # Other plugins that are installed would only take time.
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
 
@@ -652,7 +651,7 @@ def test_what_was_rejected_is_said(run, monkeypatch, api):
     monkeypatch.setenv("HONEYTRACE_SPOOL_DIR", "off")
     api.script = lambda request: (422, {}, b"{}")
     done = run(ONE, *SEND)
-    done.stdout.fnmatch_lines(["3 sessions did not arrive"])
+    done.stdout.fnmatch_lines(["3 sessions did not arrive: status 422: {}"])
 
 
 def test_many_that_failed(run):
@@ -757,6 +756,17 @@ def test_what_the_user_set_stays(run, api):
     """
     run(tests, "--honeytrace-send").assert_outcomes(passed=1)
     assert named(api)["test_a"]["metrics"] == {"outcome": "mine", "passed": 0.5}
+
+
+def test_the_name_has_the_parameters(run, api):
+    """In a list of sessions the cases of one test can be told apart."""
+    tests = """
+        class TestOne:
+            @pytest.mark.parametrize("drink", ["tea", "coffee"])
+            def test_q(self, drink): pass
+    """
+    run(tests, *SEND).assert_outcomes(passed=2)
+    assert {*named(api)} == {"TestOne.test_q[tea]", "TestOne.test_q[coffee]"}
 
 
 def test_the_mark_is_known(run_here):
