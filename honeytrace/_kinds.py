@@ -141,6 +141,12 @@ def _bytes(value: bytes | bytearray) -> str:
     return f"<bytes: {size}, sha256 {hashlib.sha256(value).hexdigest()[:16]}>"
 
 
+def _view(value: memoryview) -> str:
+    if value.nbytes > _HASHED:
+        return f"<bytes: {value.nbytes}>"
+    return _bytes(value.tobytes())
+
+
 def _decimal(value: decimal.Decimal) -> str:
     text = str(value)
     return text if len(text) <= _DIGITS else f"<Decimal of {len(text)} characters>"
@@ -186,7 +192,7 @@ PLAIN: dict[type, Read] = {
     complex: str,
     bytes: _bytes,
     bytearray: _bytes,
-    memoryview: lambda value: f"<bytes: {value.nbytes}>",
+    memoryview: _view,
     range: _range,
     decimal.Decimal: _decimal,
     uuid.UUID: str,

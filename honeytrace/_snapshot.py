@@ -80,6 +80,8 @@ _JSON = json.JSONEncoder(ensure_ascii=False)  # our own: a program may have patc
 _LONG = 128  # characters of a key; what is longer counts as text does
 _SMALL = 16 * 1024
 _LISTED = 20
+_COSTLY = 7  # nodes that count for a value of other kinds than JSON's, besides its own
+_OVER = "[over the budget of the field]"
 _MORE = "…"  # stands for the keys that are left out
 _TOO_NEAR = "[too near the recursion limit]"
 
@@ -188,7 +190,7 @@ class Snapshot:
         if depth >= self._limits.depth:
             return self._cut(path, f"[deeper than {self._limits.depth} levels]")
         if self._nodes <= 0:
-            return self._cut(path, "[over the budget of the field]")
+            return self._cut(path, _OVER)
         self._open.add(id(value))
         try:
             return copy(value, path, depth + 1)
@@ -227,13 +229,13 @@ class Snapshot:
 
     def _renamed(self, copy: dict[Any, Any], path: Path, depth: int) -> dict[str, Any]:
         """The items with odd keys, copied now, under names for these; the others as they are."""
-        renamed = {}
+        renamed: dict[str, Any] = {}
         for key, item in copy.items():
-            if type(key) is str and len(key) <= _LONG:
-                renamed[key] = item
-            else:
-                name = self._text(self._name(key), path)
-                renamed[name] = self._value(item, (path, name), depth)
+            odd = type(key) is not str or len(key) > _LONG
+            name = self._text(self._name(key), path) if odd else key
+            if name in renamed and name != _MORE:  # {1: "a", "1": "b"}
+                name = f"{name} ({qualname(type(key))})"
+            renamed[name] = self._value(item, (path, name), depth) if odd else item
         return renamed
 
     def _name(self, key: object) -> str:
@@ -274,12 +276,16 @@ class Snapshot:
     def _other(self, value: Any, kind: type, path: Path, depth: int) -> Any:
         """What is taught; subclasses by what they hold; records by their fields; else a name."""
         teach = rules.taught(kind)
+        copy, read = _way(kind)
+        if teach is not None or copy is None or copy is Snapshot._record:
+            self._nodes -= _COSTLY
+            if self._nodes <= 0:
+                return self._cut(path, _OVER)
         if teach is not None:
             return self._container(value, path, depth, partial(self._taught, teach))
         plain = PLAIN.get(kind) if type(kind) is type else None
         if plain is not None:
             return plain(value)
-        copy, read = _way(kind)
         if copy is not None:
             return self._container(value, path, depth, partial(copy, self))
         if read is not None:

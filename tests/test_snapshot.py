@@ -243,7 +243,8 @@ def test_json_is_its_own_copy(value):
         (b"abc", "<bytes: 3, sha256 ba7816bf8f01cfea>"),
         (bytearray(b"abc"), "<bytes: 3, sha256 ba7816bf8f01cfea>"),
         (bytes(65537), "<bytes: 65537>"),
-        (memoryview(b"abc"), "<bytes: 3>"),
+        (memoryview(b"abc"), "<bytes: 3, sha256 ba7816bf8f01cfea>"),
+        (memoryview(bytes(65537)), "<bytes: 65537>"),
         (range(3), "range(0, 3, 1)"),
         (range(10**5000), "range(0, <int of 16610 bits>, 1)"),
         (datetime.timedelta(1), "1 day, 0:00:00"),
@@ -334,9 +335,10 @@ def test_a_key_that_is_no_string_is_named(key, name):
     assert take({key: "value", "b": {"c": 1}}) == {name: "value", "b": {"c": 1}}
 
 
-def test_keys_of_one_name_leave_a_mark():
-    """Where two keys have the same text, the later value stays and the loss is told."""
-    assert cut({1: "a", "1": "b"}) == ({"1": "b", "…": "[1 more keys]"}, ["inputs"])
+def test_keys_of_one_text_are_told_apart():
+    """Both values stay; the later one has its type beside its key."""
+    assert cut({1: "a", "1": "b"}) == ({"1": "a", "1 (str)": "b"}, [])
+    assert cut({"1": "a", 1: "b"}) == ({"1": "a", "1 (int)": "b"}, [])
 
 
 @pytest.mark.parametrize("kind", [dict, collections.OrderedDict])
@@ -709,8 +711,18 @@ def test_no_function_is_called_beyond_the_budget(register):
     """Work for what is cut anyway is not done."""
     calls = []
     register(Shape, lambda shape: calls.append(1) or [1, 2, 3])
-    Snapshot(Limits(nodes=20)).take([Shape() for _ in range(10)], "inputs")
-    assert len(calls) == 4
+    Snapshot(Limits(nodes=60)).take([Shape() for _ in range(10)], "inputs")
+    assert len(calls) == 5
+
+
+@pytest.mark.parametrize("make", [object, uuid.uuid4, lambda: Box(1), datetime.date.today])
+def test_other_values_count_for_several_nodes(make):
+    """They take longer than plain ones; what is over is marked, the first of it listed."""
+    copy, cuts = cut({str(number): make() for number in range(10_000)})
+    marked = [key for key, item in copy.items() if item == "[over the budget of the field]"]
+    assert len(copy) == 10_000
+    assert 8_000 < len(marked) < 9_000
+    assert cuts == [f"inputs.{key}" for key in marked[:20]]
 
 
 @pytest.mark.parametrize(
