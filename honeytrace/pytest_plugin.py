@@ -15,8 +15,9 @@ import pytest
 from honeytrace import _sending
 
 if TYPE_CHECKING:
+    from honeytrace._pytest_caught import Caught
     from honeytrace._pytest_left import Left
-    from honeytrace._pytest_sessions import Caught, Test
+    from honeytrace._pytest_marked import Test
     from honeytrace._record import Record
     from honeytrace.testing import CapturedSessions
 
@@ -84,9 +85,9 @@ class _Tests:
         options = session.config.option
         # What comes before is sent as without `--honeytrace`; from here on that does it.
         if options.honeytrace and not (options.collectonly or options.setuponly):
-            from honeytrace import _pytest_sessions
+            from honeytrace._pytest_recording import Recording
 
-            recording = _pytest_sessions.Recording(options, self.kept.append)
+            recording = Recording(options, self.kept.append)
             session.config.pluginmanager.register(recording, "honeytrace_recording")
             _tell(False, recording.take, children=options.honeytrace_send)
 
@@ -102,9 +103,9 @@ class _Tests:
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
         if item.config.option.honeytrace or item.get_closest_marker("honeytrace"):
-            from honeytrace import _pytest_sessions
+            from honeytrace._pytest_marked import recorded
 
-            with _pytest_sessions.recorded(item) as self.test:
+            with recorded(item) as self.test:
                 yield
             self.test = None
         else:
@@ -147,7 +148,7 @@ class _Tests:
 
     def catching(self) -> Caught:
         if self.caught is None:
-            from honeytrace._pytest_sessions import Caught
+            from honeytrace._pytest_caught import Caught
 
             self.caught = Caught()
         return self.caught
@@ -159,10 +160,10 @@ class _Tests:
         if self.test:
             self.test.note(report, call)
         if report.failed and self.kept:
-            from honeytrace import _pytest_sessions
+            from honeytrace._pytest_caught import show
 
             error = call.excinfo.value if call.excinfo else None
-            _pytest_sessions.show(report, self.kept, error)
+            show(report, self.kept, error)
 
 
 def _tell(allowed: bool, watch: Any, *, children: bool | None = None) -> None:

@@ -12,8 +12,12 @@ import textwrap
 
 import pytest
 
-import honeytrace._pytest_sessions  # noqa: F401 - to stay loaded between runs in this process
-from honeytrace import _sending
+from honeytrace import (  # the first three are to stay loaded between runs in this process
+    _pytest_caught,  # noqa: F401
+    _pytest_marked,  # noqa: F401
+    _pytest_recording,  # noqa: F401
+    _sending,
+)
 
 pytest_plugins = ["pytester"]
 
