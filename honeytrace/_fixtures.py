@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 
@@ -21,11 +21,15 @@ def parts(target: Any) -> tuple[Callable[[Any], Any], Any] | None:
     return None
 
 
-def defined(home: Mapping[str, Any], function: str) -> bool:
-    """Whether this function, by its dotted name, is a fixture of the module with these globals."""
+def defined(function: str) -> bool:
+    """Whether this function, by its name with that of its module, is a fixture there."""
     if "_pytest.fixtures" not in sys.modules:
         return False
-    found: Any = home
-    for name in function.removeprefix(f"{home.get('__name__')}.").split("."):
-        found = (found if found is home else getattr(found, "__dict__", {})).get(name)
+    module, names = function, list[str]()
+    while module and module not in sys.modules:
+        module, _, name = module.rpartition(".")
+        names.insert(0, name)
+    found: Any = sys.modules.get(module)
+    for name in names:
+        found = getattr(found, "__dict__", {}).get(name)
     return parts(found) is not None

@@ -23,10 +23,10 @@ def _no_arguments(_: object, __: object) -> Json:
 class Template:
     """What every session of one `trace_session` has in common, known before the first call.
 
-    Of a function: `home` are its globals, `bind` names its arguments, `named` are its parameters,
-    `rest` is the one of `**kwargs`; `at_once` says that they have to be named while the call
-    starts, `chosen` that, or that something is left out or handed to a function of the user's. What
-    is None is as the configuration says.
+    Of a function: `bind` names its arguments, `named` are its parameters, `rest` is the one of
+    `**kwargs`; `at_once` says that they have to be named while the call starts, `chosen` that, or
+    that something is left out or handed to a function of the user's. What is None is as the
+    configuration says.
     """
 
     name: str
@@ -36,7 +36,6 @@ class Template:
     fields: Mapping[str, Json] = field(default_factory=dict)
     config_args: tuple[str, ...] = ()
     function: str | None = None
-    home: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
     kind: str = "block"
     bind: Bind = _no_arguments
     named: tuple[str, ...] = ()

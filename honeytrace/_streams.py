@@ -116,7 +116,7 @@ def _close(stream: Stream, error: BaseException) -> None:
         return
     live.suspended.pop(id(stream), None)
     items, template = stream.items, call.template
-    items.alone = items.count == 1 and _fixtures.defined(template.home, template.function or "")
+    items.alone = items.count == 1 and _fixtures.defined(template.function or "")
     completed = issubclass(type(error), (StopIteration, StopAsyncIteration))
     returned = getattr(error, "value", None) if completed else None
     if returned is not None:

@@ -351,7 +351,6 @@ def _named(target: Any, kind: _variants.Kind, template: Template, method: bool) 
         rest=rest,
         name=template.name or name.replace(".<locals>", ""),
         function=f"{module}.{name}",
-        home=target.__globals__ if inspect.isfunction(target) else {},
         kind=kind.name,
         bind=binder(known[method:]),
         # A default may change until the worker looks at it, unless it is handed on as an argument.

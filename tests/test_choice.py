@@ -212,12 +212,12 @@ def test_a_long_stream_that_is_not_kept_is_counted(sent):
 
     @trace_session(capture_outputs=False)
     def stream():
-        for _ in range(2500):
+        for _ in range(9000):
             yield "token"
 
     list(stream())
     (session,) = sent()
-    assert (session["outputs"], session["metrics"]["chunks"]) == ({}, 2500)
+    assert (session["outputs"], session["metrics"]["chunks"]) == ({}, 9000)
 
 
 def test_streams_within_a_processor_are_not_traced(sent):

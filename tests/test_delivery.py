@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
-import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from functools import partial
 
 import pytest
@@ -305,28 +302,33 @@ def test_a_program_ends_although_the_server_never_answers(program):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no such signal on Windows")
-def test_ctrl_c_ends_the_wait_at_exit(server, tmp_path):
+def test_ctrl_c_ends_the_wait_at_exit(program, server):
     """It leaves what is left on disk, says so, and shows no traceback."""
     server.script = server.hang
-    path = tmp_path / "program.py"
-    path.write_text("import honeytrace\nwith honeytrace.trace_session('x'): pass\nprint('end')\n")
-    process = subprocess.Popen(
-        [sys.executable, "-u", str(path)],
-        env={**os.environ, "HH_API_URL": server.url, "HONEYTRACE_EXIT_TIMEOUT": "60"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
+    done = program(
+        """
+        import atexit, os, signal, threading, time
+        import honeytrace
+
+        leaving = threading.Event()
+
+        def interrupt():
+            leaving.wait()
+            time.sleep(0.3)
+            os.kill(os.getpid(), signal.SIGINT)
+
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # it may have been ignored
+        threading.Thread(target=interrupt, daemon=True).start()
+        with honeytrace.trace_session("x"):
+            pass
+        atexit.register(leaving.set)  # after honeytrace's own, and so called before it
+        """,
+        HH_API_URL=server.url,
+        HONEYTRACE_EXIT_TIMEOUT="60",
     )
-    server.wait(1)
-    assert process.stdout.readline() == "end\n"
-    for pause in (0.5, 10.0, 10.0):  # the first may come too early, and one more does harm
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(pause)
-        if process.poll() is None:
-            process.send_signal(signal.SIGINT)
-    err = process.communicate()[1]
-    assert "sessions on disk: 1;" in err
-    assert "Traceback" not in err
+    assert done.returncode == 0
+    assert "sessions on disk: 1;" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_frozen_time_does_not_stop_delivery(program, server):

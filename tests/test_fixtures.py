@@ -56,7 +56,7 @@ class Home:
 )
 def test_what_a_module_defines(name, found):
     """A fixture is found by the dotted name of its function."""
-    assert defined(globals(), f"{__name__}.{name}") is found
+    assert defined(f"{__name__}.{name}") is found
 
 
 def test_without_pytest_there_is_no_fixture(program):
@@ -65,7 +65,7 @@ def test_without_pytest_there_is_no_fixture(program):
         """
         import sys
         from honeytrace._fixtures import defined
-        print(defined(globals(), "__main__.sys"), "_pytest" in sys.modules)
+        print(defined("__main__.sys"), "_pytest" in sys.modules)
         """
     )
     assert done.stdout == "False False\n"

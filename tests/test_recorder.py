@@ -54,6 +54,22 @@ def test_an_object_is_not_kept_alive(sent):
     assert sent()[0]["inputs"]["value"].endswith("Thing>")
 
 
+def test_a_module_is_not_kept_alive(sent):
+    """What waits to be sent holds nothing of where the function was defined."""
+
+    class Held:
+        pass
+
+    held = Held()
+    seen = weakref.ref(held)
+    module = {"__name__": "module", "held": held, "trace_session": trace_session}
+    exec("@trace_session\ndef call(): return 1\ncall()", module)
+    del held, module
+    gc.collect()
+    assert seen() is None
+    assert sent()[0]["outputs"] == {"result": 1}
+
+
 def test_a_mutable_default_is_frozen_as_it_was(sent):
     """A default that the function fills is recorded as the call found it."""
 
