@@ -25,6 +25,7 @@ from honeytrace._spool import Spool
 
 _MOST = 64 * 2**20  # bytes in the inbox
 _MANY = _MOST // 4  # bytes in the inbox from which on a caller lets the worker go first
+_FEW = 2 * 2**20  # the same where nothing but the store on this machine will keep them
 _CROWD = 200_000  # sessions on disk from which on it does so, too, while the server is up
 _BREATH = 250e-6  # seconds for which it does
 _EACH = 1_300  # bytes that a session takes there, besides the values in it
@@ -76,7 +77,7 @@ class Delivery:
         self._life = 0  # counts the shutdowns; a thread of an earlier life ends
         self._refused = 0
         self._weight = 0.0
-        self._many = _MANY
+        self._patience = self._many = _FEW if at_hand else _MANY
 
     # ---- The caller's thread
 
@@ -179,7 +180,7 @@ class Delivery:
                 self._outbox.give_up([item])
                 self._outbox.progress.notify_all()
             crowded = self._outbox.backlog.cold > _CROWD and not self._senders.pace.down
-            self._many = 0 if crowded else _MANY
+            self._many = 0 if crowded else self._patience
             self._senders.call()
 
     def _work_here(self, until: float) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import sys
 import threading
 from contextlib import ExitStack
 
@@ -286,6 +287,21 @@ def test_a_loop_lets_the_worker_go_first(deliver, server):
         delivery.flush(0.01)
     stats = delivery.stats()
     assert (stats.accepted, stats.spooled, stats.dropped) == (20_000, 20_000, 0)
+
+
+def test_a_loop_lets_the_store_at_hand_go_first(server, faults):
+    """From some thousand sessions on: there is no disk where a program could leave them at exit."""
+    delivery = Delivery(lambda: HttpSender(server.url), encode, faults, at_hand=True)
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1_000)  # seconds: no other thread runs unless this one waits
+    try:
+        for number in range(4_000):
+            delivery.accept(ended(number))
+        delivered = delivery.stats().delivered
+    finally:
+        sys.setswitchinterval(before)
+        delivery.shutdown(0)
+    assert delivered > 20
 
 
 def test_a_handler_that_raises_in_the_middle_loses_nothing(server, faults, tmp_path):
