@@ -62,7 +62,7 @@ def test_any_parameters_are_handed_on(function, args, kwargs, sent):
     assert sent()[0]["inputs"] == {name: value for name, value in want.items() if value != []}
 
 
-@pytest.mark.parametrize("function", {call[0] for call in CALLS})
+@pytest.mark.parametrize("function", dict.fromkeys(call[0] for call in CALLS))
 def test_the_parameters_are_the_functions_own(function):
     """Without `__wrapped__`, too, and so are the defaults."""
     traced = trace_session(function)
