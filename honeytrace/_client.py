@@ -17,9 +17,10 @@ import httpx
 
 from honeytrace import _clock, _settings, _wire
 from honeytrace._errors import SDKError, SessionNotFoundError, TransportError
+from honeytrace._here import Here
 from honeytrace._session import Session
 from honeytrace._settings import HOSTED, Config
-from honeytrace._transport import HERE, Here
+from honeytrace._transport import HERE
 
 
 @dataclass(frozen=True, slots=True)

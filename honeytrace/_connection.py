@@ -7,8 +7,6 @@ the socket: httpx's timeouts are per read, so that a server that drips could hol
 
 from __future__ import annotations
 
-# By `getaddrinfo` otherwise, while it connects: a child forked then could never end the import.
-import encodings.idna  # noqa: F401
 import logging
 import os
 import socket
@@ -19,10 +17,11 @@ from collections.abc import Iterable
 from contextlib import closing, suppress
 from typing import Any, NamedTuple, cast
 
+import certifi
 import httpcore
-import httpx
 
 from honeytrace import _clock
+from honeytrace._address import Proxy
 from honeytrace._errors import TransportError
 
 _MOST = 64 * 1024  # bytes of an answer
@@ -60,20 +59,20 @@ class Connections:
 
     def __init__(
         self,
-        url: httpx.URL,
+        url: httpcore.URL,
         headers: list[tuple[bytes, bytes]],
         timeout: float,
-        proxy: httpx.Proxy | None = None,
+        proxy: Proxy | None = None,
         kept: int = 32,
         expiry: float = 30.0,
     ) -> None:
-        self._url = _bare(url)
+        self._url = url
         self._headers = headers
         self._timeout = timeout
         self._proxy = proxy
         self._kept = kept
         self._expiry = expiry
-        self._tls = trust() if url.scheme == "https" else None
+        self._tls = trust() if url.scheme == b"https" else None
         self._idle: deque[_Connection] = deque()  # the last one used is used next
         self._closed = False
         for name in _LOGGERS:
@@ -152,11 +151,10 @@ class Connections:
         origin, proxy = self._url.origin, self._proxy
         if proxy is None:
             return httpcore.HTTPConnection(origin, ssl_context=self._tls, network_backend=line)
-        url, auth = _bare(proxy.url), proxy.raw_auth
         # A pool, of which only the way to a connection through the proxy is used.
-        kind = httpcore.SOCKSProxy if proxy.url.scheme.startswith("socks") else httpcore.HTTPProxy
+        kind = httpcore.SOCKSProxy if proxy.url.scheme.startswith(b"socks") else httpcore.HTTPProxy
         try:
-            pool = kind(url, auth, ssl_context=self._tls, network_backend=line)
+            pool = kind(proxy.url, proxy.auth, ssl_context=self._tls, network_backend=line)
         except RuntimeError as error:
             words = "a SOCKS proxy needs the package socksio; install 'httpx[socks]'"
             raise httpcore.ProxyError(words) from error
@@ -175,13 +173,11 @@ def lasts(error: BaseException | None) -> bool:
 
 def trust() -> ssl.SSLContext:
     """Which certificates are good: those that httpx trusts."""
-    return httpx.create_ssl_context()
-
-
-def _bare(url: httpx.URL) -> httpcore.URL:
-    return httpcore.URL(
-        scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
-    )
+    if file := os.environ.get("SSL_CERT_FILE"):
+        return ssl.create_default_context(cafile=file)
+    if directory := os.environ.get("SSL_CERT_DIR"):
+        return ssl.create_default_context(capath=directory)
+    return ssl.create_default_context(cafile=certifi.where())
 
 
 class _Quiet(threading.local):

@@ -49,7 +49,7 @@ class Line:
     def _exchange(self, body: bytes) -> Answer:
         try:
             sender = self._sender or self._connected()
-        except OSError as error:  # no descriptor is left to load httpx with, say
+        except OSError as error:  # no descriptor is left to load httpcore with, say
             return Answer(Verdict.RETRY, f"{type(error).__name__}: {error}", answered=False)
         return sender.send(body)
 

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from honeytrace import _clock, _wire
+from honeytrace._address import PORTS, proxy
 from honeytrace._client import Client
 from honeytrace._connection import trust
 from honeytrace._errors import SDKError, SessionNotFoundError, TransportError
 from honeytrace._finding import FAIL, OK, SKIPPED, WARNING, Finding
 from honeytrace._session import Session
 from honeytrace._settings import Config
-from honeytrace._transport import proxy
 from honeytrace._tree import span
 
 NAME = "honeytrace doctor"
@@ -27,7 +27,6 @@ WAIT = 5.0
 """Seconds that the server may take until it finds a session that it took."""
 
 _OFF = 60.0  # seconds that the clocks may differ
-_PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +55,11 @@ class Visit:
         url = self.config.server_url or ""
         parts, way = urlsplit(url), proxy(url)
         self.tls = parts.scheme == "https"
-        self.host, self.port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
+        self.host, self.port = parts.hostname or "", parts.port or PORTS[parts.scheme]
         if way is not None:
             self.proxied = True
-            self.host, self.port = way.url.host, way.url.port or _PORTS[way.url.scheme]
+            self.host = way.url.host.decode()
+            self.port = way.url.port or PORTS[way.url.scheme.decode()]
 
     @property
     def peer(self) -> str:

@@ -148,11 +148,11 @@ def _spool(config: Config) -> Spool | None:
 
 
 def _connect(config: Config) -> HttpSender:
-    # Here, since httpx and sqlite3 are to be loaded by the worker, not by `import honeytrace`.
-    from honeytrace._transport import HERE, Here, HttpSender
+    # Here, since httpcore and sqlite3 are to be loaded by the worker, not by `import honeytrace`.
+    from honeytrace._transport import HERE, HttpSender, StoreHere
 
     if config.server_url is None:
-        return HttpSender(HERE, transport=Here(config.home))
+        return HttpSender(HERE, way=StoreHere(config.home))
     return HttpSender(config.server_url, config.api_key, config.timeout)
 
 

@@ -1,17 +1,20 @@
 """The two ways to a server, connections of our own and the store on this machine, and one encoded
-session over either of them."""
+session over either of them.
+
+Nothing here imports httpx: what is imported in a thread is half there for the others meanwhile, and
+there are libraries that use httpx if they see it in `sys.modules`.
+"""
 
 from __future__ import annotations
 
-import asyncio
+import io
 import pathlib
 import time
-from typing import Protocol
-from urllib.request import getproxies, proxy_bypass
-
-import httpx
+from typing import Any, Protocol
+from wsgiref.util import setup_testing_defaults
 
 from honeytrace import _wire
+from honeytrace._address import netloc, parsed, proxy
 from honeytrace._connection import Connections, Reply, lasts
 from honeytrace._errors import TransportError
 from honeytrace._secrets import without
@@ -45,17 +48,13 @@ class HttpSender:
         server_url: str,
         api_key: str | None = None,
         timeout: float = 5.0,
-        transport: httpx.BaseTransport | None = None,
+        way: _Way | None = None,
     ) -> None:
-        url = httpx.URL(server_url + _wire.START)
-        named = {**_wire.headers(api_key), "Host": url.netloc.decode("ascii")}
+        url = parsed(server_url + _wire.START)
+        named = {**_wire.headers(api_key), "Host": netloc(url).decode()}
         headers = [(name.encode(), value.encode()) for name, value in named.items()]
         self._key = (api_key or "").removeprefix("Bearer ")
-        self._way: _Way = (
-            Connections(url, headers, timeout, proxy(url))
-            if transport is None
-            else _Mounted(url, headers, transport)
-        )
+        self._way = way or Connections(url, headers, timeout, proxy(server_url))
 
     def send(self, body: bytes) -> Answer:
         """Sends one body and reads at most 64 KiB of the answer."""
@@ -89,60 +88,25 @@ def _words(reply: Reply) -> str:
     return _wire.message(body.decode("utf-8", "replace")) or reply.header(b"location") or ""
 
 
-def proxy(url: httpx.URL | str) -> httpx.Proxy | None:
-    """The proxy that the environment names for this address."""
-    url = httpx.URL(url)
-    known = getproxies()
-    found = known.get(url.scheme) or known.get("all")
-    if not found or proxy_bypass(url.netloc.decode("ascii")):
-        return None
-    return httpx.Proxy(found if "://" in found else f"http://{found}")
-
-
-class _Mounted:
-    """A transport of httpx, as the store on this machine is one."""
-
-    def __init__(
-        self, url: httpx.URL, headers: list[tuple[bytes, bytes]], transport: httpx.BaseTransport
-    ) -> None:
-        self._url = url
-        self._headers = headers
-        self._transport = transport
-
-    def post(self, body: bytes) -> Reply:
-        headers = [*self._headers, (b"Content-Length", b"%d" % len(body))]
-        request = httpx.Request("POST", self._url, headers=headers, content=body)
-        try:
-            response = self._transport.handle_request(request)
-            return Reply(response.status_code, response.headers.raw, response.read())
-        except httpx.HTTPError as error:
-            raise TransportError(f"{type(error).__name__}: {error}") from error
-
-    def close(self) -> None:
-        self._transport.close()
-
-
-class Here(httpx.BaseTransport, httpx.AsyncBaseTransport):
-    """The session server of this machine, mounted in this process; for sync and async clients."""
+class StoreHere:
+    """The store on this machine, by its WSGI application."""
 
     def __init__(self, home: pathlib.Path) -> None:
         self._store = Store(home / "sessions.db")
-        self._wsgi = httpx.WSGITransport(App(self._store))
+        self._app = App(self._store)
 
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        return self._wsgi.handle_request(request)
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        await request.aread()
-        return await asyncio.to_thread(self._answer, request)
-
-    def _answer(self, request: httpx.Request) -> httpx.Response:
-        answer = self._wsgi.handle_request(request)
-        body = answer.read()
-        return httpx.Response(answer.status_code, headers=answer.headers, content=body)
+    def post(self, body: bytes) -> Reply:
+        environ: dict[str, Any] = {
+            "REQUEST_METHOD": "POST",
+            "PATH_INFO": _wire.START,
+            "CONTENT_LENGTH": str(len(body)),
+            "wsgi.input": io.BytesIO(body),
+        }
+        setup_testing_defaults(environ)
+        said: list[Any] = []
+        answer = b"".join(self._app(environ, lambda *given: said.extend(given)))  # type: ignore[arg-type]
+        headers = [(name.encode(), value.encode()) for name, value in said[1]]
+        return Reply(int(said[0][:3]), headers, answer)
 
     def close(self) -> None:
-        self._store.close()
-
-    async def aclose(self) -> None:
         self._store.close()

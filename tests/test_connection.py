@@ -16,6 +16,7 @@ import freezegun
 import httpx
 import pytest
 
+from honeytrace._address import parsed
 from honeytrace._connection import Connections
 from honeytrace._errors import TransportError
 from honeytrace._wire import Answer, Verdict
@@ -51,7 +52,7 @@ def connections(server):
     made = []
 
     def make(**settings):
-        made.append(Connections(httpx.URL(server.url), [(b"Host", b"h")], 10.0, **settings))
+        made.append(Connections(parsed(server.url), [(b"Host", b"h")], 10.0, **settings))
         return made[-1]
 
     yield make

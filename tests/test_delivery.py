@@ -395,7 +395,7 @@ def test_a_forked_child_has_its_own_delivery(program, server):
 
 
 @fork
-def test_forking_while_httpx_is_imported_hangs_nobody(program, server):
+def test_forking_while_httpcore_is_imported_hangs_nobody(program, server):
     """The child can import and send, whatever the parent's worker was doing."""
     done = program(
         """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import json
 import socket
@@ -10,11 +9,11 @@ import threading
 from email.utils import formatdate
 from time import time
 
-import httpx
 import pytest
 
-from honeytrace._transport import HERE, Here
+from honeytrace._transport import HERE, StoreHere
 from honeytrace._wire import Answer, Verdict
+from honeytrace.local import Store
 
 ID = "6f0fdd4b-38d8-4ce2-a0b3-1f3c0a8f5a11"
 BODY = json.dumps(
@@ -327,41 +326,35 @@ def test_no_proxy_is_obeyed(server, serve, connect, monkeypatch, pattern):
 
 @pytest.fixture
 def here(tmp_path):
-    with_store = Here(tmp_path / "here")
-    yield with_store
-    with_store.close()
+    way = StoreHere(tmp_path)
+    yield way
+    way.close()
 
 
-def test_a_session_is_stored_here(here, connect):
+def test_a_session_is_stored_here(here, connect, tmp_path):
     """The same sender delivers to the store, and what is there can be read."""
-    assert connect(HERE, transport=here).send(BODY) == Answer(Verdict.DELIVERED)
-    with httpx.Client(transport=here, base_url=HERE) as client:
-        assert client.get(f"/session/{ID}").json()["event_name"] == "s"
+    assert connect(HERE, way=here).send(BODY) == Answer(Verdict.DELIVERED)
+    assert Store(tmp_path / "sessions.db").get(ID)["session_name"] == "s"
 
 
 def test_a_session_that_the_store_refuses_is_rejected(here, connect):
     """A body that is no session is refused in words."""
-    answer = connect(HERE, transport=here).send(b"{}")
+    answer = connect(HERE, way=here).send(b"{}")
     assert (answer.verdict, "has to be" in answer.words) == (Verdict.REJECTED, True)
 
 
-def test_another_transport_may_fail(server, connect):
-    """The sender takes any transport of httpx; when one gets no answer, that is no answer."""
-    server.script = [server.reset]
-    answer = connect(server.url, transport=httpx.HTTPTransport()).send(BODY)
-    assert (answer.verdict, answer.answered) == (Verdict.RETRY, False)
-
-
-def test_async_clients_reach_the_store_too(tmp_path):
-    """The transport serves `httpx.AsyncClient`, with any kind of body."""
-
-    async def body():
-        yield BODY
-
-    async def main():
-        async with httpx.AsyncClient(transport=Here(tmp_path / "h"), base_url=HERE) as client:
-            started = await client.post("/session/start", content=body())
-            found = await client.get(f"/session/{ID}")
-            return started.status_code, found.json()["session_id"]
-
-    assert asyncio.run(main()) == (200, ID)
+@pytest.mark.parametrize("here", [True, False])
+def test_nothing_half_imported_is_seen_by_others(program, server, here):
+    """No thread of ours imports httpx. OpenAI's client looks for it in each of its calls, and uses
+    it if it is there, whole or not."""
+    done = program(
+        """
+        import sys
+        import honeytrace
+        with honeytrace.trace_session("x"):
+            pass
+        print(honeytrace.flush(20), "httpcore" in sys.modules, "httpx" in sys.modules)
+        """,
+        **({} if here else {"HH_API_URL": server.url}),
+    )
+    assert (done.stdout, done.stderr) == ("True True False\n", "")

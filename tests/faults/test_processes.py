@@ -140,7 +140,7 @@ def test_forks_in_an_outage_of_a_program_without_background(line, mended):
 
 
 @pytest.mark.parametrize("seconds", [0, 0.02, 0.1])
-def test_a_fork_during_the_first_import_of_httpx(seconds, server):
+def test_a_fork_during_the_first_import_of_httpcore(seconds, server):
     """The child can send although it was cut from the import."""
     program = """
     call(0)
