@@ -27,7 +27,9 @@ _MOST = 64 * 2**20  # bytes in the inbox
 _MANY = _MOST // 4  # bytes in the inbox from which on a caller lets the worker go first
 _FEW = 2 * 2**20  # the same where nothing but the store on this machine will keep them
 _CROWD = 200_000  # sessions on disk from which on it does so, too, while the server is up
-_BREATH = 250e-6  # seconds for which it does
+_BREATH = 250e-6  # seconds for which it does, at first
+_PER_BYTE = 20e-9  # seconds, besides
+_LONGEST = 0.05  # seconds
 _EACH = 1_300  # bytes that a session takes there, besides the values in it
 _STALLED = 10.0  # seconds without any progress after which a flush without timeout gives up
 _SAFE = 1.0  # the same, when the server is down and everything is on disk
@@ -95,7 +97,12 @@ class Delivery:
             self._ring()
         elif weight > self._many:
             # A loop that does nothing but end sessions would keep the interpreter from the threads.
-            self._breath.acquire(timeout=_BREATH)
+            self._breath.acquire(timeout=self._pause(record))
+
+    def _pause(self, record: Record) -> float:
+        """Seconds, the more the further the caller is ahead of the worker."""
+        ahead = self._weight / self._many if self._many else 1.0
+        return min((_BREATH + record.size * _PER_BYTE) * ahead * ahead, _LONGEST)
 
     def accept_durably(self, record: Record) -> None:
         """Takes an ended session, which is on disk when this returns, if the disk takes it."""

@@ -6,6 +6,7 @@ import itertools
 import json
 import sys
 import threading
+import time
 from contextlib import ExitStack
 
 import pytest
@@ -287,6 +288,23 @@ def test_a_loop_lets_the_worker_go_first(deliver, server):
         delivery.flush(0.01)
     stats = delivery.stats()
     assert (stats.accepted, stats.spooled, stats.dropped) == (20_000, 20_000, 0)
+
+
+def test_a_loop_of_large_sessions_waits_longer(server, faults, tmp_path):
+    """None of them is dropped, though each takes longer to write than a small one waits."""
+
+    def slowly(record):
+        time.sleep(0.001)
+        return encode(record)
+
+    spool = Spool(tmp_path, server.url, "p")
+    delivery = Delivery(lambda: HttpSender(server.url), slowly, faults, spool)
+    for number in range(1_000):
+        record = ended(number)
+        record.size = 100_000
+        delivery.accept(record)
+    assert delivery.stats().dropped == 0
+    delivery.shutdown(20)
 
 
 def test_a_loop_lets_the_store_at_hand_go_first(server, faults):
