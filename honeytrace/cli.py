@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from functools import partial
+from pathlib import Path
 from typing import NoReturn, cast
 
 from honeytrace import _doctor, _export, _resend, _settings, _wire
@@ -186,7 +187,7 @@ def _reader(
         yield partial(_pick, store), partial(_stored, store)
     else:
         with Client.configured(config) as client:
-            yield partial(_ask, client), partial(_sent, client)
+            yield partial(_ask, client, config.home), partial(_sent, client)
 
 
 def _print_session(session: Session, fetch: Fetch, as_json: bool) -> None:
@@ -209,14 +210,15 @@ def _stored(store: Store, session_id: str) -> Session | None:
     return _session(fields) if fields else None
 
 
-def _ask(client: Client, session_id: str) -> Session:
+def _ask(client: Client, home: Path, session_id: str) -> Session:
     """The session of this id; no server can be asked for the beginning of one."""
-    url = client.server_url
+    url, here = client.server_url, f"or look on this machine, with --home {home}"
     if not _wire.is_uuid(session_id):
-        raise _Stop(f"{session_id!r} is no whole id, which {url} needs; give all of it")
+        raise _Stop(f"{session_id!r} is no whole id, which {url} needs; give all of it, {here}")
     session = _sent(client, session_id)
     if session is None:
-        raise _Stop(f"there is no session {session_id!r} at {url}; check the id and HH_API_URL")
+        words = f"there is no session {session_id!r} at {url}; check the id and HH_API_URL"
+        raise _Stop(f"{words}, {here}")
     return session
 
 
