@@ -535,6 +535,14 @@ def test_a_certificate_that_is_not_trusted_is_held(tls, connect, monkeypatch):
     assert "CERTIFICATE_VERIFY_FAILED" in answer.words
 
 
+def test_a_certificate_in_a_directory_is_trusted(tls, connect, tmp_path, monkeypatch):
+    """By the name that OpenSSL gives to it, the hash of its subject."""
+    monkeypatch.delenv("SSL_CERT_FILE")
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
+    (tmp_path / "ce275665.0").write_text(CERTIFICATE)
+    assert connect(tls).send(BODY) == DELIVERED
+
+
 def test_a_failure_of_tls_elsewhere_is_none_of_ours(server, connect):
     """A session may be sent while the program handles an error of its own."""
     server.script = [server.reset]
