@@ -34,7 +34,7 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("house")
 
-_FOREIGN = ("HH_", "HONEYHIVE_", "HONEYTRACE_", "OPENAI_")
+_FOREIGN = ("HH_", "HONEYHIVE_", "HONEYTRACE_", "OPENAI_", "SSL_CERT_")
 
 
 @pytest.fixture(autouse=True)
