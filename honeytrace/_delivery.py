@@ -25,10 +25,11 @@ from honeytrace._spool import Spool
 
 _MOST = 64 * 2**20  # bytes in the inbox
 _MANY = _MOST // 4  # bytes in the inbox from which on a caller lets the worker go first
-_FEW = 2 * 2**20  # the same where nothing but the store on this machine will keep them
+_FEW = 6_000  # sessions in it, the same: an exit has two seconds to write them down
+_FEW_HERE = 1_600  # the same, where each has to be stored by then
 _CROWD = 200_000  # sessions on disk from which on it does so, too, while the server is up
 _BREATH = 250e-6  # seconds for which it does, at first
-_PER_BYTE = 20e-9  # seconds, besides
+_PER_BYTE = 20e-9  # seconds, besides, where it is far ahead
 _LONGEST = 0.05  # seconds
 _EACH = 1_300  # bytes that a session takes there, besides the values in it
 _STALLED = 10.0  # seconds without any progress after which a flush without timeout gives up
@@ -79,7 +80,8 @@ class Delivery:
         self._life = 0  # counts the shutdowns; a thread of an earlier life ends
         self._refused = 0
         self._weight = 0.0
-        self._patience = self._many = _FEW if at_hand else _MANY
+        self._many = _MANY
+        self._few = _FEW_HERE if at_hand else _FEW
 
     # ---- The caller's thread
 
@@ -95,14 +97,15 @@ class Delivery:
         self._inbox.append(record)
         if self._idle:
             self._ring()
-        elif weight > self._many:
+        elif weight > self._many or len(self._inbox) > self._few:
             # A loop that does nothing but end sessions would keep the interpreter from the threads.
             self._breath.acquire(timeout=self._pause(record))
 
     def _pause(self, record: Record) -> float:
         """Seconds, the more the further the caller is ahead of the worker."""
-        ahead = self._weight / self._many if self._many else 1.0
-        return min((_BREATH + record.size * _PER_BYTE) * ahead * ahead, _LONGEST)
+        ahead = max(self._weight / _MANY, len(self._inbox) / self._few, 1.0)
+        far = max(self._weight / _MANY - 2, 0)
+        return min(_BREATH * ahead * ahead + record.size * _PER_BYTE * far, _LONGEST)
 
     def accept_durably(self, record: Record) -> None:
         """Takes an ended session, which is on disk when this returns, if the disk takes it."""
@@ -187,7 +190,7 @@ class Delivery:
                 self._outbox.give_up([item])
                 self._outbox.progress.notify_all()
             crowded = self._outbox.backlog.cold > _CROWD and not self._senders.pace.down
-            self._many = 0 if crowded else self._patience
+            self._many = 0 if crowded else _MANY
             self._senders.call()
 
     def _work_here(self, until: float) -> None:
