@@ -10,15 +10,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from honeytrace import testing
-    from honeytrace._choice import register
     from honeytrace._client import (
         AsyncClient,
         Client,
         GetSessionResponse,
         StartSessionResponse,
+        get_session,
     )
-    from honeytrace._config import configure, flush, get_session, shutdown, stats
-    from honeytrace._errors import (
+    from honeytrace._config.live import configure, flush, register, shutdown, stats
+    from honeytrace._config.settings import Config
+    from honeytrace._delivery.stats import Stats
+    from honeytrace._session.active import ActiveSession
+    from honeytrace._session.session import Session
+    from honeytrace._tracing.recorder import current_session, enrich_session
+    from honeytrace._tracing.trace_session import trace_session
+    from honeytrace._utils.errors import (
         ConfigurationError,
         HoneytraceError,
         SDKError,
@@ -26,12 +32,7 @@ if TYPE_CHECKING:
         StoreError,
         TransportError,
     )
-    from honeytrace._ledger import Stats
-    from honeytrace._recorder import current_session, enrich_session
-    from honeytrace._session import ActiveSession, Session
-    from honeytrace._settings import Config
-    from honeytrace._tracing import trace_session
-    from honeytrace._version import __version__
+    from honeytrace._utils.version import __version__
 
 __all__ = [
     "ActiveSession",
@@ -64,10 +65,21 @@ __all__ = [
 # Nothing is imported before it is used: pytest imports this package in every project that has it
 # installed, and a program may never call what it decorated.
 _ROOMS = {
-    "_choice": ("register",),
-    "_client": ("AsyncClient", "Client", "GetSessionResponse", "StartSessionResponse"),
-    "_config": ("configure", "flush", "get_session", "shutdown", "stats"),
-    "_errors": (
+    "_client": (
+        "AsyncClient",
+        "Client",
+        "GetSessionResponse",
+        "StartSessionResponse",
+        "get_session",
+    ),
+    "_config.live": ("configure", "flush", "register", "shutdown", "stats"),
+    "_config.settings": ("Config",),
+    "_delivery.stats": ("Stats",),
+    "_session.active": ("ActiveSession",),
+    "_session.session": ("Session",),
+    "_tracing.recorder": ("current_session", "enrich_session"),
+    "_tracing.trace_session": ("trace_session",),
+    "_utils.errors": (
         "ConfigurationError",
         "HoneytraceError",
         "SDKError",
@@ -75,12 +87,7 @@ _ROOMS = {
         "StoreError",
         "TransportError",
     ),
-    "_ledger": ("Stats",),
-    "_recorder": ("current_session", "enrich_session"),
-    "_session": ("ActiveSession", "Session"),
-    "_settings": ("Config",),
-    "_tracing": ("trace_session",),
-    "_version": ("__version__",),
+    "_utils.version": ("__version__",),
 }
 _ROOM = {name: room for room, names in _ROOMS.items() for name in names}
 

@@ -7,6 +7,7 @@ differ only in how they perform a step.
 from __future__ import annotations
 
 import asyncio
+import pathlib
 import time
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
@@ -15,12 +16,15 @@ from typing import Any, TypeVar
 
 import httpx
 
-from honeytrace import _clock, _settings, _wire
-from honeytrace._errors import SDKError, SessionNotFoundError, TransportError
-from honeytrace._here import Here
-from honeytrace._session import Session
-from honeytrace._settings import HOSTED, Config
-from honeytrace._transport import HERE
+from honeytrace._config import settings
+from honeytrace._config.live import live
+from honeytrace._config.settings import HOSTED, Config
+from honeytrace._session import wire
+from honeytrace._session.session import Session
+from honeytrace._utils import clock
+from honeytrace._utils.errors import SDKError, SessionNotFoundError, TransportError
+from honeytrace.local import App, Store
+from honeytrace.local._app import HERE
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +60,19 @@ class _Pause:
 
 
 _R = TypeVar("_R")
+
+
 _Steps = Generator[_Request | _Pause, Any, _R]
 
 
 def _start(
     session: Session | Mapping[str, Any], timeout: float | None, headers: Mapping[str, str] | None
 ) -> _Steps[StartSessionResponse]:
-    _, body = _wire.request(session)
-    response = yield _Request("POST", _wire.START, body, timeout, headers)
+    _, body = wire.request(session)
+    response = yield _Request("POST", wire.START, body, timeout, headers)
     _raise_for_status(response)
     try:
-        session_id = _wire.started_id(response.content)
+        session_id = wire.started_id(response.content)
     except ValueError as error:
         raise SDKError(f"the answer to startSession is unusable ({error})", response) from None
     return StartSessionResponse(session_id, response.status_code, response)
@@ -75,15 +81,15 @@ def _start(
 def _get(
     session_id: str, wait: float, timeout: float | None, headers: Mapping[str, str] | None
 ) -> _Steps[GetSessionResponse]:
-    request = _Request("GET", _wire.path(session_id), None, timeout, headers)
-    deadline = _clock.now() + wait
+    request = _Request("GET", wire.path(session_id), None, timeout, headers)
+    deadline = clock.now() + wait
     response = yield request
-    while response.status_code == 404 and _clock.now() < deadline:
+    while response.status_code == 404 and clock.now() < deadline:
         yield _Pause(min(0.1, wait))
         response = yield request
     _raise_for_status(response)
     try:
-        session = _wire.decode(response.content)
+        session = wire.decode(response.content)
     except ValueError as error:
         raise SDKError(f"the answer to getSession is unusable ({error})", response) from None
     return GetSessionResponse(session, response.status_code, response)
@@ -112,7 +118,7 @@ class _Shared:
         self._home = config.home
         self._owns = http_client is None
         self._timeout = config.timeout
-        self._headers = _wire.headers(config.api_key)
+        self._headers = wire.headers(config.api_key)
         # A client of the user's does not reach the store of this machine.
         self.server_url = config.server_url or (HERE if self._owns else HOSTED)
 
@@ -162,7 +168,7 @@ class Client(_Shared):
     ) -> None:
         server_url = _base_url(http_client) if server_url is None else server_url
         given = {"api_key": api_key, "server_url": server_url, "timeout": timeout}
-        self._set_up(_settings.resolve(given), http_client)
+        self._set_up(settings.resolve(given), http_client)
 
     def _set_up(self, config: Config, http_client: httpx.Client | None) -> None:
         super().__init__(config, http_client)
@@ -249,7 +255,7 @@ class AsyncClient(_Shared):
     ) -> None:
         server_url = _base_url(http_client) if server_url is None else server_url
         given = {"api_key": api_key, "server_url": server_url, "timeout": timeout}
-        self._set_up(_settings.resolve(given), http_client)
+        self._set_up(settings.resolve(given), http_client)
 
     def _set_up(self, config: Config, http_client: httpx.AsyncClient | None) -> None:
         super().__init__(config, http_client)
@@ -308,3 +314,41 @@ class AsyncClient(_Shared):
         trace: TracebackType | None,
     ) -> None:
         await self.aclose()
+
+
+def get_session(session_id: str) -> Session:
+    """Reads a session back from where sessions go, the API or the store on this machine.
+
+    What this process has yet to send is sent first. Raises `SessionNotFoundError`, and the other
+    errors of `Client.get_session`.
+    """
+    config = live.start().config
+    live.flush(config.timeout)
+    with Client.configured(config) as client:
+        return client.get_session(session_id).session
+
+
+class Here(httpx.BaseTransport, httpx.AsyncBaseTransport):
+    """The session server of this machine, mounted in this process; for sync and async clients."""
+
+    def __init__(self, home: pathlib.Path) -> None:
+        self._store = Store(home / "sessions.db")
+        self._wsgi = httpx.WSGITransport(App(self._store))
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        return self._wsgi.handle_request(request)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        await request.aread()
+        return await asyncio.to_thread(self._answer, request)
+
+    def _answer(self, request: httpx.Request) -> httpx.Response:
+        answer = self._wsgi.handle_request(request)
+        body = answer.read()
+        return httpx.Response(answer.status_code, headers=answer.headers, content=body)
+
+    def close(self) -> None:
+        self._store.close()
+
+    async def aclose(self) -> None:
+        self._store.close()

@@ -22,8 +22,8 @@ import hypothesis
 import pytest
 
 import honeytrace
-from honeytrace import _settings
-from honeytrace._transport import HttpSender
+from honeytrace._config import settings
+from honeytrace._delivery.http.sender import HttpSender
 
 # No deadline for an example and nothing kept between runs: how fast the machine is proves nothing.
 hypothesis.settings.register_profile(
@@ -47,7 +47,7 @@ def isolated(monkeypatch, tmp_path):
     for name in ("PYTEST_ADDOPTS", "PYTEST_XDIST_WORKER"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HONEYTRACE_HOME", str(tmp_path / "home"))
-    _settings.warn.cache_clear()
+    settings.warn.cache_clear()
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """The session server of this machine, for any WSGI server: `honeytrace.local:app`."""
 
-from honeytrace.local._app import App
-from honeytrace.local._default import app
+from honeytrace.local._app import App, app
 from honeytrace.local._server import make_server
 from honeytrace.local._store import Store
 

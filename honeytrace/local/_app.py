@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import hmac
+import os
 import re
 from collections.abc import Iterable
 from http import HTTPStatus
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from honeytrace import _wire
-from honeytrace._errors import ConfigurationError, StoreError
-from honeytrace._record import Json
+from honeytrace._session import wire
+from honeytrace._utils.errors import ConfigurationError, StoreError
+from honeytrace._utils.json import Json, dumps
 from honeytrace.local._store import Store
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import InputStream, StartResponse, WSGIEnvironment
 
+
+HERE = "http://honeytrace.local"
+"""The address of the store on this machine: a name for messages, nothing connects to it."""
+
+
 _LIMIT = 64 * 1024 * 1024
+
+
 _PIECE = 1024 * 1024
 
 
@@ -43,7 +52,7 @@ class App:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         status, headers, answer = self._handle(environ)
-        body = _wire.dumps(answer)
+        body = dumps(answer)
         start_response(
             f"{status.value} {status.phrase}",
             [
@@ -81,30 +90,30 @@ class App:
 
     def _route(self, environ: WSGIEnvironment) -> Json:
         path = environ.get("PATH_INFO", "")
-        if path == _wire.START:
+        if path == wire.START:
             _allow(environ, "POST")
             return self._start(_body(environ))
-        session_id = path.removeprefix(_wire.SESSION)
+        session_id = path.removeprefix(wire.SESSION)
         if session_id == path or "/" in session_id:
             raise _RequestError(
                 HTTPStatus.NOT_FOUND,
                 f"there is nothing at {path!r}; "
-                f"use POST {_wire.START} or GET {_wire.SESSION}{{session_id}}",
+                f"use POST {wire.START} or GET {wire.SESSION}{{session_id}}",
             )
         _allow(environ, "GET")
         return self._get(session_id)
 
     def _start(self, body: bytes) -> Json:
         try:
-            return _wire.started(self.store.add(_wire.received(body)))
+            return wire.started(self.store.add(wire.received(body)))
         except ValueError as error:
             raise _RequestError(HTTPStatus.BAD_REQUEST, str(error)) from error
 
     def _get(self, session_id: str) -> Json:
-        fields = self.store.get(session_id) if _wire.is_uuid(session_id) else None
+        fields = self.store.get(session_id) if wire.is_uuid(session_id) else None
         if fields is None:
             raise _RequestError(HTTPStatus.NOT_FOUND, f"there is no session {session_id!r}")
-        return _wire.event(fields)
+        return wire.event(fields)
 
 
 def _allow(environ: WSGIEnvironment, method: str) -> None:
@@ -115,9 +124,6 @@ def _allow(environ: WSGIEnvironment, method: str) -> None:
             f"{found!r} is not possible here; use {method}",
             ("Allow", method),
         )
-
-
-# ---- The body of a request
 
 
 def _body(environ: WSGIEnvironment) -> bytes:
@@ -162,3 +168,14 @@ def _too_large() -> _RequestError:
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         f"the body is over {_LIMIT >> 20} MiB; lower the limits of what is captured",
     )
+
+
+_apps: dict[str, App] = {}
+"""One for each home that the environment has named so far: one, but for tests."""
+
+
+def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    """The session API over the store in `HONEYTRACE_HOME`, or else in `~/.honeytrace`."""
+    home = os.environ.get("HONEYTRACE_HOME", "").strip() or "~/.honeytrace"
+    found = _apps.get(home) or _apps.setdefault(home, App(Store(Path(home) / "sessions.db")))
+    return found(environ, start_response)

@@ -9,8 +9,13 @@ from typing import TYPE_CHECKING, NoReturn
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
+
 _LINE = 8192
+
+
 _TRAILERS = 100
+
+
 _PIECE = 64 * 1024
 
 

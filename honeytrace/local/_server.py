@@ -14,9 +14,9 @@ from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
-from honeytrace import _wire
-from honeytrace._errors import ConfigurationError
-from honeytrace._version import __version__
+from honeytrace._utils.errors import ConfigurationError
+from honeytrace._utils.json import dumps
+from honeytrace._utils.version import __version__
 from honeytrace.local._body import Body
 
 if TYPE_CHECKING:
@@ -25,9 +25,16 @@ if TYPE_CHECKING:
     from _typeshed import OptExcInfo
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
 
+
 _IDLE = 60.0
+
+
 _PIECE = 64 * 1024
+
+
 _UNREAD = 1024 * 1024
+
+
 _LINGER = 256 * 1024 * 1024
 
 
@@ -91,7 +98,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         status = HTTPStatus(code)
         words = f"the request cannot be answered: {message or explain or status.phrase}"
-        body = _wire.dumps({"message": words})
+        body = dumps({"message": words})
         self._send(f"{code} {status.phrase}", [("Content-Type", "application/json")], body)
 
     def _run(self) -> None:

@@ -13,13 +13,18 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakMethod
 
-from honeytrace import _wire
-from honeytrace._errors import StoreError
-from honeytrace._record import Json
+from honeytrace._session import wire
+from honeytrace._utils.errors import StoreError
+from honeytrace._utils.json import Json, dumps, loads
 
 _VERSION = 1
+
+
 _BUSY = 5.0  # seconds
+
+
 _PAUSE = 0.01
+
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS sessions (
@@ -30,12 +35,23 @@ CREATE TABLE IF NOT EXISTS sessions (
     body TEXT NOT NULL
 )
 """
+
+
 _INDEX = "CREATE INDEX IF NOT EXISTS newest ON sessions (start, child)"
 
+
 _INSERT = "INSERT OR IGNORE INTO sessions (id, start, child, body) VALUES (?, ?, ?, ?)"
+
+
 _UPDATE = "UPDATE sessions SET start = ?, child = ?, body = ? WHERE id = ?"
+
+
 _GET = "SELECT body FROM sessions WHERE id = ?"
+
+
 _FIND = "SELECT id FROM sessions WHERE id >= ? AND id < ? ORDER BY id LIMIT ?"
+
+
 _RECENT = "SELECT body FROM sessions WHERE child <= ? ORDER BY start DESC, number DESC LIMIT ?"
 
 
@@ -74,15 +90,13 @@ class Store:
             return True
         return True
 
-    # ---- Sessions
-
     def add(self, fields: Json) -> Json:
         """Keeps a session and returns what is stored now.
 
         A second one of the same `session_id` is merged into the first, key by key: later wins,
         absent keys stay. Raises `ValueError` if it cannot be JSON.
         """
-        body = _wire.dumps(fields).decode()
+        body = dumps(fields).decode()
         row = (fields["session_id"], _start(fields), _is_child(fields), body)
         with self._open() as connection:
             if connection.execute(_INSERT, row).rowcount:
@@ -132,19 +146,17 @@ class Store:
             connection.execute("BEGIN IMMEDIATE")
             row = connection.execute(_GET, (fields["session_id"],)).fetchone()
             merged: Json = {**self._read(row), **fields}
-            body = _wire.dumps(merged).decode()
+            body = dumps(merged).decode()
             changed = (_start(merged), _is_child(merged), body, fields["session_id"])
             connection.execute(_UPDATE, changed)
             return merged
 
     def _read(self, row: tuple[str]) -> Json:
         try:
-            found: Json = _wire.loads(row[0])
+            found: Json = loads(row[0])
         except ValueError as error:
             raise self._unusable(error) from error
         return found
-
-    # ---- The connection
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
@@ -213,7 +225,6 @@ class Store:
             f"the session store {str(self.path)!r} cannot be used ({error}); {advice}"
         )
 
-    # ---- Fork
     # SQLite keeps in the process which locks it holds, and the kernel does not hand locks on. A
     # child that inherits an open connection takes its next one for locked, though it is not, and
     # loses what it writes. So nothing is open while the process forks.
@@ -251,9 +262,6 @@ def _call(method: WeakMethod[Callable[[], None]]) -> None:
     bound = method()
     if bound is not None:
         bound()
-
-
-# ---- Files
 
 
 def _absolute(path: Path) -> Path:
@@ -302,13 +310,10 @@ def _version(connection: sqlite3.Connection) -> int:
     return found
 
 
-# ---- Columns
-
-
 def _start(fields: Json) -> float:
     start: Any = fields.get("start_time")
     return time.time() * 1000 if start is None else float(start)
 
 
 def _is_child(fields: Json) -> bool:
-    return _wire.parent(fields) is not None
+    return wire.parent(fields) is not None

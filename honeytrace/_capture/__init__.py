@@ -1,0 +1,1 @@
+"""Any value as a bounded copy that JSON can hold."""

@@ -1,0 +1,174 @@
+"""How a call that raised is recorded: text and plain data, without local variables."""
+
+from __future__ import annotations
+
+import builtins
+import linecache
+from dataclasses import dataclass
+from types import CodeType, TracebackType
+
+from honeytrace._utils.guard import attempt
+from honeytrace._utils.json import Json
+
+_MOST = 4096  # bytes of `error`
+
+
+_NAMED = 256  # of those, room for the name of the exception
+
+
+_END = " more characters]"
+
+
+_WORD = 1024  # characters of a word that is not cut through
+
+
+_FRAMES = 50
+
+
+_ALL = 20  # exceptions that are told of: causes of causes, members of groups
+
+
+_NOTES = 20
+
+
+_CANCELLED = ("CancelledError", "Cancelled")  # asyncio's and trio's, imported by neither
+
+
+_GROUP = getattr(builtins, "BaseExceptionGroup", None)  # from Python 3.11 on
+
+
+# Read past whatever a class of the user's may say of its attributes.
+_own = BaseException.__dict__["__dict__"].__get__
+
+
+_cause = BaseException.__dict__["__cause__"].__get__
+
+
+_context = BaseException.__dict__["__context__"].__get__
+
+
+_trace = BaseException.__dict__["__traceback__"].__get__
+
+
+_code = SystemExit.__dict__["code"].__get__
+
+
+_suppressed = BaseException.__dict__["__suppress_context__"].__get__
+
+
+def failure(error: BaseException | None) -> Failure | None:
+    """The failure that an exception means; None for one that only ends things in order."""
+    kind = type(error)  # `isinstance` would ask the user's class for `__class__`
+    if error is None or issubclass(kind, GeneratorExit):
+        return None
+    if issubclass(kind, SystemExit) and _is_zero(_code(error)):
+        return None
+    details = _details(error, set())
+    name, words = details["type"], details["message"]
+    status = "cancelled" if name in _CANCELLED else "error"
+    text = _cut(f"{name}: {words}" if words else name, _MOST)
+    return Failure(text, status, details, text.endswith(_END))
+
+
+def _is_zero(code: object) -> bool:
+    return code is None or (type(code) in (int, bool) and code == 0)
+
+
+def _details(error: BaseException, told: set[int]) -> Json:
+    """An exception with its notes, what led to it and, if it is a group, its members.
+
+    Each is told of once, and of `_ALL` in all.
+    """
+    told.add(id(error))
+    details: Json = {
+        "type": type(error).__qualname__,
+        "message": _words(error),
+        "traceback": _frames(_trace(error)),
+    }
+    notes = _own(error).get("__notes__")
+    if type(notes) is list:
+        details["notes"] = [_cut(note) for note in notes[:_NOTES] if type(note) is str]
+    cause = _cause(error)
+    context = None if cause is not None or _suppressed(error) else _context(error)
+    for name, other in (("cause", cause), ("context", context)):
+        if other is not None and _is_new(other, told):
+            details[name] = _details(other, told)
+    members = _members(error)
+    if members:
+        known = [_details(each, told) for each in members if _is_new(each, told)]
+        details["exceptions"] = known
+        if len(known) < len(members):
+            details["more_exceptions"] = len(members) - len(known)
+    return details
+
+
+def _is_new(error: BaseException, told: set[int]) -> bool:
+    return id(error) not in told and len(told) < _ALL
+
+
+def _members(error: BaseException) -> tuple[BaseException, ...]:
+    """The members of an exception group, of the standard's or of the backport for 3.10."""
+    if _GROUP and issubclass(type(error), _GROUP):
+        return tuple(_GROUP.__dict__["exceptions"].__get__(error))
+    if any(parent.__name__ == "BaseExceptionGroup" for parent in type(error).__mro__):
+        return tuple(_own(error).get("_exceptions", ()))
+    return ()
+
+
+def _words(error: BaseException) -> str:
+    words, fault = attempt(_text, error)  # the exception is the user's, and so is its __str__
+    return f"[{type(fault).__name__} in __str__]" if words is None else _cut(words)
+
+
+def _text(error: BaseException) -> str:
+    return "".join((str(error),))  # `str` may return a subclass, with methods of its own
+
+
+def _cut(text: str, most: int = _MOST - _NAMED) -> str:
+    """So many bytes at most; between words, for half a secret would not be known as one."""
+    if len(text) * 4 <= most or (len(text) <= most and len(_encoded(text)) <= most):
+        return text
+    room = most - len(_encoded(f"… [{len(text)}{_END}"))
+    kept = _encoded(text[:room])[:room].decode("utf-8", "ignore")
+    head, *word = kept.rsplit(None, 1)
+    if word and len(word[0]) < _WORD:
+        kept = head
+    return f"{kept}… [{len(text) - len(kept)}{_END}"
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "replace")
+
+
+def _frames(trace: TracebackType | None) -> list[str]:
+    """Where it was raised, outermost first, without the frames of our own."""
+    frames = []
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        if not is_ours(code):
+            frames.append(f"{code.co_filename}:{trace.tb_lineno} in {code.co_name}")
+        trace = trace.tb_next
+    more = len(frames) - _FRAMES
+    return [f"… [{more} more frames]", *frames[more:]] if more > 0 else frames
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """How a call ended that did not return: the text for `error`, and what goes with it."""
+
+    text: str
+    status: str
+    details: Json
+    cut: bool
+
+
+FILE = "<traced by honeytrace>"
+"""Stands in tracebacks in the place of a file's name."""
+
+# Empty lines, or `inspect.getsource` of the code raises, amid what pytest has to say of a fixture.
+linecache.cache[FILE] = (0, None, ["\n"] * 9, FILE)
+
+
+def is_ours(code: CodeType) -> bool:
+    """Whether this is the code of a stand-in."""
+    return code.co_filename == FILE

@@ -1,0 +1,249 @@
+"""What values of modules become that are not imported here: numpy, pandas, torch, PIL, pytest, and
+such of the standard library as is seldom used.
+
+A class is recognised by its name and then by being the very class that its module has. The
+libraries' own code is run for values of exactly these classes; one of a class derived from them is
+described by what the base class knows.
+"""
+
+from __future__ import annotations
+
+import sys
+import types
+from functools import partial
+from typing import Any
+
+from honeytrace._capture.stdlib_types import (
+    Read,
+    called,
+    describe,
+    fields,
+    named,
+    qualname,
+    state,
+    whole,
+)
+from honeytrace._utils.guard import attempt
+
+_TELLTALES = {"type", "choices", "delta", "usage", "usage_metadata"}
+
+
+def is_answer(own: dict[str, Any]) -> bool:
+    """Whether the attributes of an object are those of an answer or a chunk as OpenAI and
+    Anthropic shape them.
+
+    Narrow, since `usage` and `choices` alone are also attributes of parsers and form fields.
+    """
+    if _TELLTALES.isdisjoint(own):
+        return False
+    about, choices = own.get("type"), own.get("choices")
+    return (
+        (type(about) is str and about.startswith(("content_block_", "message_st", "message_del")))
+        or (type(choices) is list and bool(choices) and _has(choices[0], "message", "delta"))
+        or _has(own.get("delta"), "content", "tool_calls", "text", "role", "partial_json")
+        or any("token" in name for name in _parts(own.get("usage", own.get("usage_metadata"))))
+    )
+
+
+def _has(value: object, *names: str) -> bool:
+    parts = _parts(value)
+    return any(name in parts for name in names)
+
+
+def _parts(value: object) -> dict[str, Any]:
+    """The items of a dict, the attributes of an object."""
+    return named(value) if type(value) is dict else state(value, type(value))
+
+
+_SMALL = 64  # elements that are listed
+
+
+_BYTES = 16 * 1024  # of these: a text may be long
+
+
+_SHOWN = 20  # columns
+
+
+_CHARS = 50  # of a column's name
+
+
+_globals: Any = vars(types.ModuleType)["__dict__"]
+
+
+def known(kind: type) -> Read | None:
+    """How to read the values of a class of a library, if it is one of those below."""
+    name = qualname(kind)
+    found = _KNOWN.get(name) if type(name) is str else None
+    if found is None or _find(found[0], name) is not kind:
+        return None
+    return partial(_careful, found[1])
+
+
+def _careful(read: Read, value: Any) -> Any:
+    found, error = attempt(read, value)
+    return found if error is None else describe(value)
+
+
+def _find(module: str, name: str) -> Any:
+    found = sys.modules.get(module)
+    # A module may be replaced by any object.
+    return _globals.__get__(found).get(name) if issubclass(type(found), types.ModuleType) else None
+
+
+def _is_own(kind: type, module: str) -> bool:
+    """Whether a class is one of the module's, and not derived from one."""
+    return _find(module, qualname(kind)) is kind
+
+
+def _shape(sizes: Any) -> str:
+    return str(tuple(sizes))
+
+
+def _scalar(value: Any) -> Any:
+    """A number or text as Python has it; structures and what only numpy can hold by their type."""
+    kind = type(value)
+    found = value.item() if _is_own(kind, "numpy") else value
+    # A long double is its own item.
+    return describe(value) if type(found) is kind or type(found) is tuple else found
+
+
+def _ndarray(value: Any) -> Any:
+    base = _find("numpy", "ndarray")
+    shape, kind = base.shape.__get__(value), base.dtype.__get__(value)
+    small = base.size.__get__(value) <= _SMALL and base.nbytes.__get__(value) <= _BYTES
+    if small and type(value) is base and kind.kind in "biufcU":
+        return value.tolist()
+    return f"<{called(type(value))} {_shape(shape)} {kind.name}>"
+
+
+def _frame(value: Any) -> Any:
+    """A small one as its rows, else its shape and columns."""
+    axes: list[Any] = value.axes if _is_own(type(value), "pandas") else [None]
+    if not all(_is_own(type(axis), "pandas") for axis in axes):
+        return describe(value)
+    columns = axes[1]
+    labels, dtypes = _labels(columns), value.dtypes.tolist()
+    if labels is not None and value.size <= _SMALL and all(map(_is_plain, dtypes)):
+        items = [value[label].tolist() for label in labels]
+        return [dict(zip(labels, row, strict=True)) for row in zip(*items, strict=True)]
+    names = map(_label, columns[:_SHOWN].tolist() if _is_plain(columns.dtype) else dtypes)
+    shown = [f"{name} {_dtype(kind)}" for name, kind in zip(names, dtypes[:_SHOWN], strict=False)]
+    rest = [f"{len(dtypes) - _SHOWN} more"] if len(dtypes) > _SHOWN else []
+    return f"<pandas.DataFrame {_shape(value.shape)}: {', '.join(shown + rest)}>"
+
+
+def _series(value: Any) -> Any:
+    """A small one by its labels if these are texts, or as a list; else its length and type."""
+    items = _column(value)
+    labels = _labels(value.index) if type(items) is list else None
+    return items if labels is None else dict(zip(labels, items, strict=True))
+
+
+def _column(value: Any) -> Any:
+    """A small series or index as a list."""
+    kind = type(value)
+    if not _is_own(kind, "pandas"):
+        return describe(value)
+    if value.size > _SMALL or not _is_plain(value.dtype):
+        return f"<pandas.{qualname(kind)} {_shape(value.shape)} {_dtype(value.dtype)}>"
+    return value.tolist()
+
+
+def _labels(index: Any) -> list[str] | None:
+    """The labels of an index if they are texts, and no two the same."""
+    own = _is_own(type(index), "pandas") and len(index) <= _SMALL and _is_plain(index.dtype)
+    labels: list[Any] = index.tolist() if own else [None]
+    fit = all(type(label) is str for label in labels) and len(set(labels)) == len(labels)
+    return labels if fit else None
+
+
+def _label(value: Any) -> str:
+    if type(value) is str:
+        return value[:_CHARS]
+    return str(value) if type(value) is int else describe(value)
+
+
+def _is_plain(dtype: Any) -> bool:
+    """Whether the items of such a column can be listed without code of the user's."""
+    if issubclass(type(dtype), _find("numpy", "dtype")):
+        return dtype.kind in "biufcMmO"
+    return _is_own(type(dtype), "pandas") and qualname(type(dtype)) in _COLUMNS
+
+
+def _dtype(dtype: Any) -> str:
+    known = issubclass(type(dtype), _find("numpy", "dtype"))
+    return str(dtype.name) if known else qualname(type(dtype))
+
+
+_COLUMNS = {"BooleanDtype", "StringDtype"} | {
+    f"{kind}{bits}Dtype" for kind in ("Int", "UInt", "Float") for bits in (8, 16, 32, 64)
+}
+
+
+def _tensor(value: Any) -> Any:
+    """A small one in the memory of the processor as a list: to read from another device waits."""
+    kind = type(value)
+    torch = sys.modules["torch"]
+    if kind is not torch.Tensor and not _is_own(kind, "torch.nn"):
+        return describe(value)
+    if value.device.type == "cpu" and value.numel() <= _SMALL and value.layout is torch.strided:
+        return value.tolist()
+    name = str(value.dtype).removeprefix("torch.")
+    return f"<{called(kind)} {_shape(value.shape)} {name} {value.device}>"
+
+
+def _image(value: Any) -> str:
+    """Its mode and size, which it holds itself."""
+    own = state(value, type(value))
+    mode, size = own.get("_mode", own.get("mode")), own.get("_size")
+    if type(mode) is not str or type(size) is not tuple or len(size) != 2:
+        return describe(value)
+    width, height = size
+    if type(width) is not int or type(height) is not int:
+        return describe(value)
+    return f"<{called(type(value))} {mode} {width}x{height}>"
+
+
+def _request(value: Any) -> Any:
+    """What a fixture with parameters asks it for."""
+    own = state(value, type(value))
+    return own["param"] if "param" in own else describe(value)
+
+
+def _array(value: Any) -> Any:
+    """A small array of numbers as a list, else its type code and length."""
+    base = _find("array", "array")
+    size, code = base.__len__(value), base.typecode.__get__(value)
+    if size <= _SMALL and type(value) is base:
+        return value.tolist()
+    return f"<{called(type(value))} {code} {_shape([size])}>"
+
+
+def _fraction(value: Any) -> str:
+    own = state(value, type(value))
+    parts: list[Any] = [own["_numerator"], own["_denominator"]]
+    plain = all(type(part) is int for part in parts)
+    return "/".join(str(whole(part)) for part in parts) if plain else describe(value)
+
+
+def _address(value: Any) -> str:
+    known = _is_own(type(value), "ipaddress") and type(state(value, type(value))["_ip"]) is int
+    return str(value) if known else describe(value)
+
+
+_KNOWN: dict[str, tuple[str, Read]] = {
+    "generic": ("numpy", _scalar),
+    "ndarray": ("numpy", _ndarray),
+    "DataFrame": ("pandas", _frame),
+    "Series": ("pandas", _series),
+    "Index": ("pandas", _column),
+    "NaTType": ("pandas._libs.tslibs.nattype", lambda _: "NaT"),
+    "Tensor": ("torch", _tensor),
+    "Image": ("PIL.Image", _image),
+    "SubRequest": ("_pytest.fixtures", _request),
+    "Namespace": ("argparse", fields),
+    "array": ("array", _array),
+    "Fraction": ("fractions", _fraction),
+    "IPv4Address": ("ipaddress", _address),
+    "IPv6Address": ("ipaddress", _address),
+}

@@ -1,0 +1,1 @@
+"""The shapes that model providers give to answers and streams."""

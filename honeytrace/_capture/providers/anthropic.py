@@ -1,0 +1,118 @@
+"""Anthropic's messages."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from honeytrace._capture.providers.deltas import Room, Slots, Text, done, grow, is_index
+from honeytrace._capture.snapshot import Snapshot
+
+
+class Message:
+    """One message, from its events; `add` says whether an item is one of them, and takes it."""
+
+    def __init__(self, room: Room) -> None:
+        self._room = room
+        self._head: dict[str, Any] = {"type": "message", "role": "assistant", "content": []}
+        self._blocks = Slots()
+        self._inputs: dict[int, Text] = {}
+
+    def add(self, event: dict[str, Any]) -> bool:
+        kind = event.get("type")
+        if type(kind) is not str:
+            return False
+        if kind == "message_start":
+            return self._start(event.get("message"))
+        if kind == "content_block_start":
+            return self._block(event.get("index"), event.get("content_block"))
+        if kind == "content_block_delta":
+            return self._delta(event.get("index"), event.get("delta"))
+        if kind == "message_delta":
+            return self._end(event.get("delta"), event.get("usage"))
+        if kind == "error" and "error" in event:
+            self._set({"error": event["error"]})
+        return kind in MARKS
+
+    def _start(self, message: Any) -> bool:
+        if type(message) is not dict or "id" in self._head:  # the next message
+            return False
+        self._set({"id": None, **message, "content": []})
+        return True
+
+    def _set(self, values: dict[str, Any]) -> None:
+        for key, value in values.items():
+            if value is not None or key not in self._head:
+                self._room.put(self._head, key, value)
+
+    def _block(self, index: Any, block: Any) -> bool:
+        if not is_index(index) or type(block) is not dict:
+            return False
+        grow(self._blocks.at(index, self._room), block, self._room)
+        return True
+
+    def _delta(self, index: Any, delta: Any) -> bool:
+        if not is_index(index) or type(delta) is not dict:
+            return False
+        rest = dict(delta)
+        kind = rest.pop("type", None)
+        block = self._blocks.at(index, self._room)
+        if type(kind) is str and kind in _BLOCKS:
+            block.setdefault("type", _BLOCKS[kind])  # of a stream that is kept in part only
+        if kind == "input_json_delta":
+            return self._input(index, rest.get("partial_json"))
+        if kind == "citations_delta":
+            rest = {"citations": [rest.get("citation")]}
+        grow(block, rest, self._room)
+        return True
+
+    def _input(self, index: int, piece: Any) -> bool:
+        if type(piece) is not str:
+            return False
+        if index in self._blocks:
+            self._inputs.setdefault(index, Text(self._room)).add(piece)
+        return True
+
+    def _end(self, delta: Any, usage: Any) -> bool:
+        if type(delta) is not dict:
+            return False
+        self._set(delta)
+        if type(usage) is dict:
+            counted = {key: count for key, count in usage.items() if count is not None}
+            so_far = self._head.get("usage")
+            self._set({"usage": {**so_far, **counted} if type(so_far) is dict else counted})
+        return True
+
+    def result(self) -> dict[str, Any]:
+        blocks = {index: done(self._blocks[index]) for index in sorted(self._blocks)}
+        for index, text in self._inputs.items():
+            if spelled := text.joined():
+                blocks[index]["input"] = _parsed(spelled)
+        return {**self._head, "content": list(blocks.values())}
+
+
+# What says nothing that the other events do not, of Anthropic's own accumulator too.
+MARKS = frozenset(
+    (
+        *("content_block_stop", "message_stop", "ping", "error"),
+        *("text", "input_json", "citation", "thinking", "signature"),
+    )
+)
+
+
+_BLOCKS = {
+    "text_delta": "text",
+    "citations_delta": "text",
+    "input_json_delta": "tool_use",
+    "thinking_delta": "thinking",
+    "signature_delta": "thinking",
+}
+
+
+def _parsed(spelled: str) -> Any:
+    """The value of a JSON text; of one that is not whole, the text."""
+    try:
+        value = json.loads(spelled)
+    except (ValueError, RecursionError):
+        return spelled
+    return Snapshot().take(value, "input")  # which knows what to do with 1e999

@@ -1,0 +1,416 @@
+"""Any value as a bounded, detached copy of plain JSON data.
+
+One pass over exact types: containers are copied, strings shared, everything else described. It
+runs no code of the value's own (`__repr__`, `__getattr__`, properties, iterators), so that what is
+captured can neither change nor stall the traced call.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
+from itertools import islice
+from typing import Any, TypeVar
+
+from honeytrace._capture.library_types import is_answer, known
+from honeytrace._capture.stdlib_types import (
+    EXACT,
+    LISTS,
+    PLAIN,
+    RECORDS,
+    VALUES,
+    Read,
+    by_class,
+    called,
+    describe,
+    fields,
+    first,
+    is_record,
+    mro,
+    public,
+    qualname,
+    real,
+    state,
+    tuple_names,
+    whole,
+)
+from honeytrace._utils.guard import Strict, attempt
+
+_T = TypeVar("_T")
+
+
+Path = tuple[Any, Any]
+"""Where a value stands: (the path of its container or None, its key)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much of one field is kept; what is over is marked in place and its path listed."""
+
+    chars: int = 4 * 2**20
+    nodes: int = 20_000
+    depth: int = 32
+    string: int = 2**20
+    items: int = 1_000
+
+    @classmethod
+    def of(cls, given: Mapping[str, int]) -> Limits:
+        """The defaults with what is given instead, e.g. `{"string": 1000}`. Raises `ValueError`."""
+        if not isinstance(given, Mapping):
+            raise ValueError(
+                f"limits cannot be {given!r}; give a mapping such as {{'string': 1000}}"
+            )
+        names = asdict(cls())
+        for name, value in given.items():
+            if name not in names:
+                raise ValueError(f"there is no limit {name!r}; the limits are {', '.join(names)}")
+            if type(value) is not int or value < 1:
+                raise ValueError(f"limits: {name} is {value!r}; it has to be a positive integer")
+            if name == "depth" and value > _DEEPEST:
+                raise ValueError(f"limits: depth is {value}; it can be {_DEEPEST} at most")
+        return cls(**given)
+
+
+_DEEPEST = 200  # to copy is to recurse
+
+
+_KEYS = Limits(chars=4096, nodes=64, depth=4)
+
+
+_JSON = json.JSONEncoder(ensure_ascii=False)  # our own: a program may have patched `json`
+
+
+_LONG = 128  # characters of a key; what is longer counts as text does
+
+
+_SMALL = 16 * 1024
+
+
+_LISTED = 20
+
+
+_COSTLY = 7  # nodes that count for a value of other kinds than JSON's, besides its own
+
+
+_OVER = "[over the budget of the field]"
+
+
+_MORE = "…"  # stands for the keys that are left out
+
+
+_TOO_NEAR = "[too near the recursion limit]"
+
+
+class Rules:
+    """How values are copied: the limits, and what users have taught."""
+
+    def __init__(self) -> None:
+        self.limits = Limits()
+        # By the id of the class, since its metaclass may have a hash of its own; with the class,
+        # so that the id stays its own. Each change is one step of a dict, and needs no lock.
+        self._types: dict[int, tuple[type, Callable[[Any], object]]] = {}
+
+    def register(self, kind: type[_T], function: Callable[[_T], object] | None) -> None:
+        """From now on `function(value)` is copied in place of a value of `kind`.
+
+        For subclasses too; the nearest class counts, and comes before what we know of the value.
+        What is taught for `object` serves for values that are only named otherwise. Plain strings,
+        numbers, booleans, dicts, lists, tuples and None stay as they are; their subclasses can be
+        taught. None takes back what was registered. Raises `TypeError`.
+
+            honeytrace.register(Document, lambda document: {"id": document.id})
+        """
+        if not issubclass(type(kind), type):
+            raise TypeError(f"register() takes a class first, not {kind!r}")
+        if function is None:
+            self._types.pop(id(kind), None)
+        elif callable(function):
+            self._types[id(kind)] = (kind, function)
+        else:
+            raise TypeError(
+                f"register({qualname(kind)}, …) takes a function of one value, or None to take "
+                f"back what was registered, not {function!r}"
+            )
+
+    def taught(self, kind: type) -> Callable[[Any], object] | None:
+        """The function for values of this class, but for what is taught for `object`."""
+        if not self._types:
+            return None
+        found = (self._types.get(id(parent)) for parent in mro(kind)[:-1])
+        return next((entry[1] for entry in found if entry is not None), None)
+
+    def fallback(self) -> Callable[[Any], object] | None:
+        entry = self._types.get(id(object))
+        return entry and entry[1]
+
+
+rules = Rules()
+"""Module-level state: how values are copied in this process."""
+
+
+class Snapshot:
+    """The copy of one field, as it is being made."""
+
+    __slots__ = ("_chars", "_inside", "_limits", "_nodes", "_odd", "_open", "_small", "cuts")
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        self._limits = limits = limits or rules.limits
+        self._nodes = limits.nodes
+        self._chars = limits.chars
+        self._odd = limits.items
+        self._small = _SMALL if limits.string >= _SMALL else limits.string
+        self._open: set[int] = set()
+        self._inside = False  # an answer of a model
+        self.cuts: list[str] = []
+
+    @property
+    def size(self) -> int:
+        """About how many bytes of memory the copy holds."""
+        return self._limits.chars - self._chars + 64 * (self._limits.nodes - self._nodes)
+
+    def take(self, value: object, at: str) -> Any:
+        """The copy of `value`; `at` is the name that begins the paths in `cuts`."""
+        try:
+            return self._value(value, (None, at), 0)
+        except RecursionError:
+            return _TOO_NEAR
+        except Strict as strict:
+            fault = strict.fault
+        raise fault
+
+    def _value(self, value: Any, path: Path, depth: int) -> Any:
+        kind = type(value)
+        if kind is str:
+            return self._text(value, path)
+        if kind is dict:
+            return self._container(value, path, depth, self._dict)
+        if kind is list or kind is tuple:
+            return self._container(value, path, depth, self._list)
+        if kind is int:
+            return whole(value)
+        if kind is float:
+            return real(value)
+        if value is None or kind is bool:
+            return value
+        try:
+            return self._other(value, kind, path, depth)
+        # A view that was released, an object half made, a call that is nearly too deep already.
+        except (AttributeError, LookupError, ValueError, RecursionError):
+            return describe(value)
+
+    def _container(self, value: Any, path: Path, depth: int, copy: Callable[..., Any]) -> Any:
+        """Copies a container, unless it is open already, too deep, or over the budget."""
+        if id(value) in self._open:
+            return self._cut(path, "[circular]")
+        if depth >= self._limits.depth:
+            return self._cut(path, f"[deeper than {self._limits.depth} levels]")
+        if self._nodes <= 0:
+            return self._cut(path, _OVER)
+        self._open.add(id(value))
+        try:
+            return copy(value, path, depth + 1)
+        except RecursionError:
+            return self._cut(path, _TOO_NEAR)
+        finally:
+            self._open.discard(id(value))
+
+    def _dict(self, value: dict[Any, Any], path: Path, depth: int) -> dict[str, Any]:
+        size = dict.__len__(value)
+        fits = size <= self._nodes and type(value) is dict
+        copy = value.copy() if fits else self._begun(value)
+        self._nodes -= len(copy)
+        odd = False
+        for key, item in copy.items():
+            kind = type(item)
+            if type(key) is not str or len(key) > _LONG:
+                odd = True
+            elif kind is str and len(item) < self._small <= self._chars:
+                self._chars -= len(item)
+            elif kind is int and -EXACT <= item < EXACT:
+                continue
+            elif kind is not bool and item is not None:
+                copy[key] = self._value(item, (path, key), depth)
+        if odd:
+            copy = self._renamed(copy, path, depth)
+        if size > len(copy):
+            copy.pop(_MORE, None)
+            copy[_MORE] = self._cut(path, f"[{size - len(copy)} more keys]")
+        return copy
+
+    def _begun(self, value: dict[Any, Any]) -> dict[str, Any]:
+        """As much of a dict as the budget allows, read past the methods of its class."""
+        pairs = first(partial(dict.items, value), self._nodes)
+        return {key if type(key) is str else self._name(key): item for key, item in pairs}
+
+    def _renamed(self, copy: dict[Any, Any], path: Path, depth: int) -> dict[str, Any]:
+        """The items with odd keys, copied now, under names for these; the others as they are."""
+        renamed: dict[str, Any] = {}
+        for key, item in copy.items():
+            odd = type(key) is not str or len(key) > _LONG
+            name = self._text(self._name(key), path) if odd else key
+            if name in renamed and name != _MORE:  # {1: "a", "1": "b"}
+                name = f"{name} ({qualname(type(key))})"
+            renamed[name] = self._value(item, (path, name), depth) if odd else item
+        return renamed
+
+    def _name(self, key: object) -> str:
+        """A key that is no small text as one; after so many as a list may have items, all alike."""
+        if type(key) is str:
+            return key
+        if type(key) is int:
+            return str(key) if -EXACT <= key < EXACT else str(whole(key))
+        self._odd -= 1
+        return _key(key) if self._odd >= 0 else _MORE
+
+    def _list(
+        self, value: list[Any] | tuple[Any, ...], path: Path, depth: int, size: int | None = None
+    ) -> list[Any]:
+        """The first items; `size` is their number where `value` does not hold all of them."""
+        most = min(self._limits.items, self._nodes)
+        if size is None:
+            size = len(value)
+        copy = list(value) if size <= most else list(islice(value, most))
+        self._nodes -= len(copy)
+        for index, item in enumerate(copy):
+            if type(item) is str and len(item) < self._small <= self._chars:
+                self._chars -= len(item)
+            else:
+                copy[index] = self._value(item, (path, index), depth)
+        if size > len(copy):
+            copy.append(self._cut(path, f"[{size - len(copy)} more items]"))
+        return copy
+
+    def _text(self, value: str, path: Path) -> str:
+        most = max(0, min(self._limits.string, self._chars))
+        if len(value) <= most:
+            self._chars -= len(value)
+            return value
+        self._chars -= most
+        return value[:most] + self._cut(path, f"… [{len(value) - most} more characters]")
+
+    def _other(self, value: Any, kind: type, path: Path, depth: int) -> Any:
+        """What is taught; subclasses by what they hold; records by their fields; else a name."""
+        teach = rules.taught(kind)
+        copy, read = _way(kind)
+        if teach is not None or copy is None or copy is Snapshot._record:
+            self._nodes -= _COSTLY
+            if self._nodes <= 0:
+                return self._cut(path, _OVER)
+        if teach is not None:
+            return self._container(value, path, depth, partial(self._taught, teach))
+        plain = PLAIN.get(kind) if type(kind) is type else None
+        if plain is not None:
+            return plain(value)
+        if copy is not None:
+            return self._container(value, path, depth, partial(copy, self))
+        if read is not None:
+            return self._stand_in(value, read(value), path, depth)
+        own = state(value, kind)
+        if own and (self._inside or is_answer(own)):
+            return self._container(value, path, depth, self._answer)
+        teach = rules.fallback()
+        if teach is not None:
+            return self._container(value, path, depth, partial(self._taught, teach))
+        return describe(value)
+
+    def _stand_in(self, value: Any, found: Any, path: Path, depth: int) -> Any:
+        """Copies what was found for a value. It is open meanwhile: this may lead back to it."""
+        kind = type(found)
+        if kind is str or kind is int or kind is float or kind is bool or found is None:
+            return self._value(found, path, depth)
+        return self._container(value, path, depth, lambda _, *at: self._in_place(found, *at))
+
+    def _record(self, value: Any, path: Path, depth: int) -> Any:
+        return self._in_place(fields(value), path, depth)
+
+    def _in_place(self, found: Any, path: Path, depth: int) -> Any:
+        """Copies what stands for a value as deep as that one is."""
+        kind = type(found)
+        if kind is dict:
+            return self._dict(found, path, depth)
+        if kind is list or kind is tuple:
+            return self._list(found, path, depth)
+        return self._value(found, path, depth)
+
+    def _taught(self, teach: Read, value: Any, path: Path, depth: int) -> Any:
+        found, fault = attempt(teach, value)
+        if fault is None:
+            return self._in_place(found, path, depth)
+        return f"<{called(type(value))}: {qualname(type(fault))} in its registered function>"
+
+    def _items(self, value: Any, path: Path, depth: int) -> Any:
+        """A named tuple as an object; what else holds items, of a subclass too, as a list: that of
+        a set in order."""
+        kind = type(value)
+        names = tuple_names(kind) if issubclass(kind, tuple) else ()
+        if names:
+            return self._dict(dict(zip(names, tuple.__iter__(value), strict=False)), path, depth)
+        base: Any = next(base for base in LISTS if issubclass(kind, base))
+        most = min(self._limits.items, self._nodes)
+        items = first(partial(base.__iter__, value), most)
+        cuts = len(self.cuts)
+        copy = self._list(items, path, depth, base.__len__(value))
+        if (base is set or base is frozenset) and len(self.cuts) == cuts:  # those name places
+            _sort(copy)
+        return copy
+
+    def _answer(self, value: Any, path: Path, depth: int) -> Any:
+        """An answer of a model by its public attributes, and so the plain objects inside."""
+        outer, self._inside = self._inside, True
+        try:
+            return self._dict(public(state(value, type(value))), path, depth)
+        finally:
+            self._inside = outer
+
+    def _cut(self, path: Path, mark: str) -> str:
+        if len(self.cuts) < _LISTED:
+            self.cuts.append(_spell(path))
+        return mark
+
+
+_CONTAINERS: dict[int, Callable[..., Any]] = {
+    id(dict): Snapshot._dict,
+    **{id(kind): Snapshot._items for kind in LISTS},
+    **{id(kind): Snapshot._record for kind in RECORDS},
+}
+"""By the id of a class: how its values, and those of its subclasses, are copied."""
+
+
+@by_class
+def _way(kind: type) -> tuple[Callable[..., Any] | None, Read | None]:
+    """How the values of a class are copied, or read and that copied; neither if it is not known."""
+    for parent in mro(kind):
+        copy = _CONTAINERS.get(id(parent))
+        read = VALUES.get(id(parent)) or known(parent)
+        if copy is not None or read is not None:
+            return copy, read
+    return (Snapshot._record if is_record(kind) else None), None
+
+
+def _sort(copy: list[Any]) -> None:
+    """Puts the copies of a set's items in an order that is the same in each run."""
+    try:
+        copy.sort()
+    except TypeError:  # of several kinds, or objects
+        copy.sort(key=repr)
+
+
+def _key(key: object) -> str:
+    """A key of a JSON object: text as it is, any other as the JSON of its copy."""
+    if type(key) is str:
+        return key
+    if type(key) is bytes and len(key) <= _LONG and key.isascii():  # a header, say
+        return key.decode()
+    copy = Snapshot(_KEYS).take(key, "")
+    return copy if type(copy) is str else _JSON.encode(copy)
+
+
+def _spell(path: Path | None) -> str:
+    """`((None, "inputs"), "messages"), 3)` as `inputs.messages[3]`."""
+    parts: list[str] = []
+    while path is not None:
+        path, key = path
+        parts.append(f"[{key}]" if type(key) is int else f".{_key(key)}")
+    return "".join(reversed(parts)).removeprefix(".")

@@ -1,0 +1,1 @@
+"""Settings, `configure()` and the live pipeline."""

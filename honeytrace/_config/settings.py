@@ -1,0 +1,337 @@
+"""The settings: their names, variables, defaults and checks. An argument comes before the
+environment, the environment before the default."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import logging
+import math
+import os
+import pathlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+from urllib.parse import urlsplit
+
+from honeytrace._capture.snapshot import Limits
+from honeytrace._utils.errors import ConfigurationError
+
+_HOME = "~/.honeytrace"
+
+
+HOSTED = "https://api.honeyhive.ai"
+
+
+_LONGEST = 1_000_000  # seconds: systems count milliseconds in 31 bits where they wait
+
+
+_SIBLING = "HH_DISABLE_TRACING"  # the official client's switch, the opposite of ours
+
+
+_LAMBDA = "AWS_LAMBDA_FUNCTION_NAME"
+
+
+_NO_DISK = "HONEYTRACE_SPOOL_DIR is off, so there is no disk"
+
+
+_OURS = ("HH_", "HONEYHIVE_", "HONEYTRACE_")
+
+
+_log = logging.getLogger("honeytrace")
+
+
+def _name(value: object) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError("give a string that is not empty")
+    return value
+
+
+def _key(value: object) -> str:
+    text = _name(value).strip()
+    if not (text.isascii() and text.isprintable()):
+        raise ValueError("an API key is one line of ASCII characters; copy it again")
+    return text
+
+
+def _url(value: object) -> str:
+    text = _name(value).strip()
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # its words may repeat a password
+        usable = False
+    if not usable or not text.isprintable() or " " in text:
+        raise ValueError("give an http:// or https:// address, as 'https://api.honeyhive.ai'")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError("give it without user name, password, query and fragment")
+    return text.rstrip("/")
+
+
+def _switch(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    known = {"1": True, "true": True, "yes": True, "on": True}
+    known |= {"0": False, "false": False, "no": False, "off": False}
+    if not isinstance(value, str) or value.strip().lower() not in known:
+        raise ValueError("give true or false")
+    return known[value.strip().lower()]
+
+
+def _opposite(value: object) -> bool:
+    return not _switch(value)
+
+
+def _seconds(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        raise ValueError("give a number of seconds")
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        number = math.nan
+    if not 0 <= number <= _LONGEST:
+        raise ValueError(f"give a number of seconds, not negative, {_LONGEST} at most")
+    return number
+
+
+def _positive(value: object) -> float:
+    number = _seconds(value)
+    if number == 0:
+        raise ValueError("give more than 0 seconds")
+    return number
+
+
+def _redact(value: object) -> bool | Callable[[str, Any], Any]:
+    if not callable(value):
+        try:
+            return _switch(value)
+        except ValueError:
+            raise ValueError("give true, false or a function of path and value") from None
+    try:
+        inspect.signature(value).bind("path", "value")
+    except TypeError as error:
+        raise ValueError(f"it has to take a path and a value ({error})") from None
+    except ValueError:  # a builtin that does not tell
+        pass
+    return value
+
+
+def _limits(value: object) -> Limits:
+    if isinstance(value, Limits):
+        return value
+    if not isinstance(value, Mapping):
+        raise ValueError("give a mapping such as {'string': 1000}")
+    try:
+        return Limits.of(value)
+    except ValueError as error:
+        raise ValueError(str(error).removeprefix("limits: ")) from None
+
+
+def _directory(value: object) -> pathlib.Path:
+    if isinstance(value, os.PathLike):
+        value = os.fspath(value)
+    if not isinstance(value, str) or "\0" in value:
+        raise ValueError("give a directory as a string or a Path")
+    return pathlib.Path(os.path.expanduser(_name(value))).absolute()
+
+
+def _spool(value: object) -> pathlib.Path | None:
+    if isinstance(value, str) and value.strip().lower() == "off":
+        return None
+    return _directory(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The settings in force. Times are in seconds; the key does not show in the repr.
+
+    Without `api_key` and `server_url`, sessions go to the store on this machine, below `home`.
+    `spool_dir` is where sessions for a server wait until it has them; None turns that off.
+    """
+
+    api_key: str | None = field(default=None, repr=False)
+    server_url: str | None = None
+    project: str = "default"
+    source: str = "dev"
+    enabled: bool = True
+    home: pathlib.Path = field(default_factory=lambda: _directory(_HOME))
+    spool_dir: pathlib.Path | None = field(
+        default_factory=lambda: _directory("~/.honeytrace/spool")
+    )
+    timeout: float = 5.0
+    exit_timeout: float = 2.0
+    durable: bool = False
+    background: bool = True
+    capture_inputs: bool = True
+    capture_outputs: bool = True
+    redact: bool | Callable[[str, Any], Any] = True
+    limits: Limits = field(default_factory=Limits)
+
+    @property
+    def local(self) -> bool:
+        """Whether sessions go to the store on this machine."""
+        return self.server_url is None
+
+
+_SETTINGS: dict[str, tuple[Callable[[object], Any], str]] = {
+    "api_key": (_key, "HH_API_KEY"),
+    "server_url": (_url, "HH_API_URL"),
+    "project": (_name, "HH_PROJECT"),
+    "source": (_name, "HH_SOURCE"),
+    "enabled": (_switch, "HONEYTRACE_ENABLED"),
+    "home": (_directory, "HONEYTRACE_HOME"),
+    "spool_dir": (_spool, "HONEYTRACE_SPOOL_DIR"),
+    "timeout": (_positive, "HH_API_TIMEOUT"),
+    "exit_timeout": (_seconds, "HONEYTRACE_EXIT_TIMEOUT"),
+    "durable": (_switch, "HONEYTRACE_DURABLE"),
+    "background": (_switch, "HONEYTRACE_BACKGROUND"),
+    "capture_inputs": (_switch, "HONEYTRACE_CAPTURE_INPUTS"),
+    "capture_outputs": (_switch, "HONEYTRACE_CAPTURE_OUTPUTS"),
+    "redact": (_redact, "HONEYTRACE_REDACT"),
+    "limits": (_limits, ""),
+}
+
+
+def resolve(arguments: Mapping[str, object]) -> Config:
+    """The settings from these arguments and the environment. An argument that is None is absent.
+
+    Raises `ConfigurationError` for an argument that is unknown or cannot be used; what cannot be
+    used in the environment is logged and left aside, since no traced call may fail for it.
+    """
+    values = _environment()
+    for name, value in arguments.items():
+        if name not in _SETTINGS:
+            raise ConfigurationError(_unknown(name))
+        if value is not None:
+            values[name] = _checked(name, value)
+    if values.get("api_key") is not None:
+        values.setdefault("server_url", HOSTED)
+    if "home" in values:
+        values.setdefault("spool_dir", values["home"] / "spool")
+    config = Config(**values)
+    if not (config.durable and config.spool_dir is None):
+        return config
+    if arguments.get("durable") is None and arguments.get("spool_dir") is None:
+        warn(f"HONEYTRACE_DURABLE is not used: {_NO_DISK}")
+        return replace(config, durable=False)
+    words = (
+        "durable cannot be True while spool_dir is 'off': give a directory, or leave durable out"
+    )
+    raise ConfigurationError(words)
+
+
+def _environment() -> dict[str, Any]:
+    found = _look_up()
+    for variable, why in found.unused.items():
+        warn(f"{variable} is not used: {why}")
+    return found.values
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What the environment says: values and where each is from, by setting; by variable, why it is
+    not used."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    origins: dict[str, str] = field(default_factory=dict)
+    unused: dict[str, str] = field(default_factory=dict)
+
+    def add(self, name: str, value: object, variable: str) -> None:
+        """Adds a value, unless there is one for this setting."""
+        if name not in self.values:
+            self.values[name] = value
+            self.origins[name] = variable
+        elif self.values[name] != value:
+            self.unused[variable] = f"{self.origins[name]} says the opposite and comes first"
+
+
+def _look_up() -> _Found:
+    found = _Found()
+    for name, check, variable in (*_variables(), ("enabled", _opposite, _SIBLING)):
+        if not is_set(variable):
+            continue
+        text = os.environ[variable]
+        try:
+            found.add(name, check(text), variable)
+        except ValueError as error:
+            found.unused[variable] = f"it cannot be {_shown(name, text)}: {error}"
+    if is_set(_LAMBDA) and "background" not in found.values:
+        found.add("background", False, _LAMBDA)  # frozen between calls, its threads too
+    return found
+
+
+def _variables() -> Iterator[tuple[str, Callable[[object], Any], str]]:
+    for name, (check, variable) in _SETTINGS.items():
+        if variable:  # not all can be said in one
+            yield name, check, variable
+
+
+def is_set(variable: str) -> bool:
+    """Whether it has a value; a blank one counts as none, as for the official clients."""
+    return bool(os.environ.get(variable, "").strip())
+
+
+@functools.cache
+def warn(words: str) -> None:
+    """Logs a warning; the same one is not repeated, however often the environment is read."""
+    _log.warning(f"honeytrace: {words}")
+
+
+def _checked(name: str, value: object) -> Any:
+    try:
+        return _SETTINGS[name][0](value)
+    except ValueError as error:
+        shown = _shown(name, value)
+        raise ConfigurationError(f"{name} cannot be {shown}: {error}") from None
+
+
+def _shown(name: str, value: object) -> str:
+    """A value for a message, but no key and no address that may hold a password."""
+    text = repr(value)
+    secret = name == "api_key" or (name == "server_url" and any(mark in text for mark in "@?#"))
+    return "the given value" if secret else text
+
+
+def _unknown(name: str) -> str:
+    import difflib  # not before there is a slip to be explained
+
+    close = difflib.get_close_matches(name, _SETTINGS, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"the settings are {', '.join(_SETTINGS)}"
+    return f"there is no setting {name!r}; {hint}"
+
+
+def origins(arguments: Mapping[str, object]) -> dict[str, str]:
+    """For each setting of `resolve(arguments)` the variable, or "argument", or "default"."""
+    gone = unused()
+    found = dict.fromkeys(_SETTINGS, "default")
+    found |= {name: at for name, at in _look_up().origins.items() if at not in gone}
+    found |= {name: "argument" for name, value in arguments.items() if value is not None}
+    if found["spool_dir"] == "default":
+        found["spool_dir"] = found["home"]
+    return found
+
+
+def unused() -> dict[str, str]:
+    """The variables of ours that are set and not used, each with the reason."""
+    found = _look_up()
+    if found.values.get("durable") and found.values.get("spool_dir", "") is None:
+        found.unused["HONEYTRACE_DURABLE"] = _NO_DISK
+    return found.unused
+
+
+def unknown() -> dict[str, str]:
+    """Variables that look like ours or the official client's and are not read, with a hint."""
+    known = [variable for _, _, variable in _variables()]
+    found = sorted(name for name in os.environ if name.startswith(_OURS) and is_set(name))
+    return {name: _hint(name, known) for name in found if name not in (*known, _SIBLING)}
+
+
+def _hint(variable: str, known: list[str]) -> str:
+    import difflib  # see _unknown
+
+    close = difflib.get_close_matches(variable, known, n=1, cutoff=0.7)
+    return (
+        f"honeytrace does not read it; did you mean {close[0]}?"
+        if close
+        else ("honeytrace does not read it")
+    )

@@ -1,0 +1,376 @@
+"""The directory of one server and project, in which sessions are safe until they are delivered.
+
+    append → segment of this process │ more, older: what is to be sent │ acknowledge → removed
+
+Several processes share it: each appends to segments of its own, which it holds by a lock, and takes
+over those that nobody holds any more. Files that are not of the spool are never touched. Knows
+bytes, not sessions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import threading
+from collections import deque
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from honeytrace._delivery.spool.segment import (
+    ACKS,
+    DAMAGED,
+    SUFFIX,
+    NewerFormatError,
+    Place,
+    Segment,
+    Stored,
+    make_private,
+)
+from honeytrace._utils import clock
+from honeytrace._utils.json import dumps
+
+ROUTE = "route.json"
+
+
+REJECTED = "rejected.jsonl"
+
+
+_RECORDS, _BYTES = 500, 4 * 2**20  # how much is read at once
+
+
+_NAME = re.compile(r"\d+-[0-9a-f]{8}\.(spool|acks|damaged)")
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How large and how old a spool may become. Sizes in bytes, times in seconds."""
+
+    segment: int = 8 * 2**20  # after which the next one begins
+    total: int = 256 * 2**20
+    age: float = 7 * 86_400.0
+    turn: float = 3_600.0  # after which the next segment begins, so that age can be told
+    pause: float = 5.0  # after which a disk that refused is tried again
+
+
+_BOUNDS = Bounds()
+
+
+class Loss(NamedTuple):
+    """So many sessions, none of which was appended after the one with this serial number."""
+
+    serial: int
+    number: int
+
+
+class Spool:
+    """A directory of segments. Threads may share it."""
+
+    def __init__(self, root: Path, server_url: str, project: str, bounds: Bounds = _BOUNDS) -> None:
+        self.directory = root / digest(server_url, project)
+        self._bounds = bounds
+        self._route = {"server_url": server_url, "project": project}
+        self._lock = threading.RLock()
+        self._own: deque[Segment] = deque()
+        self._current: Segment | None = None
+        self._began = 0.0
+        self._busy = False
+        self._refused_until = 0.0
+        self._claimed: deque[Segment] = deque()
+        self._orphans: deque[Path] | None = None
+        self.trouble: str | None = None
+        self.newer: set[Path] = set()  # segments of a later version, which are left to it
+
+    @property
+    def may_write(self) -> bool:
+        """Whether the disk did not refuse within the last seconds."""
+        return clock.now() >= self._refused_until
+
+    def append(self, serial: int, body: bytes, *, read: bool) -> Place | None:
+        """Writes a session down; None if the disk refuses, and `trouble` says why.
+
+        `read` if the caller has it in memory, so that reading need not come to it. None, too, in
+        a signal handler that came in the middle of this.
+        """
+        with self._lock:
+            if self._busy or not self.may_write:
+                return None
+            self._busy = True
+            try:
+                place = self._written(serial, body, read)
+            except OSError as error:
+                self._refused(error)
+                return None
+            finally:
+                self._busy = False
+            self.trouble = None
+            return place
+
+    def _refused(self, error: OSError) -> None:
+        self.trouble = f"{self.directory}: {error.strerror or error}"
+        self._refused_until = clock.now() + self._bounds.pause
+
+    def _written(self, serial: int, body: bytes, read: bool) -> Place:
+        try:
+            return self._segment().append(serial, body, read=read)
+        except OSError:  # it may not be ours any more; what is in it is read all the same
+            self._current = None
+            self._secure()
+            return self._segment().append(serial, body, read=read)
+
+    def _segment(self) -> Segment:
+        """The segment to append to."""
+        current, now = self._current, clock.now()
+        if not current or self._ends(current, now):
+            self._prepare()
+            name = f"{os.getpid()}-{os.urandom(4).hex()}{SUFFIX}"
+            current = self._current = Segment(self.directory / name, new=True)
+            self._own.append(current)
+            self._began = now
+            self._tidy(current)
+        elif not os.path.exists(self.directory / ROUTE):
+            self._prepare()
+            self._secure()
+        return current
+
+    def _ends(self, current: Segment, now: float) -> bool:
+        return current.size >= self._bounds.segment or now - self._began >= self._bounds.turn
+
+    def _prepare(self) -> None:
+        make_private(self.directory)
+        path = self.directory / ROUTE
+        if not path.exists():
+            # By way of another name, so that nobody reads half of it.
+            draft = self.directory / f"{os.getpid()}-{os.urandom(4).hex()}.route"
+            _add(draft, dumps(self._route))
+            draft.replace(path)
+
+    def _secure(self) -> None:
+        """Makes sure that the files are there, if somebody deleted them."""
+        for segment in (*self._own, *self._claimed):
+            with suppress(OSError):
+                segment.secure()
+
+    @property
+    def unread(self) -> int:
+        """How many of our own sessions are on disk only."""
+        with self._lock:
+            return sum(each.unread for each in self._own)
+
+    def more(self) -> tuple[list[Stored], list[Loss]]:
+        """Our own sessions that are not in memory, in order, some at once; and those that should
+        be there and are not."""
+        with self._lock:
+            lost: list[Loss] = []
+            for segment in [each for each in self._own if each.unread]:
+                if found := _read(segment):
+                    return found, lost
+                lost.append(Loss(segment.last, segment.give_up_unread()))
+            self._tidy(self._current)
+            return [], lost
+
+    def look(self) -> None:
+        """Looks anew for segments that nobody holds."""
+        self._orphans = None
+
+    def older(self) -> list[Stored]:
+        """Sessions of ended processes, oldest first, some at once; none when there are no more."""
+        with self._lock:
+            while True:
+                for segment in [each for each in self._claimed if each.unread]:
+                    if found := _read(segment):
+                        return found
+                    segment.give_up_unread()
+                self._tidy(self._current)
+                if not self._claim():
+                    return []
+
+    def _claim(self) -> bool:
+        """Takes over the oldest segment that nobody holds; False when there is none left."""
+        orphans = self._orphans
+        if orphans is None:
+            orphans = self._orphans = deque(self._files(SUFFIX))
+        while orphans:
+            if segment := self._taken_over(orphans.popleft()):
+                self._claimed.append(segment)
+                return True
+        return False
+
+    def _taken_over(self, path: Path) -> Segment | None:
+        if any(path == each.path for each in (*self._own, *self._claimed)):
+            return None
+        with suppress(OSError):  # held, or removed in this moment
+            try:
+                return Segment(path, new=False)
+            except NewerFormatError:
+                self.newer.add(path)
+        return None
+
+    def _files(self, *suffixes: str) -> list[Path]:
+        with suppress(OSError):
+            return oldest_first(self.directory, *suffixes)
+        return []
+
+    @property
+    def adopted(self) -> int:
+        """How many sessions of ended processes have been taken over and are yet to be delivered."""
+        with self._lock:
+            return sum(each.kept for each in self._claimed)
+
+    def load(self, place: Place) -> bytes | None:
+        """The body of a session; None if it cannot be read any more."""
+        with self._lock, suppress(OSError):
+            return place.segment.load(place)
+        return None
+
+    def acknowledge(self, place: Place) -> bool:
+        """Notes that a session is done with; False if it was dropped meanwhile.
+
+        A segment in which all are done with is removed. Where the disk refuses, a session is at
+        worst sent once more, with the same id.
+        """
+        with self._lock:
+            if place.segment.gone:
+                return False
+            with suppress(OSError):
+                place.segment.acknowledge(place)
+            if not place.segment.kept:
+                self._tidy(self._current)
+            return True
+
+    def reject(self, body: bytes, words: str) -> None:
+        """Sets a session aside that the server refused, with its words."""
+        line = b'{"answer":%s,"request":%s}\n' % (dumps(words), body)
+        path = self.directory / REJECTED
+        with self._lock, suppress(OSError):
+            self._prepare()
+            if size_of(path) and size_of(path) + len(line) > self._bounds.segment:
+                path.replace(path.with_suffix(".old.jsonl"))
+            _add(path, line)
+
+    def trim(self) -> list[Segment]:
+        """Drops the oldest segments while there is too much, and those that are too old."""
+        with self._lock:
+            if self._current is None:
+                return []
+            self._sweep()
+            now = _changed(self._current.path)
+            files = self._files(SUFFIX, DAMAGED)
+            total = sum(map(_weight, files))
+            dropped = []
+            for path in files:
+                if total <= self._bounds.total and now - _changed(path) <= self._bounds.age:
+                    break
+                weight = _weight(path)
+                dropped += self._drop(path)
+                total -= weight - _weight(path)
+            return dropped
+
+    def _sweep(self) -> None:
+        """Removes acknowledgements without a segment, from a process killed in between."""
+        for path in self._files(ACKS):
+            if not path.with_suffix(SUFFIX).exists():
+                with suppress(OSError):
+                    path.unlink()
+
+    def _drop(self, path: Path) -> list[Segment]:
+        """Removes a file of ours or nobody's; the segment, if it was one."""
+        if path.suffix == DAMAGED:
+            with suppress(OSError):
+                path.unlink()
+            return []
+        known = [each for each in (*self._own, *self._claimed) if each.path == path]
+        segment = known[0] if known else self._taken_over(path)
+        if segment is None or segment is self._current:
+            return []
+        segment.damaged = False  # there is no room to set it aside
+        segment.remove()
+        self._own = deque(each for each in self._own if not each.gone)
+        self._claimed = deque(each for each in self._claimed if not each.gone)
+        return [segment]
+
+    def _tidy(self, current: Segment | None) -> None:
+        """Removes the segments in which nothing is left to do."""
+        for segments in (self._own, self._claimed):
+            for segment in [each for each in segments if each is not current and not each.kept]:
+                segments.remove(segment)
+                segment.remove()
+
+    def rest(self) -> None:
+        """Leaves the directory as another process should find it: nothing in it that is done."""
+        with self._lock:
+            self._current = None
+            self._tidy(None)
+            self._secure()
+
+    def release(self) -> None:
+        """Lets go of all segments, for other processes to take."""
+        with self._lock:
+            self.rest()
+            self.disown()
+
+    def disown(self) -> None:
+        """In a forked child, and therefore without the lock: these are the parent's."""
+        for segment in (*self._own, *self._claimed):
+            segment.close()
+
+    def hold(self) -> bool:
+        """Keeps others out for the moment of a fork; False if that takes more than a second."""
+        return self._lock.acquire(timeout=1)
+
+    def let_go(self) -> None:
+        self._lock.release()
+
+
+def digest(server_url: str, project: str) -> str:
+    return hashlib.sha256(f"{server_url}\0{project}".encode()).hexdigest()[:16]
+
+
+def oldest_first(directory: Path, *suffixes: str) -> list[Path]:
+    """The files of the spool with such names; one that goes away meanwhile comes first."""
+    if not directory.is_dir():
+        return []
+    with os.scandir(directory) as entries:
+        names = [each.name for each in entries if each.is_file(follow_symlinks=False)]
+    found = [directory / name for name in names if _NAME.fullmatch(name)]
+    return sorted((path for path in found if path.suffix in suffixes), key=_changed)
+
+
+def _changed(path: Path) -> float:
+    with suppress(OSError):
+        return path.lstat().st_mtime
+    return 0.0
+
+
+def size_of(path: Path) -> int:
+    with suppress(OSError):
+        return path.lstat().st_size
+    return 0
+
+
+def _weight(path: Path) -> int:
+    """The size of a segment together with its acknowledgements."""
+    size = size_of(path)
+    return size and size + size_of(path.with_suffix(ACKS))
+
+
+def _add(path: Path, data: bytes) -> None:
+    """Adds to a file that only this user may read. Raises `OSError`."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(fd, data)
+    finally:
+        os.close(fd)
+
+
+def _read(segment: Segment) -> list[Stored]:
+    """Some of what is next in a segment; nothing where the disk refuses."""
+    found: list[Stored] = []
+    size = 0
+    with suppress(OSError):
+        while len(found) < _RECORDS and size < _BYTES and (stored := segment.read_on()):
+            found.append(stored)
+            size += len(stored.body)
+    return found

@@ -1,0 +1,375 @@
+"""One file of the spool: records that are appended, read on and acknowledged, under a lock.
+
+A segment begins with a line that names the format. A record is a mark, the length of the body, a
+checksum, a serial number and the body, written by one call. An acknowledgement is the place and
+the checksum of a record, in a second file beside the first. Knows bytes, not sessions.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import struct
+import zlib
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+try:
+    import fcntl
+except ImportError:  # pragma: no cover - Windows, where `Spool` is not used
+    fcntl = None  # type: ignore[assignment]
+
+
+LOCKS = fcntl is not None
+"""Whether this system has the locks that processes need to share a directory."""
+
+
+SUFFIX, ACKS, DAMAGED, _DRAFT = ".spool", ".acks", ".damaged", ".new"
+
+
+_FORMAT = b"honeytrace spool "
+
+
+_HEAD = _FORMAT + b"1\n"
+
+
+_NEWER = re.compile(rb"%b[1-9]\d{0,8}\n" % _FORMAT)
+
+
+_MARK = b"\xf5HT\xf5"  # 0xF5 is in no UTF-8 text, so no body has a mark in it
+
+
+_RECORD = struct.Struct(">4sIIQ")
+
+
+_ACK = struct.Struct(">II")
+
+
+_CHUNK = 65_536
+
+
+_OPEN = os.O_RDWR | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
+
+
+class NewerFormatError(Exception):
+    """A segment of a later version of this library, which is left alone."""
+
+
+class Place(NamedTuple):
+    """Where a record is."""
+
+    segment: Segment
+    at: int
+    check: int
+
+    @property
+    def first(self) -> bool:
+        """Whether it is the first of its segment."""
+        return self.at == len(_HEAD)
+
+
+class Stored(NamedTuple):
+    """A record as it was read."""
+
+    place: Place
+    serial: int
+    body: bytes
+
+    @property
+    def end(self) -> int:
+        return self.place.at + _RECORD.size + len(self.body)
+
+
+class _File:
+    """A file that stays open, and is still the same one whenever it is used.
+
+    A program may close every descriptor it finds, and the number then belongs to another file; or
+    delete the directory. The first is opened again, the second written again before it grows.
+    """
+
+    def __init__(self, path: Path, *, new: bool, locked: bool) -> None:
+        self.path = path
+        self._locked = locked
+        self._fd = self._opened(new)
+        self.size = os.fstat(self._fd).st_size
+        self._identity = _identity(self._fd)
+
+    def _opened(self, new: bool) -> int:
+        # A new file has its name only when it is locked: others look for those that nobody holds.
+        path = self.path.with_suffix(_DRAFT) if new and self._locked else self.path
+        fd = os.open(path, _OPEN | (os.O_CREAT | os.O_EXCL if new else 0), 0o600)
+        try:
+            if self._locked:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if path is not self.path:
+                _rename(path, self.path)
+        except OSError:
+            _discard(fd, path if new else None)
+            raise
+        return fd
+
+    def found(self) -> os.stat_result:
+        """Makes sure of the descriptor. Raises `OSError` if the file cannot be had any more."""
+        with suppress(OSError):
+            found = os.fstat(self._fd)
+            if (found.st_dev, found.st_ino) == self._identity:
+                return found
+        self._fd = -1  # whoever has the number now, or will: it is not ours any more
+        fd = self._opened(new=False)
+        if _identity(fd) != self._identity:
+            os.close(fd)
+            raise FileNotFoundError(errno.ENOENT, "another file has taken its place", self.path)
+        self._fd = fd
+        return os.fstat(fd)
+
+    def secure(self) -> None:
+        """Makes sure of the descriptor, and that the file has a name. Raises `OSError`."""
+        if not self.found().st_nlink:
+            self._write_again()
+
+    def _write_again(self) -> None:
+        make_private(self.path.parent)
+        fd = self._opened(new=True)
+        try:
+            for at in range(0, self.size, _CHUNK):
+                _write(fd, os.pread(self._fd, min(_CHUNK, self.size - at), at), at)
+        except OSError:
+            _discard(fd, self.path)
+            raise
+        os.close(self._fd)
+        self._fd, self._identity = fd, _identity(fd)
+
+    def append(self, data: bytes) -> int:
+        """Writes at the end, all of it or nothing; returns where. Raises `OSError`."""
+        self.secure()
+        at = self.size
+        try:
+            _write(self._fd, data, at)
+        except OSError:
+            os.ftruncate(self._fd, at)
+            raise
+        self.size = at + len(data)
+        return at
+
+    def read(self, count: int, at: int) -> bytes:
+        self.found()
+        return os.pread(self._fd, count, at)
+
+    def leave(self, name: Path | None) -> None:
+        """Gives the file another name, or none. Raises `OSError` if it is not ours any more."""
+        self.found()
+        there = self.path.lstat()
+        if (there.st_dev, there.st_ino) != self._identity:
+            raise FileNotFoundError(errno.ENOENT, "another file has taken its place", self.path)
+        if name:
+            self.path.replace(name)
+        else:
+            self.path.unlink()
+
+    def close(self) -> None:
+        """Closes the descriptor, if the number is still its own."""
+        with suppress(OSError):
+            if _identity(self._fd) == self._identity:
+                os.close(self._fd)
+
+
+def _rename(path: Path, name: Path) -> None:
+    if os.path.lexists(name):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(name))
+    path.rename(name)
+
+
+def _discard(fd: int, path: Path | None) -> None:
+    if path:
+        path.unlink(missing_ok=True)
+    os.close(fd)
+
+
+def _write(fd: int, data: bytes, at: int) -> None:
+    if os.pwrite(fd, data, at) != len(data):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _identity(fd: int) -> tuple[int, int]:
+    found = os.fstat(fd)
+    return found.st_dev, found.st_ino
+
+
+def make_private(directory: Path) -> None:
+    """Makes a directory that only this user may read. Raises `OSError` if it is someone else's."""
+    directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with suppress(FileExistsError):
+        directory.mkdir(mode=0o700)
+    owner = directory.stat().st_uid
+    if owner != os.geteuid() and os.geteuid() != 0:
+        raise PermissionError(errno.EPERM, "it belongs to another user", str(directory))
+
+
+class Segment:
+    """A file of records and its acknowledgements, held by this process while it is open.
+
+    `unread` counts the records that reading has yet to come to, `kept` those that are not yet
+    acknowledged, and `last` is the highest serial number that was appended. `own` is false for what
+    another process, which has ended, left behind.
+    """
+
+    def __init__(self, path: Path, *, new: bool, locked: bool = True) -> None:
+        self._file = _File(path, new=new, locked=locked)
+        self._acks: _File | None = None
+        self._done: set[tuple[int, int]] = set()
+        self._at = len(_HEAD)
+        self.own = new
+        self.unread = self.kept = self.last = 0
+        self.damaged = self.gone = False
+        try:
+            self._begin() if new else self._take_over()
+        except (OSError, NewerFormatError):
+            if new:
+                with suppress(OSError):
+                    self._file.leave(None)
+            self.close()
+            raise
+
+    def _begin(self) -> None:
+        self._file.append(_HEAD)
+
+    def _take_over(self) -> None:
+        """Finds out what an ended process left to do."""
+        if not self._file.found().st_nlink:
+            raise FileNotFoundError(errno.ENOENT, "it was removed", str(self.path))
+        head = self._file.read(2 * len(_HEAD), 0)
+        if not head.startswith(_HEAD):
+            if _NEWER.match(head):
+                raise NewerFormatError
+            self.damaged = bool(head)
+            self._at = 0
+        with suppress(OSError):  # without them, all is sent once more
+            self._read_acks()
+        self.unread = self.kept = sum(1 for _ in self._records(self._at))
+
+    def _read_acks(self) -> None:
+        acks = self._acks = _File(self.path.with_suffix(ACKS), new=False, locked=False)
+        noted = acks.read(acks.size, 0)
+        acks.size = len(noted) - len(noted) % _ACK.size
+        self._done = set(_ACK.iter_unpack(noted[: acks.size]))
+
+    @property
+    def path(self) -> Path:
+        return self._file.path
+
+    @property
+    def size(self) -> int:
+        return self._file.size
+
+    def append(self, serial: int, body: bytes, *, read: bool) -> Place:
+        """Adds a record, which reading passes over if `read`. Raises `OSError`, and then nothing
+        was added."""
+        check = _checksum(serial, body)
+        at = self._file.append(_RECORD.pack(_MARK, len(body), check, serial) + body)
+        self.kept += 1
+        self.last = max(self.last, serial)
+        if not read:
+            self.unread += 1
+        elif self.unread:
+            self._done.add((at, check))
+        else:
+            self._at = self.size
+        return Place(self, at, check)
+
+    def read_on(self) -> Stored | None:
+        """The next record that is not acknowledged; None at the end."""
+        found = next(self._records(self._at), None)
+        if found is None:
+            self._at = self.size
+            return None
+        self._at = found.end
+        self.unread -= 1
+        return found
+
+    def load(self, place: Place) -> bytes | None:
+        """The body of a record that was read before; None if it has been damaged since."""
+        found = self._record(place.at)
+        return found.body if found and found.place.check == place.check else None
+
+    def acknowledge(self, place: Place) -> None:
+        """Notes that a record is done with. Raises `OSError` if that cannot be written."""
+        self.kept -= 1
+        key = (place.at, place.check)
+        if place.at >= self._at and key not in self._done:  # reading has yet to come to it
+            self._done.add(key)
+            self.unread -= 1
+        if self._acks is None:
+            path = self.path.with_suffix(ACKS)
+            self._acks = _File(path, new=not path.exists(), locked=False)
+        self._acks.append(_ACK.pack(*key))
+
+    def give_up_unread(self) -> int:
+        """Takes out of the counts what should be there and was not found; how many those are."""
+        lost, self.unread = self.unread, 0
+        self.kept -= lost
+        self._at = self.size
+        self.damaged = self.damaged or lost > 0
+        return lost
+
+    def secure(self) -> None:
+        """Makes sure that the files are there. Raises `OSError`."""
+        self._file.secure()
+        if self._acks:
+            self._acks.secure()
+
+    def remove(self) -> None:
+        """Takes the files away; a damaged one is set aside, in case someone wants to look.
+
+        What somebody else has put in their place, or holds by now, stays.
+        """
+        self.gone = True
+        with suppress(OSError):
+            self._file.leave(self.path.with_suffix(DAMAGED) if self.damaged else None)
+            self.path.with_suffix(ACKS).unlink(missing_ok=True)
+        self.close()
+
+    def close(self) -> None:
+        """Lets go of it, for another process to take. Also in a forked child, where it has to:
+        the lock lives as long as any copy of the descriptor."""
+        for file in (self._file, self._acks):
+            if file:
+                file.close()
+
+    def _records(self, at: int) -> Iterator[Stored]:
+        """The records from a place on. Where a stretch is damaged, at the next mark behind it."""
+        while at < self.size:
+            found = self._record(at)
+            if found is None:
+                self.damaged = True
+                at = self._next_mark(at + 1)
+                continue
+            at = found.end
+            if (found.place.at, found.place.check) not in self._done:
+                yield found
+
+    def _record(self, at: int) -> Stored | None:
+        head = self._file.read(_RECORD.size, at)
+        if len(head) < _RECORD.size:
+            return None
+        mark, length, check, serial = _RECORD.unpack(head)
+        if mark != _MARK or at + _RECORD.size + length > self.size:
+            return None
+        body = self._file.read(length, at + _RECORD.size)
+        if len(body) < length or _checksum(serial, body) != check:
+            return None
+        return Stored(Place(self, at, check), serial, body)
+
+    def _next_mark(self, at: int) -> int:
+        while len(chunk := self._file.read(_CHUNK, at)) >= len(_MARK):
+            found = chunk.find(_MARK)
+            if found >= 0:
+                return at + found
+            at += len(chunk) - len(_MARK) + 1
+        return self.size
+
+
+def _checksum(serial: int, body: bytes) -> int:
+    return zlib.crc32(body, zlib.crc32(b"%d" % serial))

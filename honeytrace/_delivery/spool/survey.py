@@ -1,0 +1,79 @@
+"""Look at a spool from outside, without changing anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from honeytrace._delivery.spool.directory import REJECTED, ROUTE, digest, oldest_first, size_of
+from honeytrace._delivery.spool.segment import ACKS, DAMAGED, SUFFIX, NewerFormatError, Segment
+from honeytrace._utils.json import loads
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What waits in one directory. `held` are the sessions of programs that run at this moment."""
+
+    directory: Path
+    server_url: str
+    project: str
+    waiting: int = 0
+    held: int = 0
+    size: int = 0
+    rejected: int = 0
+    damaged: int = 0
+    newer: int = 0
+
+
+def spool_statuses(root: Path) -> Iterator[Survey]:
+    """What waits below the directory of all spools, without changing anything."""
+    for directory in sorted(root.iterdir()) if root.is_dir() else ():
+        route = _read_route(directory / ROUTE)
+        if isinstance(route, dict) and "server_url" in route and "project" in route:
+            yield _status(directory, str(route["server_url"]), str(route["project"]))
+
+
+def spool_status(root: Path, server_url: str, project: str) -> Survey:
+    """What waits for one server and project, without changing anything."""
+    return _status(root / digest(server_url, project), server_url, project)
+
+
+def _status(directory: Path, server_url: str, project: str) -> Survey:
+    waiting = held = newer = 0
+    for path in oldest_first(directory, SUFFIX):
+        kept, free = _look(path)
+        waiting += max(kept, 0) if free else 0
+        held += 0 if free else kept
+        newer += kept < 0
+    files = oldest_first(directory, SUFFIX, ACKS, DAMAGED)
+    rejected = _lines(directory / REJECTED)
+    damaged = sum(path.suffix == DAMAGED for path in files)
+    size = sum(map(size_of, files))
+    return Survey(directory, server_url, project, waiting, held, size, rejected, damaged, newer)
+
+
+def _read_route(path: Path) -> object:
+    with suppress(OSError, ValueError):
+        return loads(path.read_bytes())
+    return None
+
+
+def _lines(path: Path) -> int:
+    with suppress(OSError):
+        return path.read_bytes().count(b"\n")
+    return 0
+
+
+def _look(path: Path) -> tuple[int, bool]:
+    """How many sessions a segment keeps, -1 for a newer format; and whether nobody holds it."""
+    for locked in (True, False):
+        with suppress(OSError):
+            try:
+                segment = Segment(path, new=False, locked=locked)
+            except NewerFormatError:
+                return -1, True
+            segment.close()
+            return segment.kept, locked
+    return 0, True

@@ -1,0 +1,1 @@
+"""The record of a call: running, finished, on the wire."""

@@ -1,0 +1,171 @@
+"""One call while it runs: what is known before it starts, and what is kept until it has ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol, cast
+
+from honeytrace._capture.deferred import Bind
+from honeytrace._capture.exceptions import Failure
+from honeytrace._capture.streams import Items
+from honeytrace._utils.json import Json
+
+ABSENT = object()
+"""In the place of a result where there is none: a block, or a call that raised."""
+
+
+def _no_arguments(_: object, __: object) -> Json:
+    return {}
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """What every session of one `trace_session` has in common, known before the first call.
+
+    Of a function: `bind` names its arguments, `named` are its parameters, `rest` is the one of
+    `**kwargs`; `at_once` says that they have to be named while the call starts, `chosen` that, or
+    that something is left out or handed to a function of the user's. What is None is as the
+    configuration says.
+    """
+
+    name: str
+    project: str | None = None
+    source: str | None = None
+    session_id: str | None = None
+    fields: Mapping[str, Json] = field(default_factory=dict)
+    config_args: tuple[str, ...] = ()
+    function: str | None = None
+    kind: str = "block"
+    bind: Bind = _no_arguments
+    named: tuple[str, ...] = ()
+    rest: str | None = None
+    at_once: bool = False
+    capture_inputs: bool | None = None
+    capture_outputs: bool | None = None
+    ignore: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
+    process_inputs: Callable[[dict[str, Any]], Any] | None = None
+    process_outputs: Callable[[Any], Any] | None = None
+    reduce: Callable[[list[Any]], Any] | None = None
+    ignore_exceptions: tuple[type[BaseException], ...] = ()
+    methods: tuple[str, ...] = ()
+    chosen: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        switched = self.capture_inputs is not None or self.capture_outputs is not None
+        lists, functions = (self.ignore, self.only), (self.process_inputs, self.process_outputs)
+        chosen = self.at_once or switched or any(lists) or any(functions)
+        object.__setattr__(self, "chosen", chosen or self.reduce is not None)
+
+
+class Defaults(Protocol):
+    """What a session falls back on where its `trace_session` says nothing."""
+
+    @property
+    def project(self) -> str: ...
+
+    @property
+    def source(self) -> str: ...
+
+
+class Streamed(NamedTuple):
+    """How a stream went: whether it came to its own end, its items, the milliseconds until the
+    first, what it returned, and how the time of one that yields once is split."""
+
+    completed: bool
+    items: Items
+    ttft_ms: float | None
+    returned: Any
+    split: Json
+
+    @property
+    def about(self) -> Json:
+        found: Json = {"completed": self.completed, **self.split}
+        if self.items.dropped:
+            found["dropped"] = self.items.dropped
+        return found if self.returned is None else {**found, "returned": self.returned}
+
+    @property
+    def metrics(self) -> Json:
+        first = {} if self.ttft_ms is None else {"ttft_ms": self.ttft_ms}
+        return {**first, "chunks": self.items.count}
+
+
+class Record:
+    """One call while it runs, in the form that costs the caller least.
+
+    Ids are the 16 random bytes until somebody wants to read them, or the user's text.
+    """
+
+    __slots__ = (
+        "captured",
+        "children",
+        "cuts",
+        "defaults",
+        "duration",
+        "ended",
+        "failure",
+        "given",
+        "id",
+        "parent",
+        "parent_id",
+        "replaced",
+        "result",
+        "root_id",
+        "size",
+        "started",
+        "streamed",
+        "template",
+        "ticks",
+    )
+
+    def __init__(
+        self,
+        template: Template,
+        defaults: Defaults,
+        parent: Record | None,
+        identity: bytes | str,
+        captured: Any,
+    ) -> None:
+        self.template = template
+        self.defaults = defaults
+        self.id = identity
+        self.captured = captured  # the arguments, for `_capture.named`, or `Inputs`
+        self.result: Any = ABSENT  # for `_capture.read`, or the items of a stream
+        self.started = 0  # nanoseconds since 1970
+        self.ticks = 0  # nanoseconds, to measure the duration from
+        self.parent = parent
+        self.children: list[bytes | str] | None = None
+        self.given: dict[str, Json] | None = None
+        self.replaced: set[str] | None = None
+        self.failure: Failure | None = None
+        self.streamed: Streamed | None = None
+        self.cuts: list[str] | None = None
+        self.duration = 0.0
+        self.size = 0
+        self.ended = False
+        if parent is None:
+            self.parent_id: bytes | str | None = None
+            self.root_id: bytes | str = identity
+        else:
+            self.parent_id = parent.id
+            self.root_id = parent.root_id
+            if parent.children is None:
+                parent.children = []
+            parent.children.append(identity)
+
+
+QUIET = Record(Template(name=""), cast("Defaults", None), None, "", None)
+"""In the place of the current session while code of the user's runs on our behalf: nothing that it
+calls is recorded."""
+QUIET.ended = True
+
+
+def spell(identity: bytes | str) -> str:
+    """An id as its text: 16 random bytes become a UUID of version 4."""
+    if isinstance(identity, str):
+        return identity
+    text = identity.hex()
+    variant = "89ab"[identity[8] & 3]
+    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{variant}{text[17:20]}-{text[20:]}"

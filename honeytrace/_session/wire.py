@@ -1,0 +1,283 @@
+"""The API's field names and shapes: requests from sessions, sessions from answers, and back.
+
+Nothing else in the package knows a name that travels. What the official clients send and accept
+was read off their traffic: `startSession` is `POST /session/start` with `{"session": {...}}`,
+`getSession` is `GET /session/{id}` and answers with an event.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import sys
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import astuple, replace
+from typing import Any
+
+from honeytrace._capture.snapshot import Limits, Snapshot, rules
+from honeytrace._session.session import OBJECTS, RESERVED, Session
+from honeytrace._utils.json import Json, dumps, loads
+from honeytrace._utils.version import __version__
+
+SESSION = "/session/"
+
+
+START = f"{SESSION}start"
+
+
+_UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
+
+
+_RENAMED = {"project": "project_id", "session_name": "event_name"}
+
+
+_SHOWN = 200
+
+
+_TEXTS = {"project_id", "event_name", "parent_id", "org_id", "workspace_id"}
+
+
+_REQUIRED = ("project", "session_name", "source")
+
+
+def path(session_id: str) -> str:
+    """The path of `getSession`; only a UUID fits, so no id can become another path."""
+    if not is_uuid(session_id):
+        raise ValueError(f"session_id is {session_id!r}; give a UUID, as start_session returned it")
+    return f"{SESSION}{session_id.lower()}"
+
+
+def headers(api_key: str | None) -> dict[str, str]:
+    """The headers of every request; without a key there is no `Authorization`."""
+    common = {
+        "Accept": "application/json",
+        "Content-Type": "application/json",
+        "User-Agent": f"honeytrace/{__version__}",
+    }
+    if api_key:
+        common["Authorization"] = api_key if api_key.startswith("Bearer ") else f"Bearer {api_key}"
+    return common
+
+
+def is_uuid(value: object) -> bool:
+    return isinstance(value, str) and _UUID.fullmatch(value) is not None
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
+def _is_number(value: object) -> bool:
+    """Anything a double can hold: an integer may be too large, too."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return abs(value) <= sys.float_info.max
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and _is_number(value)
+
+
+def _are_texts(value: object) -> bool:
+    return isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value)
+
+
+def _is_object(value: object) -> bool:
+    return isinstance(value, Mapping)
+
+
+_RULES: dict[str, tuple[Callable[[object], bool], str]] = {
+    **dict.fromkeys(_REQUIRED, (_is_text, "a string that is not empty")),
+    "session_id": (is_uuid, "a UUID"),
+    "children_ids": (_are_texts, "a list of strings"),
+    **dict.fromkeys(OBJECTS, (_is_object, "an object with string keys")),
+    "error": (lambda value: isinstance(value, str), "a string"),
+    "duration": (_is_number, "a number of milliseconds"),
+    "start_time": (_is_number, "a number of milliseconds since 1970"),
+    "end_time": (_is_whole, "a whole number of milliseconds since 1970"),
+}
+
+
+def _check(payload: Mapping[str, Any]) -> None:
+    """Every known field has its type, else `ValueError`; unknown fields are not looked at."""
+    for name in payload.keys() & _RULES.keys():
+        fits, what = _RULES[name]
+        if not fits(payload[name]):
+            raise ValueError(f"{name} is {_shown(payload[name])}; it has to be {what}")
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
+def _refuse_unknown(names: Mapping[str, Any]) -> None:
+    for name in names.keys() - _RULES.keys():
+        import difflib  # not before there is a slip to be explained
+
+        close = difflib.get_close_matches(str(name), _RULES, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"the fields are {', '.join(_RULES)}"
+        raise ValueError(f"a session has no field {name!r}; {hint}")
+
+
+def payload(session: Session) -> Json:
+    """The session object of a request; what is None is left out."""
+    given = ((name, getattr(session, name)) for name in _RULES)
+    return {name: value for name, value in given if value is not None}
+
+
+def encode(session: Session) -> bytes:
+    """The body of `startSession` for a session of ours."""
+    return dumps({"session": payload(session)})
+
+
+def shrunk(body: bytes) -> bytes:
+    """The body of `startSession` once more, with half of what the capture limits allow, or of what
+    it has if that is less."""
+    half = Limits(*(number // 2 for number in astuple(rules.limits)))
+    limits = replace(
+        half, chars=min(half.chars, len(body) // 2), string=min(half.string, len(body) // 4)
+    )
+    session = loads(body)["session"]
+    about = session["metadata"].pop(RESERVED)
+    for name in OBJECTS:
+        snapshot = Snapshot(limits)
+        session[name] = snapshot.take(session[name], name)
+        about.setdefault("truncated", []).extend(snapshot.cuts)
+    session["metadata"][RESERVED] = about
+    return dumps({"session": session})
+
+
+def request(session: Session | Mapping[str, Any]) -> tuple[str, bytes]:
+    """The id and the body of `startSession` for a session of the user's.
+
+    A mapping goes through as it is, but for values that are None. Raises `ValueError` before
+    anything is sent if a field is missing, unknown or of the wrong type.
+    """
+    if isinstance(session, Session):
+        fields = payload(session)
+    elif not isinstance(session, Mapping):
+        raise ValueError(f"a session cannot be {_shown(session)}; give a Session or a mapping")
+    else:
+        _refuse_unknown(session)
+        fields = {name: value for name, value in session.items() if value is not None}
+    for name in _REQUIRED:
+        if name not in fields:
+            raise ValueError(f"a session needs a {name}; give it as a string")
+    _check(fields)
+    session_id = str(fields.get("session_id") or uuid.uuid4()).lower()
+    return session_id, dumps({"session": {**fields, "session_id": session_id}})
+
+
+def started_id(body: bytes) -> str:
+    """The session_id of an answer to `startSession`. Raises `ValueError`."""
+    found = loads(body)
+    if not isinstance(found, dict) or not _is_text(found.get("session_id")):
+        raise ValueError("no session_id in it")
+    return str(found["session_id"])
+
+
+def decode(body: bytes) -> Session:
+    """The session of an answer to `getSession`.
+
+    Null counts as absent, a fraction in `end_time` is rounded. What is no field of a session, or
+    not of its type, is kept in `extra`. Raises `ValueError` if it is no object or has no id.
+    """
+    found = loads(body)
+    if not isinstance(found, dict):
+        raise ValueError("it is no JSON object")
+    fields: Json = dict.fromkeys(_REQUIRED, "unknown")
+    for name, (fits, _) in _RULES.items():
+        key = _RENAMED.get(name, name)
+        value = _rounded(found.get(key)) if name == "end_time" else found.get(key)
+        if value is not None and fits(value):
+            fields[name] = value
+            del found[key]
+    if "session_id" not in fields:
+        raise ValueError("no session_id in it")
+    fields["session_id"] = fields["session_id"].lower()
+    extra = {key: value for key, value in found.items() if value is not None}
+    return Session(**fields, extra=extra)
+
+
+def message(body: str) -> str:
+    """The words of an error answer: the `message` of a JSON object, else the text."""
+    try:
+        found = loads(body)
+    except ValueError:
+        return body
+    words = found.get("message") if isinstance(found, dict) else None
+    return words if isinstance(words, str) else body
+
+
+def _rounded(value: object) -> object:
+    return round(value) if isinstance(value, float) and math.isfinite(value) else value
+
+
+def received(body: bytes) -> Json:
+    """The session object of a `startSession` request, ready to be stored. Raises `ValueError`.
+
+    As lenient as the official clients need: names may be missing or empty, the id in any case or
+    absent, times with a fraction, the object a JSON-encoded string, unknown keys are kept.
+    """
+    found = _parsed(body)
+    session = found.get("session") if isinstance(found, dict) else None
+    if isinstance(session, str):
+        session = _parsed(session)
+    if not isinstance(session, dict):
+        raise ValueError('the body has to be {"session": {...}}')
+    fields = {name: value for name, value in session.items() if value is not None}
+    for name in _REQUIRED:
+        if fields.get(name) == "":
+            del fields[name]
+    if "end_time" in fields:
+        fields["end_time"] = _rounded(fields["end_time"])
+    start = fields.get("start_time")
+    if isinstance(start, float) and start.is_integer():  # so the Python clients write whole times
+        fields["start_time"] = int(start)
+    _check(fields)
+    for name in fields.keys() & _TEXTS:
+        if not isinstance(fields[name], str):
+            raise ValueError(f"{name} is {_shown(fields[name])}; it has to be a string")
+    fields["session_id"] = str(fields.get("session_id") or uuid.uuid4()).lower()
+    return fields
+
+
+def _parsed(body: bytes | str) -> Any:
+    try:
+        return loads(body)
+    except ValueError as error:
+        raise ValueError(f"the body is not JSON ({error}); send it in UTF-8") from error
+
+
+def parent(fields: Mapping[str, Any]) -> str | None:
+    """The id of the session that a stored one was started in, as the client wrote it down."""
+    ours = fields.get("metadata", {}).get(RESERVED)
+    found = fields.get("parent_id") or (ours.get("parent_id") if isinstance(ours, dict) else None)
+    return found if isinstance(found, str) else None
+
+
+def event(fields: Mapping[str, Any]) -> Json:
+    """The event that answers `getSession`: a stored session object under the event's names.
+
+    Only `parent_id` may be null: TypeScript 1.x refuses null in any other key.
+    """
+    named = {name: value for name, value in fields.items() if name not in _RENAMED}
+    for name in fields.keys() & _RENAMED.keys():
+        named[_RENAMED[name]] = fields[name]
+    return {
+        "project_id": "unknown",
+        "event_name": "unknown",
+        "source": "unknown",
+        "children_ids": [],
+        **named,
+        "parent_id": parent(fields),
+        "event_type": "session",
+        "event_id": fields["session_id"],
+    }
+
+
+def started(fields: Mapping[str, Any]) -> Json:
+    """The answer to `startSession`: the event, with what the newest clients insist on."""
+    return {"org_id": "local", "workspace_id": "local", **event(fields)}

@@ -1,0 +1,119 @@
+"""What `trace_session` was told, checked at once, so that a traced call raises nothing of ours."""
+
+from __future__ import annotations
+
+import inspect
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NoReturn
+
+from honeytrace._capture.deferred import as_object
+from honeytrace._capture.snapshot import Snapshot
+from honeytrace._session.record import Template
+from honeytrace._session.session import OBJECTS
+from honeytrace._session.wire import is_uuid
+from honeytrace._utils.guard import attempt
+from honeytrace._utils.json import Json
+
+_TEXTS = ("name", "project", "source")
+
+
+_LISTS = ("config_args", "ignore", "only", "methods")
+
+
+_FUNCTIONS = ("process_inputs", "process_outputs", "reduce")
+
+
+_SWITCHES = ("capture_inputs", "capture_outputs")
+
+
+_ALL = (*_TEXTS, "session_id", *OBJECTS, *_LISTS, *_FUNCTIONS, *_SWITCHES, "ignore_exceptions")
+
+
+def parse_options(options: Mapping[str, Any]) -> Template:
+    """What the sessions of one `trace_session` have in common. Raises `TypeError`, `ValueError`."""
+    for label in options:
+        if label not in _ALL:
+            raise TypeError(f"trace_session() has no argument {label!r}; {_hint(label)}")
+    given = {label: value for label, value in options.items() if value is not None}
+    checked: dict[str, Any] = {"name": ""}
+    for labels, check in _CHECKS:
+        checked |= {label: check(label, given[label]) for label in labels if label in given}
+    fields = {label: _object(label, given[label]) for label in OBJECTS if label in given}
+    return Template(**checked, fields=fields)
+
+
+def _hint(label: str) -> str:
+    import difflib  # not before there is a slip to be explained
+
+    close = difflib.get_close_matches(label, _ALL, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"it takes {', '.join(_ALL)}"
+
+
+def _text(label: str, value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        _refuse(label, value, "a string that is not empty", isinstance(value, str))
+    return value
+
+
+def _uuid(label: str, value: Any) -> str:
+    text = str(value) if isinstance(value, uuid.UUID) else value
+    if not is_uuid(text):
+        _refuse(label, value, "a UUID such as uuid.uuid4()", True)
+    lower: str = text.lower()
+    return lower
+
+
+def _object(label: str, value: Any) -> Json:
+    """A copy of a mapping that was given."""
+    given = attempt(_dict, value)[0] if isinstance(value, Mapping) else None
+    if given is None:
+        _refuse(label, value, "a mapping such as {'key': 'value'}")
+    return as_object(Snapshot().take(given, label))
+
+
+def _dict(value: Mapping[str, Any]) -> Json:
+    return dict(value)
+
+
+def _names(label: str, value: Iterable[str]) -> tuple[str, ...]:
+    known = isinstance(value, (tuple, list, set, frozenset))
+    if not known or not all(isinstance(name, str) for name in value):
+        what = "method" if label == "methods" else "parameter"
+        _refuse(label, value, f"a tuple of {what} names such as ('model',)")
+    return tuple(value)
+
+
+def _function(label: str, value: Any) -> Callable[[Any], Any]:
+    if not callable(value) or inspect.iscoroutinefunction(value):
+        _refuse(label, value, "a plain function of one argument")
+    function: Callable[[Any], Any] = value
+    return function
+
+
+def _switch(label: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        _refuse(label, value, "True or False")
+    return value
+
+
+def _exceptions(label: str, value: Any) -> tuple[type[BaseException], ...]:
+    kinds = value if isinstance(value, (tuple, list, set, frozenset)) else (value,)
+    if not all(isinstance(each, type) and issubclass(each, BaseException) for each in kinds):
+        _refuse(label, value, "a tuple of exception classes such as (KeyError,)")
+    return tuple(kinds)
+
+
+def _refuse(label: str, value: object, wanted: str, right_type: bool = False) -> NoReturn:
+    error = ValueError if right_type else TypeError
+    raise error(f"trace_session({label}=…) cannot be {value!r}; give {wanted}")
+
+
+_CHECKS: tuple[tuple[tuple[str, ...], Callable[[str, Any], Any]], ...] = (
+    (_TEXTS, _text),
+    (("session_id",), _uuid),
+    (_LISTS, _names),
+    (_FUNCTIONS, _function),
+    (_SWITCHES, _switch),
+    (("ignore_exceptions",), _exceptions),
+)

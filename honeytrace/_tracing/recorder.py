@@ -1,0 +1,177 @@
+"""How a session starts and how it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from honeytrace._capture.deferred import arguments, keep
+from honeytrace._capture.exceptions import failure
+from honeytrace._capture.snapshot import Snapshot
+from honeytrace._capture.streams import Items
+from honeytrace._config.live import live
+from honeytrace._config.pipeline import Pipeline
+from honeytrace._session import context
+from honeytrace._session.active import NOTHING, ActiveSession
+from honeytrace._session.context import make_current, running
+from honeytrace._session.record import ABSENT, QUIET, Record, Template
+from honeytrace._tracing.filters import chosen_inputs, chosen_outputs
+from honeytrace._utils.json import Json
+
+_guard = live.faults.guard
+
+
+_NONE: dict[str, Any] = {}  # in the place of keyword arguments
+
+
+class Call(Record):
+    """A record of the live pipeline."""
+
+    __slots__ = ()
+
+    defaults: Pipeline
+
+
+def _begin(
+    template: Template, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+) -> Call | None:
+    """The start itself; `begin` is this under the guard."""
+    pipeline = live.pipeline or live.start()
+    if live.off:
+        return None
+    parent = context.get()
+    if parent is not None and parent.ended:
+        if parent is QUIET:
+            return None
+        parent = running(parent)
+    if template.chosen or pipeline.choosy:
+        captured, size, cuts = chosen_inputs(template, pipeline, args, kwargs or {})
+    else:
+        captured, size, cuts = arguments(args, kwargs or _NONE, template.bind)
+    try:
+        identity = template.session_id or pipeline.ids.pop()
+    except IndexError:
+        identity = live.new_id()
+    call = Call(template, pipeline, parent, identity, captured)
+    call.size, call.cuts = size, cuts
+    clock = pipeline.clock
+    call.started = clock.time_ns()
+    call.ticks = clock.perf_counter_ns()
+    return call
+
+
+begin = partial(_guard, _begin)
+"""Starts a session inside the running one; None if it cannot, or tracing is off.
+
+    begin(template, args, kwargs) -> Call | None
+
+It is not current yet: to make it so is for those who will surely end it, interrupted or not.
+"""
+
+
+def _end(call: Call | None, returned: object, error: BaseException | None = None) -> None:
+    """The end itself; `end` is this under the guard."""
+    if call is None or call.ended:
+        return
+    call.duration = max(call.defaults.clock.perf_counter_ns() - call.ticks, 0) / 1e6
+    call.ended = True
+    try:
+        if error is not None and not issubclass(type(error), call.template.ignore_exceptions):
+            call.failure = failure(error)
+        if returned is not ABSENT:
+            _keep_result(call, returned)
+        if call.given is not None:
+            _freeze(call, call.given)
+    finally:  # a fault above costs a field, not the session
+        if context.get() is call:
+            make_current(call.parent)
+        if call.parent is not None and call.parent.ended:
+            call.parent = running(call.parent)
+        call.defaults.accept(call)
+
+
+end = partial(_guard, _end)
+"""Ends a session and hands it over to delivery; does nothing for None, nor for the second time.
+
+    end(call, result)
+    end(call, ABSENT, error)
+"""
+
+
+def _keep_result(call: Call, returned: object) -> None:
+    template, pipeline = call.template, call.defaults
+    if template.chosen or pipeline.choosy:
+        returned = chosen_outputs(template, pipeline, returned)
+        if returned is ABSENT:
+            return
+    if type(returned) is Items:
+        call.result, size, cuts = returned, returned.size, None
+    else:
+        call.result, size, cuts = keep(returned, "outputs")
+    call.size += size
+    if cuts:
+        call.cuts = [*(call.cuts or ()), *cuts]
+
+
+def _freeze(call: Call, given: dict[str, Json]) -> None:
+    """Copies what the user set: the objects are theirs and may go on changing."""
+    for name, value in given.items():
+        taken = Snapshot()
+        given[name] = taken.take(value, name)
+        call.size += taken.size
+        call.cuts = [*(call.cuts or ()), *taken.cuts] or None
+
+
+def innermost(among: Callable[[Record], bool]) -> Record | None:
+    """The innermost record of this context that fits."""
+    record = context.get()
+    while record is not None and not among(record):
+        record = record.parent
+    return record
+
+
+def current_session() -> ActiveSession:
+    """The running session of this context.
+
+    Outside of any, or when tracing is off, the null session: it takes everything, keeps nothing
+    and is false in a condition.
+    """
+    record = running(context.get())
+    return NOTHING if record is None else ActiveSession(record)
+
+
+def enrich_session(
+    *,
+    inputs: Mapping[str, Any] | None = None,
+    outputs: Mapping[str, Any] | None = None,
+    config: Mapping[str, Any] | None = None,
+    user_properties: Mapping[str, Any] | None = None,
+    metrics: Mapping[str, Any] | None = None,
+    feedback: Mapping[str, Any] | None = None,
+    metadata: Mapping[str, Any] | None = None,
+) -> bool:
+    """Merges into the running session, key by key; later wins. No I/O.
+
+    Returns whether there was a session to take it.
+
+        honeytrace.enrich_session(feedback={"rating": 5}, metrics={"hits": 3})
+    """
+    given = {
+        "inputs": inputs,
+        "outputs": outputs,
+        "config": config,
+        "user_properties": user_properties,
+        "metrics": metrics,
+        "feedback": feedback,
+        "metadata": metadata,
+    }
+    return bool(_guard(_enrich, current_session(), given))
+
+
+def _enrich(session: ActiveSession, given: Mapping[str, Mapping[str, Any] | None]) -> bool:
+    for name, value in given.items():
+        if session and value is not None:
+            copy = Snapshot().take(value, name)
+            getattr(session, name).update(copy if type(copy) is dict else {"result": copy})
+    return bool(session)

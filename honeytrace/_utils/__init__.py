@@ -1,0 +1,1 @@
+"""Errors, the guard, the clock, JSON and text: what every other room may use."""

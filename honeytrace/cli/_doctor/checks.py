@@ -1,0 +1,147 @@
+"""Checks, one after the other, of all that lies between a session and the place it goes to."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, fields, replace
+from urllib.parse import urlsplit
+
+from honeytrace._capture.snapshot import Limits
+from honeytrace._config import settings
+from honeytrace._config.settings import Config
+from honeytrace._utils.guard import attempt
+from honeytrace._utils.text import plain
+from honeytrace.cli._doctor import server, storage
+from honeytrace.cli._doctor.finding import FAIL, OK, SKIPPED, WARNING, Finding, row, verdict
+from honeytrace.cli._doctor.server import NAME, Visit
+from honeytrace.cli._output import print_text
+
+_GRACE = 0.5  # seconds for a step to end by itself, with better words, at the timeout
+
+
+_SHOWN = 300
+
+
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def table(config: Config, origins: Mapping[str, str]) -> str:
+    """Each setting, where it comes from and what it is, but for the key; what is not used."""
+    lines = ["Settings"]
+    for each in fields(config):
+        words = _shown(each.name, getattr(config, each.name))
+        lines.append(row(f"{each.name:17}{origins[each.name]:26}", words))
+    left = {**settings.unused(), **settings.unknown()}
+    if left:
+        width = max(map(len, left)) + 2
+        lines += ["", "Set, but not used"]
+        lines += [row(f"{plain(name):{width}}", plain(why)) for name, why in left.items()]
+    project = plain(repr(config.project))
+    lines += ["", f"Checks, which send one session, {NAME!r}, to the project {project}"]
+    return "\n".join(lines)
+
+
+def _shown(name: str, value: object) -> str:
+    if name == "api_key":
+        return "set" if value else "not set"
+    if value is None:
+        return "the store on this machine" if name == "server_url" else "off"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Limits):
+        return ", ".join(f"{limit} {most}" for limit, most in asdict(value).items())
+    return f"{value:g} s" if isinstance(value, float) else plain(str(value))
+
+
+def _usable(config: Config) -> Finding:
+    for variable, why in settings.unused().items():
+        return Finding(FAIL, f"{variable} is not used: {why}", "change it, or leave it out")
+    if not config.enabled:
+        return Finding(WARNING, "tracing is off, see enabled: programs record nothing")
+    url = urlsplit(config.server_url or "")
+    if config.api_key and url.scheme == "http" and url.hostname not in _LOOPBACK:
+        return Finding(WARNING, "the key travels unencrypted: server_url is no https:// address")
+    unknown = [name for name in settings.unknown() if name.startswith("HONEYTRACE_")]
+    if unknown:
+        return Finding(WARNING, f"{unknown[0]} is no setting: {settings.unknown()[unknown[0]]}")
+    return Finding(OK, "usable")
+
+
+def examine(config: Config) -> Iterator[Finding]:
+    """Checks one thing after the other, each within the timeout of a request.
+
+    After a failure on the way to the server, what lies behind it is skipped.
+    """
+    visit = Visit(config)
+    broken = ""
+    for check, step, needed in _LOCAL if config.local else _REMOTE:
+        if broken and needed:
+            finding = Finding(SKIPPED, f"not tried, since {broken} failed")
+        else:
+            finding = _bounded(step, visit)
+        if needed and finding.status == FAIL:
+            broken = broken or check
+        yield replace(finding, check=check, words=plain(finding.words, _SHOWN))
+
+
+def _bounded(step: _Step, visit: Visit) -> Finding:
+    """What a step finds, on a thread of its own: not everything it calls takes a timeout."""
+    found: list[Finding] = []
+    seconds = visit.config.timeout + (server.WAIT if step is server.get else 0)
+    thread = threading.Thread(target=lambda: found.append(_guarded(step, visit)), daemon=True)
+    thread.start()
+    thread.join(seconds + _GRACE)
+    late = Finding(FAIL, f"no end within {seconds:g} s", "try again, or set HH_API_TIMEOUT higher")
+    return found[0] if found else late
+
+
+def _guarded(step: _Step, visit: Visit) -> Finding:
+    finding, error = attempt(step, visit)
+    words = visit.clean(f"{type(error).__name__}: {error}")
+    return finding or Finding(FAIL, words, "check the settings")
+
+
+_Step = Callable[[Visit], Finding]
+
+
+def _of(check: Callable[[Config], Finding]) -> _Step:
+    """A check that needs the settings alone."""
+    return lambda visit: check(visit.config)
+
+
+# What it is called, the check, and whether it needs those before it that have the same mark.
+_LOCAL: tuple[tuple[str, _Step, bool], ...] = (
+    ("settings", _of(_usable), False),
+    ("spool", _of(storage.kept), False),
+    ("store", _of(storage.stored), True),
+    ("start", server.taken, True),
+    ("get", server.get, True),
+)
+
+
+_REMOTE: tuple[tuple[str, _Step, bool], ...] = (
+    ("settings", _of(_usable), False),
+    ("spool", _of(storage.kept), False),
+    ("host name", server.name, True),
+    ("connection", server.connection, True),
+    ("TLS", server.handshake, True),
+    ("answer", server.answer, True),
+    ("clock", server.server_clock, True),
+    ("key", server.key, True),
+    ("start", server.taken, True),
+    ("get", server.get, True),
+)
+
+
+def run_doctor(options: argparse.Namespace, config: Config) -> int:
+    print_text(table(config, settings.origins({"home": options.home})))
+    findings = []
+    for finding in examine(config):
+        print_text(str(finding))
+        sys.stdout.flush()  # some checks take their time
+        findings.append(finding)
+    print_text(f"\n{verdict(findings)}")
+    return int(any(finding.status == FAIL for finding in findings))

@@ -1,0 +1,45 @@
+"""What a check found, and what is said of it."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+OK, WARNING, FAIL, SKIPPED = "ok", "warning", "FAIL", "skipped"
+
+
+_WIDTH = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a check found; `advice` says what to do if it failed."""
+
+    status: str
+    words: str
+    advice: str = ""
+    check: str = ""
+
+    def __str__(self) -> str:
+        return row(f"{self.check:12}{self.status:9}", self.words)
+
+
+def verdict(findings: Iterable[Finding]) -> str:
+    """One sentence about all of them: the first that failed, and what to do."""
+    for finding in findings:
+        if finding.status == FAIL:
+            advice = f"; {finding.advice}" if finding.advice else ""
+            words = f"The first check that fails is {finding.check}: {finding.words}{advice}."
+            return textwrap.fill(words, _WIDTH, break_long_words=False, break_on_hyphens=False)
+    warned = any(finding.status == WARNING for finding in findings)
+    return "Everything works, but see the warnings." if warned else "Everything works."
+
+
+def row(head: str, words: str) -> str:
+    """A row of a table, in as many lines as it takes; an address is not cut."""
+    whole = textwrap.TextWrapper(
+        _WIDTH, break_long_words=False, break_on_hyphens=False, drop_whitespace=True
+    )
+    whole.initial_indent, whole.subsequent_indent = f"  {head}", " " * (2 + len(head))
+    return whole.fill(words)

@@ -1,0 +1,87 @@
+"""Checks of where sessions are kept on this machine: the spool and the store."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from honeytrace._config.settings import Config
+from honeytrace._delivery.spool.directory import REJECTED
+from honeytrace._delivery.spool.segment import LOCKS, make_private
+from honeytrace._delivery.spool.survey import Survey, spool_status, spool_statuses
+from honeytrace._utils.errors import StoreError
+from honeytrace.cli._doctor.finding import FAIL, OK, SKIPPED, WARNING, Finding
+from honeytrace.local import Store
+
+_SPOOL = "set HONEYTRACE_SPOOL_DIR to a directory that you may write to"
+
+
+_HOME = "set HONEYTRACE_HOME to a directory that you may write to"
+
+
+def kept(config: Config) -> Finding:
+    """The spool: whether sessions can be kept there, and which are."""
+    root = config.spool_dir
+    if root is None:
+        return Finding(SKIPPED, "it is off: what cannot be sent before the program ends is lost")
+    if config.local:
+        others = sum(each.waiting for each in spool_statuses(root))
+        also = f"; {others} wait there for servers, see `honeytrace resend`" if others else ""
+        return Finding(SKIPPED, f"not needed, sessions go to the store on this machine{also}")
+    if not LOCKS:  # pragma: no cover - Windows
+        return Finding(SKIPPED, "this system has no locks for it")
+    wrong = _writable(root, 0o022, _SPOOL)
+    if wrong is None:
+        survey = spool_status(root, config.server_url or "", config.project)
+        if survey.directory.is_dir():
+            wrong = _writable(survey.directory, 0o077, _SPOOL)
+    return wrong or Finding(OK, f"{root}: {_content(survey, root)}, {_free(root)} free")
+
+
+def _writable(directory: Path, others: int, advice: str) -> Finding | None:
+    """What is wrong with a directory, `others` being what nobody else should be allowed."""
+    try:
+        make_private(directory)
+        with tempfile.TemporaryFile(dir=directory) as file:
+            file.write(b"x")
+        mode = directory.stat().st_mode & 0o777
+    except OSError as error:
+        words = f"no file can be written ({error.strerror or error}) in {directory}"
+        return Finding(FAIL, words, advice)
+    if mode & others:
+        return Finding(WARNING, f"{directory} is open to others (mode {mode:o}); chmod 700 it")
+    return None
+
+
+def _free(directory: Path) -> str:
+    return f"{shutil.disk_usage(directory).free / 1e9:.1f} GB"
+
+
+def _content(survey: Survey, root: Path) -> str:
+    others = sum(each.waiting for each in spool_statuses(root)) - survey.waiting
+    counts = {
+        f"{survey.waiting} waiting (`honeytrace resend` sends them)": survey.waiting,
+        f"{survey.held} held by running programs": survey.held,
+        f"{survey.rejected} rejected, see {survey.directory / REJECTED}": survey.rejected,
+        f"{survey.damaged} damaged files": survey.damaged,
+        f"{survey.newer} files of a newer version": survey.newer,
+        f"{others} waiting for other servers or projects": others,
+    }
+    return ", ".join(words for words, count in counts.items() if count) or "empty"
+
+
+def stored(config: Config) -> Finding:
+    """The store: whether it can be opened."""
+    home = config.home
+    wrong = _writable(home, 0o022, _HOME)
+    if wrong and wrong.status == FAIL:
+        return wrong
+    store = Store(home / "sessions.db")
+    try:
+        count = store.count()
+    except StoreError as error:
+        return Finding(FAIL, str(error))
+    finally:
+        store.close()
+    return wrong or Finding(OK, f"{store.path}: {count} sessions, {_free(home)} free")

@@ -1,0 +1,220 @@
+"""The pytest plugin `honeytrace`: loaded by every pytest run that can see it, so it does little
+before it is used. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import deque
+from collections.abc import Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from honeytrace._utils import pytest_compat
+
+if TYPE_CHECKING:
+    from honeytrace._session.record import Record
+    from honeytrace.pytest_plugin._fixtures import Caught
+    from honeytrace.pytest_plugin._leftovers import Left
+    from honeytrace.pytest_plugin._marker import Test
+    from honeytrace.testing import CapturedSessions
+
+_MARK = (
+    "honeytrace(name=None, *, project, source, config, inputs, user_properties, metrics, feedback, "
+    "metadata): records the test itself as a session, its outcome in the metrics and its "
+    "parameters in the inputs; what is given is as for trace_session. On a class or module it "
+    "holds for all tests in it, and its name stands before theirs: chat.TestAnswer.test_length."
+)
+_NAMES = ("honeytrace", "honeytrace.pytest_plugin")  # by one of them it has been loaded
+_TESTS = "honeytrace_tests"
+_PATIENCE = 2.0  # seconds
+_KEPT = 1_000  # sessions of a test, the last ones, that its report shows if it fails
+
+
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    for name in _NAMES:  # if it is loaded by its other name, too, this is there
+        if not pluginmanager.has_plugin(name):
+            pluginmanager.register(object(), name)
+    add = parser.getgroup("honeytrace", "sessions of traced calls (honeytrace)").addoption
+    add(
+        "--honeytrace",
+        action="store_true",
+        help="Record every test as a session in the store on this machine, or with "
+        "--honeytrace-send where your sessions go.",
+    )
+    add("--honeytrace-send", action="store_true", help="Send sessions as without pytest.")
+    add(
+        "--honeytrace-update",
+        action="store_true",
+        help="Write the files that assert_matches() compares with.",
+    )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Before any code of the project's runs."""
+    _start(early_config, early_config.known_args_namespace)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not config.pluginmanager.has_plugin(_TESTS):  # it was a conftest that named this plugin
+        _start(config, config.option)
+
+
+def _start(config: pytest.Config, options: Any) -> None:
+    config.pluginmanager.register(_Tests(config, options), _TESTS)
+
+
+class _Tests:
+    """The hooks of one run; runs may be nested, as pytester does it."""
+
+    def __init__(self, config: pytest.Config, options: Any) -> None:
+        self.kept: deque[Record] = deque(maxlen=_KEPT)
+        self.test: Test | None = None  # that runs, if it is a session itself
+        self.caught: Caught | None = None  # once a test asks for it
+        self.left: Left | None = None  # once something was traced
+        config.add_cleanup(_end(options.honeytrace_send))
+        _tell(options.honeytrace_send, self.kept.append)
+
+    def pytest_configure(self, config: pytest.Config) -> None:
+        config.addinivalue_line("markers", _MARK)
+
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        options = session.config.option
+        # What comes before is sent as without `--honeytrace`; from here on that does it.
+        if options.honeytrace and not (options.collectonly or options.setuponly):
+            from honeytrace.pytest_plugin._recording import Recording
+
+            recording = Recording(options, self.kept.append)
+            session.config.pluginmanager.register(recording, "honeytrace_recording")
+            _tell(False, recording.take, children=options.honeytrace_send)
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        ours = sys.modules.get("honeytrace._config.live")
+        if ours and hasattr(session.config, "workerinput"):
+            ours.live.flush(_PATIENCE)  # xdist may end its workers before `atexit` runs
+
+    def pytest_unconfigure(self) -> None:
+        if self.caught:
+            self.caught.end_unused()
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
+        if item.config.option.honeytrace or item.get_closest_marker("honeytrace"):
+            from honeytrace.pytest_plugin._marker import recorded
+
+            with recorded(item) as self.test:
+                yield
+            self.test = None
+        else:
+            yield
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        self.kept.clear()
+        asked = [name for name in _SCOPES if name in getattr(item, "fixturenames", ())]
+        if asked:
+            self.catching().begin(asked)
+        if left := self._left():
+            left.begin()
+        if self.test:
+            self.test.begin()
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_fixture_setup(self, fixturedef: Any) -> Iterator[None]:
+        left = self._left() if fixturedef.scope != "function" else None
+        before = left.running() if left else []
+        yield
+        if fixturedef.scope != "function" and (left := self._left()):
+            left.hold(fixturedef, before)
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_runtest_teardown(self, item: pytest.Item) -> Iterator[None]:
+        yield
+        if left := self._left():
+            left.end(item.nodeid)
+        if self.caught:
+            self.caught.end_unused()
+
+    def _left(self) -> Left | None:
+        """What looks after what tests leave running; None before anything was traced."""
+        if self.left is None and "honeytrace._config.live" in sys.modules:
+            from honeytrace.pytest_plugin._leftovers import Left
+
+            self.left = Left()
+        return self.left
+
+    def catching(self) -> Caught:
+        if self.caught is None:
+            from honeytrace.pytest_plugin._fixtures import Caught
+
+            self.caught = Caught()
+        return self.caught
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_runtest_makereport(self, call: pytest.CallInfo[None]) -> Iterator[None]:
+        outcome: Any = yield
+        report = outcome.get_result()
+        if self.test:
+            self.test.note(report, call)
+        if report.failed and self.kept:
+            from honeytrace.pytest_plugin._fixtures import show
+
+            error = call.excinfo.value if call.excinfo else None
+            show(report, self.kept, error)
+
+
+def _tell(allowed: bool, watch: Any, *, children: bool | None = None) -> None:
+    """Tells this process and, unless it is something else, the ones that it starts."""
+    pytest_compat.allowed, pytest_compat.watch, pytest_compat.told = allowed, watch, True
+    os.environ[pytest_compat.VARIABLE] = (
+        "on" if (allowed if children is None else children) else "off"
+    )
+    _obey()
+
+
+def _obey() -> None:
+    config = sys.modules.get("honeytrace._config.live")
+    if config:  # a plugin that was loaded earlier has begun to trace
+        config.live.obey()
+
+
+def _end(send: bool) -> Any:
+    """What to call at the end of a run that begins now. A process that is for pytest alone may have
+    threads left that trace; to them the rule applies until it ends."""
+    if pytest_compat.pytests_own and not pytest_compat.within("_pytest.runner"):
+        return partial(_tell, send, None)
+    known = os.environ.get(pytest_compat.VARIABLE)
+    return partial(_restore, known, pytest_compat.allowed, pytest_compat.watch, pytest_compat.told)
+
+
+def _restore(variable: str | None, *state: Any) -> None:
+    pytest_compat.allowed, pytest_compat.watch, pytest_compat.told = state
+    os.environ.pop(pytest_compat.VARIABLE, None)
+    if variable is not None:
+        os.environ[pytest_compat.VARIABLE] = variable
+    _obey()
+
+
+def _fixture(name: str, scope: Any, whose: str) -> Any:
+    def sessions(request: pytest.FixtureRequest) -> Iterator[CapturedSessions]:
+        tests: _Tests = request.config.pluginmanager.get_plugin(_TESTS)  # type: ignore[assignment]
+        with tests.catching().by(name, request, tests.kept) as sessions:
+            yield sessions
+
+    sessions.__doc__ = f"The sessions that start in {whose}; none is sent."
+    return pytest.fixture(sessions, scope=scope, name=name)
+
+
+_each = _fixture("honeytrace_sessions", "function", "this test, from its set-up to its tear-down")
+_class = _fixture("honeytrace_class_sessions", "class", "the tests of this class")
+_module = _fixture("honeytrace_module_sessions", "module", "the tests of this module")
+_all = _fixture("honeytrace_all_sessions", "session", "all tests of this run")
+_SCOPES = (  # the widest first
+    "honeytrace_all_sessions",
+    "honeytrace_module_sessions",
+    "honeytrace_class_sessions",
+    "honeytrace_sessions",
+)

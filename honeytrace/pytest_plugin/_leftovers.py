@@ -1,0 +1,50 @@
+"""What a test has left running after its tear-down, and the end of it. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from honeytrace._session import context
+from honeytrace._session.record import ABSENT, Record
+from honeytrace._tracing.recorder import end
+from honeytrace.testing import _capture
+
+
+class Left:
+    """Knows what may go on after a test: what was there before it, and what the fixtures hold that
+    are for other tests, too."""
+
+    def __init__(self) -> None:
+        self._before: list[object] = []
+        self._held: list[tuple[Any, object]] = []
+
+    def running(self) -> list[object]:
+        """The sessions around this place and the captures that are open."""
+        found: list[object] = [*_capture.open_now]
+        record = context.get()
+        while record is not None:
+            found.append(record)
+            record = record.parent
+        return found
+
+    def begin(self) -> None:
+        self._before = self.running()
+
+    def hold(self, fixture: Any, before: list[object]) -> None:
+        """Leaves to a fixture what was not there `before` its set-up."""
+        self._held += [(fixture, each) for each in self.running() if each not in before]
+
+    def end(self, test: str) -> None:
+        """Ends all that may not go on, once `test` is torn down."""
+        past = [each for fixture, each in self._held if fixture.cached_result is None]
+        self._held = [each for each in self._held if each[0].cached_result is not None]
+        fine = [each for _, each in self._held]
+        fine += [each for each in self._before if each not in past]
+        record: Record | None = context.get()
+        while record is not None and record not in fine:
+            end(record, ABSENT, RuntimeError(f"{test} left it running"))
+            record = record.parent
+        context.make_current(record)
+        for capture in [*_capture.open_now]:
+            if capture not in fine:
+                capture.end()

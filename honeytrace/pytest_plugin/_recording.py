@@ -1,0 +1,151 @@
+"""Where `--honeytrace` takes the sessions of a run, and the summary of it. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from honeytrace._config import settings
+from honeytrace._config.live import live, load
+from honeytrace._config.routes import deliver
+from honeytrace._session.record import Record
+from honeytrace._utils.errors import StoreError
+
+_TALLY = "honeytrace_tally"
+
+
+_LISTED = 10  # failed tests in the summary
+
+
+_PATIENCE = 10.0  # seconds that delivery may take at the end of the run
+
+
+_BUSY = 1.0  # seconds that another process may hold the store at its beginning
+
+
+class Tally(NamedTuple):
+    """How many sessions came to where they go, how many did not, and why."""
+
+    arrived: int
+    left: int
+    reason: str | None
+
+
+class Recording:
+    """What `--honeytrace` does: takes all sessions of the run to one place."""
+
+    def __init__(self, options: Any, keep: Callable[[Record], object]) -> None:
+        known = live.base.config if live.base else settings.resolve({})
+        # Settled now: a test may move its home, or set a server of its own.
+        self.config = known if options.honeytrace_send else replace(known, server_url=None)
+        # `show` asks the server that is configured.
+        self._show = ["honeytrace show ID"] if known.local or options.honeytrace_send else []
+        self._keep = keep
+        load()
+        self._problem = _store_problem(self.config.home) if self.config.local else None
+        self._delivery = deliver(self.config, live.faults)
+        self._process = self._delivering = os.getpid()
+        self._astray = False  # whether this is the child of a test that goes on as pytest
+        self._tallies: list[Tally] = []
+        self._crashed: list[object] = []
+
+    def take(self, record: Record) -> None:
+        self._keep(record)
+        if self._problem or self._astray:
+            return
+        if self._delivering != os.getpid():
+            self._begin_again()
+        self._delivery.accept(record)
+
+    def _begin_again(self) -> None:
+        """In the child of a test, which has none of the threads that deliver. It ends like any
+        program: what it flushes, or has when it exits in order, arrives."""
+        self._delivering = os.getpid()
+        self._delivery = deliver(self.config, live.faults)
+        live.also(self._delivery, self.config)
+
+    @property
+    def _forked(self) -> bool:
+        return os.getpid() != self._process
+
+    def pytest_runtest_logreport(self) -> None:
+        self._astray = self._forked
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if self._forked:
+            return
+        self._delivery.shutdown(_PATIENCE, patient=False)
+        stats = self._delivery.stats()
+        left = stats.queued + stats.spooled + stats.rejected + stats.dropped
+        tally = Tally(stats.delivered, left, stats.last_error)
+        self._tallies.append(tally)
+        if hasattr(session.config, "workeroutput"):
+            session.config.workeroutput[_TALLY] = tuple(tally)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """A worker of xdist has ended; one that crashed says nothing."""
+        said = getattr(node, "workeroutput", {}).get(_TALLY)
+        if said:
+            self._tallies.append(Tally(*said))
+        else:
+            self._crashed.append(node)
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        reports = [each for kind in terminalreporter.stats.values() for each in kind]
+        ours = [each for each in reports if getattr(each, "honeytrace_session", None)]
+        failed = {each.honeytrace_session: each.nodeid for each in ours if each.failed}
+        lost = [each for each in ours if getattr(each, "node", None) in self._crashed]
+        crashed = len({each.honeytrace_session for each in lost})
+        terminalreporter.section("honeytrace")
+        for line in self._told(len({each.honeytrace_session for each in ours}) - crashed, crashed):
+            terminalreporter.line(line)
+        for id_, test in [*failed.items()][: 0 if self._problem else _LISTED]:
+            terminalreporter.line(f"  {id_}  {test}")
+        if len(failed) > _LISTED:
+            terminalreporter.line(f"  … and {len(failed) - _LISTED} more that failed")
+
+    def _told(self, number: int, crashed: int) -> Iterator[str]:
+        problem = "tracing is off" if live.off else self._problem
+        if problem or not (number or crashed):
+            yield f"no test was recorded{f': {problem}' if problem else ''}"
+            return
+        where, how = self.config.server_url, self._show
+        if where is None:
+            where = str(self.config.home / "sessions.db")
+            how = ["honeytrace ls", *self._show, "honeytrace serve"]
+        arrived = sum(each.arrived for each in self._tallies)
+        left = sum(each.left for each in self._tallies)
+        tests = "1 test" if number == 1 else f"{number} tests"
+        if arrived or not left:
+            yield f"{tests} recorded in {where}; to look at them: {', '.join(how)}"
+        else:
+            yield f"{tests} could not be recorded in {where}"
+        if left:
+            reason = next((each.reason for each in self._tallies if each.reason), "no answer yet")
+            spooled = self.config.server_url and self.config.spool_dir
+            again = "; to send what is on disk: honeytrace resend" if spooled else ""
+            sessions = "1 session" if left == 1 else f"{left} sessions"
+            yield f"{sessions} did not arrive: {reason}{again}"
+        if crashed:
+            yield f"{crashed} more ran in a worker that crashed; they are there if they had arrived"
+
+
+def _store_problem(home: Path) -> str | None:
+    """Why nothing can be kept in the store of this home, if so."""
+    from honeytrace.local import Store  # needs sqlite3, and most runs no store
+
+    store = Store(home / "sessions.db", busy=_BUSY)
+    try:
+        store.count()
+    except StoreError as error:
+        return str(error)
+    finally:
+        store.close()
+    return None

@@ -1,0 +1,138 @@
+"""From the inputs of a stored session back to the arguments of a call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import deepcopy
+from functools import partial
+from inspect import Parameter, signature
+from typing import Any
+
+from honeytrace._session.session import Session, about
+from honeytrace._tracing.signature import parameters
+from honeytrace._utils.guard import attempt
+from honeytrace._utils.json import Json
+from honeytrace._utils.text import listed
+from honeytrace.testing._replay.deserialize import rebuilt
+from honeytrace.testing._replay.losses import losses
+
+__tracebackhide__ = True  # pytest shows the line of the test, not ours
+
+
+Arguments = tuple[list[Any], dict[str, Any]]
+"""`function(*arguments[0], **arguments[1])`."""
+
+
+_ANYWHERE = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+
+
+_NOT_BY_KEYWORD = (Parameter.POSITIONAL_ONLY, Parameter.VAR_POSITIONAL)
+
+
+_STARS = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
+
+
+_INSTEAD = "give dataclasses.replace(session, inputs={…}) with inputs of your own"
+
+
+def rebind(session: Session, function: Callable[..., Any]) -> Arguments:
+    """The arguments with which `function` gets the session's inputs.
+
+    Raises `ValueError` where the inputs are not what the call got, or do not fit the parameters.
+    """
+    _refuse(session, list(map(str, losses(session, "inputs"))))
+    if about(session).get("stream", {}).get("completed") is False and not session.error:
+        raise ValueError(
+            f"{_title(session)} cannot be repeated: its stream was left before its end, "
+            "and so are its outputs; take a session that went to the end"
+        )
+    known = _parameters(function)
+    return _bound(session, known, _inputs(session, known))
+
+
+def _title(session: Session) -> str:
+    return f"session {session.session_name!r} ({session.session_id})"
+
+
+def _refuse(session: Session, lost: list[str]) -> None:
+    if lost:
+        raise ValueError(
+            f"{_title(session)} cannot be called again with what was recorded: "
+            f"{listed(lost)}; {_INSTEAD}"
+        )
+
+
+def _parameters(function: Callable[..., Any]) -> list[Parameter]:
+    """With annotations that are texts looked up, if all of them can be."""
+    found, _ = attempt(partial(signature, eval_str=True), function)
+    return list(found.parameters.values()) if found else parameters(function)
+
+
+def _inputs(session: Session, known: list[Parameter]) -> Json:
+    """The inputs as the annotations have them; a copy, for the function may change what it gets."""
+    kinds = {each.name: _kind(each) for each in known}
+    others = next((each.annotation for each in known if each.kind is Parameter.VAR_KEYWORD), Any)
+    tried = {
+        name: attempt(rebuilt, f"inputs.{name}", value, kinds.get(name, others))
+        for name, value in deepcopy(session.inputs).items()
+    }
+    _refuse(session, [str(fault) for _, fault in tried.values() if fault])
+    return {name: value for name, (value, _) in tried.items()}
+
+
+def _kind(parameter: Parameter) -> Any:
+    if parameter.kind is Parameter.VAR_POSITIONAL:
+        return list[parameter.annotation]  # type: ignore[name-defined] # known at run time alone
+    return Any if parameter.kind is Parameter.VAR_KEYWORD else parameter.annotation
+
+
+def _bound(session: Session, known: list[Parameter], left: Json) -> Arguments:
+    """The reverse of `_arguments.binder`."""
+    stars = {each.kind: each.name for each in known if each.kind in _STARS}
+    rest = _items(left, stars.get(Parameter.VAR_POSITIONAL))
+    args: list[Any] = []
+    kwargs: dict[str, Any] = {}
+    missing = []
+    for each in known:
+        by_position = each.kind is Parameter.POSITIONAL_ONLY or (rest and each.kind in _ANYWHERE)
+        if each.kind in _STARS:
+            continue
+        if each.name not in left and each.default is Parameter.empty:
+            missing.append(each.name)
+        elif by_position:
+            args.append(left.pop(each.name, each.default))
+        elif each.name in left:
+            kwargs[each.name] = left.pop(each.name)
+    if Parameter.VAR_KEYWORD in stars:
+        only = {each.name for each in known if each.kind in _NOT_BY_KEYWORD}
+        kwargs |= _others(left, stars[Parameter.VAR_KEYWORD], only)
+        left = {}
+    if missing or left:
+        raise ValueError(f"{_unfit(session, missing, list(left))}; {_INSTEAD}")
+    return [*args, *rest], kwargs
+
+
+def _items(left: Json, name: str | None) -> list[Any]:
+    """The `*args`, taken out; what is no list was another parameter then, and stays."""
+    if name is None or not isinstance(left.get(name), list):
+        return []
+    items: list[Any] = left.pop(name)
+    return items
+
+
+def _others(left: Json, name: str, only: set[str]) -> Json:
+    """The `**kwargs`. They are under their own name if one of them is called like a parameter that
+    no keyword reaches: `def f(x, /, **kwargs)` called as `f(1, x=2)`."""
+    nested = left.get(name)
+    if isinstance(nested, dict) and not only.isdisjoint(nested):
+        return {key: value for key, value in left.items() if key != name} | nested
+    return left
+
+
+def _unfit(session: Session, missing: list[str], left: list[str]) -> str:
+    parts = []
+    if left:
+        parts.append(f"it takes no {', '.join(map(repr, left))}, which it was called with")
+    if missing:
+        parts.append(f"it needs {', '.join(map(repr, missing))}, which is no input of the session")
+    return f"{_title(session)} does not fit the function: {', and '.join(parts)}"

@@ -1,0 +1,357 @@
+"""Stored sessions as a file of tests for pytest."""
+
+from __future__ import annotations
+
+import builtins
+import datetime
+import json
+import os
+import re
+import sys
+import types
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
+from decimal import Decimal
+from importlib import import_module
+from inspect import getattr_static
+from keyword import iskeyword
+from math import isfinite
+from pathlib import Path
+from typing import Any, cast
+from uuid import UUID
+
+from honeytrace._session.session import Session, about
+from honeytrace._tracing import wrappers
+from honeytrace._tracing.decorate import is_traced
+from honeytrace._utils.guard import attempt
+from honeytrace._utils.text import plain
+from honeytrace.testing._replay.arguments import Arguments, rebind
+from honeytrace.testing._replay.losses import REDACTED
+
+_WIDE = 88  # what formatters take a line to be, if nobody tells them
+
+
+_INDENT = "    "
+
+
+# Of a group of exceptions; pytest matches with it before 8.4, without it since.
+_MEMBERS = re.compile(r" \(\d+ sub-exceptions?\)\Z")
+
+
+_TAKEN = {
+    *("asyncio", "pytest", "capture_sessions", "trace_session", "_items"),
+    *("args", "inputs", "sessions", "match", "raised"),
+    *("datetime", "Decimal", "Path", "UUID"),
+}
+
+
+_CALLS = {
+    wrappers.FUNCTION.name: "{}",
+    wrappers.COROUTINE.name: "asyncio.run({})",
+    wrappers.GENERATOR.name: "list({})",
+    wrappers.ASYNC_GENERATOR.name: "asyncio.run(_items({}))",
+}
+
+
+_PLAIN = (str, int, float, bool, type(None))
+
+
+_STANDARD: dict[type, str] = {
+    datetime.date: "import datetime",
+    datetime.datetime: "import datetime",
+    datetime.time: "import datetime",
+    Decimal: "from decimal import Decimal",
+    type(Path()): "from pathlib import Path",
+    UUID: "from uuid import UUID",
+}
+"""What can be written down, too, and what has to be imported for it."""
+
+
+_BRACKETS: dict[Any, tuple[str, str]] = {list: ("[", "]"), tuple: ("(", ")"), set: ("{", "}")}
+
+
+_ITEMS = """
+
+async def _items(stream):
+    return [item async for item in stream]
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One session, and what it takes to call its function once more."""
+
+    session: Session
+    module: str
+    path: tuple[str, ...]  # in the module
+    function: Callable[..., Any]
+    arguments: Arguments
+
+    @property
+    def kind(self) -> str:
+        return wrappers.kind(self.function).name
+
+
+def case(session: Session) -> Case:
+    """Finds the function of a session: it is imported, from the current directory too.
+
+    Raises `ValueError` with a sentence where no test can call it.
+    """
+    title = f"session {session.session_name!r} ({session.session_id})"
+    path = about(session).get("function")
+    if not isinstance(path, str):
+        raise ValueError(f"{title} is no call of a function, and no test can repeat a block")
+    _check_path(title, path)
+    with _importing():
+        module, names = _module(title, path)
+        function = _function(title, path, module, names)
+    kind = about(session).get("kind")
+    if wrappers.kind(function).name != kind:
+        raise ValueError(f"{title} is the call of a {kind}, which {path} is not any more")
+    arguments = rebind(session, function)
+    known = (*_PLAIN, *_STANDARD)
+    made = next((each for each in _leaves(arguments) if type(each) not in known), None)
+    if made is not None:
+        raise ValueError(
+            f"{title} was called with an instance of {type(made).__name__}, which this cannot "
+            "write down; call replay(session, function) in a test of your own"
+        )
+    return Case(session, module.__name__, tuple(names), function, arguments)
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    """The values in containers that can be written down."""
+    if isinstance(value, dict):
+        value = [*value, *value.values()]
+    if type(value) in _BRACKETS:
+        for each in value:
+            yield from _leaves(each)
+    else:
+        yield value
+
+
+def _check_path(title: str, path: str) -> None:
+    if path.startswith("__main__."):
+        raise ValueError(
+            f"{title} calls {path}, and no test can import __main__; move the function to a module"
+        )
+    if "<locals>" in path:
+        raise ValueError(
+            f"{title} calls {path}, which lives inside another function; move it to its module"
+        )
+    if not all(part.isidentifier() and not iskeyword(part) for part in path.split(".")):
+        raise ValueError(f"{title} calls {path}, and no import can name that; give it a name")
+
+
+@contextmanager
+def _importing() -> Iterator[None]:
+    """As `python -m` imports; what modules print is not part of the tests."""
+    before = list(sys.path)
+    sys.path.insert(0, os.getcwd())
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        sys.path[:] = before
+
+
+def _function(
+    title: str, path: str, module: types.ModuleType, names: Sequence[str]
+) -> Callable[..., Any]:
+    """What stands under this path; in a class, a static method or one of the class."""
+    owner, found = None, cast("Any", module)
+    for name in names:
+        owner, (found, _) = found, attempt(getattr, found, name)
+    if found is None:
+        raise ValueError(f"{title} calls {path}, which is not there any more")
+    if not callable(found) or isinstance(found, type):
+        raise ValueError(f"{title} calls {path}, which is no function any more")
+    unbound = (staticmethod, classmethod)
+    if isinstance(owner, type) and not isinstance(getattr_static(owner, names[-1]), unbound):
+        raise ValueError(f"{title} calls {path}, a method; a test cannot know which object to use")
+    return cast("Callable[..., Any]", found)
+
+
+def _module(title: str, path: str) -> tuple[types.ModuleType, list[str]]:
+    """The innermost module of a path, and the names that are left."""
+    parts = path.split(".")
+    for size in range(len(parts) - 1, 0, -1):
+        name = ".".join(parts[:size])
+        module, fault = attempt(import_module, name)
+        if module is not None:
+            return module, parts[size:]
+        missing = fault.name if isinstance(fault, ModuleNotFoundError) else None
+        if missing is None or not f"{name}.".startswith(f"{missing}."):
+            raise ValueError(
+                f"{title} calls {path}, and the import of {name} raised "
+                f"{type(fault).__name__}: {fault}"
+            )
+    raise ValueError(
+        f"{title} calls {path}, and there is no module {parts[0]!r} here; "
+        "run this where your tests run, or set PYTHONPATH"
+    )
+
+
+def render(cases: Sequence[Case], size: int) -> str:
+    """The text of the file; `size` characters of an id tell the sessions apart."""
+    return "\n\n".join([_head(cases), *(_test(case, size) for case in cases)])
+
+
+def _head(cases: Sequence[Case]) -> str:
+    calls = {_CALLS[case.kind] for case in cases}
+    ours = ["from honeytrace.testing import capture_sessions"]
+    if not all(is_traced(case.function) for case in cases):
+        ours.insert(0, "from honeytrace import trace_session")
+    leaves = (leaf for case in cases for leaf in _leaves(case.arguments))
+    needed = {_STANDARD[type(leaf)] for leaf in leaves if type(leaf) in _STANDARD}
+    lines = ['"""Calls as honeytrace recorded them, by `honeytrace export --pytest`."""', ""]
+    if any("asyncio" in call for call in calls) or any(map(_is_cancelled, cases)):
+        needed.add("import asyncio")
+    if needed:  # "from" comes behind "import"
+        lines += [*sorted(needed, key=lambda line: (line.startswith("from"), line)), ""]
+    if any(case.session.error for case in cases):
+        lines.append("import pytest")
+    helper = _ITEMS if any("_items" in call for call in calls) else ""
+    return "\n".join([*lines, *ours]) + "\n" + helper
+
+
+def _test(case: Case, size: int) -> str:
+    session, traced = case.session, is_traced(case.function)
+    args, kwargs = case.arguments
+    name, *inner = case.path
+    # Its own name, unless the test needs that for something else.
+    shown = "called" if name in _TAKEN or hasattr(builtins, name) else name
+    lines = [
+        f"def test_{_word('.'.join(case.path))}_{_word(session.session_id[:size])}():",
+        f"{_INDENT}# {plain(session.session_id)}",
+        # Here, so that no other test fails when it is gone.
+        f"{_import(case.module, name, shown)}\n",
+    ]
+    given = []
+    if args:
+        lines.append(_assigned("args", args))
+        given.append("*args")
+    if kwargs:
+        lines.append(_assigned("inputs", kwargs))
+        given.append("**inputs")
+    called = ".".join([shown, *inner])
+    function = called if traced else f"trace_session({called})"
+    call = _CALLS[case.kind].format(f"{function}({', '.join(given)})")
+    lines += _failing(case, call) if session.error else _returning(session, call, traced)
+    return "\n".join(lines) + "\n"
+
+
+def _import(module: str, name: str, shown: str) -> str:
+    """Inside a test."""
+    wanted = name if name == shown else f"{name} as {shown}"
+    line = f"{_INDENT}from {module} import "
+    fits = len(line) + len(wanted) <= _WIDE
+    return line + (wanted if fits else _spread("(", [wanted], ")", len(_INDENT)))
+
+
+def _assigned(name: str, value: Any) -> str:
+    return f"{_INDENT}{name} = {literal(value, len(_INDENT), len(name) + 3)}"
+
+
+def _returning(session: Session, call: str, traced: bool) -> list[str]:
+    check = f"{_INDENT}assert sessions.roots[-1].outputs == "
+    lines = [f"{_INDENT}with capture_sessions() as sessions:", f"{_INDENT * 2}{call}"]
+    if traced:
+        lines.append(f'{_INDENT}assert sessions.roots, "the function is not traced any more"')
+    return [*lines, check + literal(session.outputs, len(_INDENT), len(check) - len(_INDENT))]
+
+
+def _failing(case: Case, call: str) -> list[str]:
+    """The error by its class where that is a builtin, else by the name of its class."""
+    kind, words = _raised(case.session)
+    known = getattr(builtins, kind, None)
+    builtin = isinstance(known, type) and issubclass(known, BaseException)
+    cancelled = "asyncio.CancelledError" if _is_cancelled(case) else "Exception"
+    shown = kind if builtin else cancelled
+    match = ", match=match" if words else ""
+    as_raised = "" if shown != "Exception" else " as raised"
+    lines = [_assigned("match", words)] if words else []
+    lines.append(
+        f"{_INDENT}with capture_sessions(), pytest.raises({shown}{match}){as_raised}:\n"
+        f"{_INDENT * 2}{call}"
+    )
+    if as_raised:
+        lines.append(f"{_INDENT}assert type(raised.value).__qualname__ == {literal(kind)}")
+    return lines
+
+
+def _is_cancelled(case: Case) -> bool:
+    return about(case.session).get("status") == "cancelled"
+
+
+def _raised(session: Session) -> tuple[str, str]:
+    """The name of the exception's class, and a pattern of its message."""
+    details = about(session).get("exception")
+    kind, _, message = (session.error or "").partition(": ")
+    if isinstance(details, dict):
+        kind, message = details.get("type", kind), details.get("message", message)
+    message = _MEMBERS.sub("", message)
+    return kind, ".*".join(map(_escaped, REDACTED.split(message)))
+
+
+def _escaped(text: str) -> str:
+    """As `re.escape` does it, but for what need not be: spaces above all."""
+    return re.sub(r"[.^$*+?{}\[\]\\|()]", r"\\\g<0>", text)
+
+
+def _word(text: str) -> str:
+    return re.sub(r"[^0-9A-Za-z]+", "_", text).strip("_")
+
+
+def literal(value: Any, indent: int = 0, used: int = 0) -> str:
+    """What `_leaves` finds, and what holds it, as Python: on one line if that fits behind `used`
+    characters, else one item a line, as formatters leave it."""
+    flat = _flat(value)
+    if indent + used + len(flat) <= _WIDE or type(value) not in (dict, *_BRACKETS) or not value:
+        return flat
+    inner = indent + len(_INDENT)
+    if isinstance(value, dict):
+        keys = {key: f"{_flat(key)}: " for key in value}
+        items = [f"{keys[key]}{literal(value[key], inner, len(keys[key]) + 1)}" for key in value]
+        return _spread("{", items, "}", indent)
+    start, end = _BRACKETS[type(value)]
+    return _spread(start, [literal(item, inner, 1) for item in _listed(value)], end, indent)
+
+
+def _listed(value: Any) -> list[Any]:
+    return sorted(value, key=repr) if isinstance(value, set) else list(value)
+
+
+def _spread(start: str, items: list[str], end: str, indent: int) -> str:
+    lines = [f"{' ' * indent}{_INDENT}{item},\n" for item in items]
+    return f"{start}\n{''.join(lines)}{' ' * indent}{end}"
+
+
+def _flat(value: Any) -> str:
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{_flat(key)}: {_flat(item)}' for key, item in value.items())}}}"
+    if type(value) in _STANDARD:
+        return _standard(value)
+    if type(value) is float and not isfinite(value):
+        return f'float("{value}")'
+    if type(value) not in _BRACKETS or value == set():
+        return repr(value)
+    start, end = _BRACKETS[type(value)]
+    comma = "," if isinstance(value, tuple) and len(value) == 1 else ""
+    return f"{start}{', '.join(map(_flat, _listed(value)))}{comma}{end}"
+
+
+def _standard(value: Any) -> str:
+    if isinstance(value, (datetime.date, datetime.time)):
+        return repr(value)
+    name = "Path" if isinstance(value, Path) else type(value).__name__
+    return f"{name}({_text(str(value))})"
+
+
+def _text(text: str) -> str:
+    """In double quotes. What JSON escapes means the same in Python; more than that may not show."""
+    spelled = json.dumps(text, ensure_ascii=False)
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in spelled)

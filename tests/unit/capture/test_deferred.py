@@ -1,0 +1,161 @@
+"""What the caller keeps and the worker reads: the same as a snapshot, at less cost."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from honeytrace._capture import deferred
+from honeytrace._capture.deferred import arguments, as_object, keep, named, read
+from honeytrace._capture.snapshot import Limits, Snapshot, rules
+
+plain = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner) | st.tuples(inner),
+    max_leaves=20,
+)
+
+
+def bind(args, kwargs):
+    return {**{f"p{index}": value for index, value in enumerate(args)}, **kwargs}
+
+
+def taken(args, kwargs):
+    captured, _, cuts = arguments(args, kwargs, bind)
+    return named(captured, bind), cuts
+
+
+def returned(value):
+    """A result as the outputs hold it."""
+    return as_object(read(keep(value, "outputs")[0], "outputs"))
+
+
+@given(st.lists(plain), st.dictionaries(st.sampled_from("abc"), plain))
+def test_arguments_read_as_their_snapshot(args, kwargs):
+    """Whichever form they are kept in, what is read later is what a snapshot would hold."""
+    want = Snapshot().take(bind(args, kwargs), "inputs")
+    assert taken(tuple(args), kwargs) == (want, None)
+
+
+@given(plain)
+def test_results_read_as_their_snapshot(value):
+    """A mapping as it is, any other value as `result`."""
+    copy = Snapshot().take(value, "outputs")
+    assert returned(value) == (copy if type(copy) is dict else {"result": copy})
+    assert keep(value, "outputs")[2] is None
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"a": object()},
+        [[object()]],
+        {(1, 2): "a key that is no text"},
+        {object(): "a key of no known kind"},
+        {str(n): n for n in range(10_000)},
+        ["x"] * 10_000,
+        [{"text": "x" * 100_000}],
+        {"a": {"b": ["x" * 100_000]}},
+        [[[[[[[[[[["deep"]]]]]]]]]]],
+        b"bytes",
+    ],
+    ids="",
+)
+def test_what_is_not_small_or_plain_is_a_snapshot_too(value):
+    """Objects, odd keys, large and deep data: read as their snapshot."""
+    want = Snapshot().take({"p0": value}, "inputs")
+    got, _ = taken((value,), {})
+    assert got == want
+    assert returned(value) in ({"result": want["p0"]}, want["p0"])
+
+
+def test_later_changes_do_not_show():
+    """Data is detached when it is captured."""
+    chat = [{"role": "user", "content": ["hi", {"n": 1}]}]
+    captured, _, _ = arguments((chat,), {}, bind)
+    answer = keep(chat, "outputs")[0]
+    chat[0]["content"][1]["n"] = 2
+    chat.clear()
+    assert named(captured, bind)["p0"] == [{"role": "user", "content": ["hi", {"n": 1}]}]
+    assert read(answer, "outputs") == [{"role": "user", "content": ["hi", {"n": 1}]}]
+
+
+def test_long_texts_are_cut_at_once():
+    """One over the limit is cut and its path listed, in arguments and results."""
+    captured, size, cuts = arguments(("x" * (2**20 + 1),), {}, bind)
+    assert (cuts, size >= 2**20) == (["inputs.p0"], True)
+    assert named(captured, bind)["p0"].endswith("… [1 more characters]")
+    assert keep("x" * (2**20 + 1), "outputs")[2] == ["outputs"]
+
+
+def test_a_text_of_a_megabyte_is_shared():
+    """It is neither copied nor cut."""
+    text = "x" * 1_000_000
+    captured, size, _ = arguments((text,), {}, bind)
+    assert (captured[0][0] is text, size) == (True, 1_000_000)
+
+
+def test_data_that_another_thread_fills_is_captured():
+    """A dict that grows meanwhile costs neither the capture nor an exception."""
+    shared, done = {}, threading.Event()
+
+    def fill():
+        for number in range(200_000):
+            shared[number % 500] = number
+            if number % 500 == 499:
+                shared.clear()
+        done.set()
+
+    thread = threading.Thread(target=fill)
+    thread.start()
+    while not done.is_set():
+        assert isinstance(taken((shared,), {})[0]["p0"], dict)
+    thread.join()
+
+
+class Meta(type):
+    """A metaclass that answers for its classes, and leaves them without a hash."""
+
+    def __eq__(cls, other):
+        raise AssertionError("asked")
+
+
+class Asked(metaclass=Meta):
+    pass
+
+
+def test_classes_are_not_asked_whether_they_are_known():
+    """Types are told by identity: a metaclass of the user's is not run."""
+    assert taken((Asked(), {"in": Asked()}, [Asked()]), {})[0]["p0"].endswith("Asked>")
+    assert returned(Asked())["result"].endswith("Asked>")
+
+
+def test_what_can_never_change():
+    """Texts, numbers, truth values and None need no copy; containers do."""
+    assert all(map(deferred.constant, ["x", 1, 1.5, True, None]))
+    assert not any(map(deferred.constant, [[], {}, (), b"", object(), Asked()]))
+
+
+@pytest.mark.parametrize(
+    ("limits", "value"),
+    [
+        ({"string": 3}, "abcd"),
+        ({"chars": 3}, "abcd"),
+        ({"string": 3}, ["abcd"]),
+        ({"chars": 3}, ["abcd"]),
+        ({"nodes": 5}, [[1, 2], [3, 4], [5, 6]]),
+        ({"depth": 3}, [[[[1]]]]),
+        ({"items": 2}, [1, 2, 3]),
+        ({}, [0] * 1001),
+    ],
+)
+def test_what_is_cut_is_told_at_once(limits, value, monkeypatch):
+    """Whatever the limits of the process are, the paths of what is over are there."""
+    monkeypatch.setattr(rules, "limits", Limits.of(limits))
+    snapshot = Snapshot()
+    want = snapshot.take({"p0": value}, "inputs")
+    assert taken((value,), {}) == (want, snapshot.cuts)
+    assert keep(value, "outputs")[2] or "depth" in limits or "nodes" in limits

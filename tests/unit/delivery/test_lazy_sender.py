@@ -1,0 +1,119 @@
+"""One body to the server: an answer comes of it, whatever happens on the way."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from honeytrace._delivery.http.sender import HttpSender
+from honeytrace._delivery.retry import Answer, Verdict
+from honeytrace._delivery.senders import Line
+from honeytrace._utils.guard import Faults
+
+DELIVERED = Answer(Verdict.DELIVERED)
+TOO_LARGE = Answer(Verdict.TOO_LARGE, "too large")
+
+
+class Scripted:
+    """A sender that answers, or raises, by a script."""
+
+    def __init__(self, *script):
+        self.script = list(script)
+        self.bodies = []
+        self.closed = False
+
+    def send(self, body):
+        self.bodies.append(body)
+        answer = self.script.pop(0)
+        if isinstance(answer, Answer):
+            return answer
+        raise answer
+
+    def close(self):
+        self.closed = True
+
+
+@pytest.fixture
+def faults():
+    return Faults()
+
+
+def test_a_body_arrives(server, faults):
+    """It is connected when there is something to send, once."""
+    line = Line(lambda: HttpSender(server.url, "key", 1.0), faults)
+    assert server.connections == 0
+    assert [line.send(b'{"session": {}}').verdict for _ in range(2)] == [Verdict.DELIVERED] * 2
+    assert server.connections == 1
+    line.part().close()
+
+
+def test_a_fault_is_an_attempt_that_failed(faults):
+    """While sending; it is counted, and the session is to be sent again."""
+    line = Line(lambda: Scripted(RuntimeError("a fault")), faults)
+    answer = line.send(b"x")
+    assert (answer.verdict, answer.answered) == (Verdict.RETRY, False)
+    assert faults.by_place == {"exchange": 1}
+
+
+@pytest.mark.parametrize(
+    ("error", "counted"),
+    [(OSError(24, "Too many open files"), {}), (ImportError("no httpx"), {"exchange": 1})],
+)
+def test_a_connection_that_cannot_be_made(error, counted, faults):
+    """It is tried again with the next body; a lack of descriptors is no fault of ours."""
+    tries = [error]
+
+    def connect():
+        if tries:
+            raise tries.pop()
+        return Scripted(DELIVERED)
+
+    line = Line(connect, faults)
+    assert line.send(b"x").verdict is Verdict.RETRY
+    assert line.send(b"x") == DELIVERED
+    assert faults.by_place == counted
+
+
+@pytest.mark.parametrize(
+    ("shrink", "bodies", "verdict"),
+    [
+        (lambda body: body[:1], [b"xx", b"x"], Verdict.DELIVERED),
+        (lambda body: body, [b"xx"], Verdict.REJECTED),
+        (None, [b"xx"], Verdict.REJECTED),
+    ],
+)
+def test_what_is_too_large_is_sent_with_less(shrink, bodies, verdict, faults):
+    """Once, if there is less to be sent; else it is rejected."""
+    sender = Scripted(TOO_LARGE, DELIVERED)
+    assert Line(lambda: sender, faults, shrink).send(b"xx").verdict is verdict
+    assert sender.bodies == bodies
+
+
+def test_what_stays_too_large_is_rejected(faults):
+    """With the words of the server."""
+    line = Line(lambda: Scripted(TOO_LARGE, TOO_LARGE), faults, lambda body: body[:1])
+    assert line.send(b"xx") == Answer(Verdict.REJECTED, "too large")
+
+
+def test_another_way(faults):
+    """The old connections are handed back to be closed; what comes next goes the other way."""
+    old, new = Scripted(DELIVERED), Scripted(DELIVERED)
+    line = Line(lambda: old, faults)
+    assert line.part() is None
+    line.send(b"1")
+    assert line.change(lambda: new) is old
+    line.send(b"2")
+    assert (old.bodies, new.bodies) == ([b"1"], [b"2"])
+
+
+def test_nobody_connects_while_it_is_held(faults):
+    """As around a fork."""
+    line, connected = Line(lambda: Scripted(DELIVERED), faults), threading.Event()
+    thread = threading.Thread(target=lambda: (line.send(b"x"), connected.set()))
+    line.hold()
+    thread.start()
+    assert not connected.wait(0.1)
+    line.let_go()
+    assert connected.wait(10)
+    thread.join()

@@ -1,0 +1,241 @@
+"""What is encoded gets sent: how often, by how many, and what is said about it."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from honeytrace._delivery.http.sender import HttpSender
+from honeytrace._delivery.queue import Outbox
+from honeytrace._delivery.senders import THREADS, Line, Senders
+from honeytrace._utils.guard import Faults
+
+
+class Sending:
+    """Senders with what they work with, as a delivery has them."""
+
+    def __init__(self, url):
+        faults = Faults()
+        self.line = Line(lambda: HttpSender(url, "key", 1.0), faults)
+        self.outbox = Outbox(faults, None)
+        self.ledger = self.outbox.ledger
+        self.senders = Senders(self.outbox, self.line, faults, 32)
+
+    def start(self):
+        with self.outbox.lock:
+            self.senders.start()
+
+    def put(self, number=0):
+        with self.outbox.lock:
+            item = self.outbox.open()
+        self.outbox.keep(item, b'{"session": {"n": %d}}' % number)
+        with self.outbox.lock:
+            self.senders.call()
+
+    def flush(self, timeout):
+        with self.outbox.lock:
+            mark = self.ledger.mark(0)
+            self.outbox.progress.wait_for(lambda: mark.left <= 0, timeout)
+            self.ledger.unmark(mark)
+            return mark.left <= 0
+
+    def stop(self):
+        with self.outbox.lock:
+            self.senders.stop()
+            sender = self.line.part()
+        if sender:
+            sender.close()
+
+
+@pytest.fixture
+def sending(server):
+    """They send to the scripted server, with a request timeout of 1 s."""
+    made = Sending(server.url)
+    made.start()
+    yield made
+    made.stop()
+
+
+def threads():
+    return {thread for thread in threading.enumerate() if thread.name.startswith(THREADS)}
+
+
+# ---- One after the other
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [(500, {}, b""), (408, {}, b""), (429, {"Retry-After": "0"}, b""), "reset"],
+    ids=["500", "408", "429", "reset"],
+)
+def test_what_may_be_retried_is_retried(failure, sending, server):
+    """The same bytes, until they are taken."""
+    server.script = [server.reset if failure == "reset" else failure] * 2
+    sending.put(5)
+    assert sending.flush(30)
+    assert [session["n"] for session in server.sessions] == [5, 5, 5]
+    assert sending.ledger.delivered == 1
+
+
+def test_a_refused_session_is_not_sent_again(sending, server, caplog):
+    """A 4xx that no repetition can mend: counted as rejected, with the server's words."""
+    server.script = [(422, {}, b'{"message": "no such field"}')]
+    sending.put()
+    assert sending.flush(10)
+    assert (sending.ledger.rejected, len(server.requests)) == (1, 1)
+    assert "no such field" in caplog.text
+    assert "no such field" in sending.senders.last
+
+
+def test_a_refused_key_stops_the_sending(sending, server, caplog):
+    """After a 401 nothing more is sent for now, and one warning says what to check."""
+    server.script = lambda request: (401, {}, b"bad key")
+    for number in range(20):
+        sending.put(number)
+    server.wait(1)
+    assert not sending.flush(0.3)
+    assert (len(server.requests), sending.ledger.loose) == (1, 20)
+    assert caplog.text.count("check api_key and server_url") == 1
+
+
+def test_retry_after_holds_for_all(sending, server):
+    """While the server asks for patience, no session is sent."""
+    server.script = [(429, {"Retry-After": "60"}, b"")]
+    sending.put(1)
+    server.wait(1)
+    sending.put(2)
+    assert not sending.flush(0.3)
+    assert len(server.requests) == 1
+
+
+def test_a_better_server_is_asked_at_once(sending, server):
+    """Whatever the patience that the one before asked for."""
+    server.script = [(429, {"Retry-After": "60"}, b"")]
+    sending.put()
+    assert not sending.flush(0.3)
+    with sending.outbox.lock:
+        sending.senders.begin_again()
+    sending.put()
+    assert sending.flush(10)
+
+
+def test_a_session_that_keeps_failing_does_not_hold_up_the_others(sending, server):
+    """Ninety-nine arrive while one fails again and again."""
+    server.script = lambda request: (
+        (500, {}, b"") if request.json["session"]["n"] == 0 else server.ok(request)
+    )
+    for number in range(100):
+        sending.put(number)
+    deadline = time.monotonic() + 20
+    while sending.ledger.delivered < 99 and time.monotonic() < deadline:
+        sending.flush(0.05)
+    assert (sending.ledger.delivered, sending.ledger.loose) == (99, 1)
+
+
+def test_a_flaky_server_gets_everything(sending, server):
+    """Every third answer is a 503; all arrive."""
+    count = iter(range(10**6))
+    server.script = lambda r: (503, {}, b"") if next(count) % 3 == 0 else server.ok(r)
+    for number in range(150):
+        sending.put(number)
+    assert sending.flush(30)
+    assert sending.ledger.delivered == 150
+
+
+def test_recovery_is_said_once(sending, server, caplog):
+    """One warning when it begins, one line when it is over."""
+    server.script = [server.reset] * 3
+    for number in range(5):
+        sending.put(number)
+    assert sending.flush(30)
+    lines = [record.message.removeprefix("honeytrace: ") for record in caplog.records]
+    assert len(lines) == 2
+    assert lines[1] == "sessions are delivered again"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (200, {"Content-Type": "text/html"}, b"<html>hello</html>"),
+        (200, {}, b""),
+        (200, {}, b'{"session_id": "another"}'),
+        (201, {}, b"[]"),
+    ],
+    ids=["HTML", "empty", "another id", "201"],
+)
+def test_whatever_a_success_says_it_is_one(answer, sending, server):
+    """The status decides."""
+    server.script = [answer]
+    sending.put()
+    assert sending.flush(10)
+    assert sending.ledger.delivered == 1
+
+
+def test_a_redirect_to_another_host_is_not_followed(sending, server, serve):
+    """Neither the session nor the key goes where the answer points."""
+    other = serve()
+    server.script = [(307, {"Location": f"{other.url}/session/start"}, b"")]
+    sending.put()
+    server.wait(1)
+    assert not sending.flush(0.2)
+    assert other.requests == []
+
+
+# ---- How many
+
+
+def test_a_slow_server_gets_several_requests_at_once(sending, server):
+    """At 50 ms an answer, one connection would need ten seconds for 200 sessions."""
+    server.script = lambda request: server.after(0.05)
+    for number in range(200):
+        sending.put(number)
+    assert sending.flush(8)
+    assert 4 < server.connections <= 40
+
+
+def test_idle_senders_end(server):
+    """The senders that a slow server needed are gone when there is nothing to send."""
+    others, sending = threads(), Sending(server.url)
+    sending.start()
+    server.script = lambda request: server.after(0.05)
+    for number in range(150):
+        sending.put(number)
+    assert sending.flush(20)
+    assert len(threads() - others) > 1
+    deadline = time.monotonic() + 10
+    while len(threads() - others) > 1 and time.monotonic() < deadline:
+        threading.Event().wait(0.05)
+    assert len(threads() - others) == 1
+    sending.stop()
+
+
+def test_fewer_senders_have_to_do(sending, server, monkeypatch):
+    """Where no further thread can be started, those that run do the work."""
+    start = threading.Thread.start
+
+    def refuse(self):
+        if self.name.startswith(THREADS):
+            raise RuntimeError("can't start new thread")
+        start(self)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    server.script = lambda request: server.after(0.05)
+    for number in range(50):
+        sending.put(number)
+    assert sending.flush(20)
+    assert sorted(session["n"] for session in server.sessions) == list(range(50))
+
+
+def test_what_is_sent_here_is_no_request_under_way(server):
+    """What this thread has sent does not keep senders that start later from a failing server."""
+    sending = Sending(server.url)
+    sending.put(1)
+    sending.senders.send_here()
+    assert (sending.ledger.delivered, sending.senders.sending) == (1, False)
+    server.script = [(429, {"Retry-After": "0"}, b"")]
+    sending.start()
+    sending.put(2)
+    assert sending.flush(20)
+    sending.stop()

@@ -1,0 +1,389 @@
+"""Delivery with a spool: what an outage, a shutdown or an ended process leaves arrives later."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import sys
+import threading
+import time
+from contextlib import ExitStack
+
+import pytest
+
+from honeytrace._delivery import worker
+from honeytrace._delivery.http.sender import HttpSender
+from honeytrace._delivery.spool.directory import Spool
+from honeytrace._delivery.spool.survey import spool_status as survey
+from honeytrace._delivery.worker import Delivery
+from honeytrace._session import wire
+from honeytrace._session.build import close
+from honeytrace._session.record import Record, Template
+from honeytrace._utils.guard import Faults
+
+DOWN = (503, {"Retry-After": "60"}, b"")
+
+
+class Place:
+    """The settings that a record falls back on."""
+
+    project, source = "p", "test"
+
+
+def ended(number: int = 0, text: str = "") -> Record:
+    template = Template(name="x", bind=lambda args, kwargs: {"n": args[0], "text": args[1]})
+    record = Record(template, Place(), None, number.to_bytes(16, "big"), ((number, text), {}))
+    record.ended = True
+    return record
+
+
+def encode(record: Record) -> bytes:
+    return wire.encode(close(record))
+
+
+@pytest.fixture
+def faults():
+    return Faults()
+
+
+@pytest.fixture
+def deliver(server, faults, tmp_path):
+    """Makes deliveries to the scripted server, all with the same directory."""
+    with ExitStack() as stack:
+
+        def make(**settings):
+            spool = Spool(tmp_path, server.url, "p")
+            stack.callback(spool.release)
+            made = Delivery(
+                lambda: HttpSender(server.url, "key", 30.0), encode, faults, spool, **settings
+            )
+            stack.callback(made.shutdown, 0)
+            return made
+
+        yield make
+
+
+@pytest.fixture
+def waiting(server, tmp_path):
+    """What is on disk: of programs that run, and of those that do not."""
+
+    def look():
+        found = survey(tmp_path, server.url, "p")
+        return found.held + found.waiting
+
+    return look
+
+
+def numbers(server):
+    return [session["inputs"]["n"] for session in server.sessions]
+
+
+def consistent(stats):
+    settled = stats.delivered + stats.rejected + stats.dropped
+    return stats.accepted == settled + stats.queued + stats.spooled
+
+
+def test_nothing_stays_of_what_is_delivered(deliver, server, tmp_path):
+    """When everything has arrived and the threads have ended, the directory holds no session."""
+    delivery = deliver()
+    for number in range(50):
+        delivery.accept(ended(number))
+    assert delivery.shutdown(10)
+    assert sorted(numbers(server)) == list(range(50))
+    assert [path.name for path in tmp_path.rglob("*.*")] == ["route.json"]
+
+
+def test_in_an_outage_sessions_are_on_disk(deliver, server, waiting):
+    """They are counted as spooled, and a flush without a timeout does not wait for the server."""
+    server.script = lambda request: DOWN
+    delivery = deliver()
+    for number in range(20):
+        delivery.accept(ended(number))
+    assert not delivery.flush()
+    stats = delivery.stats()
+    assert (stats.spooled, stats.queued, waiting()) == (20, 0, 20)
+    assert consistent(stats)
+
+
+def test_the_next_process_delivers_them(deliver, server, waiting):
+    """What one left is delivered by the next that has a session, and counted as resent."""
+    server.script = lambda request: DOWN
+    first = deliver()
+    for number in range(20):
+        first.accept(ended(number))
+    first.flush()
+    first.shutdown(0)
+    first._spool.release()
+    server.script, before = [], len(server.requests)
+    second = deliver()
+    second.accept(ended(99))
+    server.wait(before + 21)
+    while second.catching_up:
+        second.flush(0.01)
+    assert sorted(numbers(server)[before:]) == [*range(20), 99]
+    stats = second.stats()
+    assert (stats.accepted, stats.delivered, stats.resent) == (1, 1, 20)
+    assert waiting() == 0
+
+
+def test_memory_holds_a_part_of_what_waits(deliver, server):
+    """Beyond a thousand sessions the rest is on disk only; all arrive, in order, in the end."""
+    gate = threading.Event()
+    server.script = lambda request: (gate.wait(30), server.ok(request))[1]
+    delivery = deliver(most_senders=1)
+    for number in range(3000):
+        delivery.accept(ended(number))
+    while delivery.stats().queued:
+        delivery.flush(0.01)
+    assert delivery._outbox.backlog.cold >= 1000
+    gate.set()
+    assert delivery.flush(60)
+    assert numbers(server) == list(range(3000))
+
+
+def test_damage_is_counted(deliver, server, tmp_path, caplog):
+    """What cannot be read any more is dropped, counted and said."""
+    gate = threading.Event()
+    server.script = lambda request: (gate.wait(30), server.ok(request))[1]
+    delivery = deliver(most_senders=1)
+    for number in range(1500):
+        delivery.accept(ended(number))
+    while delivery.stats().queued:
+        delivery.flush(0.01)
+    (path,) = tmp_path.rglob("*.spool")
+    with path.open("r+b") as file:
+        file.seek(-100, 2)
+        file.write(b"\0" * 50)
+    gate.set()
+    assert delivery.flush(60)
+    stats = delivery.stats()
+    assert (stats.delivered, stats.dropped, consistent(stats)) == (1499, 1, True)
+    assert "damaged and are lost: 1" in caplog.text
+
+
+def test_a_session_put_off_may_be_damaged_meanwhile(deliver, server, tmp_path):
+    """Between two attempts a session is on disk only; if it is lost there, it is counted."""
+    server.script = [(503, {"Retry-After": "1"}, b"")]
+    delivery = deliver()
+    delivery.accept(ended())
+    server.wait(1)
+    (path,) = tmp_path.rglob("*.spool")
+    path.write_bytes(b"\0" * path.stat().st_size)
+    assert delivery.flush(10)
+    assert (delivery.stats().dropped, len(server.requests)) == (1, 1)
+
+
+def test_the_next_life_goes_on(deliver, server):
+    """After a shutdown in an outage, a later session starts threads that send the rest, too."""
+    server.script = lambda request: DOWN
+    delivery = deliver()
+    delivery.accept(ended(1))
+    delivery.flush()
+    assert not delivery.shutdown(0)
+    server.script, before = [], len(server.requests)
+    delivery.try_again(lambda: HttpSender(server.url, "key", 1.0))
+    delivery.accept(ended(2))
+    assert delivery.flush(10)
+    assert sorted(numbers(server)[before:]) == [1, 2]
+
+
+# ---- 413
+
+
+def test_what_is_too_large_is_sent_with_less(deliver, server):
+    """After a 413 a session is sent once more, with what half the limits allow."""
+    script = itertools.chain([(413, {}, b"")], itertools.repeat(server.ok))
+    server.script = lambda request: next(script)
+    delivery = deliver(shrink=wire.shrunk)
+    delivery.accept(ended(1, "x" * 2**20))
+    assert delivery.flush(10)
+    first, second = server.requests
+    assert len(second.body) < len(first.body) * 0.6
+    assert second.json["session"]["metadata"]["honeytrace"]["truncated"] == ["inputs.text"]
+
+
+@pytest.mark.parametrize(("text", "requests"), [("x" * 2**20, 2), ("", 1)])
+def test_what_stays_too_large_is_rejected(deliver, server, tmp_path, text, requests):
+    """A second 413, or nothing to be cut, and it is set aside like any other rejected session."""
+    server.script = lambda request: (413, {}, b"never")
+    delivery = deliver(shrink=wire.shrunk)
+    delivery.accept(ended(1, text))
+    assert delivery.flush(10)
+    (path,) = tmp_path.rglob("rejected.jsonl")
+    aside = json.loads(path.read_text())
+    assert (aside["answer"], delivery.stats().rejected) == ("status 413: never", 1)
+    assert (aside["request"]["session"]["inputs"]["n"], len(server.requests)) == (1, requests)
+
+
+# ---- At once
+
+
+def test_a_durable_session_is_on_disk_at_once(deliver, server, waiting):
+    """It is there when `accept_durably` returns, before any other thread had to do anything."""
+    server.script = server.hang
+    delivery = deliver()
+    for number in range(5):
+        delivery.accept_durably(ended(number))
+        assert waiting() == number + 1
+    assert delivery.stats().spooled == 5
+
+
+def test_durable_sessions_keep_their_order(deliver, server, waiting):
+    """One that comes while others are in the queue goes through the queue."""
+    delivery = deliver(most_senders=1)
+    for number in range(100):
+        (delivery.accept_durably if number % 2 else delivery.accept)(ended(number))
+    assert delivery.flush(10)
+    assert numbers(server) == list(range(100))
+
+
+def test_after_the_end_sessions_are_written_on_the_spot(deliver, server, waiting):
+    """When no thread is to start any more, the thread that ends a session does the work."""
+    delivery = deliver()
+    delivery.accept(ended(1))
+    assert delivery.end(10)
+    delivery.accept(ended(2))
+    assert waiting() == 1
+    assert (delivery.stats().delivered, delivery.stats().spooled) == (1, 1)
+
+
+@pytest.fixture
+def no_threads(monkeypatch):
+    """A system that starts no further thread."""
+
+    def refuse(self):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        yield patch
+
+
+def test_without_threads_sessions_are_written_on_the_spot(deliver, server, waiting, no_threads):
+    """They are delivered when threads can be started again."""
+    delivery = deliver()
+    delivery.accept(ended(1))
+    assert (waiting(), delivery.stats().spooled) == (1, 1)
+    no_threads.undo()
+    delivery.accept(ended(2))
+    assert delivery.flush(10)
+    assert sorted(numbers(server)) == [1, 2]
+
+
+def test_without_threads_a_server_at_hand_is_reached(server, faults, no_threads):
+    """The store in this process takes sessions from any thread."""
+    delivery = Delivery(lambda: HttpSender(server.url), encode, faults, at_hand=True)
+    no_threads.undo()  # the scripted server needs them
+    delivery.end(1)
+    delivery.accept(ended(1))
+    assert (numbers(server), delivery.stats().delivered) == ([1], 1)
+    delivery.shutdown(0)
+
+
+def test_a_loop_lets_the_worker_go_first(deliver, server):
+    """Sessions that come in faster than they can be written are slowed down, not dropped."""
+    delivery = deliver()
+    server.script = server.hang
+    for number in range(20_000):
+        delivery.accept(ended(number))
+    while delivery.stats().queued:
+        delivery.flush(0.01)
+    stats = delivery.stats()
+    assert (stats.accepted, stats.spooled, stats.dropped) == (20_000, 20_000, 0)
+
+
+def test_a_loop_of_large_sessions_waits_longer(server, faults, tmp_path):
+    """None of them is dropped, though each takes longer to write than a small one waits."""
+
+    def slowly(record):
+        time.sleep(0.001)
+        return encode(record)
+
+    spool = Spool(tmp_path, server.url, "p")
+    delivery = Delivery(lambda: HttpSender(server.url), slowly, faults, spool)
+    for number in range(1_000):
+        record = ended(number)
+        record.size = 100_000
+        delivery.accept(record)
+    assert delivery.stats().dropped == 0
+    delivery.shutdown(20)
+
+
+def test_a_loop_lets_the_store_at_hand_go_first(server, faults):
+    """From some thousand sessions on: there is no disk where a program could leave them at exit."""
+    delivery = Delivery(lambda: HttpSender(server.url), encode, faults, at_hand=True)
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1_000)  # seconds: no other thread runs unless this one waits
+    try:
+        for number in range(4_000):
+            delivery.accept(ended(number))
+        delivered = delivery.stats().delivered
+    finally:
+        sys.setswitchinterval(before)
+        delivery.shutdown(0)
+    assert delivered > 20
+
+
+def test_a_handler_that_raises_in_the_middle_loses_nothing(server, faults, tmp_path):
+    """The session that was being written then goes through the queue."""
+    interrupted = []
+
+    def interrupt_once(record):
+        if not interrupted:
+            interrupted.append(record)
+            raise KeyboardInterrupt
+        return encode(record)
+
+    spool = Spool(tmp_path, server.url, "p")
+    delivery = Delivery(lambda: HttpSender(server.url), interrupt_once, faults, spool)
+    with pytest.raises(KeyboardInterrupt):
+        delivery.accept_durably(ended(1))
+    delivery.accept_durably(ended(2))
+    assert delivery.shutdown(10)
+    stats = delivery.stats()
+    assert (numbers(server), stats.accepted, stats.delivered) == ([1, 2], 2, 2)
+
+
+def test_what_comes_at_the_end_is_sent_too(deliver, server):
+    """A session that another thread ends while the program waits for the others."""
+    delivery = deliver()
+
+    def and_another(request):
+        server.script = server.ok
+        delivery.accept(ended(2))
+        return server.ok
+
+    server.script = and_another
+    delivery.accept(ended(1))
+    assert delivery.end(10)
+    assert numbers(server) == [1, 2]
+
+
+def test_a_disk_that_recovers_gets_what_waits(deliver, server, tmp_path, caplog):
+    """Sessions that were in memory only are written down without any further session."""
+    server.script = server.hang
+    delivery = deliver()
+    directory = delivery._spool.directory
+    directory.write_text("in the way")
+    delivery.accept(ended(1))
+    while "in memory only" not in caplog.text:
+        delivery.flush(0.01)
+    assert delivery.stats().queued == 1
+    directory.unlink()
+    while not delivery.stats().spooled:
+        delivery.flush(0.05)
+    assert "on disk again" in caplog.text
+    server.closing.set()
+
+
+def test_a_shutdown_without_any_grace_ends(deliver, server, monkeypatch):
+    """What nobody had time to encode is given up, and counted."""
+    monkeypatch.setattr(worker, "_GRACE", 0)
+    server.script = server.hang
+    delivery = deliver()
+    for number in range(2000):
+        delivery.accept(ended(number))
+    assert not delivery.shutdown(0)
+    stats = delivery.stats()
+    assert (stats.accepted, consistent(stats)) == (2000, True)
+    server.closing.set()

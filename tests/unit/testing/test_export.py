@@ -1,0 +1,407 @@
+"""Stored sessions as tests for pytest."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from honeytrace import Session
+from honeytrace.testing._replay.export import case, literal, render
+
+APP = """
+import asyncio
+import dataclasses
+import datetime
+import functools
+from decimal import Decimal
+from pathlib import Path
+from uuid import UUID
+
+from honeytrace import trace_session
+
+print("imported")  # on stdout, which is the file of tests
+
+class Refused(Exception): ...
+
+@dataclasses.dataclass
+class Answer:
+    text: str
+
+@trace_session
+def answer(question, /, *more, top=1, **others):
+    return Answer(question * top)
+
+@trace_session
+def test_me(question):
+    return "sk-" + "a1B2" * 12
+
+@trace_session
+def list(question):
+    return (question, float("nan"), b"bytes")
+
+@trace_session
+async def later(question):
+    await asyncio.sleep(0)
+    return question
+
+@trace_session
+def stream(question):
+    yield from question
+
+@trace_session
+async def astream(question):
+    for piece in question:
+        yield piece
+
+@trace_session
+def fail(kind):
+    raise {"key": KeyError("a (b)"), "own": Refused("no"), "exit": SystemExit(3),
+           "plain": ValueError(), "secret": ValueError("password=hunter2x, see [1]")}[kind]
+
+@trace_session
+async def cancelled():
+    raise asyncio.CancelledError
+
+@trace_session
+def empty(): ...
+
+@trace_session
+def rate(answer: Answer): ...
+
+@trace_session
+def tagged(pair: tuple[str, str], one: tuple[str, ...], keys: dict[int, int], *tags: set[str]):
+    return [*pair, *sorted(tags[0])]
+
+@functools.lru_cache
+@trace_session
+def cached(question):
+    return question
+
+def bare(question):
+    return question
+
+traced = trace_session(bare)
+
+@trace_session
+async def group(kind):
+    async with asyncio.TaskGroup() as tasks:
+        raise ValueError(kind)
+
+@trace_session
+def infinite(low: float, high: float):
+    return low < high
+
+@trace_session
+def dated(
+    day: datetime.date,
+    times: dict[str, datetime.datetime],
+    path: Path,
+    ids: tuple[UUID | Decimal, ...],
+):
+    return [day.year, times["a"].minute, path.name, len(ids)]
+
+class Chat:
+    @trace_session
+    def ask(self): ...
+
+    class Model:
+        @trace_session
+        @staticmethod
+        def named(name):
+            return name
+
+        @classmethod
+        @trace_session
+        async def made(cls, name="m"):
+            return cls.__name__ + name
+
+        @staticmethod
+        def bare(name): ...
+
+def outer():
+    @trace_session
+    def inner(): ...
+    return inner
+
+anonymous = trace_session(lambda: None)
+constant = 3
+"""
+
+CALLS = """
+from contextlib import suppress
+
+import application as app
+
+app.answer("a", 1, 2, top=3, question="b", **{"a-b": {"c": [None, True, 1.5]}})
+app.answer("long " * 30, text="é \\u2028 \\U0001f600 \\n \\" ' \\\\ " * 5)
+app.test_me("a")
+app.list("a")
+app.cached("a")
+app.traced("a")
+app.empty()
+app.tagged(("a", "b"), ("long " * 30,), {1: 1}, {"tag", "gat" * 30}, set())
+app.asyncio.run(app.later("a"))
+list(app.stream("abc"))
+
+app.infinite(float("-inf"), float("inf"))
+zone = app.datetime.timezone.utc
+app.dated(
+    app.datetime.date(2024, 1, 2),
+    {"a": app.datetime.datetime(2024, 1, 2, 3, 4, 5, tzinfo=zone)},
+    app.Path("a'b"),
+    (app.UUID(int=1), app.Decimal("1.50")),
+)
+app.Chat.Model.named("n")
+app.asyncio.run(app.Chat.Model.made())
+if hasattr(app.asyncio, "TaskGroup"):
+    with suppress(BaseException):
+        app.asyncio.run(app.group("a"))
+
+async def main():
+    async for _ in app.astream("abc"):
+        pass
+
+app.asyncio.run(main())
+for kind in ("key", "own", "exit", "plain", "secret"):
+    with suppress(BaseException):
+        app.fail(kind)
+with suppress(BaseException):
+    app.asyncio.run(app.cancelled())
+"""
+
+
+@pytest.fixture
+def app(tmp_path, monkeypatch) -> Iterator[None]:
+    """An application in the current directory, which is not on the path."""
+    (tmp_path / "application.py").write_text(APP, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    before = set(sys.modules)
+    yield
+    for name in set(sys.modules) - before:
+        if name.startswith(("application", "package")):
+            del sys.modules[name]
+
+
+def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", *arguments],
+        capture_output=True,
+        encoding="utf-8",
+        timeout=120,
+        check=False,
+    )
+
+
+def stored(path: str, kind: str = "function", **fields: Any) -> Session:
+    about = {"function": path, "kind": kind, **fields.pop("about", {})}
+    return Session(
+        project="p",
+        session_name="s",
+        source="t",
+        session_id="6a1f2ad5-0d4c-4a5d-8f5c-1f0c39d4ab55",
+        metadata={"honeytrace": about},
+        **fields,
+    )
+
+
+# ---- From the store to a file that passes
+
+
+def test_passes(app, program: Callable[..., Any], tmp_path) -> None:
+    """Calls of every kind come from the store as tests that run as they are, and pass."""
+    assert program(CALLS).returncode == 0
+    ids = [line.split()[0] for line in command("honeytrace", "ls", "-n", "99").stdout.splitlines()]
+    written = command("honeytrace", "export", "--pytest", *ids)
+    assert (written.returncode, written.stderr) == (0, "imported\n")
+    (tmp_path / "test_regressions.py").write_text(written.stdout, encoding="utf-8")
+    ran = command("pytest", "-q", "-p", "no:cacheprovider", "test_regressions.py")
+    assert f"{len(ids)} passed" in ran.stdout, ran.stdout
+    # They are tests: another answer fails.
+    changed = APP.replace("question * top", "question").replace('"own": Refused', '"own": KeyError')
+    (tmp_path / "application.py").write_text(changed, encoding="utf-8")
+    ran = command("pytest", "-q", "-p", "no:cacheprovider", "test_regressions.py")
+    assert f"2 failed, {len(ids) - 2} passed" in ran.stdout, ran.stdout
+    formatted = command("ruff", "format", "--isolated", "--check", "test_regressions.py")
+    assert formatted.returncode == 0, formatted.stdout
+
+
+def test_text(app) -> None:
+    """The file has what it needs, and each test what it checks."""
+    found = [
+        case(stored("application.later", "coroutine", inputs={"question": "a"}, outputs={"b": 1})),
+        case(stored("application.bare", inputs={"question": "a"}, outputs={"result": "a"})),
+        case(stored("application.Chat.Model.bare", inputs={"name": "a"}, outputs={"result": "a"})),
+    ]
+    assert (
+        render(found, 8)
+        == '''\
+"""Calls as honeytrace recorded them, by `honeytrace export --pytest`."""
+
+import asyncio
+
+from honeytrace import trace_session
+from honeytrace.testing import capture_sessions
+
+
+def test_later_6a1f2ad5():
+    # 6a1f2ad5-0d4c-4a5d-8f5c-1f0c39d4ab55
+    from application import later
+
+    inputs = {"question": "a"}
+    with capture_sessions() as sessions:
+        asyncio.run(later(**inputs))
+    assert sessions.roots, "the function is not traced any more"
+    assert sessions.roots[-1].outputs == {"b": 1}
+
+
+def test_bare_6a1f2ad5():
+    # 6a1f2ad5-0d4c-4a5d-8f5c-1f0c39d4ab55
+    from application import bare
+
+    inputs = {"question": "a"}
+    with capture_sessions() as sessions:
+        trace_session(bare)(**inputs)
+    assert sessions.roots[-1].outputs == {"result": "a"}
+
+
+def test_Chat_Model_bare_6a1f2ad5():
+    # 6a1f2ad5-0d4c-4a5d-8f5c-1f0c39d4ab55
+    from application import Chat
+
+    inputs = {"name": "a"}
+    with capture_sessions() as sessions:
+        trace_session(Chat.Model.bare)(**inputs)
+    assert sessions.roots[-1].outputs == {"result": "a"}
+'''
+    )
+
+
+def test_error_without_details(app) -> None:
+    """An error of which only the text came back is still expected."""
+    text = render([case(stored("application.empty", error="ValueError: a.b"))], 8)
+    assert 'match = "a\\\\.b"' in text
+    assert "pytest.raises(ValueError, match=match):" in text
+
+
+def test_names(app, tmp_path) -> None:
+    """A function that is called like a builtin, or like what a test needs, gets another name."""
+    long = "long" * 20
+    (tmp_path / f"package_{long}.py").write_text("def f(): ...\ndef max(): ...\ndef inputs(): ...")
+    text = render([case(stored(f"package_{long}.{name}")) for name in ("f", "max", "inputs")], 8)
+    assert [line for line in text.splitlines() if line.startswith(("    from", "     "))] == [
+        *(f"    from package_{long} import (", "        f,"),
+        "        trace_session(f)()",
+        *(f"    from package_{long} import (", "        max as called,"),
+        "        trace_session(called)()",
+        *(f"    from package_{long} import (", "        inputs as called,"),
+        "        trace_session(called)()",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        (
+            "def empty()",
+            "def renamed()",
+            "ImportError: cannot import name 'empty' from 'application",
+        ),
+        ("@trace_session\ndef empty()", "def empty()", "the function is not traced any more"),
+        ("named(name)", "other(name)", "type object 'Model' has no attribute 'named'"),
+    ],
+)
+def test_changed(app, tmp_path, before, after, words) -> None:
+    """Of a function that was renamed or is not traced any more its own tests fail, no others."""
+    found = [
+        case(stored("application.empty", outputs={"result": None})),
+        case(stored("application.cached", outputs={"result": "a"}, inputs={"question": "a"})),
+        case(stored("application.Chat.Model.named", outputs={"result": "a"}, inputs={"name": "a"})),
+    ]
+    (tmp_path / "test_regressions.py").write_text(render(found, 8), encoding="utf-8")
+    changed = APP.replace(before, after)
+    assert changed != APP
+    (tmp_path / "application.py").write_text(changed, encoding="utf-8")
+    ran = command("pytest", "-q", "-p", "no:cacheprovider", "test_regressions.py")
+    assert "1 failed, 2 passed" in ran.stdout, ran.stdout
+    assert words in ran.stdout
+
+
+# ---- What no test can call
+
+
+@pytest.mark.parametrize(
+    ("session", "words"),
+    [
+        (stored("__main__.f"), "no test can import __main__; move the function to a module"),
+        (stored("application.outer.<locals>.inner"), "lives inside another function"),
+        (stored("application.<lambda>"), "no import can name that"),
+        (stored("my-script.f"), "no import can name that"),
+        (stored("application.Chat.ask"), r"application\.Chat\.ask, a method"),
+        (stored("application.Chat.Model.gone"), "is not there any more"),
+        (stored("application.Chat"), "is no function any more"),
+        (stored("application.constant"), "is no function any more"),
+        (stored("application.gone"), "is not there any more"),
+        (stored("application.constant.f"), "is not there any more"),
+        (stored("absent_module.sub.f"), "there is no module 'absent_module' here"),
+        (stored("f"), "there is no module 'f' here"),
+        (stored("application.stream"), "is the call of a function, which application.stream is"),
+        (stored("application.empty", inputs={"a": 1}), "takes no 'a'"),
+        (stored("application.rate", inputs={"answer": {"text": "a"}}), "instance of Answer, which"),
+        (stored("application.empty", about={"truncated": ["inputs"]}), "inputs was cut"),
+        (Session(project="p", session_name="s", source="t"), "is no call of a function"),
+    ],
+)
+def test_refused(app, session, words) -> None:
+    """What no test can call is refused with a sentence."""
+    with pytest.raises(ValueError, match=words):
+        case(session)
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("1 / 0", "the import of package_bad raised ZeroDivisionError: division by zero"),
+        ("import absent_module", "package_bad raised ModuleNotFoundError: No module named 'absent"),
+        ("raise SystemExit(3)", "package_bad raised SystemExit: 3"),
+    ],
+)
+def test_broken_module(app, tmp_path, source, words) -> None:
+    """A module that cannot be imported is named with what it raised."""
+    (tmp_path / "package_bad.py").write_text(source)
+    with pytest.raises(ValueError, match=words):
+        case(stored("package_bad.f"))
+
+
+def test_path_is_left(app) -> None:
+    """To import leaves the path as it was, and stdout without what modules print."""
+    before = list(sys.path)
+    case(stored("application.empty"))
+    assert sys.path == before
+
+
+# ---- Values
+
+TEXT = st.text() | st.text("\"'\\\n\r\t\x00\x7f\x85\u2028\u202e\ud800\ufeff😀{}", max_size=100)
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | TEXT,
+    lambda inner: st.lists(inner) | st.dictionaries(TEXT, inner),
+)
+
+
+@given(JSON, st.integers(0, 3))
+def test_round_trip(value, indent):
+    """Any JSON value is Python that means the same, of the very types."""
+    text = literal(value, indent * 4)
+    assert repr(ast.literal_eval(text)) == repr(value)
+    assert all(map(str.isprintable, text.splitlines()))

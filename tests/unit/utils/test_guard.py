@@ -1,0 +1,208 @@
+"""The one guard, and warnings that do not flood the log."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+
+import pytest
+
+from honeytrace._utils.guard import Faults, attempt
+
+
+class Clock:
+    """Moments that a test sets."""
+
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def faults(clock):
+    return Faults(clock)
+
+
+def fail(words="boom"):
+    raise ValueError(words)
+
+
+def test_attempt_returns_the_result():
+    """A function that returns gives its result and no error."""
+    assert attempt(divmod, 7, 2) == ((3, 1), None)
+
+
+def test_attempt_returns_the_error():
+    """A function that raises gives the error as a value."""
+    result, error = attempt(fail, "x")
+    assert (result, repr(error)) == (None, "ValueError('x')")
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit, GeneratorExit])
+def test_what_is_no_error_passes(kind):
+    """An interrupt is no fault of ours and goes to whom it is meant for."""
+
+    def interrupted():
+        raise kind
+
+    with pytest.raises(kind):
+        Faults().guard(interrupted)
+
+
+def test_a_fault_for_want_of_frames_is_only_counted(faults, said):
+    """There is no room to say more."""
+
+    def deep():
+        raise RecursionError
+
+    assert faults.guard(deep) is None
+    assert (faults.by_place, said()) == ({"deep": 1}, [])
+
+
+class TimeLimitError(Exception):
+    """What a signal handler raises, such as Celery's soft time limit."""
+
+
+def over(number, frame):
+    raise TimeLimitError
+
+
+def test_what_a_signal_handler_raises_passes(faults):
+    """It is meant for the program, and no fault of ours."""
+    before = signal.signal(signal.SIGINT, over)
+    try:
+        with pytest.raises(TimeLimitError):
+            faults.guard(signal.raise_signal, signal.SIGINT)
+        with pytest.raises(TimeLimitError):
+            attempt(signal.raise_signal, signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert faults.by_place == {}
+
+
+def test_only_an_interrupt_passes_an_attempt():
+    """Code of the user's that raises SystemExit ends nothing; Ctrl-C goes on."""
+
+    def leave(kind):
+        raise kind
+
+    assert repr(attempt(leave, SystemExit)[1]) == "SystemExit()"
+    with pytest.raises(KeyboardInterrupt):
+        attempt(leave, KeyboardInterrupt)
+
+
+def test_the_guard_returns_the_result(faults):
+    """A guarded function that works is as if it were called directly."""
+    assert faults.guard(divmod, 7, 2) == (3, 1)
+    assert not faults.by_place
+
+
+def test_the_guard_counts_and_logs_a_fault(faults, caplog, said):
+    """A fault becomes None, a count under the function's name, and one warning with traceback."""
+    assert faults.guard(fail) is None
+    assert (faults.by_place, faults.last) == ({"fail": 1}, "fail: ValueError: boom")
+    assert (said(), caplog.records[0].exc_info[0]) == (
+        ["a fault of its own in fail; the traced call goes on"],
+        ValueError,
+    )
+
+
+def test_a_fault_is_said_once_a_minute(faults, clock, said):
+    """The same fault is counted each time and logged once; after a minute with the number."""
+    for clock.now in (0.0, 1.0, 59.9, 60.0):
+        faults.guard(fail)
+    assert faults.by_place["fail"] == 4
+    assert said() == [
+        "a fault of its own in fail; the traced call goes on",
+        "a fault of its own in fail; the traced call goes on (and 2 times more)",
+    ]
+
+
+def test_what_is_rare_is_said_without_a_number(faults, clock, said):
+    """A warning that comes back after a minute without any between has no number."""
+    for clock.now in (0.0, 60.0):
+        faults.warn("disk", "the disk is full")
+    assert said() == ["the disk is full"] * 2
+
+
+def test_each_thing_has_its_own_minute(faults, said):
+    """A warning about one thing does not hide another."""
+    faults.warn("a", "about %s", "a")
+    faults.warn("b", "about %s", "b")
+    assert said() == ["about a", "about b"]
+
+
+def test_the_end_of_a_trouble_is_said_once(faults, said):
+    """What was warned about is declared over once; what was not is not mentioned."""
+    faults.settled("net", "over")
+    faults.warn("net", "down")
+    faults.settled("net", "over after %d s", 3)
+    faults.settled("net", "over")
+    assert said() == ["down", "over after 3 s"]
+
+
+def test_a_trouble_that_comes_and_goes_is_said_once_a_minute(faults, clock, said):
+    """So is that it is over: a server that fails now and then does not fill the log."""
+    for clock.now in (0.0, 1.0, 2.0, 60.0):
+        faults.warn("net", "down")
+        faults.settled("net", "over")
+    assert said() == ["down", "over", "down (and 2 times more)", "over"]
+
+
+def test_a_handler_that_raises_hurts_nobody(faults):
+    """A log handler of the user's that raises does not reach the traced call."""
+
+    class Broken(logging.Handler):
+        def handle(self, record):
+            raise OSError("the log is gone")
+
+    logger, handler = logging.getLogger("honeytrace"), Broken()
+    logger.addHandler(handler)
+    try:
+        assert faults.guard(fail) is None
+        faults.settled("fail", "over")
+    finally:
+        logger.removeHandler(handler)
+    assert faults.by_place["fail"] == 1
+
+
+def test_threads_do_not_lose_counts(faults):
+    """Faults in many threads at once are all counted."""
+
+    def often():
+        for _ in range(500):
+            faults.guard(fail)
+
+    threads = [threading.Thread(target=often) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert faults.by_place["fail"] == 4000
+
+
+def test_the_clock_is_the_real_one_unless_told(said):
+    """Without a clock of the test's, two warnings in a row are one."""
+    faults = Faults()
+    faults.warn("x", "once")
+    faults.warn("x", "once")
+    assert said() == ["once"]
+
+
+def test_where_it_is_strict_faults_are_raised(faults):
+    """Faults of ours and of the user's functions are raised, not counted, as long as it is."""
+    faults.strict = lambda: True
+    with pytest.raises(ValueError, match="boom"):
+        faults.guard(fail)
+    with pytest.raises(ValueError, match="mine"):
+        faults.guard(attempt, faults.blame, "reduce", "f", ValueError("mine"))
+    faults.strict = lambda: False
+    faults.guard(fail)
+    assert faults.by_place == {"fail": 1}
