@@ -172,7 +172,7 @@ class Client(_Shared):
 
     def _set_up(self, config: Config, http_client: httpx.Client | None) -> None:
         super().__init__(config, http_client)
-        transport = Here(self._home) if self._owns and self.server_url == HERE else None
+        transport = LocalTransport(self._home) if self._owns and self.server_url == HERE else None
         self._http = http_client or httpx.Client(transport=transport)
 
     @classmethod
@@ -259,7 +259,7 @@ class AsyncClient(_Shared):
 
     def _set_up(self, config: Config, http_client: httpx.AsyncClient | None) -> None:
         super().__init__(config, http_client)
-        transport = Here(self._home) if self._owns and self.server_url == HERE else None
+        transport = LocalTransport(self._home) if self._owns and self.server_url == HERE else None
         self._http = http_client or httpx.AsyncClient(transport=transport)
 
     async def start_session(
@@ -328,7 +328,7 @@ def get_session(session_id: str) -> Session:
         return client.get_session(session_id).session
 
 
-class Here(httpx.BaseTransport, httpx.AsyncBaseTransport):
+class LocalTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
     """The session server of this machine, mounted in this process; for sync and async clients."""
 
     def __init__(self, home: pathlib.Path) -> None:

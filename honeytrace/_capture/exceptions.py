@@ -7,7 +7,7 @@ import linecache
 from dataclasses import dataclass
 from types import CodeType, TracebackType
 
-from honeytrace._utils.guard import attempt
+from honeytrace._utils.guard import try_call
 from honeytrace._utils.json import Json
 
 _MOST = 4096  # bytes of `error`
@@ -116,7 +116,7 @@ def _members(error: BaseException) -> tuple[BaseException, ...]:
 
 
 def _words(error: BaseException) -> str:
-    words, fault = attempt(_text, error)  # the exception is the user's, and so is its __str__
+    words, fault = try_call(_text, error)  # the exception is the user's, and so is its __str__
     return f"[{type(fault).__name__} in __str__]" if words is None else _cut(words)
 
 

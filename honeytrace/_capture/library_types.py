@@ -23,7 +23,7 @@ from honeytrace._capture.stdlib_types import (
     state,
     whole,
 )
-from honeytrace._utils.guard import attempt
+from honeytrace._utils.guard import try_call
 
 _TELLTALES = {"type", "choices", "delta", "usage", "usage_metadata"}
 
@@ -80,7 +80,7 @@ def known(kind: type) -> Read | None:
 
 
 def _careful(read: Read, value: Any) -> Any:
-    found, error = attempt(read, value)
+    found, error = try_call(read, value)
     return found if error is None else describe(value)
 
 

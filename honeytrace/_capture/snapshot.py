@@ -36,7 +36,7 @@ from honeytrace._capture.stdlib_types import (
     tuple_names,
     whole,
 )
-from honeytrace._utils.guard import Strict, attempt
+from honeytrace._utils.guard import ReraisedError, try_call
 
 _T = TypeVar("_T")
 
@@ -176,7 +176,7 @@ class Snapshot:
             return self._value(value, (None, at), 0)
         except RecursionError:
             return _TOO_NEAR
-        except Strict as strict:
+        except ReraisedError as strict:
             fault = strict.fault
         raise fault
 
@@ -335,7 +335,7 @@ class Snapshot:
         return self._value(found, path, depth)
 
     def _taught(self, teach: Read, value: Any, path: Path, depth: int) -> Any:
-        found, fault = attempt(teach, value)
+        found, fault = try_call(teach, value)
         if fault is None:
             return self._in_place(found, path, depth)
         return f"<{called(type(value))}: {qualname(type(fault))} in its registered function>"

@@ -11,7 +11,7 @@ from typing import Any
 
 from honeytrace._capture.deferred import keep, read
 from honeytrace._capture.providers.anthropic import MARKS, Message
-from honeytrace._capture.providers.deltas import MOST, Room, Text, weigh
+from honeytrace._capture.providers.deltas import MOST, Budget, Text, weigh
 from honeytrace._capture.providers.openai_chat import Completion
 from honeytrace._capture.providers.openai_responses import Response
 from honeytrace._capture.snapshot import rules
@@ -19,7 +19,7 @@ from honeytrace._capture.snapshot import rules
 _ROOM = 2**20  # bytes of items that wait to be merged
 
 
-class Items:
+class StreamBuffer:
     """The items of one stream. They wait as they came, some thousand at most, before they are
     merged: mostly on the worker, when the stream has ended.
 
@@ -29,9 +29,9 @@ class Items:
     """
 
     __slots__ = (
+        "_accumulator",
         "_before",
         "_lock",
-        "_merger",
         "_mixed",
         "_room",
         "alone",
@@ -48,7 +48,7 @@ class Items:
         self.items: list[Any] = []  # those that wait; short strings are put here directly
         self.kept: list[Any] = []
         self._before = 0
-        self._merger = Merger()
+        self._accumulator = StreamAccumulator()
         self._room = _ROOM
         self._mixed = False  # whether there was any item but short strings
         self._lock = threading.Lock()
@@ -60,25 +60,25 @@ class Items:
     @property
     def size(self) -> int:
         """About how many bytes wait, and are merged, at most."""
-        return _ROOM - self._room + self._merger.size
+        return _ROOM - self._room + self._accumulator.size
 
     @property
     def dropped(self) -> int:
         """How many items are not part of the value; known when that was asked for."""
         if not self.wanted:
             return 0
-        return self.count - len(self.kept) if self.raw else self._merger.dropped
+        return self.count - len(self.kept) if self.raw else self._accumulator.dropped
 
     @property
     def cut(self) -> bool:
-        return self._merger.cut
+        return self._accumulator.cut
 
     def take(self, item: object) -> None:
         """Takes any item."""
         if not self.wanted or (self.raw and len(self.kept) >= rules.limits.items):
             item = None
         elif not self.raw:
-            item, size, _ = (None, 0, None) if self._merger.full else keep(item, "outputs")
+            item, size, _ = (None, 0, None) if self._accumulator.full else keep(item, "outputs")
             self._room -= size
         self._mixed = True
         self.items.append(item)
@@ -97,21 +97,21 @@ class Items:
             elif self.wanted and self._mixed:
                 self._merge(waiting)
             elif self.wanted:
-                self._merger.texts(waiting)
+                self._accumulator.texts(waiting)
 
     def _merge(self, waiting: list[Any]) -> None:
         for kept in waiting:
             if type(kept) is str:
-                self._merger.text(kept)
+                self._accumulator.text(kept)
             else:
-                self._merger.add(read(kept, "outputs"))
+                self._accumulator.add(read(kept, "outputs"))
 
     def value(self) -> Any:
         """What the items come to, or themselves if they are `raw`."""
         if self.alone and self.wanted and self.items and not self.raw:
             return read(self.items[0], "outputs")
         self.fold()
-        return list(self.kept) if self.raw else self._merger.result()
+        return list(self.kept) if self.raw else self._accumulator.result()
 
 
 _BATCH = 65_536  # characters
@@ -123,7 +123,7 @@ _TEXT = 64  # bytes that a string takes besides its characters
 _Run = Completion | Message | Response
 
 
-class Merger:
+class StreamAccumulator:
     """A stream, as it comes.
 
     Strings alone make one string. Chunks of one completion, Anthropic message or OpenAI response
@@ -135,7 +135,7 @@ class Merger:
     __slots__ = ("_items", "_more", "_most", "_pieces", "_room", "_run", "_size", "_text")
 
     def __init__(self) -> None:
-        self._room = Room()
+        self._room = Budget()
         self._most = self._room.limits.items
         self._items: list[Any] = []
         self._more = 0
@@ -228,7 +228,7 @@ class Merger:
         return [*values, f"[{self._more} more items]"] if self._more else values
 
 
-def _begin(item: Any, room: Room) -> _Run | None:
+def _begin(item: Any, room: Budget) -> _Run | None:
     """The run that an item begins, with it."""
     if type(item) is not dict:
         return None

@@ -17,10 +17,10 @@ from honeytrace._config.routes import Routes
 from honeytrace._config.settings import Config, resolve
 from honeytrace._delivery.stats import Stats
 from honeytrace._delivery.worker import Delivery
-from honeytrace._session.context import quietly
-from honeytrace._session.record import Record
+from honeytrace._session.context import without_tracing
+from honeytrace._session.record import CallRecord
 from honeytrace._utils import pytest_compat
-from honeytrace._utils.guard import Faults, attempt
+from honeytrace._utils.guard import ErrorGuard, try_call
 
 _T = TypeVar("_T")
 
@@ -40,11 +40,11 @@ def register(kind: type[_T], function: Callable[[_T], object] | None) -> None:
 
 
 def _registered(function: Callable[[Any], object], value: Any) -> object:
-    result, fault = attempt(quietly, function, value)
+    result, fault = try_call(without_tracing, function, value)
     if result is value:
         fault = ValueError("the function returned the very object that it was given")
     if fault is not None:
-        live.faults.blame("register", type(value).__qualname__, fault)
+        live.guard.user_function_failed("register", type(value).__qualname__, fault)
         raise fault
     return result
 
@@ -64,12 +64,12 @@ class Live:
     """
 
     def __init__(self) -> None:
-        self.faults = Faults()
+        self.guard = ErrorGuard()
         self.pipeline: Pipeline | None = None
         self.off = False
         self.base: Pipeline | None = None
         self._arguments: dict[str, object] = {}
-        self._routes = Routes(self.faults)
+        self._routes = Routes(self.guard)
         self._lock = threading.RLock()
         self.ids: list[bytes] = []
         self.suspended: dict[int, Callable[[], None]] = {}  # what ends streams that still run
@@ -81,7 +81,7 @@ class Live:
         """The pipeline for a session, begun from the environment if nothing was configured."""
         with self._lock:
             if self._early:
-                self.obey()
+                self.refresh_pytest_state()
             base = self.base or self._install(resolve(self._arguments))
             return self._detours[-1](base) if self._detours else base
 
@@ -94,7 +94,7 @@ class Live:
             return config
 
     def _install(self, config: Config) -> Pipeline:
-        pipeline = self.base = self._through(config, self._routes.turn(config))
+        pipeline = self.base = self._through(config, self._routes.switch_to(config))
         self._choose()
         rules.limits = config.limits
         self.off = not config.enabled
@@ -103,19 +103,19 @@ class Live:
             _at_exit(self.exit)
         return pipeline
 
-    def divert(self, detour: Detour) -> None:
+    def push(self, detour: Detour) -> None:
         """From now on sessions begin in the pipeline that this gives; the last one is asked."""
         with self._lock:
             self._detours.append(detour)
             self._choose()
 
-    def restore(self, detour: Detour) -> None:
+    def pop(self, detour: Detour) -> None:
         """Ends a detour, be it the last one or not; a second time does nothing."""
         with self._lock:
             self._detours = [each for each in self._detours if each != detour]
             self._choose()
 
-    def obey(self) -> None:
+    def refresh_pytest_state(self) -> None:
         """Sessions that start from now on go where `_sending` says by now."""
         with self._lock:
             if self.base:
@@ -127,7 +127,7 @@ class Live:
         leaves = pytest_compat.allowed and not self._early
         if leaves:
             load()
-        return Pipeline(config, delivery, self.ids, None if leaves else _let_go)
+        return Pipeline(config, delivery, self.ids, None if leaves else _discard)
 
     def _choose(self) -> None:
         self.pipeline = None if self._detours or self._early else self.base
@@ -155,9 +155,9 @@ class Live:
     def exit(self) -> None:
         """Delivers what there is within the exit timeout; Ctrl-C makes it give up at once."""
         try:
-            self.faults.guard(self._end, self.base and self.base.config.exit_timeout)
+            self.guard.call(self._end, self.base and self.base.config.exit_timeout)
         except KeyboardInterrupt:
-            self.faults.guard(self._end, 0)
+            self.guard.call(self._end, 0)
 
     def _end(self, timeout: float | None) -> bool:
         for end in list(self.suspended.values()):
@@ -178,7 +178,7 @@ class Live:
     def after_fork_in_child(self) -> None:
         """Begins anew: own ids, own queue, own threads, and none of the parent's sessions."""
         self._routes.after_fork_in_child()
-        self.faults.clear()
+        self.guard.clear()
         self.pipeline = self.base = None
         self.ids = []
         self.suspended = {}
@@ -194,7 +194,7 @@ def load() -> None:
         import honeytrace.local._app  # noqa: F401 - see above
 
 
-def _let_go(record: Record) -> None:
+def _discard(record: CallRecord) -> None:
     """Where nothing may be sent, and nobody wants it."""
 
 

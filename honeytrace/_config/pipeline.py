@@ -11,16 +11,16 @@ from honeytrace._config.settings import Config
 from honeytrace._delivery.worker import Delivery
 from honeytrace._redaction.redact import Custom, redact
 from honeytrace._session.build import close
-from honeytrace._session.context import quietly
-from honeytrace._session.record import Record
+from honeytrace._session.context import without_tracing
+from honeytrace._session.record import CallRecord
 from honeytrace._session.session import Session
 from honeytrace._utils import pytest_compat
-from honeytrace._utils.guard import Faults, attempt
+from honeytrace._utils.guard import ErrorGuard, try_call
 
 _ROOT = 1.0  # seconds that the end of a root session may wait, without `background`
 
 
-Sink = Callable[[Record], object]
+Sink = Callable[[CallRecord], object]
 """What takes sessions that have ended."""
 
 
@@ -69,7 +69,7 @@ class Pipeline:
         self.project = config.project
         self.source = config.source
         self.choosy = not (config.capture_inputs and config.capture_outputs)
-        self.redact = _redactor(config, delivery.faults)
+        self.redact = _redactor(config, delivery.guard)
         self.accept = _watched(sink or _accept(config, delivery))
 
 
@@ -77,12 +77,12 @@ def _watched(accept: Sink) -> Sink:
     return partial(_both, pytest_compat.watch, accept) if pytest_compat.watch else accept
 
 
-def _both(watch: Sink, accept: Sink, record: Record) -> None:
+def _both(watch: Sink, accept: Sink, record: CallRecord) -> None:
     watch(record)
     accept(record)
 
 
-def _accept(config: Config, delivery: Delivery) -> Callable[[Record], None]:
+def _accept(config: Config, delivery: Delivery) -> Callable[[CallRecord], None]:
     """What the end of a session calls: it queues, and waits where the settings say so."""
     accept = delivery.accept
     if config.durable and not config.local:
@@ -93,37 +93,37 @@ def _accept(config: Config, delivery: Delivery) -> Callable[[Record], None]:
 
 
 def _then_wait(
-    accept: Callable[[Record], None], delivery: Delivery, seconds: float, record: Record
+    accept: Callable[[CallRecord], None], delivery: Delivery, seconds: float, record: CallRecord
 ) -> None:
     accept(record)
     delivery.flush(seconds, patient=False)
 
 
 def _then_wait_at_root(
-    accept: Callable[[Record], None], delivery: Delivery, record: Record
+    accept: Callable[[CallRecord], None], delivery: Delivery, record: CallRecord
 ) -> None:
     accept(record)
     if record.parent is None:
         delivery.flush(_ROOT, patient=False)
 
 
-def _redactor(config: Config, faults: Faults) -> Callable[[Session], Session] | None:
+def _redactor(config: Config, guard: ErrorGuard) -> Callable[[Session], Session] | None:
     if config.redact is False:
         return None
-    rule = None if config.redact is True else partial(_by_rule, config.redact, faults)
+    rule = None if config.redact is True else partial(_by_rule, config.redact, guard)
     return partial(redact, custom=rule, key=config.api_key)
 
 
-def _by_rule(rule: Custom, faults: Faults, path: str, value: Any) -> Any:
+def _by_rule(rule: Custom, guard: ErrorGuard, path: str, value: Any) -> Any:
     """What a rule of the user's says; `redact` replaces the value if it raises."""
-    result, fault = attempt(quietly, rule, path, value)
+    result, fault = try_call(without_tracing, rule, path, value)
     if fault is not None:
-        faults.blame("redact", "configure()", fault)
+        guard.user_function_failed("redact", "configure()", fault)
         raise fault
     return result
 
 
-def finished(record: Record) -> Session:
+def finished(record: CallRecord) -> Session:
     """What happened, without its secrets, as it may leave the process."""
     session = close(record)
     redact = cast("Pipeline", record.defaults).redact

@@ -14,9 +14,9 @@ from honeytrace._delivery.spool.segment import LOCKS
 from honeytrace._delivery.stats import Stats
 from honeytrace._delivery.worker import Delivery
 from honeytrace._session import wire
-from honeytrace._session.record import Record
+from honeytrace._session.record import CallRecord
 from honeytrace._utils import clock
-from honeytrace._utils.guard import Faults
+from honeytrace._utils.guard import ErrorGuard
 
 if TYPE_CHECKING:
     from honeytrace._delivery.http.sender import HttpSender
@@ -33,18 +33,18 @@ class Routes:
     Only `turn` and `also` change them, which are called by one thread at a time.
     """
 
-    def __init__(self, faults: Faults) -> None:
-        self._faults = faults
+    def __init__(self, guard: ErrorGuard) -> None:
+        self._guard = guard
         # The last is in force. Replaced as a whole, so that reading takes no lock.
         self._routes: tuple[_Route, ...] = ()
 
-    def turn(self, config: Config) -> Delivery:
+    def switch_to(self, config: Config) -> Delivery:
         """The delivery for what starts under these settings: a new one if it goes elsewhere."""
         current = self._routes[-1] if self._routes else None
         if current and _way(current.config) == _way(config):
             self._routes = (*self._routes[:-1], _Route(config, current.delivery))
             return current.delivery
-        delivery = deliver(config, self._faults)
+        delivery = deliver(config, self._guard)
         # Read now, since a signal handler or a `__del__` that traces may have turned meanwhile.
         past, self._routes = self._routes, (*self._routes, _Route(config, delivery))
         _hand_over(config, past)
@@ -76,7 +76,7 @@ class Routes:
         return self._each(Delivery.end, timeout)
 
     def stats(self) -> Stats:
-        total = Stats(errors=dict(self._faults.by_place), last_error=self._faults.last)
+        total = Stats(errors=dict(self._guard.by_place), last_error=self._guard.last)
         for each in (route.delivery.stats() for route in self._routes):
             total = replace(
                 total,
@@ -132,12 +132,12 @@ def _rest(past: tuple[_Route, ...]) -> None:
             each.delivery.shutdown(0)
 
 
-def deliver(config: Config, faults: Faults) -> Delivery:
+def deliver(config: Config, guard: ErrorGuard) -> Delivery:
     """The way to the server of these settings."""
     connect = partial(_connect, config)
     if config.local:  # the store is durable itself; SQLite takes one writer at a time
-        return Delivery(connect, _encode, faults, most_senders=1, at_hand=True)
-    return Delivery(connect, _encode, faults, _spool(config), wire.shrunk)
+        return Delivery(connect, _encode, guard, most_senders=1, at_hand=True)
+    return Delivery(connect, _encode, guard, _spool(config), wire.shrunk)
 
 
 def _spool(config: Config) -> Spool | None:
@@ -148,13 +148,13 @@ def _spool(config: Config) -> Spool | None:
 
 def _connect(config: Config) -> HttpSender:
     # Here, since httpcore and sqlite3 are to be loaded by the worker, not by `import honeytrace`.
-    from honeytrace._delivery.http.sender import HttpSender, StoreHere
+    from honeytrace._delivery.http.sender import HttpSender, LocalSender
     from honeytrace.local._app import HERE
 
     if config.server_url is None:
-        return HttpSender(HERE, way=StoreHere(config.home))
+        return HttpSender(HERE, way=LocalSender(config.home))
     return HttpSender(config.server_url, config.api_key, config.timeout)
 
 
-def _encode(record: Record) -> bytes:
+def _encode(record: CallRecord) -> bytes:
     return wire.encode(finished(record))

@@ -17,9 +17,9 @@ from typing import Any
 
 from honeytrace._delivery.retry import Answer, Verdict
 from honeytrace._delivery.spool.directory import Spool
-from honeytrace._delivery.spool.segment import Place
-from honeytrace._delivery.stats import Ledger
-from honeytrace._utils.guard import Faults
+from honeytrace._delivery.spool.segment import RecordRef
+from honeytrace._delivery.stats import Counts
+from honeytrace._utils.guard import ErrorGuard
 
 _MOST = 1_000
 
@@ -39,12 +39,12 @@ class Item:
 
     serial: int
     body: bytes = b""
-    place: Place | None = None
+    place: RecordRef | None = None
     attempts: int = 0
     kept: bool = False  # it got to where the senders find it
 
 
-class Backlog:
+class SendQueue:
     """Items that are ready, in order; items put off, at their time; those of earlier processes."""
 
     def __init__(self) -> None:
@@ -129,17 +129,17 @@ class Backlog:
 _PATIENCE = 0.5  # seconds
 
 
-class Outbox:
+class DeliveryQueue:
     """Without a spool, sessions wait in memory."""
 
-    def __init__(self, faults: Faults, spool: Spool | None) -> None:
+    def __init__(self, guard: ErrorGuard, spool: Spool | None) -> None:
         self.lock = threading.RLock()
         self.room = threading.Condition(self.lock)  # there is more of it in the backlog
         self.progress = threading.Condition(self.lock)  # in the ledger
-        self.backlog = Backlog()
-        self.ledger = Ledger()
+        self.send_queue = SendQueue()
+        self.counts = Counts()
         self.spool = spool
-        self._faults = faults
+        self._guard = guard
         self._writing = threading.RLock()  # around each write, or reading on, and its booking
         self._loose: dict[int, Item] = {}  # taken, and in memory only
         self._reading = False
@@ -158,7 +158,7 @@ class Outbox:
     @property
     def cramped(self) -> bool:
         """Whether a further session would be in memory only, and there are enough of those."""
-        return self.backlog.full and not (self.spool and self.spool.may_write)
+        return self.send_queue.full and not (self.spool and self.spool.may_write)
 
     @property
     def entered(self) -> bool:
@@ -167,7 +167,7 @@ class Outbox:
 
     def open(self) -> Item:
         """Counts a session in that is yet to be encoded."""
-        item = Item(self.ledger.take())
+        item = Item(self.counts.take())
         self._loose[item.serial] = item
         return item
 
@@ -175,14 +175,14 @@ class Outbox:
         """Writes an encoded session down and puts it where the senders find it."""
         item.body = body  # from here on `secure` may write it down, too
         with self._writing:
-            hot = bool(item.place) or not (self.backlog.cold or self.backlog.full)
+            hot = bool(item.place) or not (self.send_queue.cold or self.send_queue.full)
             if item.serial in self._loose:
-                self._faults.guard(self._write, item, hot)
+                self._guard.call(self._write, item, hot)
             elif not item.place:  # given up by a shutdown
                 return
             if hot or item.place is None:
                 with self.lock:
-                    self.backlog.add(item)
+                    self.send_queue.add(item)
             else:
                 self._count_cold()
             item.kept = True
@@ -194,23 +194,23 @@ class Outbox:
             if item.kept:
                 return False
             if item.place:
-                self.backlog.add(item)
+                self.send_queue.add(item)
                 return False
             known = self._loose.pop(item.serial, None)
             if known:
-                self.ledger.take_back(item.serial)
+                self.counts.take_back(item.serial)
             return known is not None
 
     def _count_cold(self) -> None:
         cold = self.spool.unread if self.spool else 0
         with self.lock:
-            self.backlog.cold = cold
+            self.send_queue.cold = cold
 
     def give_up(self, items: Iterable[Item]) -> int:
         """Counts sessions as dropped that are in memory only; how many those were."""
         known = [item for item in items if self._loose.pop(item.serial, None)]
         for item in known:
-            self.ledger.drop(item.serial, spooled=False)
+            self.counts.drop(item.serial, spooled=False)
         return len(known)
 
     def _write(self, item: Item, read: bool) -> bool:
@@ -221,17 +221,17 @@ class Outbox:
         place = self.spool.append(item.serial, item.body, read=read)
         if place is None:
             words = "sessions are kept in memory only, the spool cannot be written (%s)"
-            self._faults.warn("spool", words, self.spool.trouble)
+            self._guard.warn("spool", words, self.spool.trouble)
             return False
         with self.lock:
             known = self._loose.pop(item.serial, None)
             if known:
                 item.place = place
-                self.ledger.spool()
+                self.counts.spool()
         if not known:  # delivered or given up meanwhile
             self.spool.acknowledge(place)
         if failed:
-            self._faults.settled("spool", "sessions are kept on disk again")
+            self._guard.settled("spool", "sessions are kept on disk again")
         if place.first:
             self._trim(self.spool)
         return True
@@ -251,23 +251,23 @@ class Outbox:
     def _trim(self, spool: Spool) -> None:
         """Keeps the spool within its bounds, and counts what had to go."""
         older = own = 0
-        for segment in self._faults.guard(spool.trim) or ():
+        for segment in self._guard.call(spool.trim) or ():
             if not segment.own:
                 older += segment.kept
                 continue
             own += segment.kept
             with self.lock:
-                self.ledger.drop(segment.last, spooled=True, number=segment.kept)
+                self.counts.drop(segment.last, spooled=True, number=segment.kept)
             self._count_cold()
         if own + older:
             words = "the spool is full, the oldest sessions were dropped: %d"
-            self._faults.warn("trimmed", words, own + older)
+            self._guard.warn("trimmed", words, own + older)
 
     @property
     def may_read_on(self) -> bool:
         """Whether there are sessions on disk that should be in memory by now."""
-        wanted = (self.backlog.cold and self.backlog.low) or (
-            self._older and not self.backlog.waiting
+        wanted = (self.send_queue.cold and self.send_queue.low) or (
+            self._older and not self.send_queue.waiting
         )
         return bool(wanted) and not self._reading
 
@@ -279,33 +279,33 @@ class Outbox:
         """Brings sessions from the disk to memory: our own, else those of ended processes."""
         assert self.spool  # noqa: S101 - without a spool there is nothing to read on
         try:
-            (self._read_own if self.backlog.cold else self._read_older)(self.spool)
+            (self._read_own if self.send_queue.cold else self._read_older)(self.spool)
         finally:
             self._reading = False
 
     def _read_own(self, spool: Spool) -> None:
         with self._writing:
-            found, lost = self._faults.guard(spool.more) or ([], [])
+            found, lost = self._guard.call(spool.more) or ([], [])
             with self.lock:
                 for each in found:
-                    self.backlog.add(Item(each.serial, each.body, each.place))
+                    self.send_queue.add(Item(each.serial, each.body, each.place))
                 for loss in lost:
-                    self.ledger.drop(loss.serial, spooled=True, number=loss.number)
+                    self.counts.drop(loss.serial, spooled=True, number=loss.number)
             self._count_cold()
         if lost:
             self._tell_damage(sum(loss.number for loss in lost))
 
     def _read_older(self, spool: Spool) -> None:
-        found = self._faults.guard(spool.older) or []
+        found = self._guard.call(spool.older) or []
         if spool.newer:
             words = "files of a newer version of honeytrace are left to it on disk: %d"
-            self._faults.warn("newer", words, len(spool.newer))
+            self._guard.warn("newer", words, len(spool.newer))
         with self.lock:
             self._older = bool(found)
-            self.backlog.add_older(Item(0, each.body, each.place) for each in found)
+            self.send_queue.add_older(Item(0, each.body, each.place) for each in found)
 
     def _tell_damage(self, lost: int) -> None:
-        self._faults.warn("damaged", "sessions on disk were damaged and are lost: %d", lost)
+        self._guard.warn("damaged", "sessions on disk were damaged and are lost: %d", lost)
 
     def look_for_older(self) -> None:
         """Looks anew for what ended processes left."""
@@ -329,7 +329,7 @@ class Outbox:
         if self._acknowledge(item.place):
             with self.lock:
                 if item.place and item.place.segment.own:
-                    self.ledger.drop(item.serial, spooled=True)
+                    self.counts.drop(item.serial, spooled=True)
             self._tell_damage(1)
 
     def settle(self, item: Item, answer: Answer) -> None:
@@ -345,7 +345,7 @@ class Outbox:
         if item.place is not place:  # it was written down meanwhile
             self._acknowledge(item.place)
 
-    def _acknowledge(self, place: Place | None) -> bool:
+    def _acknowledge(self, place: RecordRef | None) -> bool:
         return place is None or self.spool is None or self.spool.acknowledge(place)
 
     def _book(self, item: Item, rejected: bool) -> None:
@@ -353,10 +353,10 @@ class Outbox:
             if self._loose.pop(item.serial, None) is None:  # given up by a shutdown
                 return
         elif not item.place.segment.own:
-            self.ledger.resent += not rejected
-            self.ledger.older_rejected += rejected
+            self.counts.resent += not rejected
+            self.counts.older_rejected += rejected
             return
-        act = self.ledger.reject if rejected else self.ledger.deliver
+        act = self.counts.reject if rejected else self.counts.deliver
         act(item.serial, spooled=item.place is not None)
 
     def put_back(self, item: Item, until: float) -> None:
@@ -364,7 +364,7 @@ class Outbox:
         if item.place is None and item.serial not in self._loose:
             return
         if item.place is None or not item.place.segment.gone:
-            self.backlog.postpone(item, until)
+            self.send_queue.postpone(item, until)
 
     def close(self) -> int:
         """Ends a life: what cannot be put on disk is given up; returns how many that were."""
@@ -373,16 +373,16 @@ class Outbox:
         alone = self._writing.acquire(timeout=_PATIENCE)
         try:
             if self.spool:
-                self._faults.guard(self._secure)
+                self._guard.call(self._secure)
             with self.lock:
                 lost = self.give_up(list(self._loose.values()))
-                self.backlog.forget()
+                self.send_queue.forget()
                 self._reading = False
         finally:
             if alone:  # pragma: no branch - see above
                 self._writing.release()
         if self.spool:
-            self._faults.guard(self.spool.rest)
+            self._guard.call(self.spool.rest)
         return lost
 
 

@@ -32,7 +32,7 @@ _HELD = 60.0  # seconds until a server that refused the key or the path is tried
 _jitter = random.Random()  # noqa: S311 - it spreads load and hides nothing; `random` is the user's
 
 
-class Pace:
+class RetryPolicy:
     """What the answers so far say about the server."""
 
     def __init__(self, most_senders: int) -> None:
@@ -82,7 +82,7 @@ class Pace:
         self._down = False
         self._until = 0.0
 
-    def put_off(self, answer: Answer, now: float) -> None:
+    def note_failure(self, answer: Answer, now: float) -> None:
         """Notes that a session has to be sent again, and pauses if the server is at fault.
 
         One session that keeps failing between others that arrive pauses nothing. Answers to what

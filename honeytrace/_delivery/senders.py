@@ -13,10 +13,10 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Protocol
 
-from honeytrace._delivery.queue import Item, Outbox
-from honeytrace._delivery.retry import Answer, Pace, Verdict
+from honeytrace._delivery.queue import DeliveryQueue, Item
+from honeytrace._delivery.retry import Answer, RetryPolicy, Verdict
 from honeytrace._utils import clock
-from honeytrace._utils.guard import Faults
+from honeytrace._utils.guard import ErrorGuard
 
 _FAULT = Answer(Verdict.RETRY, "a fault of honeytrace", answered=False)
 
@@ -29,7 +29,7 @@ class Sender(Protocol):
     def close(self) -> None: ...
 
 
-class Line:
+class LazySender:
     """Sends by what `connect` makes; `shrink` makes a body smaller that the server finds too large.
 
     Called from several threads at once, but for `change` and `part`.
@@ -38,11 +38,11 @@ class Line:
     def __init__(
         self,
         connect: Callable[[], Sender],
-        faults: Faults,
+        guard: ErrorGuard,
         shrink: Callable[[bytes], bytes] | None = None,
     ) -> None:
         self._connect = connect
-        self._faults = faults
+        self._guard = guard
         self._shrink = shrink
         self._sender: Sender | None = None
         self._connecting = threading.RLock()  # what it imports may fork, under gevent
@@ -52,7 +52,7 @@ class Line:
         return self._send_smaller(body, answer) if answer.verdict is Verdict.TOO_LARGE else answer
 
     def _attempt(self, body: bytes) -> Answer:
-        return self._faults.guard(self._exchange, body) or _FAULT
+        return self._guard.call(self._exchange, body) or _FAULT
 
     def _exchange(self, body: bytes) -> Answer:
         try:
@@ -68,7 +68,7 @@ class Line:
 
     def _send_smaller(self, body: bytes, answer: Answer) -> Answer:
         """Sends what is left of a session that was too large, once."""
-        smaller = self._faults.guard(self._shrink, body) if self._shrink else None
+        smaller = self._guard.call(self._shrink, body) if self._shrink else None
         if smaller and len(smaller) < len(body):
             answer = self._attempt(smaller)
         if answer.verdict is Verdict.TOO_LARGE:
@@ -114,14 +114,16 @@ def run(target: Callable[[int], None], life: int, name: str) -> bool:
 class Senders:
     """Who calls `start`, `call`, `stop` or `begin_again` holds the lock."""
 
-    def __init__(self, outbox: Outbox, line: Line, faults: Faults, most: int) -> None:
+    def __init__(
+        self, queue: DeliveryQueue, sender: LazySender, guard: ErrorGuard, most: int
+    ) -> None:
         self.last: str | None = None  # of the server's words, those of the latest refusal
-        self._outbox = outbox
-        self._backlog = outbox.backlog
-        self._lock = outbox.lock
-        self._line = line
-        self._faults = faults
-        self.pace = Pace(most)
+        self._queue = queue
+        self._send_queue = queue.send_queue
+        self._lock = queue.lock
+        self._sender = sender
+        self._guard = guard
+        self.retry = RetryPolicy(most)
         self._work = threading.Condition(self._lock)
         self._running = False
         self._count = 0
@@ -151,46 +153,46 @@ class Senders:
 
     def begin_again(self) -> None:
         """The server may be a better one now."""
-        self.pace.begin_again()
+        self.retry.begin_again()
         self._work.notify_all()
 
     def _staff(self) -> None:
         """Starts the senders that are missing. Where the system refuses, fewer have to do."""
-        while self._running and self._count < self.pace.senders(self._backlog.waiting):
+        while self._running and self._count < self.retry.senders(self._send_queue.waiting):
             if not run(self._send_all, self._life, f"sender-{self._count + 1}"):
                 break
             self._count += 1
 
     def _send_all(self, life: int) -> None:
         while (step := self._next_step(life)) is not None:
-            self._faults.guard(*step)
+            self._guard.call(*step)
 
     def _next_step(self, life: int) -> tuple[Any, ...] | None:
         """What a sender calls next; None when this thread is not needed any more."""
         with self._lock:
             while self._life == life:
                 now = clock.now()
-                if now >= self.pace.until and not (self.pace.failing and self._sending):
-                    if self._outbox.may_read_on:
-                        self._outbox.begin_reading()
+                if now >= self.retry.until and not (self.retry.failing and self._sending):
+                    if self._queue.may_read_on:
+                        self._queue.begin_reading()
                         return (self._read_on,)
                     if item := self._take(now):
                         self._staff()
                         return self._send, item, life
-                due = max(self._backlog.due or now + _IDLE, self.pace.until)
+                due = max(self._send_queue.due or now + _IDLE, self.retry.until)
                 heard = self._work.wait(min(max(due - now, 0.001), _IDLE))
-                if not heard and self._count > 1 and not self._backlog.waiting:
+                if not heard and self._count > 1 and not self._send_queue.waiting:
                     self._count -= 1
                     break
             return None
 
     def _take(self, now: float) -> Item | None:
-        item = self._backlog.take(now)
+        item = self._send_queue.take(now)
         self._sending += item is not None
         return item
 
     def _read_on(self) -> None:
-        self._outbox.read_on()
+        self._queue.read_on()
         with self._lock:
             self._staff()
             self._work.notify_all()
@@ -205,53 +207,53 @@ class Senders:
             self._send(item, life)
 
     def _send(self, item: Item, life: int) -> None:
-        body = self._outbox.body(item)
+        body = self._queue.body(item)
         if body is None:
-            self._outbox.lose(item)
+            self._queue.lose(item)
             with self._lock:
                 self._sending -= self._life == life
-                self._outbox.progress.notify_all()
+                self._queue.progress.notify_all()
             return
         began = clock.now()
-        answer = self._line.send(body)
+        answer = self._sender.send(body)
         self._settle(item, answer, clock.now() - began, life)
 
     def _settle(self, item: Item, answer: Answer, seconds: float, life: int) -> None:
         """Books the outcome of an attempt, after it is said: who flushed finds it in the log."""
         final = answer.verdict in (Verdict.DELIVERED, Verdict.REJECTED)
-        outbox = self._outbox
+        queue = self._queue
         with self._lock:
             self._sending -= self._life == life
-            recovered = final and self.pace.settled(seconds)
+            recovered = final and self.retry.settled(seconds)
             if answer.verdict is not Verdict.DELIVERED:
                 self.last = answer.words
         if recovered:
-            self._faults.settled("delivery", "sessions are delivered again")
+            self._guard.settled("delivery", "sessions are delivered again")
         self._tell(answer)
         if final:
-            outbox.settle(item, answer)
+            queue.settle(item, answer)
         with self._lock:
             if not final:
                 self._put_back(item, answer)
             # Not for each session: to wake who flushes a thousand times costs as much as to send.
-            if outbox.ledger.reached or not final:
-                outbox.progress.notify_all()
-            if self._backlog.roomy:
-                outbox.room.notify()
+            if queue.counts.reached or not final:
+                queue.progress.notify_all()
+            if self._send_queue.roomy:
+                queue.room.notify()
             if recovered:
                 self._work.notify_all()
 
     def _put_back(self, item: Item, answer: Answer) -> None:
         now = clock.now()
         item.attempts += 1
-        self.pace.put_off(answer, now)
-        self._outbox.put_back(item, now + self.pace.retry_in(item.attempts))
+        self.retry.note_failure(answer, now)
+        self._queue.put_back(item, now + self.retry.retry_in(item.attempts))
 
     def _tell(self, answer: Answer) -> None:
         if answer.verdict is Verdict.REJECTED:
-            self._faults.warn("rejected", "the server refused a session: %s", answer.words)
+            self._guard.warn("rejected", "the server refused a session: %s", answer.words)
         elif answer.verdict is Verdict.HOLD:
             words = "sessions wait, the server refuses them (%s); check api_key and server_url"
-            self._faults.warn("delivery", words, answer.words)
+            self._guard.warn("delivery", words, answer.words)
         elif answer.verdict is Verdict.RETRY:
-            self._faults.warn("delivery", "sessions wait to be sent again (%s)", answer.words)
+            self._guard.warn("delivery", "sessions wait to be sent again (%s)", answer.words)

@@ -30,14 +30,14 @@ class Stats:
 
 
 @dataclass(slots=True, eq=False)
-class Mark:
+class FlushTarget:
     """What a flush waits for: `left` of the sessions up to this serial number."""
 
     serial: int
     left: int
 
 
-class Ledger:
+class Counts:
     """Every session that was taken is in exactly one of the counts."""
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ class Ledger:
         self.resent = 0
         self.older_rejected = 0  # of earlier processes, and therefore in no count of ours
         self._retaken = 0
-        self._marks: list[Mark] = []
+        self._marks: list[FlushTarget] = []
 
     def take(self) -> int:
         """Counts a session in; returns its serial number."""
@@ -91,13 +91,13 @@ class Ledger:
         else:
             self.loose -= number
 
-    def mark(self, waiting: int) -> Mark:
+    def mark(self, waiting: int) -> FlushTarget:
         """What a flush has to wait for, when so many sessions are waiting to be taken."""
-        mark = Mark(self.taken + waiting, waiting + self.loose + self.spooled)
+        mark = FlushTarget(self.taken + waiting, waiting + self.loose + self.spooled)
         self._marks.append(mark)
         return mark
 
-    def unmark(self, mark: Mark) -> None:
+    def unmark(self, mark: FlushTarget) -> None:
         self._marks.remove(mark)
 
     @property

@@ -13,13 +13,13 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 
-from honeytrace._delivery.queue import Item, Outbox
-from honeytrace._delivery.senders import Line, Sender, Senders, run
+from honeytrace._delivery.queue import DeliveryQueue, Item
+from honeytrace._delivery.senders import LazySender, Sender, Senders, run
 from honeytrace._delivery.spool.directory import Spool
-from honeytrace._delivery.stats import Mark, Stats
-from honeytrace._session.record import Record
+from honeytrace._delivery.stats import FlushTarget, Stats
+from honeytrace._session.record import CallRecord
 from honeytrace._utils import clock
-from honeytrace._utils.guard import Faults
+from honeytrace._utils.guard import ErrorGuard
 
 _MOST = 64 * 2**20  # bytes in the inbox
 
@@ -76,23 +76,23 @@ class Delivery:
     def __init__(
         self,
         connect: Callable[[], Sender],
-        encode: Callable[[Record], bytes],
-        faults: Faults,
+        encode: Callable[[CallRecord], bytes],
+        guard: ErrorGuard,
         spool: Spool | None = None,
         shrink: Callable[[bytes], bytes] | None = None,
         most_senders: int = 32,
         at_hand: bool = False,
     ) -> None:
-        self.faults = faults
+        self.guard = guard
         self._encode = encode
         self._spool = spool
         self._at_hand = at_hand
-        self._inbox: deque[Record] = deque()
-        self._outbox = Outbox(faults, spool)
-        self._ledger = self._outbox.ledger
-        self._lock = self._outbox.lock
-        self._line = Line(connect, faults, shrink)
-        self._senders = Senders(self._outbox, self._line, faults, most_senders)
+        self._inbox: deque[CallRecord] = deque()
+        self._queue = DeliveryQueue(guard, spool)
+        self._counts = self._queue.counts
+        self._lock = self._queue.lock
+        self._sender = LazySender(connect, guard, shrink)
+        self._senders = Senders(self._queue, self._sender, guard, most_senders)
         # A lock, not an event, for its release cannot be interrupted half-way: a signal handler or
         # a `__del__` that ends a session may come at any moment.
         self._bell = threading.Lock()
@@ -109,7 +109,7 @@ class Delivery:
         self._many = _MANY
         self._few = _FEW_HERE if at_hand else _FEW
 
-    def accept(self, record: Record) -> None:
+    def accept(self, record: CallRecord) -> None:
         """Takes an ended session; costs an append as long as it is small and the worker is up."""
         weight = self._weight + _EACH + record.size
         if weight > _MOST:
@@ -125,25 +125,25 @@ class Delivery:
             # A loop that does nothing but end sessions would keep the interpreter from the threads.
             self._breath.acquire(timeout=self._pause(record))
 
-    def _pause(self, record: Record) -> float:
+    def _pause(self, record: CallRecord) -> float:
         """Seconds, the more the further the caller is ahead of the worker."""
         ahead = max(self._weight / _MANY, len(self._inbox) / self._few, 1.0)
         far = max(self._weight / _MANY - 2, 0)
         return min(_BREATH * ahead * ahead + record.size * _PER_BYTE * far, _LONGEST)
 
-    def accept_durably(self, record: Record) -> None:
+    def accept_durably(self, record: CallRecord) -> None:
         """Takes an ended session, which is on disk when this returns, if the disk takes it."""
         # Those before it are on their way there; or this is a signal handler that has come in the
         # middle of our own work on this thread.
-        if self._abandoned or self._inbox or self._outbox.entered:
+        if self._abandoned or self._inbox or self._queue.entered:
             self.accept(record)
             return
         with self._lock:
-            item = self._outbox.open()
+            item = self._queue.open()
         try:
             self._enter(item, record)
         finally:  # a signal handler may have raised, as the time limits of task queues do
-            if self._outbox.take_back(item):
+            if self._queue.take_back(item):
                 self._inbox.append(record)
         if not self._running:
             self._ring()
@@ -153,7 +153,7 @@ class Delivery:
             return
         with self._lock:
             self._refused += 1
-        self.faults.warn("overflow", "sessions come in faster than they go out; some are dropped")
+        self.guard.warn("overflow", "sessions come in faster than they go out; some are dropped")
 
     def _ring(self) -> None:
         """Wakes the worker, or starts it; does its work where no thread can be started."""
@@ -167,7 +167,7 @@ class Delivery:
             if not (self._running or self._ending or self._abandoned):
                 self._running = True
                 self._running = run(self._encode_all, self._life, "worker")
-                self._outbox.look_for_older()
+                self._queue.look_for_older()
                 if self._running:
                     self._senders.start()
             self._idle = not self._running
@@ -179,14 +179,14 @@ class Delivery:
 
     def _encode_all(self, life: int) -> None:
         while (taken := self._next_record(life)) is not None:
-            self.faults.guard(self._enter, *taken)
+            self.guard.call(self._enter, *taken)
 
-    def _next_record(self, life: int) -> tuple[Item, Record] | None:
+    def _next_record(self, life: int) -> tuple[Item, CallRecord] | None:
         """The next session to encode, once there is one and room for it."""
         while True:
             with self._lock:
-                while self._outbox.cramped and self._life == life:
-                    self._outbox.room.wait(_TICK)
+                while self._queue.cramped and self._life == life:
+                    self._queue.room.wait(_TICK)
                 if self._life != life:
                     return None
                 self._idle = True  # before the look: what comes in after it will ring
@@ -194,24 +194,24 @@ class Delivery:
                     self._idle = False
                     return self._take()
                 self._weight = 0
-            self._bell.acquire(timeout=_TICK if self._outbox.unsafe else -1)
-            if self._outbox.unsafe:
-                self._outbox.secure()
+            self._bell.acquire(timeout=_TICK if self._queue.unsafe else -1)
+            if self._queue.unsafe:
+                self._queue.secure()
 
-    def _take(self) -> tuple[Item, Record]:
+    def _take(self) -> tuple[Item, CallRecord]:
         record = self._inbox.popleft()
         self._weight -= _EACH + record.size
-        return self._outbox.open(), record
+        return self._queue.open(), record
 
-    def _enter(self, item: Item, record: Record) -> None:
-        body = self.faults.guard(self._encode, record)
+    def _enter(self, item: Item, record: CallRecord) -> None:
+        body = self.guard.call(self._encode, record)
         if body is not None:
-            self._outbox.keep(item, body)
+            self._queue.keep(item, body)
         with self._lock:
             if body is None:
-                self._outbox.give_up([item])
-                self._outbox.progress.notify_all()
-            crowded = self._outbox.backlog.cold > _CROWD and not self._senders.pace.down
+                self._queue.give_up([item])
+                self._queue.progress.notify_all()
+            crowded = self._queue.send_queue.cold > _CROWD and not self._senders.retry.down
             self._many = 0 if crowded else _MANY
             self._senders.call()
 
@@ -235,39 +235,39 @@ class Delivery:
         if self._abandoned:  # a thread that is not here may have had the lock
             return True
         with self._lock:
-            mark = self._ledger.mark(len(self._inbox))
+            mark = self._counts.mark(len(self._inbox))
             self._wake()  # in case that a signal handler kept somebody from it
             timeout = timeout if self.active else 0
             try:
                 self._await(mark, timeout, patient)
             finally:
-                self._ledger.unmark(mark)
+                self._counts.unmark(mark)
             return mark.left <= 0
 
-    def _await(self, mark: Mark, timeout: float | None, patient: bool) -> None:
+    def _await(self, mark: FlushTarget, timeout: float | None, patient: bool) -> None:
         began = moved = clock.now()
-        settled = self._ledger.settled
+        settled = self._counts.settled
         while mark.left > 0:
             now = clock.now()
-            if settled != self._ledger.settled:
-                settled, moved = self._ledger.settled, now
+            if settled != self._counts.settled:
+                settled, moved = self._counts.settled, now
             if timeout is None:
                 left = moved - now + (_SAFE if self._safe else _STALLED)
             else:
                 left = 0 if self._safe and not patient else began - now + timeout
             if left <= 0:
                 break
-            self._outbox.progress.wait(min(left, _LOOK))
+            self._queue.progress.wait(min(left, _LOOK))
 
     @property
     def active(self) -> bool:
         """Whether anything can change: threads run, or something is in memory."""
-        return self._running or bool(self._inbox or self._ledger.loose)
+        return self._running or bool(self._inbox or self._counts.loose)
 
     @property
     def _safe(self) -> bool:
         """Whether there is nothing to be gained by waiting: all is on disk, the server is down."""
-        return self._senders.pace.down and not (self._inbox or self._ledger.loose)
+        return self._senders.retry.down and not (self._inbox or self._counts.loose)
 
     def shutdown(self, timeout: float | None = None, *, patient: bool = True) -> bool:
         """Flushes and ends the threads. What is then in memory only is given up.
@@ -281,19 +281,19 @@ class Delivery:
             self._work_here(grace)
         done = self._flush_until(end, patient)
         with self._lock:
-            while self._outbox.encoding and clock.now() < grace:
-                self._outbox.progress.wait(_MOMENT)
+            while self._queue.encoding and clock.now() < grace:
+                self._queue.progress.wait(_MOMENT)
             self._life += 1
             self._running, self._idle = False, True
             self._senders.stop()
             unencoded = [self._take()[0] for _ in range(len(self._inbox))]
-            lost = self._outbox.give_up(unencoded)
+            lost = self._queue.give_up(unencoded)
             self._weight = 0
-            sender = self._line.part()
+            sender = self._sender.part()
             self._wake()
-            for condition in (self._outbox.room, self._outbox.progress):
+            for condition in (self._queue.room, self._queue.progress):
                 condition.notify_all()
-        lost += self._outbox.close()
+        lost += self._queue.close()
         if sender is not None:
             sender.close()
         self._tell_end(lost)
@@ -305,17 +305,17 @@ class Delivery:
             left = max(end - clock.now(), 0)
             done = self.flush(None if math.isinf(left) else left, patient=patient)
             with self._lock:
-                waiting = self._inbox or self._ledger.loose or self._ledger.spooled
+                waiting = self._inbox or self._counts.loose or self._counts.spooled
             if not (done and waiting) or math.isinf(left) or left == 0:
                 return done
 
     def _tell_end(self, lost: int) -> None:
         if lost:
             words = "sessions that could not be delivered in time and are lost: %d (%s)"
-            self.faults.warn("lost", words, lost, self._senders.last or "no answer yet")
-        if self._ledger.spooled:
+            self.guard.warn("lost", words, lost, self._senders.last or "no answer yet")
+        if self._counts.spooled:
             words = "sessions on disk: %d; the next run sends them, or `honeytrace resend`"
-            self.faults.warn("kept", words, self._ledger.spooled)
+            self.guard.warn("kept", words, self._counts.spooled)
 
     def end(self, timeout: float | None) -> bool:
         """The shutdown at exit, after which no thread starts any more."""
@@ -325,9 +325,9 @@ class Delivery:
     def try_again(self, connect: Callable[[], Sender]) -> None:
         """Sends what waits for a server that is failing, by a way that may be better."""
         with self._lock:
-            if not self._senders.pace.failing:
+            if not self._senders.retry.failing:
                 return
-            sender = self._line.change(connect)
+            sender = self._sender.change(connect)
             self._senders.begin_again()
         if sender is not None:
             sender.close()
@@ -336,7 +336,7 @@ class Delivery:
     def catching_up(self) -> bool:
         """Whether sessions of ended processes are, or may be, left that can be sent now."""
         with self._lock:
-            return self._outbox.older and not self._senders.pace.down
+            return self._queue.older and not self._senders.retry.down
 
     @property
     def sending(self) -> bool:
@@ -346,7 +346,7 @@ class Delivery:
     @property
     def older_rejected(self) -> int:
         """How many sessions of ended processes the server rejected; `stats` has no count of it."""
-        return self._ledger.older_rejected
+        return self._counts.older_rejected
 
     def release(self) -> None:
         """After a shutdown: lets go of what is on disk, for other processes to take."""
@@ -356,13 +356,13 @@ class Delivery:
     def before_fork(self) -> None:
         """Waits until no thread connects, and none writes: a child would hold the lock of a segment
         that it knows nothing of."""
-        self._line.hold()
+        self._sender.hold()
         self._held = self._spool is not None and self._spool.hold()
 
     def after_fork_in_parent(self) -> None:
         if self._held and self._spool:
             self._spool.let_go()
-        self._line.let_go()
+        self._sender.let_go()
 
     def abandon(self) -> None:
         """In a forked child: what is here is the parent's, its threads are not in this process."""
@@ -373,4 +373,4 @@ class Delivery:
 
     def stats(self) -> Stats:
         with self._lock:
-            return self._ledger.stats(len(self._inbox), self._refused, self._senders.last)
+            return self._counts.stats(len(self._inbox), self._refused, self._senders.last)

@@ -18,7 +18,7 @@ from honeytrace._redaction.command_lines import arguments
 from honeytrace._redaction.marker import Finder, mark
 from honeytrace._redaction.secret_names import any_secret, rule, tells
 from honeytrace._session.session import OBJECTS, RESERVED, Session
-from honeytrace._utils.guard import attempt
+from honeytrace._utils.guard import try_call
 from honeytrace._utils.json import Json
 
 Custom = Callable[[str, Any], Any]
@@ -57,7 +57,7 @@ def redact(session: Session, custom: Custom | None = None, key: str | None = Non
     if custom is not None:
         session = _customized(session, custom)
     known = secrets.finders(key)
-    finders, fault = attempt(_suspects, session, known)
+    finders, fault = try_call(_suspects, session, known)
     if fault is None and finders is None:
         return session
     cleaner = _Cleaner(known if finders is None else finders)
@@ -141,13 +141,13 @@ def _cleaned(session: Session, cleaner: _Cleaner) -> Json:
     fields["children_ids"] = _or([_ERROR], cleaner.texts, session.children_ids)
     for name in _FIELDS:
         value = getattr(session, name)
-        new, fault = attempt(cleaner.field, value)
+        new, fault = try_call(cleaner.field, value)
         fields[name] = _failed(name, value) if fault else new
     return fields
 
 
 def _or(otherwise: Any, function: Callable[[Any], Any], value: Any) -> Any:
-    result, fault = attempt(function, value)
+    result, fault = try_call(function, value)
     return otherwise if fault else result
 
 
@@ -268,14 +268,14 @@ def _customized(session: Session, custom: Custom) -> Session:
     for name in _FIELDS:
         visit = _metadata if name == "metadata" else _visited
         value = getattr(session, name)
-        new, fault = attempt(visit, custom, name, value)
+        new, fault = try_call(visit, custom, name, value)
         fields[name] = _failed(name, value) if fault else new
     return _changed(session, fields)
 
 
 def _asked(custom: Custom, path: str, value: Any) -> Any:
     """What the user's rule makes of one value, as plain data."""
-    new, fault = attempt(_taken, custom, path, value)
+    new, fault = try_call(_taken, custom, path, value)
     return _ERROR if fault else new
 
 

@@ -7,7 +7,7 @@ from copy import deepcopy
 
 from honeytrace._capture.snapshot import Snapshot
 from honeytrace._session.build import objects
-from honeytrace._session.record import Record, spell
+from honeytrace._session.record import CallRecord, format_id
 from honeytrace._utils.json import Json
 
 
@@ -43,7 +43,7 @@ class ActiveSession:
     feedback = _Object()
     metadata = _Object()
 
-    def __init__(self, record: Record | None) -> None:
+    def __init__(self, record: CallRecord | None) -> None:
         self._record = record
 
     def __bool__(self) -> bool:
@@ -64,27 +64,27 @@ class ActiveSession:
     @property
     def session_id(self) -> str:
         """The UUID, known from the start; empty for the null session."""
-        return spell(self._record.id) if self._record else ""
+        return format_id(self._record.id) if self._record else ""
 
     @property
     def session_name(self) -> str:
-        return self._record.template.name if self._record else ""
+        return self._record.spec.name if self._record else ""
 
     @property
     def parent_id(self) -> str | None:
         """The id of the session that this one was started in."""
         record = self._record
-        return spell(record.parent_id) if record and record.parent_id else None
+        return format_id(record.parent_id) if record and record.parent_id else None
 
     @property
     def root_id(self) -> str:
         """The id of the outermost session; its own if it is the outermost."""
-        return spell(self._record.root_id) if self._record else ""
+        return format_id(self._record.root_id) if self._record else ""
 
     @property
     def children_ids(self) -> list[str]:
         """The ids of the sessions started directly inside so far, in start order."""
-        return [spell(child) for child in (self._record and self._record.children) or ()]
+        return [format_id(child) for child in (self._record and self._record.children) or ()]
 
     def add_child(self, session_id: str | uuid.UUID) -> None:
         """Counts a session that was started elsewhere, in another process say, as a child."""

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from honeytrace._capture.deferred import Inputs, as_object, named, read
 from honeytrace._capture.providers.usage import usage
-from honeytrace._capture.streams import Items
-from honeytrace._session.record import ABSENT, Record, spell
+from honeytrace._capture.streams import StreamBuffer
+from honeytrace._session.record import ABSENT, CallRecord, format_id
 from honeytrace._session.session import OBJECTS, RESERVED, Session
 from honeytrace._utils.json import Json
 from honeytrace._utils.version import __version__
 
 
-def objects(record: Record) -> dict[str, Json]:
+def objects(record: CallRecord) -> dict[str, Json]:
     """The seven objects as they stand; later wins: captured, `trace_session`, set by the user."""
-    given, fixed = record.given or {}, record.template.fields
+    given, fixed = record.given or {}, record.spec.fields
     early = _before(record)
     late = _after(record, early["config"])
     replaced = record.replaced or ()
@@ -27,19 +27,19 @@ def objects(record: Record) -> dict[str, Json]:
     return found
 
 
-def _before(record: Record) -> dict[str, Json]:
+def _before(record: CallRecord) -> dict[str, Json]:
     """What was captured when the call began."""
-    template, captured = record.template, record.captured
+    spec, captured = record.spec, record.captured
     if type(captured) is Inputs:
         return captured._asdict()
-    inputs = named(captured, template.bind)
+    inputs = named(captured, spec.bind)
     return {
         "inputs": inputs,
-        "config": {name: inputs[name] for name in template.config_args if name in inputs},
+        "config": {name: inputs[name] for name in spec.config_args if name in inputs},
     }
 
 
-def _after(record: Record, named: Json) -> dict[str, Json]:
+def _after(record: CallRecord, named: Json) -> dict[str, Json]:
     """What was captured when it ended, and the tokens and the model that the outputs tell of, set
     by the user or captured.
 
@@ -57,20 +57,20 @@ def _after(record: Record, named: Json) -> dict[str, Json]:
 
 
 def _result(kept: object) -> object:
-    return kept.value() if type(kept) is Items else read(kept, "outputs")
+    return kept.value() if type(kept) is StreamBuffer else read(kept, "outputs")
 
 
-def close(record: Record) -> Session:
+def close(record: CallRecord) -> Session:
     """What happened, as a `Session`, from a record that has ended."""
-    template, failure = record.template, record.failure
+    spec, failure = record.spec, record.failure
     fields = objects(record)
     start = record.started // 1_000_000
     return Session(
-        project=template.project or record.defaults.project,
-        session_name=template.name,
-        source=template.source or record.defaults.source,
-        session_id=spell(record.id),
-        children_ids=[spell(child) for child in record.children or ()],
+        project=spec.project or record.defaults.project,
+        session_name=spec.name,
+        source=spec.source or record.defaults.source,
+        session_id=format_id(record.id),
+        children_ids=[format_id(child) for child in record.children or ()],
         error=failure.text if failure else None,
         duration=record.duration,
         start_time=start,
@@ -79,7 +79,7 @@ def close(record: Record) -> Session:
     )
 
 
-def _about(record: Record) -> Json:
+def _about(record: CallRecord) -> Json:
     """What stands under the reserved key of `metadata`."""
     failure, streamed = record.failure, record.streamed
     cuts = list(record.cuts or ())
@@ -89,10 +89,10 @@ def _about(record: Record) -> Json:
         cuts.append("error")
     about = {
         "version": __version__,
-        "function": record.template.function,
-        "kind": record.template.kind,
-        "parent_id": spell(record.parent_id) if record.parent_id else None,
-        "root_id": spell(record.root_id),
+        "function": record.spec.function,
+        "kind": record.spec.kind,
+        "parent_id": format_id(record.parent_id) if record.parent_id else None,
+        "root_id": format_id(record.root_id),
         "status": failure.status if failure else "ok",
         "stream": streamed.about if streamed else None,
         "truncated": cuts or None,

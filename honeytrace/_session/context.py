@@ -14,19 +14,19 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
-from honeytrace._session.record import QUIET, Record
+from honeytrace._session.record import QUIET, CallRecord
 
 _R = TypeVar("_R")
 
 
-_current: ContextVar[Record | None] = ContextVar("honeytrace_session", default=None)
+_current: ContextVar[CallRecord | None] = ContextVar("honeytrace_session", default=None)
 
 
-get: Callable[[], Record | None] = _current.get
+get: Callable[[], CallRecord | None] = _current.get
 """The record that was made current last in this context; it may have ended."""
 
 
-put: Callable[[Record | None], object] = _current.set
+put: Callable[[CallRecord | None], object] = _current.set
 """Makes a record current. Before Python 3.12 only while `collecting` is empty."""
 
 
@@ -39,7 +39,7 @@ but it does not become current.
 """
 
 
-def put_safely(record: Record | None) -> None:
+def put_safely(record: CallRecord | None) -> None:
     """Makes a record current, unless this thread is collecting garbage."""
     if threading.get_ident() not in collecting:
         put(record)
@@ -56,14 +56,14 @@ if sys.version_info < (3, 12):  # pragma: no branch - coverage is measured on on
     gc.callbacks.append(_watch)
 
 
-def running(record: Record | None) -> Record | None:
+def running(record: CallRecord | None) -> CallRecord | None:
     """The record, or the nearest around it that has not ended."""
     while record is not None and record.ended:
         record = record.parent
     return record
 
 
-def quietly(function: Callable[..., _R], *arguments: Any) -> _R:
+def without_tracing(function: Callable[..., _R], *arguments: Any) -> _R:
     """Calls code of the user's on our own behalf: nothing that it calls is traced."""
     outer = get()
     make_current(QUIET)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol, cast
 
 from honeytrace._capture.deferred import Bind
 from honeytrace._capture.exceptions import Failure
-from honeytrace._capture.streams import Items
+from honeytrace._capture.streams import StreamBuffer
 from honeytrace._utils.json import Json
 
 ABSENT = object()
@@ -20,7 +20,7 @@ def _no_arguments(_: object, __: object) -> Json:
 
 
 @dataclass(frozen=True, slots=True)
-class Template:
+class TraceSpec:
     """What every session of one `trace_session` has in common, known before the first call.
 
     Of a function: `bind` names its arguments, `named` are its parameters, `rest` is the one of
@@ -74,7 +74,7 @@ class Streamed(NamedTuple):
     first, what it returned, and how the time of one that yields once is split."""
 
     completed: bool
-    items: Items
+    items: StreamBuffer
     ttft_ms: float | None
     returned: Any
     split: Json
@@ -92,7 +92,7 @@ class Streamed(NamedTuple):
         return {**first, "chunks": self.items.count}
 
 
-class Record:
+class CallRecord:
     """One call while it runs, in the form that costs the caller least.
 
     Ids are the 16 random bytes until somebody wants to read them, or the user's text.
@@ -114,21 +114,21 @@ class Record:
         "result",
         "root_id",
         "size",
+        "spec",
         "started",
         "streamed",
-        "template",
         "ticks",
     )
 
     def __init__(
         self,
-        template: Template,
+        spec: TraceSpec,
         defaults: Defaults,
-        parent: Record | None,
+        parent: CallRecord | None,
         identity: bytes | str,
         captured: Any,
     ) -> None:
-        self.template = template
+        self.spec = spec
         self.defaults = defaults
         self.id = identity
         self.captured = captured  # the arguments, for `_capture.named`, or `Inputs`
@@ -156,13 +156,13 @@ class Record:
             parent.children.append(identity)
 
 
-QUIET = Record(Template(name=""), cast("Defaults", None), None, "", None)
+QUIET = CallRecord(TraceSpec(name=""), cast("Defaults", None), None, "", None)
 """In the place of the current session while code of the user's runs on our behalf: nothing that it
 calls is recorded."""
 QUIET.ended = True
 
 
-def spell(identity: bytes | str) -> str:
+def format_id(identity: bytes | str) -> str:
     """An id as its text: 16 random bytes become a UUID of version 4."""
     if isinstance(identity, str):
         return identity

@@ -13,13 +13,13 @@ from honeytrace._capture.deferred import constant
 from honeytrace._capture.exceptions import is_ours
 from honeytrace._config.live import live
 from honeytrace._session import context
-from honeytrace._session.record import ABSENT, Template
+from honeytrace._session.record import ABSENT, TraceSpec
 from honeytrace._tracing import wrappers
 from honeytrace._tracing.generators import UNTRACED, close_stream, open_stream
 from honeytrace._tracing.recorder import begin, end
 from honeytrace._tracing.signature import binder, is_method, parameters
 from honeytrace._utils import pytest_compat
-from honeytrace._utils.guard import attempt
+from honeytrace._utils.guard import try_call
 
 _Plain: Any = functools.partial  # generic for type checkers alone
 
@@ -49,22 +49,22 @@ def traced_partial(target: Any, function: Any, again: Callable[..., Any], *how: 
     return made
 
 
-def decorate(target: Any, template: Template, skip_first: bool | None = None) -> Any:
+def decorate(target: Any, spec: TraceSpec, skip_first: bool | None = None) -> Any:
     """What stands in for `target`; `skip_first` says whether a function gets a bound object first,
     where that is known."""
     for base, remake in _REMADE:
         if issubclass(type(target), base):  # a proxy only says that it is one
-            return remake(target, template)
+            return remake(target, spec)
     if fixture := pytest_compat.fixture_parts(target):
         declare, function = fixture
-        return declare(decorate(function, template, skip_first))
+        return declare(decorate(function, spec, skip_first))
     if type(target) is functools.partial:
-        return _partial_function(target, template)
+        return _partial_function(target, spec)
     if not callable(target):
         raise TypeError(f"trace_session cannot decorate {target!r}; {_advice(target)}")
     method = is_method(target) if skip_first is None else skip_first
     kind = wrappers.kind(target)
-    named = _named(target, kind, template, method)
+    named = _named(target, kind, spec, method)
     if isinstance(target, types.FunctionType):
         return wrappers.for_function(target, kind, method, _given(kind, named))
     # Here, since few need it and wrapt takes longer than all the rest of `import honeytrace`.
@@ -72,7 +72,7 @@ def decorate(target: Any, template: Template, skip_first: bool | None = None) ->
 
     bound = parameters(target)[0].name if method else None
     traced = wrappers.for_object(target, kind, bound, _given(kind, named))
-    return TracedObject(target, traced, decorate, template, skip_first)
+    return TracedObject(target, traced, decorate, spec, skip_first)
 
 
 def _advice(target: Any) -> str:
@@ -81,35 +81,35 @@ def _advice(target: Any) -> str:
     return "it goes above a function, or around a block as `with trace_session('name'):`"
 
 
-def _static(target: Any, template: Template) -> Any:
-    return _like(target, type(target)(decorate(target.__func__, template, False)))
+def _static(target: Any, spec: TraceSpec) -> Any:
+    return _like(target, type(target)(decorate(target.__func__, spec, False)))
 
 
-def _class_method(target: Any, template: Template) -> Any:
-    return _like(target, type(target)(decorate(target.__func__, template, True)))
+def _class_method(target: Any, spec: TraceSpec) -> Any:
+    return _like(target, type(target)(decorate(target.__func__, spec, True)))
 
 
-def _bound_method(target: Any, template: Template) -> Any:
-    return types.MethodType(decorate(target.__func__, template, True), target.__self__)
+def _bound_method(target: Any, spec: TraceSpec) -> Any:
+    return types.MethodType(decorate(target.__func__, spec, True), target.__self__)
 
 
-def _property(target: Any, template: Template) -> Any:
+def _property(target: Any, spec: TraceSpec) -> Any:
     """A property anew, its getter, setter and deleter traced."""
     parts = (target.fget, target.fset, target.fdel)
-    traced = [each and decorate(each, template, True) for each in parts]
+    traced = [each and decorate(each, spec, True) for each in parts]
     inherited = target.fget is not None and target.__doc__ == target.fget.__doc__
     return type(target)(*traced, None if inherited else target.__doc__)
 
 
-def _cached_property(target: Any, template: Template) -> Any:
-    anew = type(target)(decorate(target.func, template, True))
+def _cached_property(target: Any, spec: TraceSpec) -> Any:
+    anew = type(target)(decorate(target.func, spec, True))
     anew.attrname = target.attrname
     return _like(target, anew)
 
 
-def _partial_method(target: Any, template: Template) -> Any:
+def _partial_method(target: Any, spec: TraceSpec) -> Any:
     skip_first = None if isinstance(target.func, (staticmethod, classmethod)) else True
-    traced = decorate(target.func, template, skip_first)
+    traced = decorate(target.func, spec, skip_first)
     return _like(target, type(target)(traced, *target.args, **target.keywords))
 
 
@@ -120,31 +120,31 @@ def _like(target: Any, anew: Any) -> Any:
     return anew
 
 
-def _partial_function(target: Any, template: Template) -> Any:
-    return traced_partial(target, decorate(target.func, template), decorate, template)
+def _partial_function(target: Any, spec: TraceSpec) -> Any:
+    return traced_partial(target, decorate(target.func, spec), decorate, spec)
 
 
-def _class(target: type, template: Template) -> type:
+def _class(target: type, spec: TraceSpec) -> type:
     """The class itself, its public methods traced in place, or those that `methods` names."""
     if target.__flags__ & _IMMUTABLE:
         raise TypeError(
             f"trace_session cannot change the class {target.__qualname__}; put it above a "
             "subclass, or above the function that calls it"
         )
-    for name in template.methods:
+    for name in spec.methods:
         if not _is_function(vars(target).get(name)):
             raise ValueError(
                 f"methods names {name!r}, but {target.__qualname__} defines no such method; "
                 "name those that stand in the class itself"
             )
-    wanted = template.methods or [name for name in vars(target) if not name.startswith("_")]
+    wanted = spec.methods or [name for name in vars(target) if not name.startswith("_")]
     found = {name: vars(target)[name] for name in wanted if _is_function(vars(target)[name])}
     if not found:
         words = "there is no public method to trace in the class %s; name some in methods=(…)"
-        live.faults.warn(f"methods of {target.__qualname__}", words, target.__qualname__)
+        live.guard.warn(f"methods of {target.__qualname__}", words, target.__qualname__)
     for name, member in found.items():
         if not is_traced(member):
-            setattr(target, name, decorate(member, _of_method(template, name, member)))
+            setattr(target, name, decorate(member, _of_method(spec, name, member)))
     return target
 
 
@@ -158,18 +158,18 @@ def is_traced(member: Any) -> bool:
     return inspect.isfunction(function) and is_ours(function.__code__)
 
 
-def _of_method(template: Template, name: str, member: Any) -> Template:
+def _of_method(spec: TraceSpec, name: str, member: Any) -> TraceSpec:
     """What a class was decorated with, as far as it concerns one of its methods."""
     known = {each.name for each in parameters(getattr(member, "__func__", member))}
     ignore, only, config_args = (
         tuple(name for name in names if name in known)
-        for names in (template.ignore, template.only, template.config_args)
+        for names in (spec.ignore, spec.only, spec.config_args)
     )
-    nothing = bool(template.only) and not only
+    nothing = bool(spec.only) and not only
     return replace(
-        template,
-        name=f"{template.name}.{name}" if template.name else "",
-        capture_inputs=False if nothing else template.capture_inputs,
+        spec,
+        name=f"{spec.name}.{name}" if spec.name else "",
+        capture_inputs=False if nothing else spec.capture_inputs,
         ignore=ignore,
         only=only,
         config_args=config_args,
@@ -180,7 +180,7 @@ _IMMUTABLE = 1 << 8
 """Of `__flags__`: the class is defined in C, and nothing can be set on it."""
 
 
-_REMADE: tuple[tuple[type, Callable[[Any, Template], Any]], ...] = (
+_REMADE: tuple[tuple[type, Callable[[Any, TraceSpec], Any]], ...] = (
     (staticmethod, _static),
     (classmethod, _class_method),
     (types.MethodType, _bound_method),
@@ -191,27 +191,27 @@ _REMADE: tuple[tuple[type, Callable[[Any, Template], Any]], ...] = (
 )
 
 
-def _given(kind: wrappers.Kind, template: Template) -> dict[str, object]:
+def _given(kind: wrappers.Kind, spec: TraceSpec) -> dict[str, object]:
     """What the function that stands in works with."""
-    given: dict[str, object] = {"live": live, "template": template, "put": context.put}
+    given: dict[str, object] = {"live": live, "spec": spec, "put": context.put}
     given |= {"put_safely": context.put_safely, "collecting": context.collecting}
     if kind.streams:
         return {**given, "open": open_stream, "close": close_stream, "untraced": UNTRACED}
     return {**given, "begin": begin, "end": end, "absent": ABSENT}
 
 
-def _named(target: Any, kind: wrappers.Kind, template: Template, method: bool) -> Template:
-    """The template with what the function itself tells."""
+def _named(target: Any, kind: wrappers.Kind, spec: TraceSpec, method: bool) -> TraceSpec:
+    """The spec with what the function itself tells."""
     module, name = _titles(target)
     known = parameters(target)
-    _check_names(name, known, template)
+    _check_names(name, known, spec)
     rest = next((each.name for each in known if each.kind is each.VAR_KEYWORD), None)
     defaults = [each.default for each in known if each.default is not each.empty]
     return replace(
-        template,
+        spec,
         named=tuple(each.name for each in known if each.name != rest),
         rest=rest,
-        name=template.name or name.replace(".<locals>", ""),
+        name=spec.name or name.replace(".<locals>", ""),
         function=f"{module}.{name}",
         kind=kind.name,
         bind=binder(known[method:]),
@@ -222,20 +222,20 @@ def _named(target: Any, kind: wrappers.Kind, template: Template, method: bool) -
 
 def _titles(target: Any) -> tuple[str, str]:
     """The module and the qualified name; those of its type for an object that has none."""
-    module, name = (attempt(getattr, target, label)[0] for label in ("__module__", "__qualname__"))
+    module, name = (try_call(getattr, target, label)[0] for label in ("__module__", "__qualname__"))
     kind = type(target)
     if not isinstance(name, str):
         return kind.__module__, kind.__qualname__
     return module if isinstance(module, str) else kind.__module__, name
 
 
-def _check_names(function: str, known: list[inspect.Parameter], template: Template) -> None:
+def _check_names(function: str, known: list[inspect.Parameter], spec: TraceSpec) -> None:
     """Names that are no parameters are a slip."""
     names = sorted(each.name for each in known)
     if any(each.kind is each.VAR_KEYWORD for each in known):
         return
     for label in ("config_args", "ignore", "only"):
-        for name in getattr(template, label):
+        for name in getattr(spec, label):
             if name not in names:
                 raise ValueError(
                     f"{label} names {name!r}, but {function}() has no such parameter; "

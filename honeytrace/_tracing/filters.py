@@ -7,62 +7,62 @@ from collections.abc import Callable
 from typing import Any
 
 from honeytrace._capture.deferred import Inputs, Kept, as_object, copied
-from honeytrace._capture.streams import Items
+from honeytrace._capture.streams import StreamBuffer
 from honeytrace._config.live import live
 from honeytrace._config.pipeline import Pipeline
-from honeytrace._session.context import quietly
-from honeytrace._session.record import ABSENT, Template
-from honeytrace._utils.guard import attempt
+from honeytrace._session.context import without_tracing
+from honeytrace._session.record import ABSENT, TraceSpec
+from honeytrace._utils.guard import try_call
 
 
 def chosen_inputs(
-    template: Template, pipeline: Pipeline, args: tuple[Any, ...], kwargs: dict[str, Any]
+    spec: TraceSpec, pipeline: Pipeline, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Kept:
     """The inputs that are wanted, as `Inputs`, through `process_inputs`."""
-    bound = template.bind(args, kwargs)
-    config = {name: bound[name] for name in template.config_args if name in bound}
+    bound = spec.bind(args, kwargs)
+    config = {name: bound[name] for name in spec.config_args if name in bound}
     inputs: Any = {}
-    if _first(template.capture_inputs, pipeline.config.capture_inputs):
-        inputs = {name: value for name, value in bound.items() if _is_wanted(name, template)}
-        if template.process_inputs:
-            inputs = _applied(template, "process_inputs", template.process_inputs, inputs)
+    if _first(spec.capture_inputs, pipeline.config.capture_inputs):
+        inputs = {name: value for name, value in bound.items() if _is_wanted(name, spec)}
+        if spec.process_inputs:
+            inputs = _applied(spec, "process_inputs", spec.process_inputs, inputs)
     inputs, size, cuts = copied(inputs, "inputs")
     config, more, further = copied(config, "config")
     both = [*(cuts or ()), *(further or ())]
     return Inputs(as_object(inputs.value), as_object(config.value)), size + more, both or None
 
 
-def chosen_outputs(template: Template, pipeline: Pipeline, returned: object) -> object:
+def chosen_outputs(spec: TraceSpec, pipeline: Pipeline, returned: object) -> object:
     """What a call returned, through `reduce` and `process_outputs`; ABSENT if it is not wanted."""
-    if not wants_outputs(template, pipeline):
+    if not wants_outputs(spec, pipeline):
         return ABSENT
-    if template.reduce and type(returned) is Items:
-        returned = _applied(template, "reduce", template.reduce, returned.value())
-    if template.process_outputs:
-        value = returned.value() if type(returned) is Items else returned
-        returned = _applied(template, "process_outputs", template.process_outputs, value)
+    if spec.reduce and type(returned) is StreamBuffer:
+        returned = _applied(spec, "reduce", spec.reduce, returned.value())
+    if spec.process_outputs:
+        value = returned.value() if type(returned) is StreamBuffer else returned
+        returned = _applied(spec, "process_outputs", spec.process_outputs, value)
     return returned
 
 
-def wants_outputs(template: Template, pipeline: Pipeline) -> bool:
-    return _first(template.capture_outputs, pipeline.config.capture_outputs)
+def wants_outputs(spec: TraceSpec, pipeline: Pipeline) -> bool:
+    return _first(spec.capture_outputs, pipeline.config.capture_outputs)
 
 
 def _first(given: bool | None, configured: bool) -> bool:
     return configured if given is None else given
 
 
-def _is_wanted(name: str, template: Template) -> bool:
+def _is_wanted(name: str, spec: TraceSpec) -> bool:
     # What `**kwargs` takes in has names of its own, and that of the parameter.
-    names = {name} if name in template.named or not template.rest else {name, template.rest}
-    ignored, only = names.intersection(template.ignore), names.intersection(template.only)
-    return not ignored and bool(only or not template.only)
+    names = {name} if name in spec.named or not spec.rest else {name, spec.rest}
+    ignored, only = names.intersection(spec.ignore), names.intersection(spec.only)
+    return not ignored and bool(only or not spec.only)
 
 
-def _applied(template: Template, label: str, function: Callable[[Any], Any], value: Any) -> Any:
+def _applied(spec: TraceSpec, label: str, function: Callable[[Any], Any], value: Any) -> Any:
     """What a function of the user's makes of a value; a mark if it raises, which is counted."""
-    result, fault = attempt(quietly, function, value)
+    result, fault = try_call(without_tracing, function, value)
     if fault is None:
         return result
-    live.faults.blame(label, template.function or template.name, fault)
+    live.guard.user_function_failed(label, spec.function or spec.name, fault)
     return f"[{label} raised {type(fault).__qualname__}]"

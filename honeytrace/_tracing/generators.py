@@ -7,16 +7,16 @@ from functools import partial
 from typing import Any
 
 from honeytrace._capture.deferred import keep, read
-from honeytrace._capture.streams import Items
+from honeytrace._capture.streams import StreamBuffer
 from honeytrace._config.live import live
 from honeytrace._session import context
-from honeytrace._session.record import Record, Streamed, Template
+from honeytrace._session.record import CallRecord, Streamed, TraceSpec
 from honeytrace._tracing.filters import wants_outputs
 from honeytrace._tracing.recorder import Call, begin, end
 from honeytrace._utils import pytest_compat
 from honeytrace._utils.json import Json
 
-_guard = live.faults.guard
+_guard = live.guard.call
 
 
 class Stream:
@@ -35,7 +35,7 @@ class Stream:
         "take",
     )
 
-    def __init__(self, call: Call, items: Items) -> None:
+    def __init__(self, call: Call, items: StreamBuffer) -> None:
         self.call = call
         self.items = items
         self.first: float | None = None
@@ -73,7 +73,7 @@ class Untraced:
 
     def get(self) -> None: ...
 
-    def put(self, record: Record | None) -> None: ...
+    def put(self, record: CallRecord | None) -> None: ...
 
     put_safely = put
 
@@ -92,14 +92,12 @@ class Untraced:
 UNTRACED = Untraced()
 
 
-def _open(
-    template: Template, args: tuple[Any, ...], kwargs: dict[str, Any] | None
-) -> Stream | None:
-    call = begin(template, args, kwargs)
+def _open(spec: TraceSpec, args: tuple[Any, ...], kwargs: dict[str, Any] | None) -> Stream | None:
+    call = begin(spec, args, kwargs)
     if call is None:
         return None
-    wanted = wants_outputs(template, call.defaults)
-    stream = Stream(call, Items(wanted=wanted, raw=template.reduce is not None))
+    wanted = wants_outputs(spec, call.defaults)
+    stream = Stream(call, StreamBuffer(wanted=wanted, raw=spec.reduce is not None))
     live.suspended[id(stream)] = partial(_close, stream, GeneratorExit())
     return stream
 
@@ -107,7 +105,7 @@ def _open(
 open_stream: Callable[..., Stream | None] = partial(_guard, _open)
 """Starts the session of a generator; None if it is not to be traced.
 
-    open_stream(template, args, kwargs) -> Stream | None
+    open_stream(spec, args, kwargs) -> Stream | None
 """
 
 
@@ -117,8 +115,8 @@ def _close(stream: Stream, error: BaseException) -> None:
     if call is None or call.ended:
         return
     live.suspended.pop(id(stream), None)
-    items, template = stream.items, call.template
-    items.alone = items.count == 1 and pytest_compat.is_fixture(template.function or "")
+    items, spec = stream.items, call.spec
+    items.alone = items.count == 1 and pytest_compat.is_fixture(spec.function or "")
     completed = issubclass(type(error), (StopIteration, StopAsyncIteration))
     returned = getattr(error, "value", None) if completed else None
     if returned is not None:

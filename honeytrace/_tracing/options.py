@@ -9,10 +9,10 @@ from typing import Any, NoReturn
 
 from honeytrace._capture.deferred import as_object
 from honeytrace._capture.snapshot import Snapshot
-from honeytrace._session.record import Template
+from honeytrace._session.record import TraceSpec
 from honeytrace._session.session import OBJECTS
 from honeytrace._session.wire import is_uuid
-from honeytrace._utils.guard import attempt
+from honeytrace._utils.guard import try_call
 from honeytrace._utils.json import Json
 
 _TEXTS = ("name", "project", "source")
@@ -30,7 +30,7 @@ _SWITCHES = ("capture_inputs", "capture_outputs")
 _ALL = (*_TEXTS, "session_id", *OBJECTS, *_LISTS, *_FUNCTIONS, *_SWITCHES, "ignore_exceptions")
 
 
-def parse_options(options: Mapping[str, Any]) -> Template:
+def parse_options(options: Mapping[str, Any]) -> TraceSpec:
     """What the sessions of one `trace_session` have in common. Raises `TypeError`, `ValueError`."""
     for label in options:
         if label not in _ALL:
@@ -40,7 +40,7 @@ def parse_options(options: Mapping[str, Any]) -> Template:
     for labels, check in _CHECKS:
         checked |= {label: check(label, given[label]) for label in labels if label in given}
     fields = {label: _object(label, given[label]) for label in OBJECTS if label in given}
-    return Template(**checked, fields=fields)
+    return TraceSpec(**checked, fields=fields)
 
 
 def _hint(label: str) -> str:
@@ -66,7 +66,7 @@ def _uuid(label: str, value: Any) -> str:
 
 def _object(label: str, value: Any) -> Json:
     """A copy of a mapping that was given."""
-    given = attempt(_dict, value)[0] if isinstance(value, Mapping) else None
+    given = try_call(_dict, value)[0] if isinstance(value, Mapping) else None
     if given is None:
         _refuse(label, value, "a mapping such as {'key': 'value'}")
     return as_object(Snapshot().take(given, label))

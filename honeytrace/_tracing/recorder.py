@@ -9,23 +9,23 @@ from typing import Any
 from honeytrace._capture.deferred import arguments, keep
 from honeytrace._capture.exceptions import failure
 from honeytrace._capture.snapshot import Snapshot
-from honeytrace._capture.streams import Items
+from honeytrace._capture.streams import StreamBuffer
 from honeytrace._config.live import live
 from honeytrace._config.pipeline import Pipeline
 from honeytrace._session import context
 from honeytrace._session.active import NOTHING, ActiveSession
 from honeytrace._session.context import make_current, running
-from honeytrace._session.record import ABSENT, QUIET, Record, Template
+from honeytrace._session.record import ABSENT, QUIET, CallRecord, TraceSpec
 from honeytrace._tracing.filters import chosen_inputs, chosen_outputs
 from honeytrace._utils.json import Json
 
-_guard = live.faults.guard
+_guard = live.guard.call
 
 
 _NONE: dict[str, Any] = {}  # in the place of keyword arguments
 
 
-class Call(Record):
+class Call(CallRecord):
     """A record of the live pipeline."""
 
     __slots__ = ()
@@ -34,7 +34,7 @@ class Call(Record):
 
 
 def _begin(
-    template: Template, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    spec: TraceSpec, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
 ) -> Call | None:
     """The start itself; `begin` is this under the guard."""
     pipeline = live.pipeline or live.start()
@@ -45,15 +45,15 @@ def _begin(
         if parent is QUIET:
             return None
         parent = running(parent)
-    if template.chosen or pipeline.choosy:
-        captured, size, cuts = chosen_inputs(template, pipeline, args, kwargs or {})
+    if spec.chosen or pipeline.choosy:
+        captured, size, cuts = chosen_inputs(spec, pipeline, args, kwargs or {})
     else:
-        captured, size, cuts = arguments(args, kwargs or _NONE, template.bind)
+        captured, size, cuts = arguments(args, kwargs or _NONE, spec.bind)
     try:
-        identity = template.session_id or pipeline.ids.pop()
+        identity = spec.session_id or pipeline.ids.pop()
     except IndexError:
         identity = live.new_id()
-    call = Call(template, pipeline, parent, identity, captured)
+    call = Call(spec, pipeline, parent, identity, captured)
     call.size, call.cuts = size, cuts
     clock = pipeline.clock
     call.started = clock.time_ns()
@@ -64,7 +64,7 @@ def _begin(
 begin = partial(_guard, _begin)
 """Starts a session inside the running one; None if it cannot, or tracing is off.
 
-    begin(template, args, kwargs) -> Call | None
+    begin(spec, args, kwargs) -> Call | None
 
 It is not current yet: to make it so is for those who will surely end it, interrupted or not.
 """
@@ -77,7 +77,7 @@ def _end(call: Call | None, returned: object, error: BaseException | None = None
     call.duration = max(call.defaults.clock.perf_counter_ns() - call.ticks, 0) / 1e6
     call.ended = True
     try:
-        if error is not None and not issubclass(type(error), call.template.ignore_exceptions):
+        if error is not None and not issubclass(type(error), call.spec.ignore_exceptions):
             call.failure = failure(error)
         if returned is not ABSENT:
             _keep_result(call, returned)
@@ -100,12 +100,12 @@ end = partial(_guard, _end)
 
 
 def _keep_result(call: Call, returned: object) -> None:
-    template, pipeline = call.template, call.defaults
-    if template.chosen or pipeline.choosy:
-        returned = chosen_outputs(template, pipeline, returned)
+    spec, pipeline = call.spec, call.defaults
+    if spec.chosen or pipeline.choosy:
+        returned = chosen_outputs(spec, pipeline, returned)
         if returned is ABSENT:
             return
-    if type(returned) is Items:
+    if type(returned) is StreamBuffer:
         call.result, size, cuts = returned, returned.size, None
     else:
         call.result, size, cuts = keep(returned, "outputs")
@@ -123,7 +123,7 @@ def _freeze(call: Call, given: dict[str, Json]) -> None:
         call.cuts = [*(call.cuts or ()), *taken.cuts] or None
 
 
-def innermost(among: Callable[[Record], bool]) -> Record | None:
+def innermost(among: Callable[[CallRecord], bool]) -> CallRecord | None:
     """The innermost record of this context that fits."""
     record = context.get()
     while record is not None and not among(record):

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from inspect import Parameter
 from typing import Any
 
-from honeytrace._utils.guard import attempt
+from honeytrace._utils.guard import try_call
 
 Binder = Callable[[tuple[Any, ...], dict[str, Any]], dict[str, Any]]
 """From the arguments of a call to `{parameter: value}`; takes a wrong call as it is."""
@@ -36,7 +36,7 @@ _BOUND = ("self", "cls", "mcs", "mcls", "metacls")
 
 def parameters(function: Callable[..., Any]) -> list[Parameter]:
     """The parameters; of a builtin that does not tell them, `*args` and `**kwargs`."""
-    signature, _ = attempt(inspect.signature, function)
+    signature, _ = try_call(inspect.signature, function)
     return list(signature.parameters.values()) if signature else _UNTOLD
 
 
@@ -48,7 +48,7 @@ def is_method(function: Callable[..., Any]) -> bool:
     if isinstance(function, _OF_TYPES):
         return False
     names = list(parameters(function))
-    name, _ = attempt(getattr, function, "__qualname__")
+    name, _ = try_call(getattr, function, "__qualname__")
     scope = name.rpartition(".")[0] if isinstance(name, str) else ""
     in_class = bool(scope) and not scope.endswith("<locals>")
     return in_class and bool(names) and names[0].name in _BOUND

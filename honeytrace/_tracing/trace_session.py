@@ -12,7 +12,7 @@ from typing import Any, TypeVar, cast, overload
 
 from honeytrace._session.active import NOTHING, ActiveSession
 from honeytrace._session.context import make_current
-from honeytrace._session.record import ABSENT, Template
+from honeytrace._session.record import ABSENT, TraceSpec
 from honeytrace._tracing.decorate import decorate
 from honeytrace._tracing.options import parse_options
 from honeytrace._tracing.recorder import Call, begin, end, innermost
@@ -114,29 +114,29 @@ class TraceSession:
     `async with`. It may be entered again, nested or from several threads and tasks at once; each
     entry is a session of its own, and a `session_id` that was given is that of the first."""
 
-    __slots__ = ("_open", "_template")
+    __slots__ = ("_open", "_spec")
 
-    def __init__(self, template: Template) -> None:
-        self._template = template
+    def __init__(self, spec: TraceSpec) -> None:
+        self._spec = spec
         self._open: list[Call] = []
 
     def __call__(self, function: _F) -> _F:
-        if self._template.session_id is not None:
+        if self._spec.session_id is not None:
             raise TypeError(
                 "session_id is for `with trace_session(...)`; a decorated function makes a new "
                 "one for each call, so leave it out here"
             )
-        return cast("_F", decorate(function, self._template))
+        return cast("_F", decorate(function, self._spec))
 
     def __enter__(self) -> ActiveSession:
-        template = self._template
-        if not template.name:
-            template = replace(template, name=_scope())
-        call = begin(template)
+        spec = self._spec
+        if not spec.name:
+            spec = replace(spec, name=_scope())
+        call = begin(spec)
         if call is None:
             return NOTHING
-        if template.session_id is not None:  # of one session: a further entry is another
-            self._template = replace(self._template, session_id=None)
+        if spec.session_id is not None:  # of one session: a further entry is another
+            self._spec = replace(self._spec, session_id=None)
         self._open.append(call)
         make_current(call)
         return ActiveSession(call)

@@ -21,7 +21,7 @@ from types import CodeType
 from typing import Any
 
 from honeytrace._capture.exceptions import FILE
-from honeytrace._utils.guard import attempt
+from honeytrace._utils.guard import try_call
 
 _BATCH = 4_000  # items that wait in a list before they are merged
 
@@ -33,7 +33,7 @@ _CALL = """
     __tracebackhide__ = True
     if ht_live.off:
         return {await_}{call}
-    ht_call = ht_begin(ht_template, {positional}, {keywords})
+    ht_call = ht_begin(ht_spec, {positional}, {keywords})
     try:
         if ht_call is not None:
             {put}(ht_call)
@@ -55,7 +55,7 @@ _STREAM = """
 {async_}def traced({parameters}):
     __tracebackhide__ = True
     ht_steps = {call}
-    ht_stream = None if ht_live.off else ht_open(ht_template, {positional}, {keywords})
+    ht_stream = None if ht_live.off else ht_open(ht_spec, {positional}, {keywords})
     {forget}
     if ht_stream is None:
         {untraced}
@@ -162,7 +162,7 @@ def kind(target: Any) -> Kind:
     call = getattr(type(target), "__call__")  # noqa: B004, B009 - the method, of any callable
     for each in (target, call):
         for found, is_one in _TOLD_BY:
-            if attempt(is_one, each)[0]:  # it asks for attributes of the user's object
+            if try_call(is_one, each)[0]:  # it asks for attributes of the user's object
                 return found
     return FUNCTION
 

@@ -21,7 +21,7 @@ _EVERY = 60.0
 _log = logging.getLogger("honeytrace")
 
 
-class Strict(BaseException):
+class ReraisedError(BaseException):
     """Carries a fault of the user's functions past whatever else would swallow it."""
 
     def __init__(self, fault: BaseException) -> None:
@@ -29,7 +29,7 @@ class Strict(BaseException):
         self.fault = fault
 
 
-class Faults:
+class ErrorGuard:
     """Counts our own faults by place, and keeps the log short."""
 
     def __init__(self, clock: Callable[[], float] = clock.now) -> None:
@@ -46,7 +46,7 @@ class Faults:
         self._over: set[str] = set()  # of what was said, that of which was said that it is over
         self._lock = threading.RLock()
 
-    def guard(self, function: Callable[..., _R], *arguments: object) -> _R | None:
+    def call(self, function: Callable[..., _R], *arguments: object) -> _R | None:
         """Calls `function`. A fault in it is noted and None is returned: the traced call goes on.
 
         This and `attempt` are the only places where a broad `except` swallows; the wrappers of
@@ -65,7 +65,7 @@ class Faults:
                 raise
             self.note(function.__name__.strip("_"), error)
             return None
-        except Strict as strict:  # last, see `_finalizing`
+        except ReraisedError as strict:  # last, see `_finalizing`
             fault = strict.fault
         raise fault
 
@@ -75,11 +75,11 @@ class Faults:
         self.last = f"{place}: {type(error).__name__}: {error}"
         self.warn(place, "a fault of its own in %s; the traced call goes on", place, cause=error)
 
-    def blame(self, label: str, where: str, fault: BaseException) -> None:
+    def user_function_failed(self, label: str, where: str, fault: BaseException) -> None:
         """Notes that a function of the user's raised. Its words are not logged: they may hold what
         is to be redacted."""
         if self.strict():
-            raise Strict(fault)
+            raise ReraisedError(fault)
         kind = type(fault).__qualname__
         with self._lock:
             self.by_place[label] += 1
@@ -115,7 +115,7 @@ class Faults:
 
 def _say(words: str, arguments: tuple[object, ...], cause: BaseException | None = None) -> None:
     """Logs a warning, and is content if it cannot: a handler of the user's may raise."""
-    attempt(_write, words, arguments, cause)
+    try_call(_write, words, arguments, cause)
 
 
 def _write(words: str, arguments: tuple[object, ...], cause: BaseException | None) -> None:
@@ -123,7 +123,7 @@ def _write(words: str, arguments: tuple[object, ...], cause: BaseException | Non
     _log.warning(f"honeytrace: {words}", *arguments, exc_info=cause)
 
 
-def attempt(
+def try_call(
     function: Callable[..., _R], *arguments: object
 ) -> tuple[_R | None, BaseException | None]:
     """What `function` returns, and what it raised: for code of the user's that may raise.
@@ -136,7 +136,7 @@ def attempt(
         return function(*arguments), None
     except BaseException as error:
         # Not `isinstance`, which asks the class of a foreign error for `__class__`.
-        if issubclass(type(error), (KeyboardInterrupt, Strict)) or is_from_signal(error):
+        if issubclass(type(error), (KeyboardInterrupt, ReraisedError)) or is_from_signal(error):
             raise
         return None, error.with_traceback(None)
 

@@ -17,11 +17,11 @@ from honeytrace._config.routes import deliver
 from honeytrace._config.settings import Config
 from honeytrace._delivery.spool.directory import REJECTED
 from honeytrace._delivery.spool.segment import LOCKS
-from honeytrace._delivery.spool.survey import Survey, spool_status, spool_statuses
+from honeytrace._delivery.spool.survey import SpoolStatus, spool_status, spool_statuses
 from honeytrace._delivery.worker import Delivery
 from honeytrace._utils import clock
 from honeytrace._utils.errors import ConfigurationError
-from honeytrace._utils.guard import Faults
+from honeytrace._utils.guard import ErrorGuard
 from honeytrace._utils.text import plain
 from honeytrace.cli._output import print_text
 
@@ -48,7 +48,7 @@ class _Sent:
     interrupted: bool = False
 
 
-class _Silent(Faults):
+class _Silent(ErrorGuard):
     """Logs nothing: the last report has it."""
 
     def warn(self, about: str, words: str, *_: object, **__: object) -> None:
@@ -78,8 +78,8 @@ def resend(config: Config) -> Generator[Report, None, None]:
 
 
 def _deliver(config: Config, waiting: int) -> Generator[Report, None, _Sent]:
-    faults = _Silent()
-    delivery = deliver(config, faults)
+    guard = _Silent()
+    delivery = deliver(config, guard)
     interrupted = False
     try:
         delivery.start()
@@ -91,7 +91,7 @@ def _deliver(config: Config, waiting: int) -> Generator[Report, None, _Sent]:
     finally:
         delivery.shutdown(0)
         delivery.release()
-    trouble = delivery.stats().last_error or faults.last
+    trouble = delivery.stats().last_error or guard.last
     return _Sent(*_counts(delivery), trouble, interrupted)
 
 
@@ -126,7 +126,7 @@ def _nothing(config: Config) -> Report:
     return Report("\n".join([f"There is no spool to send from: {why}.", *_others(config)]), 0)
 
 
-def _survey(config: Config) -> Survey:
+def _survey(config: Config) -> SpoolStatus:
     with _reading(config) as root:
         return spool_status(root, config.server_url or "", config.project)
 
@@ -159,13 +159,13 @@ def _reading(config: Config) -> Iterator[Path]:
         raise ConfigurationError(f"{words}; {advice}") from error
 
 
-def _settings(survey: Survey) -> str:
+def _settings(survey: SpoolStatus) -> str:
     """What to type to send these."""
     url, project = (plain(shlex.quote(text)) for text in (survey.server_url, survey.project))
     return f"HH_API_URL={url} HH_PROJECT={project} honeytrace resend"
 
 
-def _closing(config: Config, sent: _Sent, before: Survey) -> Report:
+def _closing(config: Config, sent: _Sent, before: SpoolStatus) -> Report:
     now = _survey(config)
     parts = [f"delivered {_count(sent.delivered)} to {_target(config)}"]
     if not (sent.delivered or sent.rejected or now.waiting):
@@ -178,7 +178,7 @@ def _closing(config: Config, sent: _Sent, before: Survey) -> Report:
     return Report(report.text, 130) if sent.interrupted else report
 
 
-def _aside(sent: _Sent, before: Survey, now: Survey) -> str:
+def _aside(sent: _Sent, before: SpoolStatus, now: SpoolStatus) -> str:
     if now.rejected == before.rejected:
         return f" ({plain(sent.trouble or '')}), and the disk took no copy"
     return f" and set aside in {now.directory / REJECTED}"
@@ -190,7 +190,7 @@ def _why(sent: _Sent) -> str:
     return plain(sent.trouble or "no answer came in time, or they came in meanwhile")
 
 
-def _report(config: Config, survey: Survey, parts: list[str]) -> Report:
+def _report(config: Config, survey: SpoolStatus, parts: list[str]) -> Report:
     if survey.held:
         parts.append(f"{survey.held} held by running programs, which send them")
     if survey.damaged:

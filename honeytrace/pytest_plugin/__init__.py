@@ -15,9 +15,9 @@ import pytest
 from honeytrace._utils import pytest_compat
 
 if TYPE_CHECKING:
-    from honeytrace._session.record import Record
-    from honeytrace.pytest_plugin._fixtures import Caught
-    from honeytrace.pytest_plugin._leftovers import Left
+    from honeytrace._session.record import CallRecord
+    from honeytrace.pytest_plugin._fixtures import FixtureCaptures
+    from honeytrace.pytest_plugin._leftovers import Leftovers
     from honeytrace.pytest_plugin._marker import Test
     from honeytrace.testing import CapturedSessions
 
@@ -71,10 +71,10 @@ class _Tests:
     """The hooks of one run; runs may be nested, as pytester does it."""
 
     def __init__(self, config: pytest.Config, options: Any) -> None:
-        self.kept: deque[Record] = deque(maxlen=_KEPT)
+        self.kept: deque[CallRecord] = deque(maxlen=_KEPT)
         self.test: Test | None = None  # that runs, if it is a session itself
-        self.caught: Caught | None = None  # once a test asks for it
-        self.left: Left | None = None  # once something was traced
+        self.caught: FixtureCaptures | None = None  # once a test asks for it
+        self.left: Leftovers | None = None  # once something was traced
         config.add_cleanup(_end(options.honeytrace_send))
         _tell(options.honeytrace_send, self.kept.append)
 
@@ -138,19 +138,19 @@ class _Tests:
         if self.caught:
             self.caught.end_unused()
 
-    def _left(self) -> Left | None:
+    def _left(self) -> Leftovers | None:
         """What looks after what tests leave running; None before anything was traced."""
         if self.left is None and "honeytrace._config.live" in sys.modules:
-            from honeytrace.pytest_plugin._leftovers import Left
+            from honeytrace.pytest_plugin._leftovers import Leftovers
 
-            self.left = Left()
+            self.left = Leftovers()
         return self.left
 
-    def catching(self) -> Caught:
+    def catching(self) -> FixtureCaptures:
         if self.caught is None:
-            from honeytrace.pytest_plugin._fixtures import Caught
+            from honeytrace.pytest_plugin._fixtures import FixtureCaptures
 
-            self.caught = Caught()
+            self.caught = FixtureCaptures()
         return self.caught
 
     @pytest.hookimpl(hookwrapper=True)
@@ -178,7 +178,7 @@ def _tell(allowed: bool, watch: Any, *, children: bool | None = None) -> None:
 def _obey() -> None:
     config = sys.modules.get("honeytrace._config.live")
     if config:  # a plugin that was loaded earlier has begun to trace
-        config.live.obey()
+        config.live.refresh_pytest_state()
 
 
 def _end(send: bool) -> Any:

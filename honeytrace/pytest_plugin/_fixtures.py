@@ -11,21 +11,21 @@ import pytest
 
 from honeytrace._config.live import live
 from honeytrace._config.pipeline import finished
-from honeytrace._session.record import Record
+from honeytrace._session.record import CallRecord
 from honeytrace._session.session import Session
 from honeytrace._session.tree import tree
 from honeytrace.testing import _match
-from honeytrace.testing._capture import Opening, capture_sessions
-from honeytrace.testing._golden import Place
+from honeytrace.testing._capture import CaptureContext, capture_sessions
+from honeytrace.testing._golden import GoldenDir
 from honeytrace.testing._sessions import CapturedSessions
 
 
-class Caught:
+class FixtureCaptures:
     """What the fixtures give. A capture begins before any fixture of the first test that asks for
     it, wherever it stands among them, and ends after all."""
 
     def __init__(self) -> None:
-        self._open: dict[str, tuple[Opening, CapturedSessions]] = {}
+        self._open: dict[str, tuple[CaptureContext, CapturedSessions]] = {}
         self._used: set[str] = set()
 
     def begin(self, names: Iterable[str]) -> None:
@@ -36,7 +36,7 @@ class Caught:
 
     @contextmanager
     def by(
-        self, name: str, request: pytest.FixtureRequest, ended: Iterable[Record]
+        self, name: str, request: pytest.FixtureRequest, ended: Iterable[CallRecord]
     ) -> Iterator[CapturedSessions]:
         """For a fixture; `ended` is what the test has done before, if it asks in the middle."""
         early = name in self._open
@@ -46,7 +46,7 @@ class Caught:
             sessions._sessions.extend(map(finished, ended))
         path = request.node.path
         file = path / "all" if request.scope == "session" else path
-        sessions.place = Place(file, request.config.option.honeytrace_update)
+        sessions.place = GoldenDir(file, request.config.option.honeytrace_update)
         self._used.add(name)
         yield sessions
         self._used.remove(name)
@@ -57,14 +57,16 @@ class Caught:
             self._open.pop(name)[0].__exit__(None, None, None)
 
 
-def show(report: pytest.TestReport, records: Iterable[Record], error: BaseException | None) -> None:
+def show(
+    report: pytest.TestReport, records: Iterable[CallRecord], error: BaseException | None
+) -> None:
     """Adds the trees of sessions that have ended, unless the assertion that failed shows them."""
-    trees = live.faults.guard(_trees, [*records]) or "they cannot be shown"
+    trees = live.guard.call(_trees, [*records]) or "they cannot be shown"
     if not (type(error) is AssertionError and str(error).endswith(f"\n\n{trees}")):
         report.sections.append(("honeytrace sessions", trees))
 
 
-def _trees(records: Sequence[Record]) -> str:
+def _trees(records: Sequence[CallRecord]) -> str:
     sessions = {session.session_id: session for session in map(finished, records)}
     roots = (each for each in sessions.values() if _parent(each) not in sessions)
     return _match.cut("\n".join(tree(root, sessions.get, "not caught") for root in roots))

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from honeytrace._session import context
-from honeytrace._session.record import ABSENT, Record
+from honeytrace._session.record import ABSENT, CallRecord
 from honeytrace._tracing.recorder import end
 from honeytrace.testing import _capture
 
 
-class Left:
+class Leftovers:
     """Knows what may go on after a test: what was there before it, and what the fixtures hold that
     are for other tests, too."""
 
@@ -40,7 +40,7 @@ class Left:
         self._held = [each for each in self._held if each[0].cached_result is not None]
         fine = [each for _, each in self._held]
         fine += [each for each in self._before if each not in past]
-        record: Record | None = context.get()
+        record: CallRecord | None = context.get()
         while record is not None and record not in fine:
             end(record, ABSENT, RuntimeError(f"{test} left it running"))
             record = record.parent

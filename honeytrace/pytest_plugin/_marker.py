@@ -13,7 +13,7 @@ import pytest
 
 from honeytrace._session import context
 from honeytrace._session.active import NOTHING
-from honeytrace._session.record import Record
+from honeytrace._session.record import CallRecord
 from honeytrace._session.session import OBJECTS
 from honeytrace._tracing.trace_session import trace_session
 
@@ -124,7 +124,7 @@ def _name(item: pytest.Item) -> str:
     return f"{owner.__qualname__}.{item.name}" if owner else item.name
 
 
-def _lead(item: pytest.Item, record: Record | None) -> None:
+def _lead(item: pytest.Item, record: CallRecord | None) -> None:
     """Lets a coroutine begin in the session of its test: anyio runs the tests of a module in one
     task, in the context of the first of them."""
     function = getattr(item, "obj", None)

@@ -13,7 +13,7 @@ import pytest
 from honeytrace._config import settings
 from honeytrace._config.live import live, load
 from honeytrace._config.routes import deliver
-from honeytrace._session.record import Record
+from honeytrace._session.record import CallRecord
 from honeytrace._utils.errors import StoreError
 
 _TALLY = "honeytrace_tally"
@@ -39,7 +39,7 @@ class Tally(NamedTuple):
 class Recording:
     """What `--honeytrace` does: takes all sessions of the run to one place."""
 
-    def __init__(self, options: Any, keep: Callable[[Record], object]) -> None:
+    def __init__(self, options: Any, keep: Callable[[CallRecord], object]) -> None:
         known = live.base.config if live.base else settings.resolve({})
         # Settled now: a test may move its home, or set a server of its own.
         self.config = known if options.honeytrace_send else replace(known, server_url=None)
@@ -48,13 +48,13 @@ class Recording:
         self._keep = keep
         load()
         self._problem = _store_problem(self.config.home) if self.config.local else None
-        self._delivery = deliver(self.config, live.faults)
+        self._delivery = deliver(self.config, live.guard)
         self._process = self._delivering = os.getpid()
         self._astray = False  # whether this is the child of a test that goes on as pytest
         self._tallies: list[Tally] = []
         self._crashed: list[object] = []
 
-    def take(self, record: Record) -> None:
+    def take(self, record: CallRecord) -> None:
         self._keep(record)
         if self._problem or self._astray:
             return
@@ -66,7 +66,7 @@ class Recording:
         """In the child of a test, which has none of the threads that deliver. It ends like any
         program: what it flushes, or has when it exits in order, arrives."""
         self._delivering = os.getpid()
-        self._delivery = deliver(self.config, live.faults)
+        self._delivery = deliver(self.config, live.guard)
         live.also(self._delivery, self.config)
 
     @property

@@ -12,7 +12,7 @@ from types import TracebackType
 from honeytrace._config.live import live
 from honeytrace._config.pipeline import Clock, Pipeline, finished
 from honeytrace._delivery.senders import THREADS
-from honeytrace._session.record import Record
+from honeytrace._session.record import CallRecord
 from honeytrace.testing._sessions import CapturedSessions
 
 __tracebackhide__ = True  # pytest shows the line of the test, not ours
@@ -30,7 +30,7 @@ class _Counting:
 
 def capture_sessions(
     *, counting_ids: bool = False, clock: Clock | None = None, strict: bool = False
-) -> Opening:
+) -> CaptureContext:
     """Catches the sessions that start inside, in tasks and threads too, and sends none of them.
 
         with capture_sessions() as sessions:
@@ -54,7 +54,7 @@ def capture_sessions(
         raise TypeError(
             f"clock has to have time_ns() and perf_counter_ns(), as FakeClock() has; got {clock!r}"
         )
-    return Opening(_Capture(counting_ids, clock, strict))
+    return CaptureContext(_Capture(counting_ids, clock, strict))
 
 
 class _Capture:
@@ -80,7 +80,7 @@ class _Capture:
         self.looped = _in_loop()
         self.open = True
         open_now.append(self)
-        live.divert(self.detour)
+        live.push(self.detour)
         _here.set(self)
 
     def end(self) -> None:
@@ -89,7 +89,7 @@ class _Capture:
             _here.set(_nearest(self.outer))
         if self.open:
             self.open = False
-            live.restore(self.detour)
+            live.pop(self.detour)
             with suppress(ValueError):
                 open_now.remove(self)
 
@@ -100,7 +100,7 @@ class _Capture:
         ids, clock = capture.ids or base.ids, capture.clock or base.clock
         return Pipeline(base.config, base.delivery, ids, capture.take, clock)
 
-    def take(self, record: Record) -> None:
+    def take(self, record: CallRecord) -> None:
         """An ended session, for this and the captures around it, as far as they are open."""
         capture = _nearest(self)
         session = finished(record) if capture else None
@@ -109,7 +109,7 @@ class _Capture:
             capture = _nearest(capture.outer)
 
 
-class Opening:
+class CaptureContext:
     """What `with` opens and closes. If it is lost while open, the collector closes it."""
 
     def __init__(self, capture: _Capture) -> None:
@@ -181,4 +181,4 @@ def _strict() -> bool:
     return capture is not None and capture.strict and not sending
 
 
-live.faults.strict = _strict  # asked only when there is a fault; without a capture it says no
+live.guard.strict = _strict  # asked only when there is a fault; without a capture it says no

@@ -25,7 +25,7 @@ _LONGEST = 200  # bytes; file systems take 255, with what is added
 _ADDRESS = re.compile(r"\b0x[0-9a-f]+\b")
 
 
-class Place(NamedTuple):
+class GoldenDir(NamedTuple):
     """Where the expected sessions of a test file are, and whether they are to be written."""
 
     test: Path
@@ -48,7 +48,7 @@ class Place(NamedTuple):
 
 class _Written(NamedTuple):
     text: str
-    place: Place
+    place: GoldenDir
     test: str
 
 
@@ -56,7 +56,7 @@ _written: dict[Path, _Written] = {}
 """Module-level state: the files that this process has written, and for which tests."""
 
 
-def compare(found: list[Any], place: Place, name: str) -> None:
+def compare(found: list[Any], place: GoldenDir, name: str) -> None:
     """Raises `AssertionError` with what differs from the file, unless it is to be written."""
     file = place.file(name)
     text = _ADDRESS.sub("0x…", json.dumps(found, indent=2, ensure_ascii=False, sort_keys=True))

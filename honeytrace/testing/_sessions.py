@@ -10,7 +10,7 @@ from honeytrace._session.session import RESERVED, Session
 from honeytrace._session.tree import tree
 from honeytrace._utils.json import Json
 from honeytrace.testing import _match
-from honeytrace.testing._golden import Choice, Place, comparable, compare
+from honeytrace.testing._golden import Choice, GoldenDir, comparable, compare
 
 __tracebackhide__ = True  # pytest shows the line of the test, not ours
 
@@ -22,7 +22,7 @@ class CapturedSessions(Sequence[Session]):
 
     def __init__(self) -> None:
         self._sessions: list[Session] = []
-        self.place: Place | None = None  # set by the pytest plugin
+        self.place: GoldenDir | None = None  # set by the pytest plugin
 
     @overload
     def __getitem__(self, index: int) -> Session: ...

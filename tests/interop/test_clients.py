@@ -122,9 +122,9 @@ def _drive(installed: Installed, given: dict[str, Any]) -> dict[str, Any]:
     return answers
 
 
-def _respelled(fields: dict[str, Any], spell: Callable[[str], str]) -> dict[str, Any]:
+def _respelled(fields: dict[str, Any], format_id: Callable[[str], str]) -> dict[str, Any]:
     """The fields under other names, as TypeScript has them; what is in them keeps its names."""
-    return {spell(name): value for name, value in fields.items()}
+    return {format_id(name): value for name, value in fields.items()}
 
 
 def _camel(name: str) -> str:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from honeytrace._capture.streams import Merger
+from honeytrace._capture.streams import StreamAccumulator
 
 
-def fed(merger, items):
+def fed(accumulator, items):
     for item in items:
-        (merger.text if type(item) is str else merger.add)(item)
-    return merger.result()
+        (accumulator.text if type(item) is str else accumulator.add)(item)
+    return accumulator.result()
 
 
 def merge(items):
     """What these come to."""
-    return fed(Merger(), items)
+    return fed(StreamAccumulator(), items)
 
 
 # ---- OpenAI's completions

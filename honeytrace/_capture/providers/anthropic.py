@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from honeytrace._capture.providers.deltas import Room, Slots, Text, done, grow, is_index
+from honeytrace._capture.providers.deltas import Budget, IndexedEntries, Text, done, grow, is_index
 from honeytrace._capture.snapshot import Snapshot
 
 
 class Message:
     """One message, from its events; `add` says whether an item is one of them, and takes it."""
 
-    def __init__(self, room: Room) -> None:
+    def __init__(self, room: Budget) -> None:
         self._room = room
         self._head: dict[str, Any] = {"type": "message", "role": "assistant", "content": []}
-        self._blocks = Slots()
+        self._blocks = IndexedEntries()
         self._inputs: dict[int, Text] = {}
 
     def add(self, event: dict[str, Any]) -> bool:

@@ -25,7 +25,7 @@ _WHOLE = frozenset(("finish_reason", "format", "id", "name", "role", "signature"
 _INDEXED = frozenset(("tool_calls", "reasoning_details"))
 
 
-class Room:
+class Budget:
     """How much may still be kept: characters of growing texts, and about the bytes of all else."""
 
     __slots__ = ("cut", "limits", "rest", "text")
@@ -76,7 +76,7 @@ class Text:
 
     __slots__ = ("_lost", "_parts", "_room")
 
-    def __init__(self, room: Room) -> None:
+    def __init__(self, room: Budget) -> None:
         self._room = room
         self._parts: list[str] = []
         self._lost = 0
@@ -103,10 +103,10 @@ class Text:
         return "".join(self._parts) + mark
 
 
-class Slots(dict[int, Any]):
+class IndexedEntries(dict[int, Any]):
     """A list whose entries grow, by their index."""
 
-    def at(self, index: int, room: Room) -> Any:
+    def at(self, index: int, room: Budget) -> Any:
         """The entry, made if it is not there; one that goes nowhere if there are too many."""
         if index not in self:
             if len(self) >= MOST or not room.takes(64):
@@ -128,7 +128,7 @@ def is_index(value: Any) -> bool:
     return type(value) is int and value >= 0
 
 
-def grow(node: dict[str, Any], delta: dict[str, Any], room: Room) -> None:
+def grow(node: dict[str, Any], delta: dict[str, Any], room: Budget) -> None:
     """Adds a delta to an object: texts are joined, lists extended, else the last value wins."""
     for key, new in delta.items():
         old = node.get(key)
@@ -141,7 +141,7 @@ def grow(node: dict[str, Any], delta: dict[str, Any], room: Room) -> None:
             node[key] = _joined(key, old, new, room)
 
 
-def _joined(key: str, old: Any, new: Any, room: Room) -> Any:
+def _joined(key: str, old: Any, new: Any, room: Budget) -> Any:
     """The old value of a key (None if there is none) and the new one."""
     kind = type(new)
     if kind is str and key in _WHOLE:
@@ -157,7 +157,7 @@ def _joined(key: str, old: Any, new: Any, room: Room) -> Any:
     return room.swap(old, new)
 
 
-def _spoken(old: Any, new: str, room: Room) -> Any:
+def _spoken(old: Any, new: str, room: Budget) -> Any:
     """A piece of text, after a list too: Mistral's content is a list first, then text."""
     if type(old) is list:
         _extend(old, [new], room)
@@ -167,9 +167,13 @@ def _spoken(old: Any, new: str, room: Room) -> Any:
     return text
 
 
-def _listed(key: str, old: Any, new: list[Any], room: Room) -> Any:
-    if key in _INDEXED and (type(old) is Slots or not old) and all(type(e) is dict for e in new):
-        slots = old if type(old) is Slots else Slots()
+def _listed(key: str, old: Any, new: list[Any], room: Budget) -> Any:
+    if (
+        key in _INDEXED
+        and (type(old) is IndexedEntries or not old)
+        and all(type(e) is dict for e in new)
+    ):
+        slots = old if type(old) is IndexedEntries else IndexedEntries()
         for entry in new:
             rest = {name: value for name, value in entry.items() if name != "index"}
             grow(slots.at(slots.find(entry), room), rest, room)
@@ -181,7 +185,7 @@ def _listed(key: str, old: Any, new: list[Any], room: Room) -> Any:
     return entries
 
 
-def _extend(entries: list[Any], new: list[Any], room: Room) -> None:
+def _extend(entries: list[Any], new: list[Any], room: Budget) -> None:
     for entry in new:
         if type(entry) is str and entries and type(entries[-1]) is Text:
             entries[-1].add(entry)
@@ -198,6 +202,6 @@ def done(node: Any) -> Any:
         return node.joined()
     if kind is dict:
         return {key: done(value) for key, value in node.items()}
-    if kind is Slots:
+    if kind is IndexedEntries:
         return [done(node[index]) for index in sorted(node)]
     return [done(entry) for entry in node] if kind is list else node

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from honeytrace._capture.providers.deltas import Room, Slots, done, grow, is_index
+from honeytrace._capture.providers.deltas import Budget, IndexedEntries, done, grow, is_index
 
 
 class Completion:
     """One completion, from its chunks; `add` says whether an item is one of them, and takes it."""
 
-    def __init__(self, room: Room) -> None:
+    def __init__(self, room: Budget) -> None:
         self._room = room
         self._head: dict[str, Any] = {}
-        self._choices = Slots()
+        self._choices = IndexedEntries()
 
     def add(self, item: dict[str, Any]) -> bool:
         kind = item.get("type")

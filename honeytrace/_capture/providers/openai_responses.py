@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from honeytrace._capture.providers.deltas import Room, Slots, done, grow, is_index
+from honeytrace._capture.providers.deltas import Budget, IndexedEntries, done, grow, is_index
 
 
 class Response:
     """One response, from its events; `add` says whether an item is one of them, and takes it."""
 
-    def __init__(self, room: Room) -> None:
+    def __init__(self, room: Budget) -> None:
         self._room = room
         self._head: dict[str, Any] = {"object": "response", "output": []}
-        self._items = Slots()
+        self._items = IndexedEntries()
         self._whole: dict[int, Any] = {}
 
     def add(self, event: dict[str, Any]) -> bool:
@@ -59,10 +59,10 @@ class Response:
         return {**self._head, "output": [items[index] for index in sorted(items)]}
 
 
-def _part(item: dict[str, Any], parts: str, index: int, room: Room) -> dict[str, Any]:
+def _part(item: dict[str, Any], parts: str, index: int, room: Budget) -> dict[str, Any]:
     """A part of an output item, by its index."""
-    if type(item.get(parts)) is not Slots:
-        item[parts] = Slots()
+    if type(item.get(parts)) is not IndexedEntries:
+        item[parts] = IndexedEntries()
     part: dict[str, Any] = item[parts].at(index, room)
     return part
 

@@ -89,7 +89,7 @@ def _words(reply: Reply) -> str:
     return wire.message(body.decode("utf-8", "replace")) or reply.header(b"location") or ""
 
 
-class StoreHere:
+class LocalSender:
     """The store on this machine, by its WSGI application."""
 
     def __init__(self, home: pathlib.Path) -> None:

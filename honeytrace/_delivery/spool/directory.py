@@ -24,7 +24,7 @@ from honeytrace._delivery.spool.segment import (
     DAMAGED,
     SUFFIX,
     NewerFormatError,
-    Place,
+    RecordRef,
     Segment,
     Stored,
     make_private,
@@ -88,7 +88,7 @@ class Spool:
         """Whether the disk did not refuse within the last seconds."""
         return clock.now() >= self._refused_until
 
-    def append(self, serial: int, body: bytes, *, read: bool) -> Place | None:
+    def append(self, serial: int, body: bytes, *, read: bool) -> RecordRef | None:
         """Writes a session down; None if the disk refuses, and `trouble` says why.
 
         `read` if the caller has it in memory, so that reading need not come to it. None, too, in
@@ -112,7 +112,7 @@ class Spool:
         self.trouble = f"{self.directory}: {error.strerror or error}"
         self._refused_until = clock.now() + self._bounds.pause
 
-    def _written(self, serial: int, body: bytes, read: bool) -> Place:
+    def _written(self, serial: int, body: bytes, read: bool) -> RecordRef:
         try:
             return self._segment().append(serial, body, read=read)
         except OSError:  # it may not be ours any more; what is in it is read all the same
@@ -219,13 +219,13 @@ class Spool:
         with self._lock:
             return sum(each.kept for each in self._claimed)
 
-    def load(self, place: Place) -> bytes | None:
+    def load(self, place: RecordRef) -> bytes | None:
         """The body of a session; None if it cannot be read any more."""
         with self._lock, suppress(OSError):
             return place.segment.load(place)
         return None
 
-    def acknowledge(self, place: Place) -> bool:
+    def acknowledge(self, place: RecordRef) -> bool:
         """Notes that a session is done with; False if it was dropped meanwhile.
 
         A segment in which all are done with is removed. Where the disk refuses, a session is at

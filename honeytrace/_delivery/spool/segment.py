@@ -58,7 +58,7 @@ class NewerFormatError(Exception):
     """A segment of a later version of this library, which is left alone."""
 
 
-class Place(NamedTuple):
+class RecordRef(NamedTuple):
     """Where a record is."""
 
     segment: Segment
@@ -74,7 +74,7 @@ class Place(NamedTuple):
 class Stored(NamedTuple):
     """A record as it was read."""
 
-    place: Place
+    place: RecordRef
     serial: int
     body: bytes
 
@@ -264,7 +264,7 @@ class Segment:
     def size(self) -> int:
         return self._file.size
 
-    def append(self, serial: int, body: bytes, *, read: bool) -> Place:
+    def append(self, serial: int, body: bytes, *, read: bool) -> RecordRef:
         """Adds a record, which reading passes over if `read`. Raises `OSError`, and then nothing
         was added."""
         check = _checksum(serial, body)
@@ -277,7 +277,7 @@ class Segment:
             self._done.add((at, check))
         else:
             self._at = self.size
-        return Place(self, at, check)
+        return RecordRef(self, at, check)
 
     def read_on(self) -> Stored | None:
         """The next record that is not acknowledged; None at the end."""
@@ -289,12 +289,12 @@ class Segment:
         self.unread -= 1
         return found
 
-    def load(self, place: Place) -> bytes | None:
+    def load(self, place: RecordRef) -> bytes | None:
         """The body of a record that was read before; None if it has been damaged since."""
         found = self._record(place.at)
         return found.body if found and found.place.check == place.check else None
 
-    def acknowledge(self, place: Place) -> None:
+    def acknowledge(self, place: RecordRef) -> None:
         """Notes that a record is done with. Raises `OSError` if that cannot be written."""
         self.kept -= 1
         key = (place.at, place.check)
@@ -360,7 +360,7 @@ class Segment:
         body = self._file.read(length, at + _RECORD.size)
         if len(body) < length or _checksum(serial, body) != check:
             return None
-        return Stored(Place(self, at, check), serial, body)
+        return Stored(RecordRef(self, at, check), serial, body)
 
     def _next_mark(self, at: int) -> int:
         while len(chunk := self._file.read(_CHUNK, at)) >= len(_MARK):

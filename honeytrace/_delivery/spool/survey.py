@@ -13,7 +13,7 @@ from honeytrace._utils.json import loads
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
+class SpoolStatus:
     """What waits in one directory. `held` are the sessions of programs that run at this moment."""
 
     directory: Path
@@ -27,7 +27,7 @@ class Survey:
     newer: int = 0
 
 
-def spool_statuses(root: Path) -> Iterator[Survey]:
+def spool_statuses(root: Path) -> Iterator[SpoolStatus]:
     """What waits below the directory of all spools, without changing anything."""
     for directory in sorted(root.iterdir()) if root.is_dir() else ():
         route = _read_route(directory / ROUTE)
@@ -35,12 +35,12 @@ def spool_statuses(root: Path) -> Iterator[Survey]:
             yield _status(directory, str(route["server_url"]), str(route["project"]))
 
 
-def spool_status(root: Path, server_url: str, project: str) -> Survey:
+def spool_status(root: Path, server_url: str, project: str) -> SpoolStatus:
     """What waits for one server and project, without changing anything."""
     return _status(root / digest(server_url, project), server_url, project)
 
 
-def _status(directory: Path, server_url: str, project: str) -> Survey:
+def _status(directory: Path, server_url: str, project: str) -> SpoolStatus:
     waiting = held = newer = 0
     for path in oldest_first(directory, SUFFIX):
         kept, free = _look(path)
@@ -51,7 +51,9 @@ def _status(directory: Path, server_url: str, project: str) -> Survey:
     rejected = _lines(directory / REJECTED)
     damaged = sum(path.suffix == DAMAGED for path in files)
     size = sum(map(size_of, files))
-    return Survey(directory, server_url, project, waiting, held, size, rejected, damaged, newer)
+    return SpoolStatus(
+        directory, server_url, project, waiting, held, size, rejected, damaged, newer
+    )
 
 
 def _read_route(path: Path) -> object:

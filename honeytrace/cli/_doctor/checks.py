@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from honeytrace._capture.snapshot import Limits
 from honeytrace._config import settings
 from honeytrace._config.settings import Config
-from honeytrace._utils.guard import attempt
+from honeytrace._utils.guard import try_call
 from honeytrace._utils.text import plain
 from honeytrace.cli._doctor import server, storage
 from honeytrace.cli._doctor.finding import FAIL, OK, SKIPPED, WARNING, Finding, row, verdict
@@ -99,7 +99,7 @@ def _bounded(step: _Step, visit: Visit) -> Finding:
 
 
 def _guarded(step: _Step, visit: Visit) -> Finding:
-    finding, error = attempt(step, visit)
+    finding, error = try_call(step, visit)
     words = visit.clean(f"{type(error).__name__}: {error}")
     return finding or Finding(FAIL, words, "check the settings")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from honeytrace._config.settings import Config
 from honeytrace._delivery.spool.directory import REJECTED
 from honeytrace._delivery.spool.segment import LOCKS, make_private
-from honeytrace._delivery.spool.survey import Survey, spool_status, spool_statuses
+from honeytrace._delivery.spool.survey import SpoolStatus, spool_status, spool_statuses
 from honeytrace._utils.errors import StoreError
 from honeytrace.cli._doctor.finding import FAIL, OK, SKIPPED, WARNING, Finding
 from honeytrace.local import Store
@@ -58,7 +58,7 @@ def _free(directory: Path) -> str:
     return f"{shutil.disk_usage(directory).free / 1e9:.1f} GB"
 
 
-def _content(survey: Survey, root: Path) -> str:
+def _content(survey: SpoolStatus, root: Path) -> str:
     others = sum(each.waiting for each in spool_statuses(root)) - survey.waiting
     counts = {
         f"{survey.waiting} waiting (`honeytrace resend` sends them)": survey.waiting,

@@ -10,7 +10,7 @@ from typing import Any
 
 from honeytrace._session.session import Session, about
 from honeytrace._tracing.signature import parameters
-from honeytrace._utils.guard import attempt
+from honeytrace._utils.guard import try_call
 from honeytrace._utils.json import Json
 from honeytrace._utils.text import listed
 from honeytrace.testing._replay.deserialize import rebuilt
@@ -64,7 +64,7 @@ def _refuse(session: Session, lost: list[str]) -> None:
 
 def _parameters(function: Callable[..., Any]) -> list[Parameter]:
     """With annotations that are texts looked up, if all of them can be."""
-    found, _ = attempt(partial(signature, eval_str=True), function)
+    found, _ = try_call(partial(signature, eval_str=True), function)
     return list(found.parameters.values()) if found else parameters(function)
 
 
@@ -73,7 +73,7 @@ def _inputs(session: Session, known: list[Parameter]) -> Json:
     kinds = {each.name: _kind(each) for each in known}
     others = next((each.annotation for each in known if each.kind is Parameter.VAR_KEYWORD), Any)
     tried = {
-        name: attempt(rebuilt, f"inputs.{name}", value, kinds.get(name, others))
+        name: try_call(rebuilt, f"inputs.{name}", value, kinds.get(name, others))
         for name, value in deepcopy(session.inputs).items()
     }
     _refuse(session, [str(fault) for _, fault in tried.values() if fault])

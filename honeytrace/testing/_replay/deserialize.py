@@ -19,8 +19,8 @@ from typing import Any
 
 from honeytrace._capture.snapshot import Snapshot
 from honeytrace._capture.stdlib_types import tuple_names
-from honeytrace._session.context import quietly
-from honeytrace._utils.guard import attempt
+from honeytrace._session.context import without_tracing
+from honeytrace._utils.guard import try_call
 
 _PLAIN = (str, int, float, bool, list, dict)
 
@@ -91,7 +91,7 @@ def _is_number(value: Any, kind: Any) -> bool:
 
 
 def _instance(at: str, value: Any, kind: type, parts: tuple[Any, ...]) -> Any:
-    fits = bool(attempt(isinstance, value, kind)[0])
+    fits = bool(try_call(isinstance, value, kind)[0])
     if isinstance(value, list) and (fits or kind in _LISTS):
         items = _items(at, value, kind, parts)
         return items if fits else _made(at, kind, partial(kind, items))
@@ -131,7 +131,7 @@ def _key(at: str, key: str, kind: Any) -> Any:
 
 def _typed(at: str, value: Any, kind: Any) -> Any:
     """A typed dict is a dict; its values may be more than plain data."""
-    hints = attempt(typing.get_type_hints, kind)[0] or {}
+    hints = try_call(typing.get_type_hints, kind)[0] or {}
     if not isinstance(value, dict):
         return value
     return {key: rebuilt(f"{at}.{key}", each, hints.get(key, Any)) for key, each in value.items()}
@@ -142,7 +142,7 @@ def _record(at: str, value: Any, kind: Any) -> Any:
     if hasattr(kind, "__pydantic_fields__"):
         return _same(at, kind, value, _made(at, kind, partial(_validated, kind, value)))
     names = _names(kind)
-    hints, fault = attempt(typing.get_type_hints, kind)
+    hints, fault = try_call(typing.get_type_hints, kind)
     if names is None or hints is None or fault:
         raise UnclearError(f"{at} was an instance of {kind.__name__}, recorded as mere data")
     if not isinstance(value, dict) or value.keys() != names.keys():
@@ -167,12 +167,12 @@ def _names(kind: Any) -> dict[str, str | None] | None:
 
 def _validated(kind: Any, value: Any) -> Any:
     """By the names of the fields, not their aliases; before pydantic 2.11 the class says which."""
-    made, fault = attempt(partial(kind.model_validate, by_name=True, by_alias=False), value)
+    made, fault = try_call(partial(kind.model_validate, by_name=True, by_alias=False), value)
     return kind.model_validate(value) if fault else made
 
 
 def _made(at: str, kind: type, make: Callable[[], Any]) -> Any:
-    made, fault = attempt(quietly, make)
+    made, fault = try_call(without_tracing, make)
     if fault:
         raise UnclearError(f"{at} gives no {kind.__name__} ({type(fault).__name__})")
     return made
@@ -196,7 +196,7 @@ def _one_of(at: str, value: Any, kinds: tuple[Any, ...]) -> Any:
     """As the only one of the kinds that it can be. A text that may be a text is one."""
     if type(value) in kinds and not isinstance(value, (dict, list)):
         return value
-    tried = [attempt(rebuilt, at, value, kind) for kind in kinds if _may_be(value, kind)]
+    tried = [try_call(rebuilt, at, value, kind) for kind in kinds if _may_be(value, kind)]
     found = [made for made, fault in tried if fault is None]
     if not found:
         raise UnclearError(f"{at} is none of {_said(kinds)}")

@@ -24,7 +24,7 @@ from uuid import UUID
 from honeytrace._session.session import Session, about
 from honeytrace._tracing import wrappers
 from honeytrace._tracing.decorate import is_traced
-from honeytrace._utils.guard import attempt
+from honeytrace._utils.guard import try_call
 from honeytrace._utils.text import plain
 from honeytrace.testing._replay.arguments import Arguments, rebind
 from honeytrace.testing._replay.losses import REDACTED
@@ -162,7 +162,7 @@ def _function(
     """What stands under this path; in a class, a static method or one of the class."""
     owner, found = None, cast("Any", module)
     for name in names:
-        owner, (found, _) = found, attempt(getattr, found, name)
+        owner, (found, _) = found, try_call(getattr, found, name)
     if found is None:
         raise ValueError(f"{title} calls {path}, which is not there any more")
     if not callable(found) or isinstance(found, type):
@@ -178,7 +178,7 @@ def _module(title: str, path: str) -> tuple[types.ModuleType, list[str]]:
     parts = path.split(".")
     for size in range(len(parts) - 1, 0, -1):
         name = ".".join(parts[:size])
-        module, fault = attempt(import_module, name)
+        module, fault = try_call(import_module, name)
         if module is not None:
             return module, parts[size:]
         missing = fault.name if isinstance(fault, ModuleNotFoundError) else None

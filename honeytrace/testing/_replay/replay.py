@@ -20,7 +20,7 @@ from honeytrace._tracing.decorate import is_traced
 from honeytrace._tracing.signature import is_method
 from honeytrace._tracing.trace_session import trace_session
 from honeytrace._utils.errors import SessionNotFoundError
-from honeytrace._utils.guard import attempt
+from honeytrace._utils.guard import try_call
 from honeytrace._utils.text import listed
 from honeytrace.testing._capture import capture_sessions
 from honeytrace.testing._diff import of_field
@@ -103,7 +103,7 @@ def replay(session: Session | ActiveSession | str, function: Callable[..., Any])
     args, kwargs = rebind(old, function)
     traced = is_traced(function)
     with capture_sessions() as sessions:
-        attempt(_run, function if traced else trace_session(function), args, kwargs)
+        try_call(_run, function if traced else trace_session(function), args, kwargs)
     called = sessions.roots[-1]  # tasks that were left behind end later, but below it
     return Replay(old, called if traced else _own(called, sessions))
 
@@ -150,7 +150,7 @@ def _ended(active: ActiveSession) -> Session:
 
 
 def _stored(session_id: str) -> Session:
-    found, fault = attempt(_found, session_id)
+    found, fault = try_call(_found, session_id)
     if fault is not None:
         raise fault  # without the frames of the client and the store
     return cast("Session", found)
@@ -172,7 +172,7 @@ def _found(session_id: str) -> Session:
 
 
 def _in_loop() -> bool:
-    return attempt(asyncio.get_running_loop)[1] is None
+    return try_call(asyncio.get_running_loop)[1] is None
 
 
 def _run(function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]) -> None:

@@ -79,7 +79,7 @@ def overriding(decorate: Any) -> Any:
         def say(self) -> str:
             return "base"
 
-    class Left(Base):
+    class Leftovers(Base):
         def say(self) -> str:
             return f"left {super().say()}"
 
@@ -88,7 +88,7 @@ def overriding(decorate: Any) -> Any:
         def say(self) -> str:
             return f"right {super().say()}"
 
-    class Both(Left, Right): ...
+    class Both(Leftovers, Right): ...
 
     return Both().say(), Base.say(Both()), [each.__name__ for each in Both.__mro__]
 

@@ -12,7 +12,7 @@ from kinds import aonly, finish, only, pause
 
 NAMES = (
     "self cls name func function fn f args kwargs config instance wrapped call result error value "
-    "target traced session template live begin end make_current inputs outputs key default object "
+    "target traced session spec live begin end make_current inputs outputs key default object "
     "type print len dict tuple list str isinstance Exception BaseException TypeError asyncio "
     "inspect functools sys contextvars größe _ __ __x__ match case this next send throw"
 ).split()

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from llm_streams import CHAT, COMPLETION, COUNTS, chunk, fed, function, merge
 
 from honeytrace._capture.providers.usage import usage
-from honeytrace._capture.streams import Merger
+from honeytrace._capture.streams import StreamAccumulator
 
 
 def test_chat_cut_short():
@@ -118,16 +118,16 @@ def test_unknown_keys():
 
 def test_bounded_completion():
     """A completion has at most a thousand choices, calls and log probabilities, and its end."""
-    merger = Merger()
+    accumulator = StreamAccumulator()
     many = [chunk({"tool_calls": [{"index": at, "id": "x"}]}, 0) for at in range(1500)]
     many += [chunk({"content": "x"}, at) for at in range(1500)]
     many += [chunk({f"key{at}": at}, **{f"key{at}": at}) for at in range(1500)]
-    merged = fed(merger, [*many, chunk({"content": "y" * 2**21}), *CHAT[-3:]])
+    merged = fed(accumulator, [*many, chunk({"content": "y" * 2**21}), *CHAT[-3:]])
     assert len(merged["choices"]) == len(merged["choices"][0]["message"]["tool_calls"]) == 1000
     assert len(merged) <= 1002
     assert merged["usage"] == COUNTS
     assert merged["choices"][0]["finish_reason"] == "tool_calls"
-    assert merger.cut
+    assert accumulator.cut
 
 
 def test_bounded_lists():

@@ -369,7 +369,7 @@ class Real(float):
     pass
 
 
-class Items(list):
+class StreamBuffer(list):
     pass
 
 
@@ -398,7 +398,7 @@ class Set(set):
         (Role.USER, "user"),
         (Level.LOW, 1),
         (Real("nan"), "NaN"),
-        (Items([1]), [1]),
+        (StreamBuffer([1]), [1]),
         (Pair((1,)), [1]),
         (Odd((1, 2)), [1, 2]),
         (Moment(2024, 1, 2), "2024-01-02T00:00:00"),
@@ -448,14 +448,14 @@ class Plain:
 def record(mark, slots=("x", "_y", "unset")):
     """An object with slots, of a class that bears the mark of a library."""
 
-    class Record:
+    class CallRecord:
         __slots__ = slots
 
         def __init__(self):
             self.x, self._y = [1], 2
 
-    setattr(Record, mark, ())
-    return Record()
+    setattr(CallRecord, mark, ())
+    return CallRecord()
 
 
 MARKS = ["__attrs_attrs__", "__pydantic_fields__", "__fields__", "__struct_fields__"]
@@ -1071,7 +1071,7 @@ def test_a_long_list_is_cut_and_marked():
     assert cut({"a": list(range(9))}, items=3) == ({"a": [0, 1, 2, "[6 more items]"]}, ["inputs.a"])
 
 
-@pytest.mark.parametrize("kind", [list, tuple, set, frozenset, collections.deque, Items])
+@pytest.mark.parametrize("kind", [list, tuple, set, frozenset, collections.deque, StreamBuffer])
 def test_every_list_is_cut_alike(kind):
     """Whatever holds the items, the first thousand are kept."""
     copy, _ = cut(kind(range(5000)))
@@ -1158,7 +1158,9 @@ def test_a_nesting_of_100_000_is_cut():
     assert cuts == ["inputs" + "[0]" * 32]
 
 
-@pytest.mark.parametrize("kind", [list, dict, Items, collections.OrderedDict, Box, ValueError])
+@pytest.mark.parametrize(
+    "kind", [list, dict, StreamBuffer, collections.OrderedDict, Box, ValueError]
+)
 def test_what_holds_itself_is_marked(kind):
     """A circle ends where it would begin anew."""
     value = kind(None) if kind in (Box, ValueError) else kind()

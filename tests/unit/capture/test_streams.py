@@ -29,7 +29,7 @@ from llm_streams import (
 )
 
 from honeytrace._capture.snapshot import Snapshot
-from honeytrace._capture.streams import Merger
+from honeytrace._capture.streams import StreamAccumulator
 
 
 @pytest.mark.parametrize("name", STREAMS)
@@ -48,10 +48,10 @@ def test_split_anywhere(name):
     That is: it is a fold, and an early end gives what was there.
     """
     items, whole = STREAMS[name]
-    merger = Merger()
+    accumulator = StreamAccumulator()
     for at, each in enumerate(items):
-        assert fed(merger, [each]) == merge(items[: at + 1])
-    assert merger.result() == whole
+        assert fed(accumulator, [each]) == merge(items[: at + 1])
+    assert accumulator.result() == whole
 
 
 # ---- Other streams
@@ -122,26 +122,26 @@ def test_malformed(name):
 
 def test_long_text():
     """A string of more than a mebibyte says how much it lacks."""
-    merger = Merger()
-    merged = fed(merger, ["ab" * 300_000, "cd" * 300_000, "e"])
+    accumulator = StreamAccumulator()
+    merged = fed(accumulator, ["ab" * 300_000, "cd" * 300_000, "e"])
     assert merged == "ab" * 300_000 + "cd" * 224_288 + "… [151425 more characters]"
-    assert merger.cut
+    assert accumulator.cut
 
 
 def test_many_strings():
     """Many strings make one that is whole; as a list, they are the first thousand."""
-    merger = Merger()
-    assert fed(merger, ["ab"] * 5000) == "ab" * 5000
-    assert not merger.cut
-    assert fed(merger, [1]) == ["ab"] * 1000 + ["[4001 more items]"]
-    assert merger.cut
+    accumulator = StreamAccumulator()
+    assert fed(accumulator, ["ab"] * 5000) == "ab" * 5000
+    assert not accumulator.cut
+    assert fed(accumulator, [1]) == ["ab"] * 1000 + ["[4001 more items]"]
+    assert accumulator.cut
 
 
 def test_many_items():
     """Of other items the first are kept, as many as a list or a field may have."""
-    merger = Merger()
-    assert fed(merger, list(range(2500))) == [*range(1000), "[1500 more items]"]
-    assert merger.cut
+    accumulator = StreamAccumulator()
+    assert fed(accumulator, list(range(2500))) == [*range(1000), "[1500 more items]"]
+    assert accumulator.cut
     items = merge([["x" * 2**20]] * 5)
     assert [type(each) for each in items] == [list, list, list, str]
     assert merge([["x" * 2**22], *CHAT]) == [COMPLETION, "[1 more items]"]
@@ -178,11 +178,11 @@ def size(value):
 )
 def test_constant_memory(item):
     """A stream of 20,000 items holds little more than one of 2,000, beside its text."""
-    merger = Merger()
-    fed(merger, [item(at) for at in range(2_000)])
-    before = size(merger)
-    fed(merger, [item(at) for at in range(2_000, 20_000)])
-    assert size(merger) < before + 80_000
+    accumulator = StreamAccumulator()
+    fed(accumulator, [item(at) for at in range(2_000)])
+    before = size(accumulator)
+    fed(accumulator, [item(at) for at in range(2_000, 20_000)])
+    assert size(accumulator) < before + 80_000
 
 
 # ---- Any stream
@@ -234,9 +234,9 @@ def test_any_stream(items, at):
     """Whatever comes, nothing raises or changes, the result is JSON, and asking for it is free."""
     items = [Snapshot().take(each, "outputs") for each in items]
     before = json.dumps(items)
-    merger = Merger()
-    early = fed(merger, items[:at])
+    accumulator = StreamAccumulator()
+    early = fed(accumulator, items[:at])
     kept = json.dumps(early, allow_nan=False)
-    assert fed(merger, items[at:]) == merge(items)
+    assert fed(accumulator, items[at:]) == merge(items)
     assert json.dumps(merge(items), allow_nan=False)
     assert (json.dumps(items), json.dumps(early)) == (before, kept)

@@ -7,7 +7,7 @@ import json
 
 import httpx
 
-from honeytrace._client import Here
+from honeytrace._client import LocalTransport
 from honeytrace.local._app import HERE
 
 ID = "6f0fdd4b-38d8-4ce2-a0b3-1f3c0a8f5a11"
@@ -18,7 +18,7 @@ BODY = json.dumps(
 
 def test_clients_reach_the_store(tmp_path):
     """What is started is found again."""
-    with httpx.Client(transport=Here(tmp_path), base_url=HERE) as client:
+    with httpx.Client(transport=LocalTransport(tmp_path), base_url=HERE) as client:
         assert client.post("/session/start", content=BODY).json()["session_id"] == ID
         assert client.get(f"/session/{ID}").json()["event_name"] == "s"
 
@@ -30,7 +30,7 @@ def test_async_clients_reach_the_store_too(tmp_path):
         yield BODY
 
     async def main():
-        async with httpx.AsyncClient(transport=Here(tmp_path), base_url=HERE) as client:
+        async with httpx.AsyncClient(transport=LocalTransport(tmp_path), base_url=HERE) as client:
             started = await client.post("/session/start", content=body())
             found = await client.get(f"/session/{ID}")
             return started.status_code, found.json()["session_id"]

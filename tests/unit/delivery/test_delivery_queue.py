@@ -17,11 +17,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from honeytrace._delivery.queue import Outbox
+from honeytrace._delivery.queue import DeliveryQueue
 from honeytrace._delivery.retry import Answer, Verdict
 from honeytrace._delivery.spool.directory import REJECTED, Bounds, Spool
 from honeytrace._delivery.spool.segment import SUFFIX
-from honeytrace._utils.guard import Faults
+from honeytrace._utils.guard import ErrorGuard
 
 DELIVERED = Answer(Verdict.DELIVERED, "status 200")
 REJECTED_ANSWER = Answer(Verdict.REJECTED, "status 400")
@@ -37,61 +37,61 @@ def make(tmp_path):
     """Makes outboxes; each is what a further process would have."""
     spools = []
 
-    def outbox(**bounds):
+    def queue(**bounds):
         spools.append(new_spool(tmp_path, **bounds))
-        return Outbox(Faults(), spools[-1])
+        return DeliveryQueue(ErrorGuard(), spools[-1])
 
-    yield outbox
+    yield queue
     [spool.disown() for spool in spools]
 
 
 @pytest.fixture
-def outbox(make):
+def queue(make):
     return make()
 
 
 @pytest.fixture
 def loose():
     """An outbox without a spool."""
-    return Outbox(Faults(), None)
+    return DeliveryQueue(ErrorGuard(), None)
 
 
-def fill(outbox, count, size=0):
+def fill(queue, count, size=0):
     """Takes sessions in; returns the items."""
-    items = [outbox.open() for _ in range(count)]
+    items = [queue.open() for _ in range(count)]
     for item in items:
-        outbox.keep(item, b'{"n":%d}' % item.serial + b" " * size)
+        queue.keep(item, b'{"n":%d}' % item.serial + b" " * size)
     return items
 
 
-def counts(outbox):
-    stats = outbox.ledger.stats(0, 0, None)
+def counts(queue):
+    stats = queue.counts.stats(0, 0, None)
     names = ("accepted", "delivered", "queued", "spooled", "rejected", "dropped", "resent")
     return {name: getattr(stats, name) for name in names if getattr(stats, name)}
 
 
-def take(outbox):
-    return outbox.backlog.take(math.inf)
+def take(queue):
+    return queue.send_queue.take(math.inf)
 
 
-def read_on(outbox):
-    outbox.begin_reading()
-    outbox.read_on()
+def read_on(queue):
+    queue.begin_reading()
+    queue.read_on()
 
 
-def deliver(outbox):
+def deliver(queue):
     """Sends all there is, as senders do; returns the bodies."""
     bodies = []
     while True:
-        if outbox.may_read_on:
-            read_on(outbox)
-        elif item := take(outbox):
-            body = outbox.body(item)
+        if queue.may_read_on:
+            read_on(queue)
+        elif item := take(queue):
+            body = queue.body(item)
             if body is None:
-                outbox.lose(item)
+                queue.lose(item)
             else:
                 bodies.append(body)
-                outbox.settle(item, DELIVERED)
+                queue.settle(item, DELIVERED)
         else:
             return bodies
 
@@ -100,26 +100,26 @@ def numbers(bodies):
     return [json.loads(body)["n"] for body in bodies]
 
 
-def refuse(outbox):
+def refuse(queue):
     """A disk that takes nothing, until `accept`."""
-    outbox.spool.directory.write_text("a file")
+    queue.spool.directory.write_text("a file")
 
 
-def accept(outbox):
-    outbox.spool.directory.unlink()
+def accept(queue):
+    queue.spool.directory.unlink()
 
 
 # ---- Counting
 
 
-def test_a_session_is_counted_on_its_way(outbox):
+def test_a_session_is_counted_on_its_way(queue):
     """In memory while it is encoded, then on disk, then delivered."""
-    item = outbox.open()
-    seen = [counts(outbox)]
-    outbox.keep(item, b"{}")
-    seen.append(counts(outbox))
-    outbox.settle(take(outbox), DELIVERED)
-    assert [*seen, counts(outbox)] == [
+    item = queue.open()
+    seen = [counts(queue)]
+    queue.keep(item, b"{}")
+    seen.append(counts(queue))
+    queue.settle(take(queue), DELIVERED)
+    assert [*seen, counts(queue)] == [
         {"accepted": 1, "queued": 1},
         {"accepted": 1, "spooled": 1},
         {"accepted": 1, "delivered": 1},
@@ -135,112 +135,112 @@ def test_without_a_spool_sessions_are_in_memory(loose):
     assert counts(loose) == {"accepted": 3, "queued": 1, "delivered": 1, "rejected": 1}
 
 
-def test_a_rejected_session_is_set_aside(outbox):
+def test_a_rejected_session_is_set_aside(queue):
     """With what the server said."""
-    fill(outbox, 1)
-    outbox.settle(take(outbox), REJECTED_ANSWER)
-    line = json.loads((outbox.spool.directory / REJECTED).read_text())
-    assert (line, counts(outbox)) == (
+    fill(queue, 1)
+    queue.settle(take(queue), REJECTED_ANSWER)
+    line = json.loads((queue.spool.directory / REJECTED).read_text())
+    assert (line, counts(queue)) == (
         {"answer": "status 400", "request": {"n": 1}},
         {"accepted": 1, "rejected": 1},
     )
 
 
-def test_all_is_delivered_in_order(outbox):
+def test_all_is_delivered_in_order(queue):
     """More sessions than memory has room for come back from disk, and no file is left."""
-    fill(outbox, FULL + 600)
-    assert (outbox.backlog.cold, outbox.backlog.full) == (600, True)
-    assert numbers(deliver(outbox)) == list(range(1, FULL + 601))
-    assert (outbox.close(), list(outbox.spool.directory.glob("*" + SUFFIX))) == (0, [])
-    assert counts(outbox) == {"accepted": FULL + 600, "delivered": FULL + 600}
+    fill(queue, FULL + 600)
+    assert (queue.send_queue.cold, queue.send_queue.full) == (600, True)
+    assert numbers(deliver(queue)) == list(range(1, FULL + 601))
+    assert (queue.close(), list(queue.spool.directory.glob("*" + SUFFIX))) == (0, [])
+    assert counts(queue) == {"accepted": FULL + 600, "delivered": FULL + 600}
 
 
-def test_reading_on_begins_before_the_senders_are_out_of_work(outbox):
+def test_reading_on_begins_before_the_senders_are_out_of_work(queue):
     """When few are left in memory, and by one thread at a time."""
-    fill(outbox, FULL + 1)
-    assert not outbox.may_read_on
-    [take(outbox) for _ in range(FULL - 63)]
-    assert outbox.may_read_on
-    outbox.begin_reading()
-    assert not outbox.may_read_on
+    fill(queue, FULL + 1)
+    assert not queue.may_read_on
+    [take(queue) for _ in range(FULL - 63)]
+    assert queue.may_read_on
+    queue.begin_reading()
+    assert not queue.may_read_on
 
 
-def test_what_is_put_back_is_sent_again(outbox):
+def test_what_is_put_back_is_sent_again(queue):
     """From the disk, where its body is meanwhile; a sender finds the same bytes."""
-    fill(outbox, 1)
-    item = take(outbox)
-    outbox.put_back(item, 5.0)
-    assert (item.body, outbox.backlog.take(4.9), take(outbox)) == (b"", None, item)
-    assert outbox.body(item) == b'{"n":1}'
+    fill(queue, 1)
+    item = take(queue)
+    queue.put_back(item, 5.0)
+    assert (item.body, queue.send_queue.take(4.9), take(queue)) == (b"", None, item)
+    assert queue.body(item) == b'{"n":1}'
 
 
 # ---- Disks that refuse
 
 
-def test_what_the_disk_refuses_stays_in_memory(outbox, caplog):
+def test_what_the_disk_refuses_stays_in_memory(queue, caplog):
     """It is sent from there; one warning says so, and one that it is over."""
-    refuse(outbox)
-    fill(outbox, 2)
-    assert (counts(outbox), outbox.unsafe) == ({"accepted": 2, "queued": 2}, True)
-    accept(outbox)
-    fill(outbox, 1)
-    assert numbers(deliver(outbox)) == [1, 2, 3]
+    refuse(queue)
+    fill(queue, 2)
+    assert (counts(queue), queue.unsafe) == ({"accepted": 2, "queued": 2}, True)
+    accept(queue)
+    fill(queue, 1)
+    assert numbers(deliver(queue)) == [1, 2, 3]
     assert [record.getMessage().split(" (")[0] for record in caplog.records] == [
         "honeytrace: sessions are kept in memory only, the spool cannot be written",
         "honeytrace: sessions are kept on disk again",
     ]
 
 
-def test_what_is_in_memory_is_written_later(outbox):
+def test_what_is_in_memory_is_written_later(queue):
     """As soon as the disk takes it; what is not encoded yet waits, and nothing is sent twice."""
-    refuse(outbox)
-    items = fill(outbox, 3)
-    encoding = outbox.open()
-    outbox.secure()
+    refuse(queue)
+    items = fill(queue, 3)
+    encoding = queue.open()
+    queue.secure()
     assert [item.place for item in items] == [None] * 3
-    accept(outbox)
-    outbox.secure()
-    assert counts(outbox) == {"accepted": 4, "queued": 1, "spooled": 3}
-    outbox.keep(encoding, b'{"n":4}')
-    assert numbers(deliver(outbox)) == [1, 2, 3, 4]
+    accept(queue)
+    queue.secure()
+    assert counts(queue) == {"accepted": 4, "queued": 1, "spooled": 3}
+    queue.keep(encoding, b'{"n":4}')
+    assert numbers(deliver(queue)) == [1, 2, 3, 4]
 
 
-def test_what_is_written_down_while_it_is_sent_is_settled_on_disk_too(outbox):
+def test_what_is_written_down_while_it_is_sent_is_settled_on_disk_too(queue):
     """Its place is new when the answer comes, and no other process sends it again."""
-    refuse(outbox)
-    fill(outbox, 2)
-    first, second = take(outbox), take(outbox)
-    accept(outbox)
-    outbox.secure()
-    outbox.settle(first, DELIVERED)
-    outbox.put_back(second, 1.0)
-    assert (counts(outbox), second.body) == ({"accepted": 2, "delivered": 1, "spooled": 1}, b"")
-    assert numbers(deliver(outbox)) == [2]
-    assert outbox.spool.unread == 0
+    refuse(queue)
+    fill(queue, 2)
+    first, second = take(queue), take(queue)
+    accept(queue)
+    queue.secure()
+    queue.settle(first, DELIVERED)
+    queue.put_back(second, 1.0)
+    assert (counts(queue), second.body) == ({"accepted": 2, "delivered": 1, "spooled": 1}, b"")
+    assert numbers(deliver(queue)) == [2]
+    assert queue.spool.unread == 0
 
 
 def test_it_is_cramped_when_memory_is_full_and_the_disk_refuses(make, loose):
     """The worker then waits; with a disk that serves, there is always room."""
-    outbox = make(pause=60)
-    fill(outbox, FULL)
+    queue = make(pause=60)
+    fill(queue, FULL)
     fill(loose, FULL)
-    assert (outbox.cramped, loose.cramped) == (False, True)
-    shutil.rmtree(outbox.spool.directory)
-    refuse(outbox)
-    fill(outbox, 1)
-    assert outbox.cramped
+    assert (queue.cramped, loose.cramped) == (False, True)
+    shutil.rmtree(queue.spool.directory)
+    refuse(queue)
+    fill(queue, 1)
+    assert queue.cramped
 
 
-def test_sessions_go_to_memory_when_the_disk_refuses_later_ones(outbox):
+def test_sessions_go_to_memory_when_the_disk_refuses_later_ones(queue):
     """Those on disk only are read all the same, and all of them arrive."""
-    fill(outbox, FULL + 10)
-    os.rename(outbox.spool.directory, moved := outbox.spool.directory.with_name("moved"))
-    refuse(outbox)
-    fill(outbox, 5)
-    assert counts(outbox) == {"accepted": FULL + 15, "queued": 5, "spooled": FULL + 10}
-    assert sorted(numbers(deliver(outbox))) == list(range(1, FULL + 16))
-    accept(outbox)
-    os.rename(moved, outbox.spool.directory)
+    fill(queue, FULL + 10)
+    os.rename(queue.spool.directory, moved := queue.spool.directory.with_name("moved"))
+    refuse(queue)
+    fill(queue, 5)
+    assert counts(queue) == {"accepted": FULL + 15, "queued": 5, "spooled": FULL + 10}
+    assert sorted(numbers(deliver(queue))) == list(range(1, FULL + 16))
+    accept(queue)
+    os.rename(moved, queue.spool.directory)
 
 
 # ---- Bounds and damage
@@ -248,44 +248,44 @@ def test_sessions_go_to_memory_when_the_disk_refuses_later_ones(outbox):
 
 def test_what_has_no_room_is_dropped_and_counted(make, caplog):
     """The oldest segments; what of them is in flight or in memory is not counted again."""
-    outbox = make(segment=1_000, total=4_000)
-    flying, waiting = fill(outbox, 2, size=480)
-    take(outbox)
-    fill(outbox, 12, size=480)
-    dropped = counts(outbox)["dropped"]
+    queue = make(segment=1_000, total=4_000)
+    flying, waiting = fill(queue, 2, size=480)
+    take(queue)
+    fill(queue, 12, size=480)
+    dropped = counts(queue)["dropped"]
     assert (flying.place.segment.gone, waiting.place.segment.gone) == (True, True)
-    outbox.settle(flying, DELIVERED)
-    outbox.put_back(flying, 1.0)
-    assert counts(outbox) == {"accepted": 14, "dropped": dropped, "spooled": 14 - dropped}
-    assert outbox.backlog.due is None
+    queue.settle(flying, DELIVERED)
+    queue.put_back(flying, 1.0)
+    assert counts(queue) == {"accepted": 14, "dropped": dropped, "spooled": 14 - dropped}
+    assert queue.send_queue.due is None
     assert "the oldest sessions were dropped: 2" in caplog.text
 
 
 def test_what_is_on_disk_only_and_dropped_is_not_waited_for(make):
     """It is in no count but that of the dropped, and the rest is read."""
-    outbox = make(segment=4_000, total=20_000)
-    fill(outbox, FULL, size=0)
-    [take(outbox) for _ in range(FULL)]
-    outbox.backlog.cold = 1  # so that what follows is on disk only
-    fill(outbox, 200, size=400)
-    kept = outbox.spool.unread
+    queue = make(segment=4_000, total=20_000)
+    fill(queue, FULL, size=0)
+    [take(queue) for _ in range(FULL)]
+    queue.send_queue.cold = 1  # so that what follows is on disk only
+    fill(queue, 200, size=400)
+    kept = queue.spool.unread
     assert 0 < kept < 200
-    assert outbox.backlog.cold == kept
-    bodies = deliver(outbox)
+    assert queue.send_queue.cold == kept
+    bodies = deliver(queue)
     assert numbers(bodies) == list(range(FULL + 201 - kept, FULL + 201))
 
 
 def test_a_body_whose_segment_was_dropped_is_lost_once(make):
     """It was counted with its segment."""
-    outbox = make(segment=1_000, total=2_000)
-    fill(outbox, 1, size=980)
-    item = take(outbox)
-    outbox.put_back(item, 1.0)
-    fill(outbox, 4, size=980)
-    before = counts(outbox)
-    assert (take(outbox), outbox.body(item)) == (item, None)
-    outbox.lose(item)
-    assert counts(outbox) == before
+    queue = make(segment=1_000, total=2_000)
+    fill(queue, 1, size=980)
+    item = take(queue)
+    queue.put_back(item, 1.0)
+    fill(queue, 4, size=980)
+    before = counts(queue)
+    assert (take(queue), queue.body(item)) == (item, None)
+    queue.lose(item)
+    assert counts(queue) == before
 
 
 def test_sessions_of_others_that_have_no_room_are_not_ours_to_count(make, caplog):
@@ -299,26 +299,26 @@ def test_sessions_of_others_that_have_no_room_are_not_ours_to_count(make, caplog
     assert "the oldest sessions were dropped: 3" in caplog.text
 
 
-def test_what_was_damaged_before_it_is_read_is_dropped_and_counted(outbox, caplog):
+def test_what_was_damaged_before_it_is_read_is_dropped_and_counted(queue, caplog):
     """How many there were is known, and the warning says it."""
-    fill(outbox, FULL + 10)
-    [path] = outbox.spool.directory.glob("*" + SUFFIX)
+    fill(queue, FULL + 10)
+    [path] = queue.spool.directory.glob("*" + SUFFIX)
     os.truncate(path, path.stat().st_size - 50)
-    assert numbers(deliver(outbox)) == list(range(1, FULL + 9))
-    assert counts(outbox) == {"accepted": FULL + 10, "delivered": FULL + 8, "dropped": 2}
+    assert numbers(deliver(queue)) == list(range(1, FULL + 9))
+    assert counts(queue) == {"accepted": FULL + 10, "delivered": FULL + 8, "dropped": 2}
     assert caplog.messages == [
         "honeytrace: sessions on disk were damaged and are lost: 2",
     ]
 
 
-def test_what_was_damaged_before_it_is_sent_again_is_dropped_and_counted(outbox, caplog):
+def test_what_was_damaged_before_it_is_sent_again_is_dropped_and_counted(queue, caplog):
     """A body that is not what was written is not sent."""
-    fill(outbox, 2)
-    outbox.put_back(take(outbox), 1.0)
-    [path] = outbox.spool.directory.glob("*" + SUFFIX)
+    fill(queue, 2)
+    queue.put_back(take(queue), 1.0)
+    [path] = queue.spool.directory.glob("*" + SUFFIX)
     path.write_bytes(path.read_bytes().replace(b'"n":1', b'"n":7'))
-    assert numbers(deliver(outbox)) == [2]
-    assert counts(outbox) == {"accepted": 2, "delivered": 1, "dropped": 1}
+    assert numbers(deliver(queue)) == [2]
+    assert counts(queue) == {"accepted": 2, "delivered": 1, "dropped": 1}
     assert "damaged and are lost: 1" in caplog.text
 
 
@@ -346,7 +346,7 @@ def test_a_rejected_session_of_an_ended_process_is_counted_apart(make):
     first.spool.release()
     read_on(second)
     second.settle(take(second), REJECTED_ANSWER)
-    assert (counts(second), second.ledger.older_rejected) == ({}, 1)
+    assert (counts(second), second.counts.older_rejected) == ({}, 1)
 
 
 def test_a_damaged_session_of_an_ended_process_is_in_no_count(make, caplog):
@@ -364,11 +364,11 @@ def test_a_damaged_session_of_an_ended_process_is_in_no_count(make, caplog):
     assert "damaged and are lost: 1" in caplog.text
 
 
-def test_files_of_a_newer_version_are_said(outbox, caplog):
+def test_files_of_a_newer_version_are_said(queue, caplog):
     """They are left to it, and a warning tells how many there are."""
-    fill(outbox, 1)
-    (outbox.spool.directory / f"1-00000000{SUFFIX}").write_bytes(b"honeytrace spool 2\n")
-    assert numbers(deliver(outbox)) == [1]
+    fill(queue, 1)
+    (queue.spool.directory / f"1-00000000{SUFFIX}").write_bytes(b"honeytrace spool 2\n")
+    assert numbers(deliver(queue)) == [1]
     assert caplog.messages == [
         "honeytrace: files of a newer version of honeytrace are left to it on disk: 1"
     ]
@@ -377,83 +377,83 @@ def test_files_of_a_newer_version_are_said(outbox, caplog):
 # ---- Threads and signal handlers
 
 
-def test_what_is_written_down_while_it_is_booked_is_settled_on_disk_too(outbox):
+def test_what_is_written_down_while_it_is_booked_is_settled_on_disk_too(queue):
     """Between the answer and its booking, too: nothing of it is left to send."""
-    refuse(outbox)
-    fill(outbox, 1)
-    item = take(outbox)
-    accept(outbox)
-    with outbox.lock:
-        settling = threading.Thread(target=outbox.settle, args=(item, REJECTED_ANSWER))
+    refuse(queue)
+    fill(queue, 1)
+    item = take(queue)
+    accept(queue)
+    with queue.lock:
+        settling = threading.Thread(target=queue.settle, args=(item, REJECTED_ANSWER))
         settling.start()
         settling.join(0.1)  # it waits for the lock
-        outbox.secure()
+        queue.secure()
     settling.join()
-    outbox.spool.rest()
-    assert counts(outbox) == {"accepted": 1, "rejected": 1}
-    assert not list(outbox.spool.directory.glob("*" + SUFFIX))
+    queue.spool.rest()
+    assert counts(queue) == {"accepted": 1, "rejected": 1}
+    assert not list(queue.spool.directory.glob("*" + SUFFIX))
 
 
-def test_what_is_written_down_before_it_is_kept_is_sent_once(outbox):
+def test_what_is_written_down_before_it_is_kept_is_sent_once(queue):
     """Who ends a program may be quicker than the worker with the session it has just encoded."""
-    keeping = threading.Thread(target=fill, args=(outbox, 500))
+    keeping = threading.Thread(target=fill, args=(queue, 500))
     keeping.start()
     while keeping.is_alive():
-        outbox.secure()
-    assert numbers(deliver(outbox)) == list(range(1, 501))
-    assert counts(outbox) == {"accepted": 500, "delivered": 500}
+        queue.secure()
+    assert numbers(deliver(queue)) == list(range(1, 501))
+    assert counts(queue) == {"accepted": 500, "delivered": 500}
 
 
-def test_what_is_given_up_while_it_is_written_is_not_sent(outbox):
+def test_what_is_given_up_while_it_is_written_is_not_sent(queue):
     """It was counted as dropped; nothing of it is left on disk for another process."""
-    item = outbox.open()
-    with outbox.lock:
-        keeping = threading.Thread(target=outbox.keep, args=(item, b'{"n":1}'))
+    item = queue.open()
+    with queue.lock:
+        keeping = threading.Thread(target=queue.keep, args=(item, b'{"n":1}'))
         keeping.start()
         deadline = time.monotonic() + 10
-        while b'{"n":1}' not in on_disk(outbox) and time.monotonic() < deadline:
+        while b'{"n":1}' not in on_disk(queue) and time.monotonic() < deadline:
             keeping.join(0.01)
-        outbox.give_up([item])
+        queue.give_up([item])
     keeping.join()
-    outbox.close()
-    assert (counts(outbox), on_disk(outbox)) == ({"accepted": 1, "dropped": 1}, b"")
+    queue.close()
+    assert (counts(queue), on_disk(queue)) == ({"accepted": 1, "dropped": 1}, b"")
 
 
-def on_disk(outbox):
-    return b"".join(path.read_bytes() for path in outbox.spool.directory.glob("*" + SUFFIX))
+def on_disk(queue):
+    return b"".join(path.read_bytes() for path in queue.spool.directory.glob("*" + SUFFIX))
 
 
 def test_what_was_opened_can_be_taken_back(loose):
     """A session that did not get to its place is opened anew, and counted once."""
     first = loose.open()
-    mark = loose.ledger.mark(0)
+    mark = loose.counts.mark(0)
     assert (loose.take_back(first), mark.left) == (True, 0)
     assert loose.take_back(first) is False
     fill(loose, 1)
     assert counts(loose) == {"accepted": 1, "queued": 1}
 
 
-def test_what_was_kept_is_not_taken_back(outbox):
+def test_what_was_kept_is_not_taken_back(queue):
     """It is where the senders find it."""
-    [item] = fill(outbox, 1)
-    assert outbox.take_back(item) is False
-    assert numbers(deliver(outbox)) == [1]
+    [item] = fill(queue, 1)
+    assert queue.take_back(item) is False
+    assert numbers(deliver(queue)) == [1]
 
 
-def test_what_is_on_disk_and_not_kept_goes_to_the_senders(outbox):
+def test_what_is_on_disk_and_not_kept_goes_to_the_senders(queue):
     """What `secure` wrote down of a session that was interrupted is not written again."""
-    item = outbox.open()
+    item = queue.open()
     item.body = b'{"n":1}'
-    outbox.secure()
-    assert (item.place is None, outbox.take_back(item)) == (False, False)
-    assert numbers(deliver(outbox)) == [1]
+    queue.secure()
+    assert (item.place is None, queue.take_back(item)) == (False, False)
+    assert numbers(deliver(queue)) == [1]
 
 
-def test_a_thread_knows_whether_it_is_within(outbox):
+def test_a_thread_knows_whether_it_is_within(queue):
     """A signal handler may come while its thread has a lock of the outbox."""
-    seen = [outbox.entered]
-    with outbox.lock:
-        seen.append(outbox.entered)
+    seen = [queue.entered]
+    with queue.lock:
+        seen.append(queue.entered)
     assert seen == [False, True]
 
 
@@ -469,33 +469,33 @@ def test_what_is_on_disk_survives_the_end(make):
     assert numbers(deliver(second)) == list(range(1, FULL + 6))
 
 
-def test_the_end_writes_down_what_it_can(outbox):
+def test_the_end_writes_down_what_it_can(queue):
     """What is in memory goes to the disk, if that takes it by now."""
-    refuse(outbox)
-    fill(outbox, 2)
-    accept(outbox)
-    assert (outbox.close(), counts(outbox)) == (0, {"accepted": 2, "spooled": 2})
+    refuse(queue)
+    fill(queue, 2)
+    accept(queue)
+    assert (queue.close(), counts(queue)) == (0, {"accepted": 2, "spooled": 2})
 
 
-def test_what_cannot_be_put_on_disk_is_given_up(outbox):
+def test_what_cannot_be_put_on_disk_is_given_up(queue):
     """It is counted as dropped, and neither sent nor put back nor kept afterwards."""
-    fill(outbox, 1)
-    shutil.rmtree(outbox.spool.directory)
-    refuse(outbox)
-    fill(outbox, 2)
-    encoding, [_, flying] = outbox.open(), [take(outbox), take(outbox)]
-    assert outbox.close() == 3
-    outbox.settle(flying, DELIVERED)
-    outbox.put_back(flying, 1.0)
-    outbox.keep(encoding, b'{"n":4}')
-    assert counts(outbox) == {"accepted": 4, "spooled": 1, "dropped": 3}
-    assert (take(outbox), outbox.unsafe) == (None, False)
+    fill(queue, 1)
+    shutil.rmtree(queue.spool.directory)
+    refuse(queue)
+    fill(queue, 2)
+    encoding, [_, flying] = queue.open(), [take(queue), take(queue)]
+    assert queue.close() == 3
+    queue.settle(flying, DELIVERED)
+    queue.put_back(flying, 1.0)
+    queue.keep(encoding, b'{"n":4}')
+    assert counts(queue) == {"accepted": 4, "spooled": 1, "dropped": 3}
+    assert (take(queue), queue.unsafe) == (None, False)
 
 
 def test_nothing_without_a_spool_outlives_the_end(loose):
     """What was given up is not sent by a later life, and takes no memory."""
     fill(loose, FULL)
-    assert (loose.close(), loose.backlog.full, take(loose)) == (FULL, False, None)
+    assert (loose.close(), loose.send_queue.full, take(loose)) == (FULL, False, None)
     fill(loose, 1)
     assert numbers(deliver(loose)) == [FULL + 1]
 
@@ -509,7 +509,7 @@ class Life(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
         self.root = TemporaryDirectory()
-        self.outbox = Outbox(Faults(), None)
+        self.queue = DeliveryQueue(ErrorGuard(), None)
         self.encoding = []
         self.out = []
         self.items = {}
@@ -522,13 +522,15 @@ class Life(RuleBasedStateMachine):
     @initialize(spool=st.booleans(), total=st.sampled_from([10**9, 30_000]))
     def begin(self, spool, total):
         if spool:
-            self.outbox = Outbox(Faults(), new_spool(self.root.name, segment=10_000, total=total))
+            self.queue = DeliveryQueue(
+                ErrorGuard(), new_spool(self.root.name, segment=10_000, total=total)
+            )
 
     # ---- What a delivery does
 
     @rule()
     def take_in(self):
-        item = self.items[len(self.items) + 1] = self.outbox.open()
+        item = self.items[len(self.items) + 1] = self.queue.open()
         self.open.add(item.serial)
         self.encoding.append(item)
 
@@ -537,7 +539,7 @@ class Life(RuleBasedStateMachine):
         for item in self.encoding:
             if item.serial in self.open:
                 self.wanted[item.serial] = 1
-            self.outbox.keep(item, b'{"n":%d}' % item.serial + b" " * size)
+            self.queue.keep(item, b'{"n":%d}' % item.serial + b" " * size)
         self.encoding.clear()
 
     @rule(count=st.sampled_from([1, 5, 900]), size=st.sampled_from([0, 20]))
@@ -549,17 +551,17 @@ class Life(RuleBasedStateMachine):
     @rule(count=st.sampled_from([1, 3, 700]))
     def take(self, count):
         for _ in range(count):
-            if self.outbox.may_read_on:
-                read_on(self.outbox)
-            if item := take(self.outbox):
+            if self.queue.may_read_on:
+                read_on(self.queue)
+            if item := take(self.queue):
                 self.send(item)
 
     def send(self, item):
-        body = self.outbox.body(item)
+        body = self.queue.body(item)
         if body is None:
-            self.outbox.lose(item)
+            self.queue.lose(item)
         elif item.serial == 0:  # found again, since its file could not be removed
-            self.outbox.settle(item, DELIVERED)
+            self.queue.settle(item, DELIVERED)
         else:
             self.wanted[item.serial] -= 1
             self.out.append(item)
@@ -573,7 +575,7 @@ class Life(RuleBasedStateMachine):
     def settle(self, answer, part, first):
         for _ in range(round(len(self.out) * part)):
             item = self.out.pop(0 if first else -1)
-            self.outbox.settle(item, answer)
+            self.queue.settle(item, answer)
             self.open.discard(item.serial)
 
     @rule(part=st.floats(0, 1), until=st.integers(0, 3))
@@ -582,13 +584,13 @@ class Life(RuleBasedStateMachine):
             item = self.out.pop()
             gone = item.place and item.place.segment.gone
             self.wanted[item.serial] += item.serial in self.open and not gone
-            self.outbox.put_back(item, until)
+            self.queue.put_back(item, until)
 
     @rule()
     def give_up(self):
         if self.encoding:
             item = self.encoding.pop()
-            self.outbox.give_up([item])
+            self.queue.give_up([item])
             self.gave_up({item.serial} & self.open)
 
     def gave_up(self, serials):
@@ -599,25 +601,25 @@ class Life(RuleBasedStateMachine):
 
     @rule()
     def secure(self):
-        self.outbox.secure()
+        self.queue.secure()
 
     @rule()
     def close(self):
-        lost = self.outbox.close()
+        lost = self.queue.close()
         given_up = {serial for serial in self.open if not self.items[serial].place}
         assert lost == len(given_up)
         self.gave_up(given_up)
 
     @rule()
     def mark(self):
-        self.marks.append(self.outbox.ledger.mark(0))
+        self.marks.append(self.queue.counts.mark(0))
 
     # ---- What a disk does
 
-    @precondition(lambda self: self.outbox.spool)
+    @precondition(lambda self: self.queue.spool)
     @rule(back=st.booleans())
     def refuse(self, back):
-        directory = self.outbox.spool.directory
+        directory = self.queue.spool.directory
         if self.moved:
             directory.unlink()
             self.moved.rename(directory)
@@ -626,10 +628,10 @@ class Life(RuleBasedStateMachine):
             self.moved = directory.rename(directory.with_name("moved"))
             directory.touch()
 
-    @precondition(lambda self: self.outbox.spool and not self.moved)
+    @precondition(lambda self: self.queue.spool and not self.moved)
     @rule()
     def delete(self):
-        shutil.rmtree(self.outbox.spool.directory, ignore_errors=True)
+        shutil.rmtree(self.queue.spool.directory, ignore_errors=True)
 
     @rule()
     def close_descriptors(self):
@@ -643,19 +645,19 @@ class Life(RuleBasedStateMachine):
     @property
     def unknown(self):
         """How many were dropped of which it is not known here which they are."""
-        return self.outbox.ledger.dropped - len(self.given_up)
+        return self.queue.counts.dropped - len(self.given_up)
 
     @invariant()
     def every_session_is_in_one_count(self):
-        of = self.outbox.ledger
+        of = self.queue.counts
         parts = [of.delivered, of.loose, of.spooled, of.rejected, of.dropped]
         assert (sum(parts), min(parts) >= 0) == (of.taken, True)
         assert of.loose + of.spooled <= len(self.open)
 
     @invariant()
     def what_is_on_disk_only_is_known(self):
-        spool = self.outbox.spool
-        assert self.outbox.backlog.cold == (spool.unread if spool else 0) >= 0
+        spool = self.queue.spool
+        assert self.queue.send_queue.cold == (spool.unread if spool else 0) >= 0
 
     @invariant()
     def marks_are_reached_when_all_is_settled(self):
@@ -671,12 +673,12 @@ class Life(RuleBasedStateMachine):
         for _ in range(len(self.items) + 10):
             self.take(1)
             self.settle(DELIVERED, 1.0, True)
-        of = self.outbox.ledger
+        of = self.queue.counts
         assert (of.loose, of.spooled) == (0, 0)
         assert sum(self.wanted.values()) <= self.unknown
         assert all(mark.left <= 0 for mark in self.marks)
-        if self.outbox.spool:
-            self.outbox.spool.disown()
+        if self.queue.spool:
+            self.queue.spool.disown()
         self.root.cleanup()
 
 

@@ -11,7 +11,7 @@ from time import time
 
 import pytest
 
-from honeytrace._delivery.http.sender import StoreHere
+from honeytrace._delivery.http.sender import LocalSender
 from honeytrace._delivery.retry import Answer, Verdict
 from honeytrace.local import Store
 from honeytrace.local._app import HERE
@@ -327,7 +327,7 @@ def test_no_proxy_is_obeyed(server, serve, connect, monkeypatch, pattern):
 
 @pytest.fixture
 def here(tmp_path):
-    way = StoreHere(tmp_path)
+    way = LocalSender(tmp_path)
     yield way
     way.close()
 

@@ -8,8 +8,8 @@ import pytest
 
 from honeytrace._delivery.http.sender import HttpSender
 from honeytrace._delivery.retry import Answer, Verdict
-from honeytrace._delivery.senders import Line
-from honeytrace._utils.guard import Faults
+from honeytrace._delivery.senders import LazySender
+from honeytrace._utils.guard import ErrorGuard
 
 DELIVERED = Answer(Verdict.DELIVERED)
 TOO_LARGE = Answer(Verdict.TOO_LARGE, "too large")
@@ -35,32 +35,32 @@ class Scripted:
 
 
 @pytest.fixture
-def faults():
-    return Faults()
+def guard():
+    return ErrorGuard()
 
 
-def test_a_body_arrives(server, faults):
+def test_a_body_arrives(server, guard):
     """It is connected when there is something to send, once."""
-    line = Line(lambda: HttpSender(server.url, "key", 1.0), faults)
+    sender = LazySender(lambda: HttpSender(server.url, "key", 1.0), guard)
     assert server.connections == 0
-    assert [line.send(b'{"session": {}}').verdict for _ in range(2)] == [Verdict.DELIVERED] * 2
+    assert [sender.send(b'{"session": {}}').verdict for _ in range(2)] == [Verdict.DELIVERED] * 2
     assert server.connections == 1
-    line.part().close()
+    sender.part().close()
 
 
-def test_a_fault_is_an_attempt_that_failed(faults):
+def test_a_fault_is_an_attempt_that_failed(guard):
     """While sending; it is counted, and the session is to be sent again."""
-    line = Line(lambda: Scripted(RuntimeError("a fault")), faults)
-    answer = line.send(b"x")
+    sender = LazySender(lambda: Scripted(RuntimeError("a fault")), guard)
+    answer = sender.send(b"x")
     assert (answer.verdict, answer.answered) == (Verdict.RETRY, False)
-    assert faults.by_place == {"exchange": 1}
+    assert guard.by_place == {"exchange": 1}
 
 
 @pytest.mark.parametrize(
     ("error", "counted"),
     [(OSError(24, "Too many open files"), {}), (ImportError("no httpx"), {"exchange": 1})],
 )
-def test_a_connection_that_cannot_be_made(error, counted, faults):
+def test_a_connection_that_cannot_be_made(error, counted, guard):
     """It is tried again with the next body; a lack of descriptors is no fault of ours."""
     tries = [error]
 
@@ -69,10 +69,10 @@ def test_a_connection_that_cannot_be_made(error, counted, faults):
             raise tries.pop()
         return Scripted(DELIVERED)
 
-    line = Line(connect, faults)
-    assert line.send(b"x").verdict is Verdict.RETRY
-    assert line.send(b"x") == DELIVERED
-    assert faults.by_place == counted
+    sender = LazySender(connect, guard)
+    assert sender.send(b"x").verdict is Verdict.RETRY
+    assert sender.send(b"x") == DELIVERED
+    assert guard.by_place == counted
 
 
 @pytest.mark.parametrize(
@@ -83,37 +83,37 @@ def test_a_connection_that_cannot_be_made(error, counted, faults):
         (None, [b"xx"], Verdict.REJECTED),
     ],
 )
-def test_what_is_too_large_is_sent_with_less(shrink, bodies, verdict, faults):
+def test_what_is_too_large_is_sent_with_less(shrink, bodies, verdict, guard):
     """Once, if there is less to be sent; else it is rejected."""
     sender = Scripted(TOO_LARGE, DELIVERED)
-    assert Line(lambda: sender, faults, shrink).send(b"xx").verdict is verdict
+    assert LazySender(lambda: sender, guard, shrink).send(b"xx").verdict is verdict
     assert sender.bodies == bodies
 
 
-def test_what_stays_too_large_is_rejected(faults):
+def test_what_stays_too_large_is_rejected(guard):
     """With the words of the server."""
-    line = Line(lambda: Scripted(TOO_LARGE, TOO_LARGE), faults, lambda body: body[:1])
-    assert line.send(b"xx") == Answer(Verdict.REJECTED, "too large")
+    sender = LazySender(lambda: Scripted(TOO_LARGE, TOO_LARGE), guard, lambda body: body[:1])
+    assert sender.send(b"xx") == Answer(Verdict.REJECTED, "too large")
 
 
-def test_another_way(faults):
+def test_another_way(guard):
     """The old connections are handed back to be closed; what comes next goes the other way."""
     old, new = Scripted(DELIVERED), Scripted(DELIVERED)
-    line = Line(lambda: old, faults)
-    assert line.part() is None
-    line.send(b"1")
-    assert line.change(lambda: new) is old
-    line.send(b"2")
+    sender = LazySender(lambda: old, guard)
+    assert sender.part() is None
+    sender.send(b"1")
+    assert sender.change(lambda: new) is old
+    sender.send(b"2")
     assert (old.bodies, new.bodies) == ([b"1"], [b"2"])
 
 
-def test_nobody_connects_while_it_is_held(faults):
+def test_nobody_connects_while_it_is_held(guard):
     """As around a fork."""
-    line, connected = Line(lambda: Scripted(DELIVERED), faults), threading.Event()
-    thread = threading.Thread(target=lambda: (line.send(b"x"), connected.set()))
-    line.hold()
+    sender, connected = LazySender(lambda: Scripted(DELIVERED), guard), threading.Event()
+    thread = threading.Thread(target=lambda: (sender.send(b"x"), connected.set()))
+    sender.hold()
     thread.start()
     assert not connected.wait(0.1)
-    line.let_go()
+    sender.let_go()
     assert connected.wait(10)
     thread.join()

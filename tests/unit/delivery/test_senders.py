@@ -8,41 +8,41 @@ import time
 import pytest
 
 from honeytrace._delivery.http.sender import HttpSender
-from honeytrace._delivery.queue import Outbox
+from honeytrace._delivery.queue import DeliveryQueue
 from honeytrace._delivery.senders import THREADS, Line, Senders
-from honeytrace._utils.guard import Faults
+from honeytrace._utils.guard import ErrorGuard
 
 
 class Sending:
     """Senders with what they work with, as a delivery has them."""
 
     def __init__(self, url):
-        faults = Faults()
-        self.line = Line(lambda: HttpSender(url, "key", 1.0), faults)
-        self.outbox = Outbox(faults, None)
-        self.ledger = self.outbox.ledger
-        self.senders = Senders(self.outbox, self.line, faults, 32)
+        guard = ErrorGuard()
+        self.line = Line(lambda: HttpSender(url, "key", 1.0), guard)
+        self.queue = DeliveryQueue(guard, None)
+        self.counts = self.queue.counts
+        self.senders = Senders(self.queue, self.line, guard, 32)
 
     def start(self):
-        with self.outbox.lock:
+        with self.queue.lock:
             self.senders.start()
 
     def put(self, number=0):
-        with self.outbox.lock:
-            item = self.outbox.open()
-        self.outbox.keep(item, b'{"session": {"n": %d}}' % number)
-        with self.outbox.lock:
+        with self.queue.lock:
+            item = self.queue.open()
+        self.queue.keep(item, b'{"session": {"n": %d}}' % number)
+        with self.queue.lock:
             self.senders.call()
 
     def flush(self, timeout):
-        with self.outbox.lock:
-            mark = self.ledger.mark(0)
-            self.outbox.progress.wait_for(lambda: mark.left <= 0, timeout)
-            self.ledger.unmark(mark)
+        with self.queue.lock:
+            mark = self.counts.mark(0)
+            self.queue.progress.wait_for(lambda: mark.left <= 0, timeout)
+            self.counts.unmark(mark)
             return mark.left <= 0
 
     def stop(self):
-        with self.outbox.lock:
+        with self.queue.lock:
             self.senders.stop()
             sender = self.line.part()
         if sender:
@@ -76,7 +76,7 @@ def test_what_may_be_retried_is_retried(failure, sending, server):
     sending.put(5)
     assert sending.flush(30)
     assert [session["n"] for session in server.sessions] == [5, 5, 5]
-    assert sending.ledger.delivered == 1
+    assert sending.counts.delivered == 1
 
 
 def test_a_refused_session_is_not_sent_again(sending, server, caplog):
@@ -84,7 +84,7 @@ def test_a_refused_session_is_not_sent_again(sending, server, caplog):
     server.script = [(422, {}, b'{"message": "no such field"}')]
     sending.put()
     assert sending.flush(10)
-    assert (sending.ledger.rejected, len(server.requests)) == (1, 1)
+    assert (sending.counts.rejected, len(server.requests)) == (1, 1)
     assert "no such field" in caplog.text
     assert "no such field" in sending.senders.last
 
@@ -96,7 +96,7 @@ def test_a_refused_key_stops_the_sending(sending, server, caplog):
         sending.put(number)
     server.wait(1)
     assert not sending.flush(0.3)
-    assert (len(server.requests), sending.ledger.loose) == (1, 20)
+    assert (len(server.requests), sending.counts.loose) == (1, 20)
     assert caplog.text.count("check api_key and server_url") == 1
 
 
@@ -115,7 +115,7 @@ def test_a_better_server_is_asked_at_once(sending, server):
     server.script = [(429, {"Retry-After": "60"}, b"")]
     sending.put()
     assert not sending.flush(0.3)
-    with sending.outbox.lock:
+    with sending.queue.lock:
         sending.senders.begin_again()
     sending.put()
     assert sending.flush(10)
@@ -129,9 +129,9 @@ def test_a_session_that_keeps_failing_does_not_hold_up_the_others(sending, serve
     for number in range(100):
         sending.put(number)
     deadline = time.monotonic() + 20
-    while sending.ledger.delivered < 99 and time.monotonic() < deadline:
+    while sending.counts.delivered < 99 and time.monotonic() < deadline:
         sending.flush(0.05)
-    assert (sending.ledger.delivered, sending.ledger.loose) == (99, 1)
+    assert (sending.counts.delivered, sending.counts.loose) == (99, 1)
 
 
 def test_a_flaky_server_gets_everything(sending, server):
@@ -141,7 +141,7 @@ def test_a_flaky_server_gets_everything(sending, server):
     for number in range(150):
         sending.put(number)
     assert sending.flush(30)
-    assert sending.ledger.delivered == 150
+    assert sending.counts.delivered == 150
 
 
 def test_recovery_is_said_once(sending, server, caplog):
@@ -170,7 +170,7 @@ def test_whatever_a_success_says_it_is_one(answer, sending, server):
     server.script = [answer]
     sending.put()
     assert sending.flush(10)
-    assert sending.ledger.delivered == 1
+    assert sending.counts.delivered == 1
 
 
 def test_a_redirect_to_another_host_is_not_followed(sending, server, serve):
@@ -233,7 +233,7 @@ def test_what_is_sent_here_is_no_request_under_way(server):
     sending = Sending(server.url)
     sending.put(1)
     sending.senders.send_here()
-    assert (sending.ledger.delivered, sending.senders.sending) == (1, False)
+    assert (sending.counts.delivered, sending.senders.sending) == (1, False)
     server.script = [(429, {"Retry-After": "0"}, b"")]
     sending.start()
     sending.put(2)

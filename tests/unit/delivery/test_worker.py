@@ -18,36 +18,36 @@ from honeytrace._delivery.retry import Answer, Verdict
 from honeytrace._delivery.worker import Delivery
 from honeytrace._session import wire
 from honeytrace._session.build import close
-from honeytrace._session.record import Record, Template
-from honeytrace._utils.guard import Faults
+from honeytrace._session.record import CallRecord, TraceSpec
+from honeytrace._utils.guard import ErrorGuard
 
 
-class Place:
+class RecordRef:
     """The settings that a record falls back on."""
 
     project, source = "p", "test"
 
 
-def ended(number: int = 0, size: int = 0) -> Record:
-    template = Template(name="x", bind=lambda args, kwargs: {"n": args[0]})
-    record = Record(template, Place(), None, number.to_bytes(16, "big"), ((number,), {}))
+def ended(number: int = 0, size: int = 0) -> CallRecord:
+    spec = TraceSpec(name="x", bind=lambda args, kwargs: {"n": args[0]})
+    record = CallRecord(spec, RecordRef(), None, number.to_bytes(16, "big"), ((number,), {}))
     record.ended, record.size = True, size
     return record
 
 
-def encode(record: Record) -> bytes:
+def encode(record: CallRecord) -> bytes:
     return wire.encode(close(record))
 
 
 @pytest.fixture
-def faults() -> Faults:
-    return Faults()
+def guard() -> ErrorGuard:
+    return ErrorGuard()
 
 
 @pytest.fixture
-def delivery(server, faults) -> Iterator[Delivery]:
+def delivery(server, guard) -> Iterator[Delivery]:
     """A delivery of its own to the scripted server, with a request timeout of 1 s."""
-    made = Delivery(lambda: HttpSender(server.url, "key", 1.0), encode, faults)
+    made = Delivery(lambda: HttpSender(server.url, "key", 1.0), encode, guard)
     yield made
     made.shutdown(0)
 
@@ -64,9 +64,9 @@ def test_no_thread_runs_before_the_first_session(delivery):
     assert threading.active_count() == before
 
 
-def test_everything_arrives_once(server, faults):
+def test_everything_arrives_once(server, guard):
     """A thousand sessions from eight threads, each of them once, over few connections."""
-    delivery = Delivery(partial(HttpSender, server.url), encode, faults, most_senders=8)
+    delivery = Delivery(partial(HttpSender, server.url), encode, guard, most_senders=8)
 
     def work(thread):
         for number in range(125):
@@ -96,10 +96,10 @@ def test_stats_add_up_at_every_moment(delivery, server):
     assert last.last_error == "status 400: no"
 
 
-def test_an_overflowing_queue_drops_and_counts(server, faults, caplog):
+def test_an_overflowing_queue_drops_and_counts(server, guard, caplog):
     """64 MiB wait at most; what is over is dropped, counted and said once."""
     gate = threading.Event()
-    slow = Delivery(lambda: HttpSender(server.url), lambda r: gate.wait(30) and encode(r), faults)
+    slow = Delivery(lambda: HttpSender(server.url), lambda r: gate.wait(30) and encode(r), guard)
     for number in range(100):
         slow.accept(ended(number, size=2**20))
     stats = slow.stats()
@@ -123,7 +123,7 @@ def test_the_backlog_holds_at_most_a_thousand(delivery, server):
     assert delivery.stats().delivered == 1500
 
 
-def test_what_cannot_be_encoded_is_dropped_and_counted(server, faults, caplog):
+def test_what_cannot_be_encoded_is_dropped_and_counted(server, guard, caplog):
     """A fault of ours costs one session, is counted by its place, and the next one goes out."""
 
     def broken(record):
@@ -131,16 +131,16 @@ def test_what_cannot_be_encoded_is_dropped_and_counted(server, faults, caplog):
             raise RuntimeError("a fault")
         return encode(record)
 
-    delivery = Delivery(lambda: HttpSender(server.url), broken, faults)
+    delivery = Delivery(lambda: HttpSender(server.url), broken, guard)
     delivery.accept(ended(0))
     delivery.accept(ended(1))
     assert delivery.flush(10)
     delivery.shutdown(0)
     assert (delivery.stats().dropped, delivery.stats().delivered) == (1, 1)
-    assert faults.by_place == {"broken": 1}
+    assert guard.by_place == {"broken": 1}
 
 
-def test_a_fault_after_a_shutdown_is_not_counted_twice(server, faults):
+def test_a_fault_after_a_shutdown_is_not_counted_twice(server, guard):
     """What a shutdown gave up while it was being encoded is dropped once."""
     begun, gate = threading.Event(), threading.Event()
 
@@ -150,7 +150,7 @@ def test_a_fault_after_a_shutdown_is_not_counted_twice(server, faults):
         raise RuntimeError("a fault")
 
     before = set(threading.enumerate())
-    delivery = Delivery(lambda: HttpSender(server.url), slow, faults)
+    delivery = Delivery(lambda: HttpSender(server.url), slow, guard)
     delivery.accept(ended())
     begun.wait(10)
     delivery.shutdown(0)
@@ -175,10 +175,10 @@ class Slow:
         pass
 
 
-def test_a_late_answer_does_not_change_the_books(faults):
+def test_a_late_answer_does_not_change_the_books(guard):
     """What a shutdown dropped stays dropped, whatever becomes of it on its way."""
     before, sender = set(threading.enumerate()), Slow()
-    delivery = Delivery(lambda: sender, encode, faults)
+    delivery = Delivery(lambda: sender, encode, guard)
     delivery.accept(ended())
     assert sender.begun.wait(10)
     assert not delivery.shutdown(0)
@@ -291,7 +291,7 @@ def test_a_program_delivers_at_its_end(program, server):
 
 def test_a_program_ends_although_the_server_never_answers(program):
     """A port that accepts and never answers costs the exit timeout, not more."""
-    with socket.create_server(("127.0.0.1", 0), backlog=64) as silent:
+    with socket.create_server(("127.0.0.1", 0), send_queue=64) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         began = time.monotonic()
         done = program(TRACED, HH_API_URL=url, HONEYTRACE_EXIT_TIMEOUT="0.5")

@@ -18,36 +18,36 @@ from honeytrace._delivery.spool.survey import spool_status as survey
 from honeytrace._delivery.worker import Delivery
 from honeytrace._session import wire
 from honeytrace._session.build import close
-from honeytrace._session.record import Record, Template
-from honeytrace._utils.guard import Faults
+from honeytrace._session.record import CallRecord, TraceSpec
+from honeytrace._utils.guard import ErrorGuard
 
 DOWN = (503, {"Retry-After": "60"}, b"")
 
 
-class Place:
+class RecordRef:
     """The settings that a record falls back on."""
 
     project, source = "p", "test"
 
 
-def ended(number: int = 0, text: str = "") -> Record:
-    template = Template(name="x", bind=lambda args, kwargs: {"n": args[0], "text": args[1]})
-    record = Record(template, Place(), None, number.to_bytes(16, "big"), ((number, text), {}))
+def ended(number: int = 0, text: str = "") -> CallRecord:
+    spec = TraceSpec(name="x", bind=lambda args, kwargs: {"n": args[0], "text": args[1]})
+    record = CallRecord(spec, RecordRef(), None, number.to_bytes(16, "big"), ((number, text), {}))
     record.ended = True
     return record
 
 
-def encode(record: Record) -> bytes:
+def encode(record: CallRecord) -> bytes:
     return wire.encode(close(record))
 
 
 @pytest.fixture
-def faults():
-    return Faults()
+def guard():
+    return ErrorGuard()
 
 
 @pytest.fixture
-def deliver(server, faults, tmp_path):
+def deliver(server, guard, tmp_path):
     """Makes deliveries to the scripted server, all with the same directory."""
     with ExitStack() as stack:
 
@@ -55,7 +55,7 @@ def deliver(server, faults, tmp_path):
             spool = Spool(tmp_path, server.url, "p")
             stack.callback(spool.release)
             made = Delivery(
-                lambda: HttpSender(server.url, "key", 30.0), encode, faults, spool, **settings
+                lambda: HttpSender(server.url, "key", 30.0), encode, guard, spool, **settings
             )
             stack.callback(made.shutdown, 0)
             return made
@@ -135,7 +135,7 @@ def test_memory_holds_a_part_of_what_waits(deliver, server):
         delivery.accept(ended(number))
     while delivery.stats().queued:
         delivery.flush(0.01)
-    assert delivery._outbox.backlog.cold >= 1000
+    assert delivery._queue.send_queue.cold >= 1000
     gate.set()
     assert delivery.flush(60)
     assert numbers(server) == list(range(3000))
@@ -270,9 +270,9 @@ def test_without_threads_sessions_are_written_on_the_spot(deliver, server, waiti
     assert sorted(numbers(server)) == [1, 2]
 
 
-def test_without_threads_a_server_at_hand_is_reached(server, faults, no_threads):
+def test_without_threads_a_server_at_hand_is_reached(server, guard, no_threads):
     """The store in this process takes sessions from any thread."""
-    delivery = Delivery(lambda: HttpSender(server.url), encode, faults, at_hand=True)
+    delivery = Delivery(lambda: HttpSender(server.url), encode, guard, at_hand=True)
     no_threads.undo()  # the scripted server needs them
     delivery.end(1)
     delivery.accept(ended(1))
@@ -292,7 +292,7 @@ def test_a_loop_lets_the_worker_go_first(deliver, server):
     assert (stats.accepted, stats.spooled, stats.dropped) == (20_000, 20_000, 0)
 
 
-def test_a_loop_of_large_sessions_waits_longer(server, faults, tmp_path):
+def test_a_loop_of_large_sessions_waits_longer(server, guard, tmp_path):
     """None of them is dropped, though each takes longer to write than a small one waits."""
 
     def slowly(record):
@@ -300,7 +300,7 @@ def test_a_loop_of_large_sessions_waits_longer(server, faults, tmp_path):
         return encode(record)
 
     spool = Spool(tmp_path, server.url, "p")
-    delivery = Delivery(lambda: HttpSender(server.url), slowly, faults, spool)
+    delivery = Delivery(lambda: HttpSender(server.url), slowly, guard, spool)
     for number in range(1_000):
         record = ended(number)
         record.size = 100_000
@@ -309,9 +309,9 @@ def test_a_loop_of_large_sessions_waits_longer(server, faults, tmp_path):
     delivery.shutdown(20)
 
 
-def test_a_loop_lets_the_store_at_hand_go_first(server, faults):
+def test_a_loop_lets_the_store_at_hand_go_first(server, guard):
     """From some thousand sessions on: there is no disk where a program could leave them at exit."""
-    delivery = Delivery(lambda: HttpSender(server.url), encode, faults, at_hand=True)
+    delivery = Delivery(lambda: HttpSender(server.url), encode, guard, at_hand=True)
     before = sys.getswitchinterval()
     sys.setswitchinterval(1_000)  # seconds: no other thread runs unless this one waits
     try:
@@ -324,7 +324,7 @@ def test_a_loop_lets_the_store_at_hand_go_first(server, faults):
     assert delivered > 20
 
 
-def test_a_handler_that_raises_in_the_middle_loses_nothing(server, faults, tmp_path):
+def test_a_handler_that_raises_in_the_middle_loses_nothing(server, guard, tmp_path):
     """The session that was being written then goes through the queue."""
     interrupted = []
 
@@ -335,7 +335,7 @@ def test_a_handler_that_raises_in_the_middle_loses_nothing(server, faults, tmp_p
         return encode(record)
 
     spool = Spool(tmp_path, server.url, "p")
-    delivery = Delivery(lambda: HttpSender(server.url), interrupt_once, faults, spool)
+    delivery = Delivery(lambda: HttpSender(server.url), interrupt_once, guard, spool)
     with pytest.raises(KeyboardInterrupt):
         delivery.accept_durably(ended(1))
     delivery.accept_durably(ended(2))

@@ -846,7 +846,7 @@ NEXT = """
     from honeytrace._config.live import live
 
     def test_last(honeytrace_sessions):
-        assert context.get() is None or context.get().template.name == "test_last"
+        assert context.get() is None or context.get().spec.name == "test_last"
         assert len(_capture.open_now) == len(live._detours) == 1
         answer("last")
         assert len(honeytrace_sessions) == 2

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from honeytrace._redaction import assignments, secrets
-from honeytrace._redaction import secret_names as names_
+from honeytrace._redaction import secret_names as secret_names
 from honeytrace._redaction.command_lines import arguments
 from honeytrace._redaction.marker import mark
 from honeytrace._redaction.secret_names import any_secret, rule, tells
@@ -54,7 +54,9 @@ PLAIN = """token_count tokenCount total_tokens prompt_tokens completion_tokens m
 @pytest.mark.parametrize(("rule", "names"), SECRET.items())
 def test_secret_names(rule, names):
     """A name is secret by its whole words, in whatever way they are put together."""
-    assert {name: names_.rule(name) for name in names.split()} == dict.fromkeys(names.split(), rule)
+    assert {name: secret_names.rule(name) for name in names.split()} == dict.fromkeys(
+        names.split(), rule
+    )
 
 
 def test_plain_names():
@@ -64,9 +66,9 @@ def test_plain_names():
 
 def test_names_with_spaces_and_endless_ones():
     """A name may be spelled with spaces; one of any length is judged, and not remembered."""
-    before = names_._remembered.cache_info().currsize
+    before = secret_names._remembered.cache_info().currsize
     assert rule("x" * 500 + " api key") == "key"
-    assert names_._remembered.cache_info().currsize == before
+    assert secret_names._remembered.cache_info().currsize == before
 
 
 @pytest.mark.parametrize(
@@ -654,7 +656,7 @@ def test_what_is_remembered_is_bounded():
         names = [f"{number + i}x" for i in range(100)]
         assert not any_secret(names)
         clean(" ".join(f"{name}=1" for name in names))
-    assert len(names_._plain) < 5_000
+    assert len(secret_names._plain) < 5_000
     assert len(assignments._dull) < 5_000
     assert any_secret(["a", "password"])
     assert any_secret(["a", "password"])

@@ -7,13 +7,13 @@ import textwrap
 
 import pytest
 
-from honeytrace.testing._golden import Place, compare
+from honeytrace.testing._golden import GoldenDir, compare
 
 pytest_plugins = ["pytester"]
 
 
-def place(tmp_path, update: bool = True) -> Place:
-    return Place(tmp_path / "test_it.py", update)
+def place(tmp_path, update: bool = True) -> GoldenDir:
+    return GoldenDir(tmp_path / "test_it.py", update)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from honeytrace._utils.guard import Faults, attempt
+from honeytrace._utils.guard import ErrorGuard, try_call
 
 
 class Clock:
@@ -26,8 +26,8 @@ def clock():
 
 
 @pytest.fixture
-def faults(clock):
-    return Faults(clock)
+def guard(clock):
+    return ErrorGuard(clock)
 
 
 def fail(words="boom"):
@@ -36,12 +36,12 @@ def fail(words="boom"):
 
 def test_attempt_returns_the_result():
     """A function that returns gives its result and no error."""
-    assert attempt(divmod, 7, 2) == ((3, 1), None)
+    assert try_call(divmod, 7, 2) == ((3, 1), None)
 
 
 def test_attempt_returns_the_error():
     """A function that raises gives the error as a value."""
-    result, error = attempt(fail, "x")
+    result, error = try_call(fail, "x")
     assert (result, repr(error)) == (None, "ValueError('x')")
 
 
@@ -53,17 +53,17 @@ def test_what_is_no_error_passes(kind):
         raise kind
 
     with pytest.raises(kind):
-        Faults().guard(interrupted)
+        ErrorGuard().guard(interrupted)
 
 
-def test_a_fault_for_want_of_frames_is_only_counted(faults, said):
+def test_a_fault_for_want_of_frames_is_only_counted(guard, said):
     """There is no room to say more."""
 
     def deep():
         raise RecursionError
 
-    assert faults.guard(deep) is None
-    assert (faults.by_place, said()) == ({"deep": 1}, [])
+    assert guard.call(deep) is None
+    assert (guard.by_place, said()) == ({"deep": 1}, [])
 
 
 class TimeLimitError(Exception):
@@ -74,17 +74,17 @@ def over(number, frame):
     raise TimeLimitError
 
 
-def test_what_a_signal_handler_raises_passes(faults):
+def test_what_a_signal_handler_raises_passes(guard):
     """It is meant for the program, and no fault of ours."""
     before = signal.signal(signal.SIGINT, over)
     try:
         with pytest.raises(TimeLimitError):
-            faults.guard(signal.raise_signal, signal.SIGINT)
+            guard.call(signal.raise_signal, signal.SIGINT)
         with pytest.raises(TimeLimitError):
-            attempt(signal.raise_signal, signal.SIGINT)
+            try_call(signal.raise_signal, signal.SIGINT)
     finally:
         signal.signal(signal.SIGINT, before)
-    assert faults.by_place == {}
+    assert guard.by_place == {}
 
 
 def test_only_an_interrupt_passes_an_attempt():
@@ -93,70 +93,70 @@ def test_only_an_interrupt_passes_an_attempt():
     def leave(kind):
         raise kind
 
-    assert repr(attempt(leave, SystemExit)[1]) == "SystemExit()"
+    assert repr(try_call(leave, SystemExit)[1]) == "SystemExit()"
     with pytest.raises(KeyboardInterrupt):
-        attempt(leave, KeyboardInterrupt)
+        try_call(leave, KeyboardInterrupt)
 
 
-def test_the_guard_returns_the_result(faults):
+def test_the_guard_returns_the_result(guard):
     """A guarded function that works is as if it were called directly."""
-    assert faults.guard(divmod, 7, 2) == (3, 1)
-    assert not faults.by_place
+    assert guard.call(divmod, 7, 2) == (3, 1)
+    assert not guard.by_place
 
 
-def test_the_guard_counts_and_logs_a_fault(faults, caplog, said):
+def test_the_guard_counts_and_logs_a_fault(guard, caplog, said):
     """A fault becomes None, a count under the function's name, and one warning with traceback."""
-    assert faults.guard(fail) is None
-    assert (faults.by_place, faults.last) == ({"fail": 1}, "fail: ValueError: boom")
+    assert guard.call(fail) is None
+    assert (guard.by_place, guard.last) == ({"fail": 1}, "fail: ValueError: boom")
     assert (said(), caplog.records[0].exc_info[0]) == (
         ["a fault of its own in fail; the traced call goes on"],
         ValueError,
     )
 
 
-def test_a_fault_is_said_once_a_minute(faults, clock, said):
+def test_a_fault_is_said_once_a_minute(guard, clock, said):
     """The same fault is counted each time and logged once; after a minute with the number."""
     for clock.now in (0.0, 1.0, 59.9, 60.0):
-        faults.guard(fail)
-    assert faults.by_place["fail"] == 4
+        guard.call(fail)
+    assert guard.by_place["fail"] == 4
     assert said() == [
         "a fault of its own in fail; the traced call goes on",
         "a fault of its own in fail; the traced call goes on (and 2 times more)",
     ]
 
 
-def test_what_is_rare_is_said_without_a_number(faults, clock, said):
+def test_what_is_rare_is_said_without_a_number(guard, clock, said):
     """A warning that comes back after a minute without any between has no number."""
     for clock.now in (0.0, 60.0):
-        faults.warn("disk", "the disk is full")
+        guard.warn("disk", "the disk is full")
     assert said() == ["the disk is full"] * 2
 
 
-def test_each_thing_has_its_own_minute(faults, said):
+def test_each_thing_has_its_own_minute(guard, said):
     """A warning about one thing does not hide another."""
-    faults.warn("a", "about %s", "a")
-    faults.warn("b", "about %s", "b")
+    guard.warn("a", "about %s", "a")
+    guard.warn("b", "about %s", "b")
     assert said() == ["about a", "about b"]
 
 
-def test_the_end_of_a_trouble_is_said_once(faults, said):
+def test_the_end_of_a_trouble_is_said_once(guard, said):
     """What was warned about is declared over once; what was not is not mentioned."""
-    faults.settled("net", "over")
-    faults.warn("net", "down")
-    faults.settled("net", "over after %d s", 3)
-    faults.settled("net", "over")
+    guard.settled("net", "over")
+    guard.warn("net", "down")
+    guard.settled("net", "over after %d s", 3)
+    guard.settled("net", "over")
     assert said() == ["down", "over after 3 s"]
 
 
-def test_a_trouble_that_comes_and_goes_is_said_once_a_minute(faults, clock, said):
+def test_a_trouble_that_comes_and_goes_is_said_once_a_minute(guard, clock, said):
     """So is that it is over: a server that fails now and then does not fill the log."""
     for clock.now in (0.0, 1.0, 2.0, 60.0):
-        faults.warn("net", "down")
-        faults.settled("net", "over")
+        guard.warn("net", "down")
+        guard.settled("net", "over")
     assert said() == ["down", "over", "down (and 2 times more)", "over"]
 
 
-def test_a_handler_that_raises_hurts_nobody(faults):
+def test_a_handler_that_raises_hurts_nobody(guard):
     """A log handler of the user's that raises does not reach the traced call."""
 
     class Broken(logging.Handler):
@@ -166,43 +166,43 @@ def test_a_handler_that_raises_hurts_nobody(faults):
     logger, handler = logging.getLogger("honeytrace"), Broken()
     logger.addHandler(handler)
     try:
-        assert faults.guard(fail) is None
-        faults.settled("fail", "over")
+        assert guard.call(fail) is None
+        guard.settled("fail", "over")
     finally:
         logger.removeHandler(handler)
-    assert faults.by_place["fail"] == 1
+    assert guard.by_place["fail"] == 1
 
 
-def test_threads_do_not_lose_counts(faults):
+def test_threads_do_not_lose_counts(guard):
     """Faults in many threads at once are all counted."""
 
     def often():
         for _ in range(500):
-            faults.guard(fail)
+            guard.call(fail)
 
     threads = [threading.Thread(target=often) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert faults.by_place["fail"] == 4000
+    assert guard.by_place["fail"] == 4000
 
 
 def test_the_clock_is_the_real_one_unless_told(said):
     """Without a clock of the test's, two warnings in a row are one."""
-    faults = Faults()
-    faults.warn("x", "once")
-    faults.warn("x", "once")
+    guard = ErrorGuard()
+    guard.warn("x", "once")
+    guard.warn("x", "once")
     assert said() == ["once"]
 
 
-def test_where_it_is_strict_faults_are_raised(faults):
+def test_where_it_is_strict_faults_are_raised(guard):
     """Faults of ours and of the user's functions are raised, not counted, as long as it is."""
-    faults.strict = lambda: True
+    guard.strict = lambda: True
     with pytest.raises(ValueError, match="boom"):
-        faults.guard(fail)
+        guard.call(fail)
     with pytest.raises(ValueError, match="mine"):
-        faults.guard(attempt, faults.blame, "reduce", "f", ValueError("mine"))
-    faults.strict = lambda: False
-    faults.guard(fail)
-    assert faults.by_place == {"fail": 1}
+        guard.call(try_call, guard.user_function_failed, "reduce", "f", ValueError("mine"))
+    guard.strict = lambda: False
+    guard.call(fail)
+    assert guard.by_place == {"fail": 1}
