@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import uuid
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from honeytrace._capture.deferred import as_object
 from honeytrace._capture.snapshot import Snapshot
@@ -28,6 +28,36 @@ _SWITCHES = ("capture_inputs", "capture_outputs")
 
 
 _ALL = (*_TEXTS, "session_id", *OBJECTS, *_LISTS, *_FUNCTIONS, *_SWITCHES, "ignore_exceptions")
+
+if TYPE_CHECKING:
+    from typing import TypedDict
+
+    Names = tuple[str, ...] | list[str] | set[str] | frozenset[str]
+
+    class Options(TypedDict, total=False):
+        """The keyword arguments of `trace_session`, for type checkers and editors.
+
+        Its overloads declare `name` and `session_id` themselves, because they differ in these two.
+        """
+
+        project: str | None
+        source: str | None
+        inputs: Mapping[str, Any] | None
+        config: Mapping[str, Any] | None
+        user_properties: Mapping[str, Any] | None
+        metrics: Mapping[str, Any] | None
+        feedback: Mapping[str, Any] | None
+        metadata: Mapping[str, Any] | None
+        capture_inputs: bool | None
+        capture_outputs: bool | None
+        ignore: Names
+        only: Names
+        config_args: Names
+        process_inputs: Callable[[dict[str, Any]], Any] | None
+        process_outputs: Callable[[Any], Any] | None
+        reduce: Callable[[list[Any]], Any] | None
+        ignore_exceptions: type[BaseException] | Iterable[type[BaseException]]
+        methods: Names
 
 
 def parse_options(options: Mapping[str, Any]) -> TraceSpec:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import functools
 import sys
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 from honeytrace._session.active import NOTHING, ActiveSession
 from honeytrace._session.context import make_current
@@ -17,40 +17,37 @@ from honeytrace._tracing.decorate import decorate
 from honeytrace._tracing.options import parse_options
 from honeytrace._tracing.recorder import Call, begin, end, innermost
 
-_F = TypeVar(
-    "_F",
-    bound="Callable[..., Any] | staticmethod[..., Any] | classmethod[Any, ..., Any] | property"
-    " | functools.cached_property[Any] | functools.partialmethod[Any]",
-)
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from honeytrace._tracing.options import Options
+
+    # `staticmethod[...]` fails at run time. Quoted in place, it would be too long for one string,
+    # and pyright cannot read a quoted type that is split into several.
+    _Decoratable = (
+        Callable[..., Any]
+        | staticmethod[..., Any]
+        | classmethod[Any, ..., Any]
+        | property
+        | functools.cached_property[Any]
+        | functools.partialmethod[Any]
+    )
+
+_F = TypeVar("_F", bound="_Decoratable")
 
 
 @overload
-def trace_session(function: _F, /) -> _F: ...
+def trace_session(
+    function: _F, /, *, name: str | None = None, **options: Unpack[Options]
+) -> _F: ...
 
 
 @overload
 def trace_session(
     name: str | None = None,
     *,
-    project: str | None = None,
-    source: str | None = None,
     session_id: str | uuid.UUID | None = None,
-    inputs: Mapping[str, Any] | None = None,
-    config: Mapping[str, Any] | None = None,
-    user_properties: Mapping[str, Any] | None = None,
-    metrics: Mapping[str, Any] | None = None,
-    feedback: Mapping[str, Any] | None = None,
-    metadata: Mapping[str, Any] | None = None,
-    capture_inputs: bool | None = None,
-    capture_outputs: bool | None = None,
-    ignore: Iterable[str] = (),
-    only: Iterable[str] = (),
-    config_args: Iterable[str] = (),
-    process_inputs: Callable[[dict[str, Any]], Any] | None = None,
-    process_outputs: Callable[[Any], Any] | None = None,
-    reduce: Callable[[list[Any]], Any] | None = None,
-    ignore_exceptions: type[BaseException] | Iterable[type[BaseException]] = (),
-    methods: Iterable[str] = (),
+    **options: Unpack[Options],
 ) -> TraceSession: ...
 
 
