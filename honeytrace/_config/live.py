@@ -7,9 +7,9 @@ import atexit
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from honeytrace._capture.snapshot import rules
 from honeytrace._config.pipeline import Pipeline
@@ -22,32 +22,12 @@ from honeytrace._session.record import CallRecord
 from honeytrace._utils import pytest_compat
 from honeytrace._utils.guard import ErrorGuard, try_call
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from honeytrace._config.settings import Settings
+
 _T = TypeVar("_T")
-
-
-def register(kind: type[_T], function: Callable[[_T], object] | None) -> None:
-    """From now on `function(value)` is recorded in place of a value of this type or a subclass.
-
-    The nearest class in the order of inheritance counts. Plain strings, numbers, booleans, dicts,
-    lists, tuples and None stay as they are. None takes back what was registered.
-
-        honeytrace.register(Document, lambda document: {"id": document.id})
-
-    It runs on the caller's thread, and nothing that it calls is traced. One that raises costs its
-    value, and is counted in `stats().errors`. Raises `TypeError` for what is no class or function.
-    """
-    rules.register(kind, partial(_registered, function) if callable(function) else function)
-
-
-def _registered(function: Callable[[Any], object], value: Any) -> object:
-    result, fault = try_call(without_tracing, function, value)
-    if result is value:
-        fault = ValueError("the function returned the very object that it was given")
-    if fault is not None:
-        live.guard.user_function_failed("register", type(value).__qualname__, fault)
-        raise fault
-    return result
-
 
 _POOL = 256  # ids that are drawn at once
 
@@ -85,7 +65,7 @@ class Live:
             base = self.base or self._install(resolve(self._arguments))
             return self._detours[-1](base) if self._detours else base
 
-    def configure(self, settings: dict[str, object]) -> Config:
+    def configure(self, settings: Mapping[str, object]) -> Config:
         with self._lock:
             merged = {**self._arguments, **settings}
             config = resolve(merged)
@@ -217,7 +197,7 @@ if hasattr(os, "register_at_fork"):  # pragma: no branch - there is no fork on W
     )
 
 
-def configure(**settings: object) -> Config:
+def configure(**settings: Unpack[Settings]) -> Config:
     """Sets the configuration of this process and returns it.
 
     Only what is named changes; None puts a setting back to the environment or its default.
@@ -260,3 +240,27 @@ def shutdown(timeout: float | None = None) -> bool:
 def stats() -> Stats:
     """The counts of this process since its start."""
     return live.stats()
+
+
+def register(kind: type[_T], function: Callable[[_T], object] | None) -> None:
+    """From now on `function(value)` is recorded in place of a value of this type or a subclass.
+
+    The nearest class in the order of inheritance counts. Plain strings, numbers, booleans, dicts,
+    lists, tuples and None stay as they are. None takes back what was registered.
+
+        honeytrace.register(Document, lambda document: {"id": document.id})
+
+    It runs on the caller's thread, and nothing that it calls is traced. One that raises costs its
+    value, and is counted in `stats().errors`. Raises `TypeError` for what is no class or function.
+    """
+    rules.register(kind, partial(_registered, function) if callable(function) else function)
+
+
+def _registered(function: Callable[[Any], object], value: Any) -> object:
+    result, fault = try_call(without_tracing, function, value)
+    if result is value:
+        fault = ValueError("the function returned the very object that it was given")
+    if fault is not None:
+        live.guard.user_function_failed("register", type(value).__qualname__, fault)
+        raise fault
+    return result

@@ -11,7 +11,7 @@ import os
 import pathlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from honeytrace._capture.snapshot import Limits
@@ -171,6 +171,29 @@ class Config:
     def local(self) -> bool:
         """Whether sessions go to the store on this machine."""
         return self.server_url is None
+
+
+if TYPE_CHECKING:
+    from typing import TypedDict
+
+    class Settings(TypedDict, total=False):
+        """The keyword arguments of `configure`, for type checkers and editors."""
+
+        api_key: str | None
+        server_url: str | None
+        project: str | None
+        source: str | None
+        enabled: bool | None
+        home: str | os.PathLike[str] | None
+        spool_dir: str | os.PathLike[str] | None
+        timeout: float | None
+        exit_timeout: float | None
+        durable: bool | None
+        background: bool | None
+        capture_inputs: bool | None
+        capture_outputs: bool | None
+        redact: bool | Callable[[str, Any], Any] | None
+        limits: Mapping[str, int] | Limits | None
 
 
 _SETTINGS: dict[str, tuple[Callable[[object], Any], str]] = {
