@@ -25,9 +25,8 @@ _FUNCTIONS = ("process_inputs", "process_outputs", "reduce")
 
 
 _SWITCHES = ("capture_inputs", "capture_outputs")
-
-
-_ALL = (*_TEXTS, "session_id", *OBJECTS, *_LISTS, *_FUNCTIONS, *_SWITCHES, "ignore_exceptions")
+_OBJECTS = tuple(name for name in OBJECTS if name != "outputs")  # which come from the call
+_ALL = (*_TEXTS, "session_id", *_OBJECTS, *_LISTS, *_FUNCTIONS, *_SWITCHES, "ignore_exceptions")
 
 if TYPE_CHECKING:
     from typing import TypedDict
@@ -69,7 +68,7 @@ def parse_options(options: Mapping[str, Any]) -> TraceSpec:
     checked: dict[str, Any] = {"name": ""}
     for labels, check in _CHECKS:
         checked |= {label: check(label, given[label]) for label in labels if label in given}
-    fields = {label: _object(label, given[label]) for label in OBJECTS if label in given}
+    fields = {label: _object(label, given[label]) for label in _OBJECTS if label in given}
     return TraceSpec(**checked, fields=fields)
 
 

@@ -25,6 +25,7 @@ from honeytrace import trace_session
         ({"config_args": 5}, TypeError, "config_args=…"),
         ({"metdata": {}}, TypeError, "no argument 'metdata'; did you mean 'metadata'"),
         ({"qqq": {}}, TypeError, "it takes name, project"),
+        ({"outputs": {}}, TypeError, "no argument 'outputs'"),
         ({"ignore": "x"}, TypeError, "ignore=…"),
         ({"only": 5}, TypeError, "only=…"),
         ({"methods": "run"}, TypeError, "a tuple of method names"),
