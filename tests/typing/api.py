@@ -1,15 +1,19 @@
-"""Every public name as a type checker sees it. Checked by mypy, never run."""
+"""Every public name as a type checker sees it. Checked by mypy and pyright, never run."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+import os
+from collections.abc import Callable
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 import httpx
+from _typeshed.wsgi import StartResponse, WSGIEnvironment
 from typing_extensions import assert_type
 
 import honeytrace
+import honeytrace.cli
 from honeytrace import (
     ActiveSession,
     AsyncClient,
@@ -35,6 +39,7 @@ from honeytrace import (
     stats,
     trace_session,
 )
+from honeytrace.local import DEFAULT_PORT, App, Store, app, make_server
 from honeytrace.testing import (
     CapturedSessions,
     Clock,
@@ -46,176 +51,6 @@ from honeytrace.testing import (
 )
 
 assert_type(honeytrace.__version__, str)
-
-# ---- What is decorated keeps its exact type
-
-
-@trace_session
-def bare(question: str, *, top: int = 3) -> list[str]:
-    return [question] * top
-
-
-@trace_session()
-def called(question: str, *, top: int = 3) -> list[str]:
-    return [question] * top
-
-
-@trace_session("answer", metadata={"team": "search"}, config_args=("top",))
-def named(question: str, *, top: int = 3) -> list[str]:
-    return [question] * top
-
-
-@trace_session(
-    name="answer",
-    project="p",
-    source="dev",
-    inputs={"a": 1},
-    config={"a": 1},
-    user_properties={"user": "u-1"},
-    metrics={"hits": 3},
-    feedback={"rating": 5},
-    metadata={"team": "search"},
-    config_args=["model"],
-    ignore=("key",),
-    only={"question", "model"},
-    capture_inputs=True,
-    capture_outputs=None,
-    process_inputs=lambda inputs: {"n": len(inputs)},
-    process_outputs=str,
-    ignore_exceptions=(KeyError, ValueError),
-)
-async def answer(question: str, model: str = "gpt-4o") -> dict[str, str]:
-    return {model: question}
-
-
-@trace_session
-async def plain(question: str) -> int:
-    return len(question)
-
-
-@trace_session
-def stream(most: int) -> Iterator[str]:
-    yield from map(str, range(most))
-
-
-@trace_session(reduce="".join)
-async def astream(most: int) -> AsyncIterator[str]:
-    for number in range(most):
-        yield str(number)
-
-
-@trace_session(methods=("run",), ignore_exceptions=KeyError)
-class Agent:
-    def run(self, question: str) -> int:
-        return len(question)
-
-
-async def check_streams() -> None:
-    assert_type(stream(3), Iterator[str])
-    async for item in astream(3):
-        assert_type(item, str)
-    assert_type(Agent().run("q"), int)
-    stream("3")  # type: ignore[arg-type]
-
-
-class Document:
-    id = 1
-
-
-def describe(document: Document) -> dict[str, int]:
-    return {"id": document.id}
-
-
-def check_register() -> None:
-    register(Document, describe)
-    register(Document, None)
-    register(str, describe)  # type: ignore[arg-type]
-    configure(redact=lambda path, value: value, limits={"string": 1000}, capture_inputs=False)
-
-
-def check_functions() -> None:
-    for function in (bare, called, named):
-        assert_type(function("q", top=1), list[str])
-    bare(1)  # type: ignore[arg-type]
-    called("q", 3)  # type: ignore[call-arg]
-    named()  # type: ignore[call-arg]
-
-
-async def check_coroutines() -> None:
-    coroutine: Coroutine[Any, Any, dict[str, str]] = answer("q")
-    assert_type(await coroutine, dict[str, str])
-    assert_type(await answer("q", model="m"), dict[str, str])
-    assert_type(await plain("q"), int)
-    await answer(model=5)  # type: ignore[call-arg, arg-type]
-
-
-class Pipeline:
-    @trace_session
-    def method(self, question: str) -> str:
-        return question
-
-    @trace_session("named")
-    async def coroutine(self, question: str) -> str:
-        return question
-
-    @trace_session
-    @staticmethod
-    def above_static(question: str) -> str:
-        return question
-
-    @staticmethod
-    @trace_session()
-    def below_static(question: str) -> str:
-        return question
-
-    @trace_session("named")
-    @classmethod
-    def above_class(cls, question: str) -> Pipeline:
-        return cls()
-
-    @classmethod
-    @trace_session
-    def below_class(cls, question: str) -> Pipeline:
-        return cls()
-
-    @property
-    @trace_session
-    def size(self) -> int:
-        return 1
-
-    @trace_session
-    def __call__(self, question: str) -> str:
-        return question
-
-
-async def check_methods(pipeline: Pipeline) -> None:
-    assert_type(pipeline.method("q"), str)
-    assert_type(await pipeline.coroutine("q"), str)
-    assert_type(Pipeline.above_static("q"), str)
-    assert_type(pipeline.below_static("q"), str)
-    assert_type(Pipeline.above_class("q"), Pipeline)
-    assert_type(pipeline.below_class("q"), Pipeline)
-    assert_type(pipeline.size, int)
-    assert_type(pipeline("q"), str)
-    pipeline.method(5)  # type: ignore[arg-type]
-    Pipeline.above_static(5)  # type: ignore[arg-type]
-    Pipeline.above_class(5)  # type: ignore[arg-type]
-
-
-traced: Callable[[int], str] = trace_session(lambda number: str(number))
-assert_type(trace_session(Pipeline()), Pipeline)
-
-
-def generic(value: int, other: str = "") -> bytes:
-    return other.encode() * value
-
-
-assert_type(trace_session(generic)(1, other="x"), bytes)
-assert_type(trace_session("name")(generic)(1), bytes)
-trace_session(generic)("x")  # type: ignore[arg-type]
-trace_session(5)  # type: ignore[call-overload]
-trace_session(nmae="x")  # type: ignore[call-overload]
-trace_session("name", metadata=5)  # type: ignore[call-overload]
 
 # ---- Blocks, and the session that runs
 
@@ -271,11 +106,32 @@ enrich_session(error="x")  # type: ignore[call-arg]
 
 # ---- The process
 
-assert_type(configure(project="p", source="dev", enabled=True, timeout=1.0), Config)
-assert_type(flush(), bool)
-assert_type(flush(timeout=1.0), bool)
-assert_type(shutdown(1.0), bool)
-assert_type(get_session("id"), Session)
+
+def rule(path: str, value: object) -> object:
+    return path or value
+
+
+def rule_without_a_path(value: object) -> object:
+    return value
+
+
+def check_configure(config: Config, settings: dict[str, Any]) -> None:
+    assert_type(configure(), Config)
+    assert_type(configure(project="p", source="dev", enabled=True, timeout=1), Config)
+    configure(api_key="k", server_url="https://h.test", home=Path("h"), spool_dir="off")
+    configure(exit_timeout=0.5, durable=True, background=False, redact=False)
+    configure(capture_inputs=False, capture_outputs=False, redact=rule, limits={"string": 1000})
+    configure(redact=lambda path, value: value if path else None)
+    configure(home=config.home, spool_dir=config.spool_dir, limits=config.limits)
+    configure(api_key=os.environ.get("KEY"), project=None, home=None, timeout=None, limits=None)
+    configure(**settings)
+    configure(projct="p")  # type: ignore[call-arg]
+    configure("p")  # type: ignore[call-arg]
+    configure(project=5)  # type: ignore[arg-type]
+    configure(timeout="soon")  # type: ignore[arg-type]
+    configure(enabled="no")  # type: ignore[arg-type]
+    configure(redact=rule_without_a_path)  # type: ignore[arg-type]
+    configure(limits={"string": "long"})  # type: ignore[dict-item]
 
 
 def check_config(config: Config) -> None:
@@ -284,10 +140,29 @@ def check_config(config: Config) -> None:
     assert_type(config.project, str)
     assert_type(config.source, str)
     assert_type(config.enabled, bool)
+    assert_type(config.home, Path)
+    assert_type(config.spool_dir, Path | None)
     assert_type(config.timeout, float)
     assert_type(config.exit_timeout, float)
+    assert_type(config.durable, bool)
+    assert_type(config.background, bool)
+    assert_type(config.capture_inputs, bool)
+    assert_type(config.capture_outputs, bool)
+    assert_type(config.redact, bool | Callable[[str, Any], Any])
+    assert_type(config.limits.string, int)
     assert_type(config.local, bool)
     config.project = "other"  # type: ignore[misc]
+    print(config.projct)  # type: ignore[attr-defined]
+
+
+def check_delivery() -> None:
+    assert_type(flush(), bool)
+    assert_type(flush(timeout=1.0), bool)
+    assert_type(shutdown(), bool)
+    assert_type(shutdown(1.0), bool)
+    assert_type(get_session("id"), Session)
+    flush("soon")  # type: ignore[arg-type]
+    get_session()  # type: ignore[call-arg]
 
 
 def check_stats() -> None:
@@ -296,10 +171,28 @@ def check_stats() -> None:
     assert_type(counts.accepted, int)
     assert_type(counts.delivered, int)
     assert_type(counts.queued, int)
+    assert_type(counts.spooled, int)
     assert_type(counts.rejected, int)
     assert_type(counts.dropped, int)
+    assert_type(counts.resent, int)
     assert_type(counts.errors, dict[str, int])
     assert_type(counts.last_error, str | None)
+    counts.accepted = 5  # type: ignore[misc]
+
+
+class Document:
+    id = 1
+
+
+def describe(document: Document) -> dict[str, int]:
+    return {"id": document.id}
+
+
+def check_register() -> None:
+    register(Document, describe)
+    register(Document, lambda document: document.id)
+    register(Document, None)
+    register(str, describe)  # type: ignore[arg-type]
 
 
 # ---- The record
@@ -307,9 +200,18 @@ def check_stats() -> None:
 
 def check_session() -> None:
     session = Session(project="p", session_name="s", source="dev", error=None, duration=1.5)
+    assert_type(session.project, str)
+    assert_type(session.session_name, str)
+    assert_type(session.source, str)
     assert_type(session.session_id, str)
     assert_type(session.children_ids, list[str])
+    assert_type(session.config, dict[str, Any])
     assert_type(session.inputs, dict[str, Any])
+    assert_type(session.outputs, dict[str, Any])
+    assert_type(session.user_properties, dict[str, Any])
+    assert_type(session.metrics, dict[str, Any])
+    assert_type(session.feedback, dict[str, Any])
+    assert_type(session.metadata, dict[str, Any])
     assert_type(session.error, str | None)
     assert_type(session.duration, float | None)
     assert_type(session.start_time, float | None)
@@ -323,6 +225,10 @@ def check_session() -> None:
 # ---- In tests
 
 
+async def plain(question: str) -> int:
+    return len(question)
+
+
 def check_testing(session: Session) -> None:
     replayed = replay(session, plain)
     assert_type(replayed, Replay)
@@ -334,7 +240,7 @@ def check_testing(session: Session) -> None:
     assert_type(diff(session, replayed.new), str)
     assert_type(diff(session.outputs, {"result": 1}), str)
     diff(1, 2)  # type: ignore[arg-type]
-    honeytrace.testing.replay("id", answer)
+    assert_type(honeytrace.testing.replay("id", trace_session(plain)), Replay)
     replay(trace_session("block").__enter__(), plain)
     replay(session, None)  # type: ignore[arg-type]
     replay(5, plain)  # type: ignore[arg-type]
@@ -370,6 +276,19 @@ async def check_async_client(session: Session) -> None:
         assert_type(await client.get_session("id", wait=1.0), GetSessionResponse)
     await client.aclose()
     AsyncClient(http_client=httpx.Client())  # type: ignore[arg-type]
+
+
+# ---- The server of this machine, and the command
+
+
+def check_local(environ: WSGIEnvironment, start_response: StartResponse) -> None:
+    mine = App(Store(Path("sessions.db")), token="t")
+    for each in (app, mine):
+        assert_type(b"".join(each(environ, start_response)), bytes)
+    with make_server(mine, "127.0.0.1", DEFAULT_PORT) as server:
+        server.serve_forever()
+    assert_type(honeytrace.cli.main(["ls"]), int)
+    honeytrace.cli.main("ls", "--json")  # type: ignore[call-arg]
 
 
 # ---- The errors
