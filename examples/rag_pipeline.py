@@ -96,7 +96,7 @@ class Manual:
     @trace_session(name="rerank")
     def rerank(self, asked: list[str], passages: list[Passage]) -> list[Passage]:
         """Puts first what defines the thing asked about, and quotes it from there on."""
-        ranked = []
+        ranked: list[Passage] = []
         for p in passages:
             lines = sentences(p.text)
             fits = [self.fit(asked, line) for line in lines] or [0.0]

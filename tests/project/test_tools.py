@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
 import importlib.metadata
 import os
 import pathlib
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 
 import pytest
+from test_readme import programs
 
 import honeytrace
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(sys.executable).parent
+TYPES = sorted((ROOT / "tests" / "typing").glob("*.py"))
+MYPY = ("mypy",)
+PYRIGHT = ("pyright", "--pythonpath", sys.executable)
+NOT_STRICT = """
+# mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls
+# pyright: standard
+"""
 TOP = {"pyproject.toml", "README.md", "LICENSE", "honeytrace", "tests", "examples"}
 
 
@@ -24,7 +35,8 @@ def tool(*command: str | pathlib.Path) -> str:
         command,
         cwd=ROOT,
         # PYTHONPATH would decide which honeytrace is looked at, and coverage imports a lot.
-        env={k: v for k, v in os.environ.items() if k != "PYTHONPATH" and "COVERAGE" not in k},
+        env={k: v for k, v in os.environ.items() if k != "PYTHONPATH" and "COVERAGE" not in k}
+        | {"PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"},  # otherwise it asks PyPI for a newer pyright
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -46,9 +58,45 @@ def test_ruff_format() -> None:
     tool(sys.executable, "-m", "ruff", "format", "--check")
 
 
-def test_mypy() -> None:
-    """The types of the package, of the examples and of the public interface hold."""
-    tool(sys.executable, "-m", "mypy")
+@pytest.mark.parametrize("checker", [MYPY, PYRIGHT], ids=["mypy", "pyright"])
+def test_types(checker: tuple[str, ...]) -> None:
+    """Both checkers accept the examples and tests/typing; mypy also accepts the package."""
+    tool(sys.executable, "-m", *checker)
+
+
+@pytest.mark.parametrize("checker", [MYPY, PYRIGHT], ids=["mypy", "pyright"])
+def test_types_of_pages(checker: tuple[str, ...], tmp_path: pathlib.Path) -> None:
+    """Both checkers accept the Python blocks of the README and of the guides."""
+    for page in (ROOT / "README.md", *(ROOT / "examples").rglob("*.md")):
+        name = re.sub(r"\W", "_", str(page.relative_to(ROOT)))
+        for block in programs(page.read_text(encoding="utf-8")):
+            file = tmp_path / f"{name}_{block.line}.py"
+            file.write_text(block.code + NOT_STRICT, encoding="utf-8")
+    tool(sys.executable, "-m", *checker, *tmp_path.glob("*.py"))
+
+
+@pytest.mark.parametrize("module", ["honeytrace", "honeytrace.local", "honeytrace.testing"])
+def test_types_of_every_name(module: str) -> None:
+    """The files in tests/typing use every public name."""
+    words = {word for file in TYPES for word in re.findall(r"\w+", file.read_text())}
+    assert set(importlib.import_module(module).__all__) <= words
+
+
+@pytest.mark.parametrize("function", [honeytrace.configure, honeytrace.trace_session])
+def test_types_of_every_argument(function: Callable[..., object]) -> None:
+    """They pass every argument that the function lists when it is given an unknown one."""
+    with pytest.raises((TypeError, ValueError)) as caught:
+        function(zzz=1)
+    taken = set(re.findall(r"(\w+)(?:,|$)", str(caught.value)))
+    calls = [node for file in TYPES for node in ast.walk(ast.parse(file.read_text()))]
+    given = {
+        keyword.arg
+        for call in calls
+        if isinstance(call, ast.Call) and ast.unparse(call.func) == function.__name__
+        for keyword in call.keywords
+    }
+    assert taken
+    assert taken <= given
 
 
 def test_import_linter() -> None:
