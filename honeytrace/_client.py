@@ -60,8 +60,6 @@ class _Pause:
 
 
 _R = TypeVar("_R")
-
-
 _Steps = Generator[_Request | _Pause, Any, _R]
 
 

@@ -15,16 +15,10 @@ from honeytrace._capture.snapshot import Snapshot, rules
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 """Positional and keyword arguments, as a call has them."""
 
-
 Bind = Callable[[tuple[Any, ...], dict[str, Any]], dict[str, Any]]
 
-
 _MOST = 64 * 1024  # bytes, by a rough estimate, up to which data is small
-
-
 _EACH = 16  # bytes that count for a value, so that many small ones are not small
-
-
 _DEEP = 8
 
 

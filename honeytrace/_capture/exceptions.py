@@ -11,48 +11,22 @@ from honeytrace._utils.guard import try_call
 from honeytrace._utils.json import Json
 
 _MOST = 4096  # bytes of `error`
-
-
 _NAMED = 256  # of those, room for the name of the exception
-
-
 _END = " more characters]"
-
-
 _WORD = 1024  # characters of a word that is not cut through
-
-
 _FRAMES = 50
-
-
 _ALL = 20  # exceptions that are told of: causes of causes, members of groups
-
-
 _NOTES = 20
-
-
 _CANCELLED = ("CancelledError", "Cancelled")  # asyncio's and trio's, imported by neither
-
 
 _GROUP = getattr(builtins, "BaseExceptionGroup", None)  # from Python 3.11 on
 
-
 # Read past whatever a class of the user's may say of its attributes.
 _own = BaseException.__dict__["__dict__"].__get__
-
-
 _cause = BaseException.__dict__["__cause__"].__get__
-
-
 _context = BaseException.__dict__["__context__"].__get__
-
-
 _trace = BaseException.__dict__["__traceback__"].__get__
-
-
 _code = SystemExit.__dict__["code"].__get__
-
-
 _suppressed = BaseException.__dict__["__suppress_context__"].__get__
 
 

@@ -56,17 +56,9 @@ def _parts(value: object) -> dict[str, Any]:
 
 
 _SMALL = 64  # elements that are listed
-
-
 _BYTES = 16 * 1024  # of these: a text may be long
-
-
 _SHOWN = 20  # columns
-
-
 _CHARS = 50  # of a column's name
-
-
 _globals: Any = vars(types.ModuleType)["__dict__"]
 
 

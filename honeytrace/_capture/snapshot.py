@@ -40,7 +40,6 @@ from honeytrace._utils.guard import ReraisedError, try_call
 
 _T = TypeVar("_T")
 
-
 Path = tuple[Any, Any]
 """Where a value stands: (the path of its container or None, its key)."""
 
@@ -74,32 +73,15 @@ class Limits:
 
 
 _DEEPEST = 200  # to copy is to recurse
-
-
 _KEYS = Limits(chars=4096, nodes=64, depth=4)
 
-
 _JSON = json.JSONEncoder(ensure_ascii=False)  # our own: a program may have patched `json`
-
-
 _LONG = 128  # characters of a key; what is longer counts as text does
-
-
 _SMALL = 16 * 1024
-
-
 _LISTED = 20
-
-
 _COSTLY = 7  # nodes that count for a value of other kinds than JSON's, besides its own
-
-
 _OVER = "[over the budget of the field]"
-
-
 _MORE = "…"  # stands for the keys that are left out
-
-
 _TOO_NEAR = "[too near the recursion limit]"
 
 

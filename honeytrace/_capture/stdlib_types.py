@@ -26,26 +26,14 @@ from typing import Any, TypeVar
 
 _T = TypeVar("_T")
 
-
 Read = Callable[[Any], Any]
 """From a value to what is copied in its place."""
 
-
 EXACT = 2**63  # integers below are the same in any JSON parser that knows 64 bits
-
-
 _HASHED = 64 * 1024
-
-
 _BITS = 2048  # of an integer that is spelled out: 617 digits, and Python may refuse from 640 on
-
-
 _DIGITS = 4096  # of a Decimal that is
-
-
 _MOST = 20_000  # attributes of one object
-
-
 _MARKS = (
     "__dataclass_fields__",
     "__attrs_attrs__",
@@ -53,8 +41,6 @@ _MARKS = (
     "__fields__",  # pydantic 1
     "__struct_fields__",  # msgspec
 )
-
-
 _PATHS = (
     pathlib.PosixPath,
     pathlib.PurePosixPath,
@@ -62,29 +48,15 @@ _PATHS = (
     pathlib.WindowsPath,
 )
 
-
 _SLOT, _DICT = types.MemberDescriptorType, types.GetSetDescriptorType
-
 
 # Taken off `type` itself, so that no `__getattribute__` of a metaclass is asked.
 mro = type.__dict__["__mro__"].__get__
-
-
 namespace = type.__dict__["__dict__"].__get__
-
-
 qualname = type.__dict__["__qualname__"].__get__
-
-
 _module = type.__dict__["__module__"].__get__
-
-
 _arguments = BaseException.__dict__["args"].__get__
-
-
 _zone = datetime.datetime.tzinfo.__get__
-
-
 _time_zone = datetime.time.tzinfo.__get__
 
 
@@ -334,15 +306,11 @@ _VALUES: dict[type, Read] = {
     types.FunctionType: describe,
     types.ModuleType: describe,
 }
-
-
 VALUES = {id(kind): read for kind, read in _VALUES.items()}
 """By the id of a class: what its values, and those of its subclasses, are copied as."""
 
-
 RECORDS: tuple[type, ...] = (BaseException, types.SimpleNamespace)
 """What is copied by its `fields`, like that which `is_record`."""
-
 
 LISTS: tuple[type, ...] = (
     list,

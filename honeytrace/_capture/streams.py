@@ -115,10 +115,7 @@ class StreamBuffer:
 
 
 _BATCH = 65_536  # characters
-
-
 _TEXT = 64  # bytes that a string takes besides its characters
-
 
 _Run = Completion | Message | Response
 

@@ -31,7 +31,6 @@ _T = TypeVar("_T")
 
 _POOL = 256  # ids that are drawn at once
 
-
 Detour = Callable[[Pipeline], Pipeline]
 """Gives the pipeline that a session begins in, in place of the one that is in force."""
 

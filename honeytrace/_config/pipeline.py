@@ -18,8 +18,6 @@ from honeytrace._utils import pytest_compat
 from honeytrace._utils.guard import ErrorGuard, try_call
 
 _ROOT = 1.0  # seconds that the end of a root session may wait, without `background`
-
-
 Sink = Callable[[CallRecord], object]
 """What takes sessions that have ended."""
 

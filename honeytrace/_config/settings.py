@@ -18,25 +18,12 @@ from honeytrace._capture.snapshot import Limits
 from honeytrace._utils.errors import ConfigurationError
 
 _HOME = "~/.honeytrace"
-
-
 HOSTED = "https://api.honeyhive.ai"
-
-
 _LONGEST = 1_000_000  # seconds: systems count milliseconds in 31 bits where they wait
-
-
 _SIBLING = "HH_DISABLE_TRACING"  # the official client's switch, the opposite of ours
-
-
 _LAMBDA = "AWS_LAMBDA_FUNCTION_NAME"
-
-
 _NO_DISK = "HONEYTRACE_SPOOL_DIR is off, so there is no disk"
-
-
 _OURS = ("HH_", "HONEYHIVE_", "HONEYTRACE_")
-
 
 _log = logging.getLogger("honeytrace")
 

@@ -22,11 +22,7 @@ from honeytrace._delivery.stats import Counts
 from honeytrace._utils.guard import ErrorGuard
 
 _MOST = 1_000
-
-
 _BYTES = 16 * 2**20
-
-
 _FEW = 64  # fewer sessions than this, and it is time to read on
 
 

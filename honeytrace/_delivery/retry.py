@@ -12,22 +12,11 @@ from collections import deque
 from dataclasses import dataclass
 
 _QUICK = 0.005  # seconds: a server that answers faster is limited by our own CPU, not by waiting
-
-
 _DRAIN = 0.5  # seconds in which a backlog should be gone
-
-
 _IN_A_ROW = 5  # refusals in a row after which the server, not the session, is taken to be at fault
-
-
 _FIRST, _LONGEST = 0.1, 30.0  # seconds: the bounds of the back-off
-
-
 _UNLUCKY = 3.0  # seconds: the longest back-off of one session, while the server takes others
-
-
 _HELD = 60.0  # seconds until a server that refused the key or the path is tried again
-
 
 _jitter = random.Random()  # noqa: S311 - it spreads load and hides nothing; `random` is the user's
 

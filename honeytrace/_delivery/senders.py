@@ -98,7 +98,6 @@ class LazySender:
 
 _IDLE = 1.0  # seconds without work after which an additional sender ends
 
-
 THREADS = "honeytrace-"
 """Begins the names of the threads that deliver."""
 

@@ -22,47 +22,19 @@ from honeytrace._utils import clock
 from honeytrace._utils.guard import ErrorGuard
 
 _MOST = 64 * 2**20  # bytes in the inbox
-
-
 _MANY = _MOST // 4  # bytes in the inbox from which on a caller lets the worker go first
-
-
 _FEW = 6_000  # sessions in it, the same: an exit has two seconds to write them down
-
-
 _FEW_HERE = 1_600  # the same, where each has to be stored by then
-
-
 _CROWD = 200_000  # sessions on disk from which on it does so, too, while the server is up
-
-
 _BREATH = 250e-6  # seconds for which it does, at first
-
-
 _PER_BYTE = 20e-9  # seconds, besides, where it is far ahead
-
-
 _LONGEST = 0.05  # seconds
-
-
 _EACH = 1_300  # bytes that a session takes there, besides the values in it
-
-
 _STALLED = 10.0  # seconds without any progress after which a flush without timeout gives up
-
-
 _SAFE = 1.0  # the same, when the server is down and everything is on disk
-
-
 _LOOK = 0.2  # seconds between two looks of a flush at what the senders say
-
-
 _MOMENT = 0.005  # seconds between two looks at a session that is being encoded
-
-
 _TICK = 1.0  # seconds between two looks at a disk that refused
-
-
 _GRACE = 2.0  # seconds that writing everything down may take, however short the timeout
 
 

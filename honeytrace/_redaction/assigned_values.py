@@ -10,10 +10,7 @@ from honeytrace._redaction.secret_names import NUMBERS, rule
 
 _compiled = partial(re.compile, flags=re.ASCII | re.VERBOSE)
 
-
 _PROBE = 256  # more than any value has that tells nothing
-
-
 _VALUE = _compiled(
     r"""(?: [^\S\r\n]{0,8} | \s{0,8}(?=["'`{\[\\]) )(?:
       [bBfFrRuU]{0,2}(?P<quote>\\{0,8}(?:\"{3}|'{3}|[\"'`]))(?!(?P=quote))
@@ -24,20 +21,12 @@ _VALUE = _compiled(
         | [,;&](?!\s|[\w.-]{1,40}[:=]|\Z) )+ )
     )"""
 )
-
-
 _LINE = _compiled(r"(?: (?<=Digest)[^\r\n]* | [^\r\n\"'`\\]* )")
-
-
 _TYPED = _compiled(
     r"""\s?&?[A-Za-z_][\w.]{0,40}(?:\[[\w., |]{1,64}\])?\??(?:[ ]?\|[ ]?[\w.]{1,40}){0,3}
       \s{0,4}=(?!=)"""
 )
-
-
 _CLOSING = ")]}>.,;:"
-
-
 _HARMLESS = _compiled(
     r"""(?:(?:basic|bearer|token)[ ])? (?:
       (?: any|await|bool|boolean|bytes|dict|empty|false|final|float|hidden|int
@@ -49,16 +38,10 @@ _HARMLESS = _compiled(
     | \{\s{0,8}\\{0,2}"(?:type|\$ref|anyOf|description|title)\\{0,2}".* )""",
     flags=re.VERBOSE | re.IGNORECASE | re.DOTALL,
 )
-
-
 _REFERENCE = _compiled(
     r"(?=\w{0,64}(?:[._]|[a-z][A-Z]))(?:[A-Za-z_]\w{0,64}\.)*([A-Za-z_]\w{0,64})[)\]},;.:]{0,4}"
 )
-
-
 _PROSE = _compiled(r"[A-Za-z][a-z']*[.,;:!?]?[ ]+[A-Za-z][a-z']*(?![\w=:-])")
-
-
 _OFFER = _compiled(r"(?:Basic|Bearer|Digest|Negotiate|Token|ApiKey)[ ]", flags=re.A | re.I)
 
 

@@ -11,85 +11,45 @@ from honeytrace._redaction.marker import Span
 from honeytrace._redaction.secret_names import HINTS, rule
 
 _PART = 2**16  # characters that are gone through at once: meanwhile no other thread can run
-
-
 _OVER = 256  # more than any name takes
-
-
 _MANY = 256  # names so different that it is not worth while to remember them
 
-
 _Given = tuple[int, int, str, str]  # where a value may begin, and its name does; its name and rule
-
 
 # Everything is done backwards, and with one separator: then `re` finds the colons, and what stands
 # in front of them, at the speed of C.
 _FLAT = bytes(ord(":") if byte == ord("=") else byte for byte in range(256))
-
-
 _ENCODED = re.compile(rb"%3[ADad]")  # a separator in a URL within another
-
-
 _BESIDE = rb"""[ \t"'`\\\]]{0,16}"""
-
-
 _GIVEN = re.compile(rb":" + _BESIDE + rb"([A-Za-z0-9_.%-]{1,128}\\?)")
-
-
 _HINTS = f"{HINTS}|sig|value|5432".split("|")
-
-
 _HINT = re.compile("|".join(hint[::-1] for hint in _HINTS).encode(), re.IGNORECASE)
-
 
 # What is written otherwise, and the names by which it may be there.
 _LABELLED = re.compile(  # "name": "token", "value":
     rb":" + _BESIDE + rb"""eula[vV][\s"',\\-]{1,24}([\w.-]{2,64})[\s"'\\]{0,16}:[\s"'\\]{0,16}"""
     rb"(?:ema[nN]|ye[kK])(?!\w)"
 )
-
-
 _SPACED = re.compile(  # api key:
     rb":"
     + _BESIDE
     + rb"((?:[sS]?[yY][eE][kK]|[eE][dD][oO][cC])[ ][A-Za-z]{2,24}(?:\\|(?![\w.%-])))"
 )
-
-
 _PGPASS = re.compile(rb":(?=[^:\s]{1,64}:[^:\s]{1,64}:2345:)")  # host:5432:database:user:
-
-
 _PORT = ("5432", "password")
-
-
 _OTHERS = (
     ({b"eulav", b"eulaV"}, _LABELLED),
     ({b"yek", b"yeK", b"YEK", b"syek", b"syeK", b"SYEK", b"edoc", b"edoC", b"EDOC"}, _SPACED),
     ({b"2345"}, _PGPASS),
 )
-
-
 _TRIGGERS = frozenset().union(*(triggers for triggers, _ in _OTHERS))
-
-
 _dull: set[bytes] = set()  # names that are known to be neither secret nor triggers
-
-
 _DULL = 4096
 
-
 _ESCAPED = re.compile(r".*(?:\\[bfnrt]?|%[0-9A-Fa-f]{2})|.*%")
-
-
 _PATH = re.compile(r".*[:\d]:\Z")  # of a type, of something at Amazon
-
-
 _SIGNATURE = re.compile(r"(?:[\w-]{0,40}-)?sig(?:nature)?", re.ASCII | re.IGNORECASE)
-
-
 _STATEMENT = re.compile(r"(?:^|[\s(])(?:if|elif|while|for|in|and|or|not|return|case|lambda)\s+\Z")
-
-
 _QUOTES = ('"', "'", "`")
 
 

@@ -13,7 +13,6 @@ from honeytrace._redaction.secret_names import rule, tells
 
 _compiled = partial(re.compile, flags=re.ASCII | re.VERBOSE)
 
-
 # In a line, or in a list; not another option. It begins with one character, for which `re` can look
 # fast.
 _OPTION = _compiled(
@@ -21,19 +20,12 @@ _OPTION = _compiled(
       (?: \s{1,8}(?![\s-]) | \\{0,7}["'],\s{0,8}[bu]?(?=\\{0,7}["'](?!-)) )"""
 )
 
-
 # Flags of one letter mean what their program says.
 _FLAG = re.compile(
     rb"""-(?<=[\s"'`]-)(?:[apw][\s"',:=\\]|p\w|[A-Za-z]{0,4}[uU][\s"',:=\\]|-(?:proxy-)?user[\s"',=\\])"""
 )
-
-
 _GAP = r"""(?: [\s"',=\\]{1,16} [bu]? [\"']? )"""
-
-
 _USER = rf"""(?:-[a-zA-Z]{{0,4}}[uU]|--user|--proxy-user){_GAP}?(?!\d+:\d)[^\s:"'$<{{]{{1,64}}:"""
-
-
 _FLAGS = {
     "curl": _USER,
     "sshpass": rf"-p{_GAP}?",
@@ -43,32 +35,20 @@ _FLAGS = {
     "redis": rf"-a{_GAP}",
     "ldap": rf"-w{_GAP}",
 }
-
-
 _START = r"(?: (?<!\w) | (?<=\\[bfnrt]) | (?<=%[0-9A-Fa-f]{2}) )"  # escapes may touch a word
-
-
 _PROGRAM = _compiled(
     rf"""{_START}(?: (?P<curl> curl ) | (?P<sshpass> sshpass )
       | (?:docker|podman|helm)[\s"',]{{1,6}}(?P<login> login )
       | (?P<mysql> mysql(?:dump|admin|import)? | mariadb ) | (?P<mongo> mongo(?:sh|dump|restore)? )
       | (?P<redis> redis-cli ) | (?P<ldap> ldap(?:search|modify|add) ) )\b"""
 )
-
-
 _FAR = 512  # characters between a program and its flag
-
-
 _WORD = r"""(?P<value> [^\s"'`$<{\\|-][^\s"'`\\|]{0,255} )"""
-
-
 _ARGUMENT = {
     program: _compiled(rf"""(?<=[\s"'`]){flag}{_WORD}""") for program, flag in _FLAGS.items()
 }
 
-
 _END = re.compile(r"(?<!\\)(?:\r?\n|\\n)|[|;]")
-
 
 _NETRC = _compiled(
     rf"""{_START}machine\s{{1,16}}\S{{1,255}}\s{{1,64}}login\s{{1,16}}\S{{1,255}}\s{{1,64}}

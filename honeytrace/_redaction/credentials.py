@@ -11,13 +11,8 @@ from honeytrace._redaction.marker import Span
 
 _compiled = partial(re.compile, flags=re.ASCII | re.VERBOSE)
 
-
 _BEGIN = _compiled(r"-{4,5}[ ]?BEGIN[ ][A-Z0-9 ]{0,32}PRIVATE[ ]KEY[A-Z ]{0,8}-{4,5}")
-
-
 _END = _compiled(r"-{4,5}[ ]?END[ ][A-Z0-9 ]{0,32}PRIVATE[ ]KEY[A-Z ]{0,8}-{4,5}")
-
-
 _URL = _compiled(
     r"""://(?:
       (?P<alone> [^\s:/?\#@"'<>\\]{8,256}(?=:@) )
@@ -32,14 +27,10 @@ _URL = _compiled(
         | [\w-]{1,64}\.webhook\.office\.com/webhookb2 )/ (?P<hook> [\w/@-]{24,512} )
     )"""
 )
-
-
 # Of the lower case, and beginning with a letter, for which `re` can look fast.
 _SCHEME = re.compile(
     rb"b(?:(?<!\wb)|(?<=\\[bfnrt]b)|(?<=%[0-9a-f]{2}b))(?:(earer)|asic)(?:\s{1,4}|%20)(?=([a-z0-9._~+/=-]{6,}))"
 )
-
-
 TOKEN = _compiled(r".*\d | .*[_=] | .{20} | (?=.{12}).*[a-z][A-Z]")
 
 

@@ -11,24 +11,13 @@ from honeytrace._redaction.marker import NOTHING, Span
 from honeytrace._redaction.secret_names import rule
 
 _CLOSE = re.compile(rb"</([A-Za-z][\w.:-]{1,63})")
-
-
 _CDATA = "<![CDATA["
-
-
 _FAR = 8192  # characters of an element
-
 
 # Each begins with a character, for which `re` can look fast.
 _PAIR = rb"""\s?[bu]?(\\{0,7}["'])([A-Za-z][\w.-]{1,63})\1,\s{0,2}(?=[bu]?\\{0,7}["'])"""
-
-
 _PARENTHESIS = re.compile(rb"\(" + _PAIR)
-
-
 _BRACKET = re.compile(rb"\[" + _PAIR)
-
-
 _CLOSED = re.compile(r"""\\{0,7}["']\s?[)\]]""")
 
 

@@ -10,32 +10,16 @@ from itertools import groupby
 from honeytrace._redaction.marker import Span
 
 _RUN = b"a" * 16  # as short as a key may be
-
-
 KEYLIKE = b"-_0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-
-
 _RUNS = bytes(ord("a") if byte in KEYLIKE else ord(" ") for byte in range(256))
-
 
 # A digit tells a key from words joined by dashes.
 _MIXED = r"(?=[A-Za-z_-]{0,64}\d)[\w-]{16,}"
-
-
 _ANY = rf"(?:{_MIXED}|[A-Za-z0-9]{{20,}})"
-
-
 _PLAIN = r"[A-Za-z0-9]{16,}"
-
-
 _LONG = r"(?=[A-Za-z]{0,64}\d)[A-Za-z0-9]{20,}"
-
-
 _HEX = r"[0-9a-f]{32,}"
-
-
 _PARTS = r"[\w-]{20,}"
-
 
 # The rule, what the keys begin with, and what follows; the first that fits counts.
 _MAKERS = (
@@ -111,8 +95,6 @@ _MAKERS = (
         r"(?=[A-Za-z_-]{0,25}\d)[\w-]{23,27}\.[\w-]{6}\.[\w-]{27,38}(?![\w-])",
     ),  # Discord
 )
-
-
 # What introduces these is no part of the run, and stays.
 _AFTER = r"""(?P<google>(?<=ya29\.)[\w-]{16,}|(?<=1//)0[\w-]{30,})
     | (?P<sendgrid>(?<=SG\.)[\w-]{16,}\.[\w-]{16,})

@@ -24,25 +24,12 @@ from honeytrace._utils.json import Json
 Custom = Callable[[str, Any], Any]
 """A rule of the user's: (path, value) to the value or what stands in its place."""
 
-
 _TEXTS = ("project", "session_name", "source", "error")
-
-
 _FIELDS = (*OBJECTS, "extra")
-
-
 _ERROR = mark("error")
-
-
 _PLAIN = {int, float, bool, type(None)}
-
-
 _MOST = 250_000  # containers, more than the fields may hold, so that a circle comes to an end
-
-
 _PAIRS = (("name", "value"), ("key", "value"), ("Name", "Value"), ("Key", "Value"))
-
-
 _OURS = {"version", "kind", "parent_id", "root_id", "status"}  # of the reserved key, not secret
 
 

@@ -12,13 +12,10 @@ from honeytrace._redaction.marker import MARK
 NUMBERS = {"password", "secret", "key", "code"}
 """The rules whose secrets may be numbers."""
 
-
 LONGEST = 128
 """Characters of a name that is remembered, or looked for in a text."""
 
-
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
-
 
 HINTS = (
     "pass|pwd|pswd|psk|cookie|sess|connect|auth|cred|dsn|conn|key|pat|otp|code|cvv|cvc|ssn|pin"
@@ -26,9 +23,7 @@ HINTS = (
 )
 """Every secret name holds one of these; most names are dismissed by that alone."""
 
-
 _HINT = re.compile(HINTS, re.IGNORECASE)
-
 
 # Over the words of a name, in lower case and joined by underscores.
 _SECRET = re.compile(
@@ -57,7 +52,6 @@ _SECRET = re.compile(
     re.VERBOSE,
 )
 
-
 # Secret by its words, but the name of something else: what is last decides, in English.
 _ABOUT = re.compile(
     r"""_(?:address|alg|algorithm|arn|at|attempts?|audience|banner|budget|cache|consent|costs?
@@ -75,14 +69,10 @@ _ABOUT = re.compile(
     | ^token_str$""",
     re.VERBOSE,
 )
-
-
 _PIN = re.compile(
     r"^(?:(?:account|atm|bank|card|customer|debit|device|login|my|new|old|phone|security|sim|user)_)*"
     r"pin(?:_code|_number)?$"
 )
-
-
 _TYPES = {"array", "boolean", "integer", "null", "number", "object", "string"}
 
 
@@ -99,11 +89,7 @@ def _rule(name: str) -> str | None:
 
 
 _remembered = lru_cache(4096)(_rule)
-
-
 _plain: set[str] = set()  # names that are known not to be secret
-
-
 _PLAIN = 4096
 
 

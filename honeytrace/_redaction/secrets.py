@@ -18,10 +18,7 @@ from honeytrace._redaction.pairs import brackets, elements, parentheses
 from honeytrace._redaction.provider_keys import keys
 
 _MOST = 10_000  # steps of a finder in one text, so that none takes the worker for long
-
-
 _SHORTEST = 8  # characters of a key that is looked for by itself
-
 
 FINDERS: tuple[Finder, ...] = (
     *(blocks, urls, keys, schemes),

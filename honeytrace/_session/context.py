@@ -17,18 +17,11 @@ from typing import Any, TypeVar
 from honeytrace._session.record import QUIET, CallRecord
 
 _R = TypeVar("_R")
-
-
 _current: ContextVar[CallRecord | None] = ContextVar("honeytrace_session", default=None)
-
-
 get: Callable[[], CallRecord | None] = _current.get
 """The record that was made current last in this context; it may have ended."""
-
-
 put: Callable[[CallRecord | None], object] = _current.set
 """Makes a record current. Before Python 3.12 only while `collecting` is empty."""
-
 
 collecting: list[int] = []
 """The thread that is collecting garbage, if any; always empty from Python 3.12 on.

@@ -18,15 +18,11 @@ def about(session: Session) -> Json:
 OBJECTS = ("config", "inputs", "outputs", "user_properties", "metrics", "feedback", "metadata")
 """The fields of a session that hold a JSON object of the user's."""
 
-
 RESERVED = "honeytrace"
 """The one key of `metadata` that is ours."""
 
-
 _short = Repr()
 _short.maxstring = _short.maxother = 60
-
-
 _repr = _short.repr
 
 

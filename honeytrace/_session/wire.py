@@ -21,23 +21,12 @@ from honeytrace._utils.json import Json, dumps, loads
 from honeytrace._utils.version import __version__
 
 SESSION = "/session/"
-
-
 START = f"{SESSION}start"
 
-
 _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
-
-
 _RENAMED = {"project": "project_id", "session_name": "event_name"}
-
-
 _SHOWN = 200
-
-
 _TEXTS = {"project_id", "event_name", "parent_id", "org_id", "workspace_id"}
-
-
 _REQUIRED = ("project", "session_name", "source")
 
 

@@ -178,8 +178,6 @@ def _of_method(spec: TraceSpec, name: str, member: Any) -> TraceSpec:
 
 _IMMUTABLE = 1 << 8
 """Of `__flags__`: the class is defined in C, and nothing can be set on it."""
-
-
 _REMADE: tuple[tuple[type, Callable[[Any, TraceSpec], Any]], ...] = (
     (staticmethod, _static),
     (classmethod, _class_method),

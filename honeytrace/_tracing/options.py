@@ -16,14 +16,8 @@ from honeytrace._utils.guard import try_call
 from honeytrace._utils.json import Json
 
 _TEXTS = ("name", "project", "source")
-
-
 _LISTS = ("config_args", "ignore", "only", "methods")
-
-
 _FUNCTIONS = ("process_inputs", "process_outputs", "reduce")
-
-
 _SWITCHES = ("capture_inputs", "capture_outputs")
 _OBJECTS = tuple(name for name in OBJECTS if name != "outputs")  # which come from the call
 _ALL = (*_TEXTS, "session_id", *_OBJECTS, *_LISTS, *_FUNCTIONS, *_SWITCHES, "ignore_exceptions")

@@ -20,8 +20,6 @@ from honeytrace._tracing.filters import chosen_inputs, chosen_outputs
 from honeytrace._utils.json import Json
 
 _guard = live.guard.call
-
-
 _NONE: dict[str, Any] = {}  # in the place of keyword arguments
 
 

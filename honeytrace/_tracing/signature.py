@@ -18,19 +18,10 @@ from honeytrace._utils.guard import try_call
 Binder = Callable[[tuple[Any, ...], dict[str, Any]], dict[str, Any]]
 """From the arguments of a call to `{parameter: value}`; takes a wrong call as it is."""
 
-
 _UNTOLD = [Parameter("args", Parameter.VAR_POSITIONAL), Parameter("kwargs", Parameter.VAR_KEYWORD)]
-
-
 _BY_KEYWORD = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
-
-
 _NOT_BY_KEYWORD = (Parameter.POSITIONAL_ONLY, Parameter.VAR_POSITIONAL)
-
-
 _OF_TYPES = (types.MethodDescriptorType, types.WrapperDescriptorType)
-
-
 _BOUND = ("self", "cls", "mcs", "mcls", "metacls")
 
 

@@ -25,7 +25,6 @@ from honeytrace._utils.guard import try_call
 
 _BATCH = 4_000  # items that wait in a list before they are merged
 
-
 # Every name begins with `ht_`, builtins too: parameters, and what the user's module defines, may be
 # called anything else.
 _CALL = """
@@ -44,7 +43,6 @@ _CALL = """
         raise
     return ht_result
 """
-
 
 # The session is current only while a step runs, and no token is kept over a `yield`. What is
 # thrown in leaves its `except` before it goes on, or it would be the context of later exceptions.
@@ -100,14 +98,9 @@ _STREAM = """
         raise
 """
 
-
 # Before Python 3.12 see `_current.collecting`; to ask here costs less than a call.
 _PUT = "ht_put" if sys.version_info >= (3, 12) else "(ht_put_safely if ht_collecting else ht_put)"
-
-
 _SYNC = {"async_": "", "await_": "", "put": _PUT}
-
-
 _ASYNC = {"async_": "async ", "await_": "await ", "put": _PUT}
 
 
@@ -122,11 +115,7 @@ class Kind:
 
 
 FUNCTION = Kind("function", _CALL, _SYNC)
-
-
 COROUTINE = Kind("coroutine", _CALL, _ASYNC)
-
-
 GENERATOR = Kind(
     "generator",
     _STREAM,
@@ -140,8 +129,6 @@ GENERATOR = Kind(
     },
     streams=True,
 )
-
-
 ASYNC_GENERATOR = Kind(
     "async generator",
     _STREAM,
@@ -197,8 +184,6 @@ def _loose(parameters: str, function: str, args: str, kwargs: str, bound: str | 
 
 
 _ANY = partial(_loose, "*args, **kwargs", "ht_function", "args", "kwargs")
-
-
 # As wrapt calls what wraps an object.
 _OBJECT = partial(
     _loose, "ht_target, ht_instance, ht_args, ht_kwargs", "ht_target", "ht_args", "ht_kwargs"

@@ -13,10 +13,7 @@ from typing import TypeVar
 from honeytrace._utils import clock
 
 _R = TypeVar("_R")
-
-
 _EVERY = 60.0
-
 
 _log = logging.getLogger("honeytrace")
 

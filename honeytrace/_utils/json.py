@@ -8,11 +8,7 @@ from typing import Any, NoReturn
 
 Json = dict[str, Any]
 """A JSON object: string keys, and values that `json.dumps` takes as they are."""
-
-
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-
-
 READABLE = json.JSONEncoder(ensure_ascii=False, allow_nan=False, indent=2)
 
 

@@ -41,7 +41,6 @@ def is_fixture(function: str) -> bool:
 VARIABLE = "_HONEYTRACE_SENDING"
 """Tells the processes that a test starts: "on" or "off". The plugin sets it."""
 
-
 _LOADING = ("import_plugin", "load_setuptools_entrypoints")
 
 
@@ -63,14 +62,11 @@ def _home(frame: FrameType) -> object:
 allowed = os.environ.get(VARIABLE) != "off"
 """Whether sessions may leave this process."""
 
-
 watch: Callable[[Any], object] | None = None
 """Called with the record of each session that ends, on the thread where it ended."""
 
-
 told = False
 """Whether the plugin of a run that goes on has set these."""
-
 
 pytests_own = within("_pytest.config")
 """Whether the process traced nothing before pytest began: then it is for pytest alone."""

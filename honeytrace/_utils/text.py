@@ -17,7 +17,6 @@ def listed(words: Sequence[str]) -> str:
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """What moves the cursor, turns the writing direction or cannot be printed at all."""
 
-
 _MOST = 200
 
 

@@ -26,8 +26,6 @@ from honeytrace._utils.text import plain
 from honeytrace.cli._output import print_text
 
 _TICK = 0.05  # seconds between two looks at how far it is
-
-
 _PATIENCE = 5.0  # seconds beyond the timeout of a request without any progress
 
 

@@ -22,10 +22,7 @@ if TYPE_CHECKING:
 HERE = "http://honeytrace.local"
 """The address of the store on this machine: a name for messages, nothing connects to it."""
 
-
 _LIMIT = 64 * 1024 * 1024
-
-
 _PIECE = 1024 * 1024
 
 

@@ -11,11 +11,7 @@ if TYPE_CHECKING:
 
 
 _LINE = 8192
-
-
 _TRAILERS = 100
-
-
 _PIECE = 64 * 1024
 
 

@@ -27,14 +27,8 @@ if TYPE_CHECKING:
 
 
 _IDLE = 60.0
-
-
 _PIECE = 64 * 1024
-
-
 _UNREAD = 1024 * 1024
-
-
 _LINGER = 256 * 1024 * 1024
 
 

@@ -18,13 +18,8 @@ from honeytrace._utils.errors import StoreError
 from honeytrace._utils.json import Json, dumps, loads
 
 _VERSION = 1
-
-
 _BUSY = 5.0  # seconds
-
-
 _PAUSE = 0.01
-
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS sessions (
@@ -35,23 +30,12 @@ CREATE TABLE IF NOT EXISTS sessions (
     body TEXT NOT NULL
 )
 """
-
-
 _INDEX = "CREATE INDEX IF NOT EXISTS newest ON sessions (start, child)"
 
-
 _INSERT = "INSERT OR IGNORE INTO sessions (id, start, child, body) VALUES (?, ?, ?, ?)"
-
-
 _UPDATE = "UPDATE sessions SET start = ?, child = ?, body = ? WHERE id = ?"
-
-
 _GET = "SELECT body FROM sessions WHERE id = ?"
-
-
 _FIND = "SELECT id FROM sessions WHERE id >= ? AND id < ? ORDER BY id LIMIT ?"
-
-
 _RECENT = "SELECT body FROM sessions WHERE child <= ? ORDER BY start DESC, number DESC LIMIT ?"
 
 

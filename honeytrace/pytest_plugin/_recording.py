@@ -17,14 +17,8 @@ from honeytrace._session.record import CallRecord
 from honeytrace._utils.errors import StoreError
 
 _TALLY = "honeytrace_tally"
-
-
 _LISTED = 10  # failed tests in the summary
-
-
 _PATIENCE = 10.0  # seconds that delivery may take at the end of the run
-
-
 _BUSY = 1.0  # seconds that another process may hold the store at its beginning
 
 

@@ -145,8 +145,6 @@ class CaptureContext:
 
 
 _here: ContextVar[_Capture | None] = ContextVar("honeytrace_capture", default=None)
-
-
 open_now: list[_Capture] = []
 """The captures that are open, in the order of their beginnings."""
 

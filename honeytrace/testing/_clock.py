@@ -37,8 +37,6 @@ class FakeClock:
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-
-
 _FIRST, _END = -62_135_596_800, 253_402_300_800  # the years that a datetime has, in seconds
 
 

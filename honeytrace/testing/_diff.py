@@ -12,26 +12,15 @@ from honeytrace._utils.json import Json
 
 __tracebackhide__ = True  # pytest shows the line of the test, not ours
 
-
 _ALL = Limits(chars=2**60, nodes=2**60, depth=200, string=2**60, items=2**60)
-
-
 _FIELDS = ("project", "session_name", "source", *OBJECTS, "error")
-
-
 # What differs from one run to the next: ids, durations, our version, the lines of a traceback.
 _VOLATILE = re.compile(
     rf"metrics\.ttft_ms|metadata\.{RESERVED}\.(?:version|parent_id|root_id|exception\..*traceback"
     r"|stream\.(?:setup|teardown)_ms)"
 )
-
-
 _ABSENT = object()
-
-
 _WIDE = 60  # characters of a value that are shown
-
-
 _BEFORE = 20  # of them before the first that differs
 
 

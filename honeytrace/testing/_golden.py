@@ -15,13 +15,8 @@ from honeytrace._utils.json import Json
 
 __tracebackhide__ = True  # pytest shows the line of the test, not ours
 
-
 _NAME = re.compile(r"\w[\w.-]*")
-
-
 _LONGEST = 200  # bytes; file systems take 255, with what is added
-
-
 _ADDRESS = re.compile(r"\b0x[0-9a-f]+\b")
 
 
@@ -102,14 +97,8 @@ def _write(file: Path, text: str) -> None:
 
 
 _AT_ADDRESS = re.compile(r"\bat 0x[0-9a-fA-F]+")
-
-
 _TAKEN = ("config", "inputs", "outputs", "feedback", "user_properties", "metrics", "metadata")
-
-
 _FIELDS = ("name", "status", "error", *_TAKEN)
-
-
 _VOLATILE = ("metrics.ttft_ms", f"metadata.{RESERVED}")
 
 

@@ -13,28 +13,14 @@ from honeytrace._session.tree import label
 
 __tracebackhide__ = True  # pytest shows the line of the test, not ours
 
-
 FIELDS = tuple(each.name for each in fields(Session))
 
-
 _LONG = 200  # characters of two texts that are compared for their likeness
-
-
 _NEAR = 0.6  # how like a name has to be to be taken for a slip
-
-
 _WIDE = 80  # characters of a value that are shown
-
-
 _LEAD = 20  # of them before the first that differs
-
-
 _SOME = 3  # differences
-
-
 _MANY = 10  # sessions
-
-
 _LINES = 30  # of a tree, from its beginning and before its end
 
 

@@ -99,7 +99,6 @@ MARKS = frozenset(
     )
 )
 
-
 _BLOCKS = {
     "text_delta": "text",
     "citations_delta": "text",

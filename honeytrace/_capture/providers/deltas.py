@@ -13,13 +13,10 @@ from honeytrace._capture.snapshot import rules
 MOST = 1_000
 """Entries of a list or an object; the pieces that a text is held in."""
 
-
 _SHORT = 4096  # bytes of a value for which there always is room
-
 
 # Strings that come whole, where others come in pieces. Some servers repeat them in each delta.
 _WHOLE = frozenset(("finish_reason", "format", "id", "name", "role", "signature", "status", "type"))
-
 
 # Lists whose entries grow, where others get more. Such a delta says the index of its entry.
 _INDEXED = frozenset(("tool_calls", "reasoning_details"))

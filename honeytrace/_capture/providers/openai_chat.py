@@ -65,7 +65,6 @@ class Completion:
 # (Together) or as the message.
 _NOT_REST = frozenset(("delta", "index", "message", "text"))
 
-
 # What OpenAI's own accumulator tells beside the chunks, at their end or with all so far.
 _TOLD = frozenset(
     f"{part}.{what}"

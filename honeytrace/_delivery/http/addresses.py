@@ -9,8 +9,6 @@ from urllib.request import getproxies, proxy_bypass
 import httpcore
 
 PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
-
-
 _PATH = "%/:@!$&'()*+,;=-._~"  # what stays as it is
 
 

@@ -25,10 +25,7 @@ from honeytrace._utils import clock
 from honeytrace._utils.errors import TransportError
 
 _MOST = 64 * 1024  # bytes of an answer
-
-
 _PIECE = 16 * 1024  # bytes that are written at once; a buffer with room takes them whole
-
 
 _FAILURES = (
     httpcore.TimeoutException,
@@ -36,11 +33,7 @@ _FAILURES = (
     httpcore.ProtocolError,
     httpcore.ProxyError,
 )
-
-
 _CUT = (httpcore.RemoteProtocolError, httpcore.ReadError, httpcore.WriteError)
-
-
 _LOGGERS = ("connection", "http11", "proxy", "socks")
 
 

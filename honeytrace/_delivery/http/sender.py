@@ -22,11 +22,7 @@ from honeytrace._utils.errors import TransportError
 from honeytrace.local import App, Store
 
 _SHOWN = 500
-
-
 _READ = 4 * _SHOWN
-
-
 _DELIVERED = Answer(Verdict.DELIVERED)
 
 

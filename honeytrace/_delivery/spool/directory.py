@@ -33,14 +33,9 @@ from honeytrace._utils import clock
 from honeytrace._utils.json import dumps
 
 ROUTE = "route.json"
-
-
 REJECTED = "rejected.jsonl"
 
-
 _RECORDS, _BYTES = 500, 4 * 2**20  # how much is read at once
-
-
 _NAME = re.compile(r"\d+-[0-9a-f]{8}\.(spool|acks|damaged)")
 
 

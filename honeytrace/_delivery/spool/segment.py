@@ -22,35 +22,18 @@ try:
 except ImportError:  # pragma: no cover - Windows, where `Spool` is not used
     fcntl = None  # type: ignore[assignment]
 
-
 LOCKS = fcntl is not None
 """Whether this system has the locks that processes need to share a directory."""
 
-
 SUFFIX, ACKS, DAMAGED, _DRAFT = ".spool", ".acks", ".damaged", ".new"
 
-
 _FORMAT = b"honeytrace spool "
-
-
 _HEAD = _FORMAT + b"1\n"
-
-
 _NEWER = re.compile(rb"%b[1-9]\d{0,8}\n" % _FORMAT)
-
-
 _MARK = b"\xf5HT\xf5"  # 0xF5 is in no UTF-8 text, so no body has a mark in it
-
-
 _RECORD = struct.Struct(">4sIIQ")
-
-
 _ACK = struct.Struct(">II")
-
-
 _CHUNK = 65_536
-
-
 _OPEN = os.O_RDWR | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
 
 

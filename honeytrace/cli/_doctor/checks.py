@@ -20,10 +20,7 @@ from honeytrace.cli._doctor.server import NAME, Visit
 from honeytrace.cli._output import print_text
 
 _GRACE = 0.5  # seconds for a step to end by itself, with better words, at the timeout
-
-
 _SHOWN = 300
-
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -120,8 +117,6 @@ _LOCAL: tuple[tuple[str, _Step, bool], ...] = (
     ("start", server.taken, True),
     ("get", server.get, True),
 )
-
-
 _REMOTE: tuple[tuple[str, _Step, bool], ...] = (
     ("settings", _of(_usable), False),
     ("spool", _of(storage.kept), False),

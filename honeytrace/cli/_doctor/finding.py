@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 OK, WARNING, FAIL, SKIPPED = "ok", "warning", "FAIL", "skipped"
 
-
 _WIDTH = 80
 
 

@@ -24,10 +24,8 @@ from honeytrace.cli._doctor.finding import FAIL, OK, SKIPPED, WARNING, Finding
 NAME = "honeytrace doctor"
 """The name of the session that goes there and back."""
 
-
 WAIT = 5.0
 """Seconds that the server may take until it finds a session that it took."""
-
 
 _OFF = 60.0  # seconds that the clocks may differ
 

@@ -15,8 +15,6 @@ from honeytrace.cli._doctor.finding import FAIL, OK, SKIPPED, WARNING, Finding
 from honeytrace.local import Store
 
 _SPOOL = "set HONEYTRACE_SPOOL_DIR to a directory that you may write to"
-
-
 _HOME = "set HONEYTRACE_HOME to a directory that you may write to"
 
 

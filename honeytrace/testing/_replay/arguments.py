@@ -18,20 +18,12 @@ from honeytrace.testing._replay.losses import losses
 
 __tracebackhide__ = True  # pytest shows the line of the test, not ours
 
-
 Arguments = tuple[list[Any], dict[str, Any]]
 """`function(*arguments[0], **arguments[1])`."""
 
-
 _ANYWHERE = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
-
-
 _NOT_BY_KEYWORD = (Parameter.POSITIONAL_ONLY, Parameter.VAR_POSITIONAL)
-
-
 _STARS = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
-
-
 _INSTEAD = "give dataclasses.replace(session, inputs={…}) with inputs of your own"
 
 

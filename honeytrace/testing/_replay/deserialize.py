@@ -23,22 +23,14 @@ from honeytrace._session.context import without_tracing
 from honeytrace._utils.guard import try_call
 
 _PLAIN = (str, int, float, bool, list, dict)
-
-
 _LISTS = (tuple, set, frozenset, collections.deque)
 """What is recorded as a list."""
-
-
 _BY_VALUE = (
     *(enum.Enum, uuid.UUID, decimal.Decimal, pathlib.PurePath, complex),
     *(str, int, float, list, dict),  # subclasses of them
 )
 """What a call of the class makes of what is recorded: a text, or the value of an enum's member."""
-
-
 _BY_ISO_TEXT = (datetime.date, datetime.time)  # `datetime` is a `date`
-
-
 _NUMBERS: dict[Any, re.Pattern[str]] = {
     float: re.compile("NaN|-?Infinity"),
     int: re.compile("-?[0-9]{19,}"),

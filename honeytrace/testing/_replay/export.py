@@ -30,33 +30,21 @@ from honeytrace.testing._replay.arguments import Arguments, rebind
 from honeytrace.testing._replay.losses import REDACTED
 
 _WIDE = 88  # what formatters take a line to be, if nobody tells them
-
-
 _INDENT = "    "
-
-
 # Of a group of exceptions; pytest matches with it before 8.4, without it since.
 _MEMBERS = re.compile(r" \(\d+ sub-exceptions?\)\Z")
-
-
 _TAKEN = {
     *("asyncio", "pytest", "capture_sessions", "trace_session", "_items"),
     *("args", "inputs", "sessions", "match", "raised"),
     *("datetime", "Decimal", "Path", "UUID"),
 }
-
-
 _CALLS = {
     wrappers.FUNCTION.name: "{}",
     wrappers.COROUTINE.name: "asyncio.run({})",
     wrappers.GENERATOR.name: "list({})",
     wrappers.ASYNC_GENERATOR.name: "asyncio.run(_items({}))",
 }
-
-
 _PLAIN = (str, int, float, bool, type(None))
-
-
 _STANDARD: dict[type, str] = {
     datetime.date: "import datetime",
     datetime.datetime: "import datetime",
@@ -66,11 +54,7 @@ _STANDARD: dict[type, str] = {
     UUID: "from uuid import UUID",
 }
 """What can be written down, too, and what has to be imported for it."""
-
-
 _BRACKETS: dict[Any, tuple[str, str]] = {list: ("[", "]"), tuple: ("(", ")"), set: ("{", "}")}
-
-
 _ITEMS = """
 
 async def _items(stream):

@@ -9,8 +9,6 @@ from typing import Any, NamedTuple
 from honeytrace._session.session import Session, about
 
 REDACTED = re.compile(r"\[REDACTED:\w+\]")
-
-
 # What stands for a value that is not copied, see `_kinds.describe` and `_libraries`.
 _DESCRIBED = re.compile(
     r"<(?:bytes: \d[^>]*|int of \d+ bits|Decimal of \d+ characters|module [\w.]+"

@@ -29,7 +29,6 @@ from honeytrace.testing._replay.losses import losses
 
 __tracebackhide__ = True  # pytest shows the line of the test, not ours
 
-
 _FIELDS = ("outputs", "error")
 """What two calls are compared by. Durations and metrics, such as token counts, differ anyway."""
 
