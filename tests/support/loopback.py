@@ -72,7 +72,7 @@ class Connection(asyncio.Protocol):
 
 async def main(delay: float) -> None:
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Connection(delay), "127.0.0.1", 0, send_queue=256)
+    server = await loop.create_server(lambda: Connection(delay), "127.0.0.1", 0, backlog=256)
     print(server.sockets[0].getsockname()[1], flush=True)
     await loop.run_in_executor(None, sys.stdin.read)
     print(answered, flush=True)
