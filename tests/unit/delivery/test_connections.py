@@ -118,7 +118,7 @@ def black_hole():
     opened = []
 
     def make(host="127.0.0.1", port=0):
-        listening = socket.create_server((host, port), send_queue=0)
+        listening = socket.create_server((host, port), backlog=0)
         opened.append(listening)
         for _ in range(3):
             opened.append(socket.socket())

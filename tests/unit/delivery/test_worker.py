@@ -291,7 +291,7 @@ def test_a_program_delivers_at_its_end(program, server):
 
 def test_a_program_ends_although_the_server_never_answers(program):
     """A port that accepts and never answers costs the exit timeout, not more."""
-    with socket.create_server(("127.0.0.1", 0), send_queue=64) as silent:
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         began = time.monotonic()
         done = program(TRACED, HH_API_URL=url, HONEYTRACE_EXIT_TIMEOUT="0.5")
