@@ -2,8 +2,8 @@
 
 from honeytrace.local._app import App, app
 from honeytrace.local._server import make_server
-from honeytrace.local._store import Store
+from honeytrace.local._store import Row, Store, row
 
 DEFAULT_PORT = 8787
 
-__all__ = ["DEFAULT_PORT", "App", "Store", "app", "make_server"]
+__all__ = ["DEFAULT_PORT", "App", "Row", "Store", "app", "make_server", "row"]

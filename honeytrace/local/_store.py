@@ -6,11 +6,11 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakMethod
 
 from honeytrace._session import wire
@@ -32,11 +32,49 @@ CREATE TABLE IF NOT EXISTS sessions (
 """
 _INDEX = "CREATE INDEX IF NOT EXISTS newest ON sessions (start, child)"
 
-_INSERT = "INSERT OR IGNORE INTO sessions (id, start, child, body) VALUES (?, ?, ?, ?)"
+_INSERT = (
+    "INSERT INTO sessions (id, start, child, body) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO NOTHING"
+)
 _UPDATE = "UPDATE sessions SET start = ?, child = ?, body = ? WHERE id = ?"
 _GET = "SELECT body FROM sessions WHERE id = ?"
 _FIND = "SELECT id FROM sessions WHERE id >= ? AND id < ? ORDER BY id LIMIT ?"
 _RECENT = "SELECT body FROM sessions WHERE child <= ? ORDER BY start DESC, number DESC LIMIT ?"
+
+
+class Row(NamedTuple):
+    """One session as the table holds it.
+
+    Attributes:
+        id: the session's id, in lower case.
+        start: when it started, in milliseconds since 1970.
+        child: whether it started inside another session.
+        body: the session object as JSON.
+    """
+
+    id: str
+    start: float
+    child: bool
+    body: str
+
+
+_WRAPPER = b'{"session":'
+
+
+def row(body: bytes, fields: Json | None = None) -> Row:
+    """Make the row for the body of a `startSession` request that `wire.encode` wrote.
+
+    The row keeps the JSON of that body; nothing is encoded again. With `fields`, the session
+    object of the same request, it is not parsed either. Raises `ValueError` if it is not a
+    request of ours.
+    """
+    if not (body.startswith(_WRAPPER) and body.endswith(b"}")):
+        raise ValueError("the body is not one that honeytrace encoded")
+    session = body[len(_WRAPPER) : -1].decode()
+    return _row(wire.received(body) if fields is None else fields, session)
+
+
+def _row(fields: Json, body: str) -> Row:
+    return Row(fields["session_id"], _start(fields), _is_child(fields), body)
 
 
 class Store:
@@ -80,12 +118,26 @@ class Store:
         A second one of the same `session_id` is merged into the first, key by key: later wins,
         absent keys stay. Raises `ValueError` if it cannot be JSON.
         """
-        body = dumps(fields).decode()
-        row = (fields["session_id"], _start(fields), _is_child(fields), body)
+        added = _row(fields, dumps(fields).decode())
         with self._open() as connection:
-            if connection.execute(_INSERT, row).rowcount:
+            if connection.execute(_INSERT, added).rowcount:
                 return fields
-            return self._merge(connection, fields)
+            with connection:
+                # The lock comes first: what is read here is what the update replaces.
+                connection.execute("BEGIN IMMEDIATE")
+                return self._merge(connection, fields)
+
+    def put_many(self, rows: Iterable[Row], *, busy: float | None = None) -> None:
+        """Store many sessions in one transaction: all of them, or none if it raises.
+
+        A session whose id is stored already is merged as `add` does it. `busy` replaces the
+        seconds that the store waits for another process, for this call. Raises `StoreError`.
+        """
+        with self._open(busy) as connection, connection:
+            connection.execute("BEGIN IMMEDIATE")
+            for each in rows:
+                if not connection.execute(_INSERT, each).rowcount:
+                    self._merge(connection, loads(each.body))
 
     def get(self, session_id: str) -> Json | None:
         with self._open() as connection:
@@ -125,42 +177,48 @@ class Store:
             return found
 
     def _merge(self, connection: sqlite3.Connection, fields: Json) -> Json:
-        with connection:
-            # The lock comes first: what is read here is what the update replaces.
-            connection.execute("BEGIN IMMEDIATE")
-            row = connection.execute(_GET, (fields["session_id"],)).fetchone()
-            merged: Json = {**self._read(row), **fields}
-            body = dumps(merged).decode()
-            changed = (_start(merged), _is_child(merged), body, fields["session_id"])
-            connection.execute(_UPDATE, changed)
-            return merged
+        """Merge a session into the stored one of its id, inside a transaction."""
+        found = connection.execute(_GET, (fields["session_id"],)).fetchone()
+        merged: Json = {**self._read(found), **fields}
+        changed = _row(merged, dumps(merged).decode())
+        connection.execute(_UPDATE, (*changed[1:], changed.id))
+        return merged
 
     def _read(self, row: tuple[str]) -> Json:
         try:
             found: Json = loads(row[0])
         except ValueError as error:
-            raise self._unusable(error) from error
+            raise self._unusable(error, self._busy) from error
         return found
 
     @contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
-        """The connection, for this thread alone; a failure closes it and is a `StoreError`."""
+    def _open(self, busy: float | None = None) -> Iterator[sqlite3.Connection]:
+        """Give this thread the connection; a failure closes it and raises `StoreError`.
+
+        `busy` is how many seconds to wait for another thread, and then for another process.
+        """
         if self._pid != os.getpid():
             self._renew()
-        with self._lock:
-            try:
-                if self._connection is None or self._is_gone():
-                    self._connect()
-                assert self._connection is not None  # noqa: S101 - for the type checker
-                yield self._connection
-            except StoreError:
-                self._drop()
-                raise
-            except (sqlite3.Error, OSError) as error:
-                self._drop()
-                raise self._unusable(error) from error
+        seconds = self._busy if busy is None else busy
+        lock = self._lock
+        if not lock.acquire(timeout=seconds):
+            raise self._unusable(TimeoutError("another thread uses it"), seconds)
+        try:
+            if self._connection is None or self._is_gone():
+                self._connect(seconds)
+            assert self._connection is not None  # noqa: S101 - for the type checker
+            self._connection.execute(f"PRAGMA busy_timeout = {round(seconds * 1000)}")
+            yield self._connection
+        except StoreError:
+            self._drop()
+            raise
+        except (sqlite3.Error, OSError) as error:
+            self._drop()
+            raise self._unusable(error, seconds) from error
+        finally:
+            lock.release()
 
-    def _connect(self) -> None:
+    def _connect(self, busy: float) -> None:
         if not self.path.is_absolute():
             raise StoreError(f"{str(self.path)!r} has no home directory; set HONEYTRACE_HOME")
         self._drop()
@@ -170,7 +228,7 @@ class Store:
             self.path, timeout=0, isolation_level=None, check_same_thread=False
         )
         self._file = _identity(self.path)
-        _use_wal(self._connection, self._busy)
+        _use_wal(self._connection, busy)
         self._prepare(self._connection)
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
@@ -201,10 +259,12 @@ class Store:
             self._connection.close()
             self._connection = None
 
-    def _unusable(self, error: Exception) -> StoreError:
+    def _unusable(self, error: Exception, busy: float) -> StoreError:
         advice = "move it away, or set HONEYTRACE_HOME to a directory that can be written"
-        if "locked" in str(error):
-            advice = f"another process held it for over {self._busy} s; end that one, or try again"
+        if isinstance(error, TimeoutError):
+            advice = f"another thread held it for over {busy:g} s; try again"
+        elif "locked" in str(error):
+            advice = f"another process held it for over {busy:g} s; end that one, or try again"
         return StoreError(
             f"the session store {str(self.path)!r} cannot be used ({error}); {advice}"
         )

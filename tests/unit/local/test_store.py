@@ -17,8 +17,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from honeytrace._session import wire
+from honeytrace._session.session import Session
 from honeytrace._utils.errors import StoreError
-from honeytrace.local import Store
+from honeytrace.local import Store, row
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 
@@ -87,6 +89,78 @@ def test_any_session_comes_back(added):
         found = store.get(added["session_id"].upper())
         store.close()
     assert found == added
+
+
+def recorded(**fields):
+    return Session(project="p", session_name="answer", source="dev", **fields)
+
+
+def test_put_many_stores_the_bodies_that_were_sent(store):
+    """Sessions of one transaction keep the JSON they were sent with, parsed here or not."""
+    first, second = recorded(start_time=1), recorded(inputs={"a": "é"}, start_time=2)
+    store.put_many([row(wire.encode(first)), row(wire.encode(second), wire.payload(second))])
+    assert store.recent() == [wire.payload(second), wire.payload(first)]
+    with sqlite3.connect(store.path) as connection:
+        bodies = [body for (body,) in connection.execute("SELECT body FROM sessions")]
+    connection.close()
+    sent = [f'{{"session":{body}}}'.encode() for body in bodies]
+    assert sent == [wire.encode(first), wire.encode(second)]
+
+
+def test_put_many_merges_a_session_that_is_there(store):
+    """A session whose id is stored replaces the keys it has, within one call, too."""
+    first = recorded(inputs={"a": 1})
+    later = recorded(session_id=first.session_id, outputs={"b": 2})
+    store.put_many([row(wire.encode(first)), row(wire.encode(later))])
+    assert store.recent() == [{**wire.payload(first), **wire.payload(later)}]
+
+
+def test_put_many_stores_all_or_none(store):
+    """A failure in the middle leaves nothing behind, and the store goes on."""
+    good = row(wire.encode(recorded()))
+    with pytest.raises(StoreError, match="cannot be used"):
+        store.put_many([good, good._replace(id=None)])
+    assert store.count() == 0
+    store.put_many([good])
+    assert store.count() == 1
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"event":{}}', b'{"session":{}', b'{"session":{"duration":"x"}}']
+)
+def test_a_row_needs_a_body_of_ours(body):
+    """What `wire.encode` did not write makes no row."""
+    with pytest.raises(ValueError, match=r"body|duration"):
+        row(body)
+
+
+def test_put_many_waits_no_longer_than_it_is_told(store):
+    """The time that a caller has left bounds the wait for another process and another thread."""
+    store.count()
+    other = sqlite3.connect(store.path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreError, match=r"another process held it for over 0\.05 s"):
+        store.put_many([row(wire.encode(recorded()))], busy=0.05)
+    other.close()
+
+
+def test_put_many_waits_no_longer_for_another_thread(store):
+    """The time that a caller has left bounds the wait for a thread that writes, too."""
+    inside, go = threading.Event(), threading.Event()
+
+    def rows():
+        inside.set()
+        go.wait(60)
+        yield row(wire.encode(recorded()))
+
+    writer = threading.Thread(target=store.put_many, args=[rows()])
+    writer.start()
+    inside.wait(60)
+    with pytest.raises(StoreError, match=r"another thread held it for over 0 s"):
+        store.put_many([], busy=0)
+    go.set()
+    writer.join()
+    assert store.count() == 1
 
 
 def test_a_lone_surrogate_is_replaced(store):
@@ -277,7 +351,10 @@ def test_threads_share_a_store(store):
 ADD = """
 import uuid
 from pathlib import Path
-from honeytrace.local import Store
+from honeytrace._session import wire
+from honeytrace._session.session import Session
+from honeytrace._utils.errors import StoreError
+from honeytrace.local import Store, row
 store = Store(Path(sys.argv[1]))
 for number in range(50):
     store.add({"session_id": str(uuid.uuid4())})
@@ -296,7 +373,10 @@ def test_processes_share_a_file_from_the_first_open(store):
 OPEN = """
 import uuid
 from pathlib import Path
-from honeytrace.local import Store
+from honeytrace._session import wire
+from honeytrace._session.session import Session
+from honeytrace._utils.errors import StoreError
+from honeytrace.local import Store, row
 for path in sys.argv[1:]:
     store = Store(Path(path))
     store.add({"session_id": str(uuid.uuid4())})
@@ -317,7 +397,10 @@ def test_processes_race_for_many_first_opens(tmp_path):
 FORK = """
 import os, uuid
 from pathlib import Path
-from honeytrace.local import Store
+from honeytrace._session import wire
+from honeytrace._session.session import Session
+from honeytrace._utils.errors import StoreError
+from honeytrace.local import Store, row
 def session(): return {"session_id": str(uuid.uuid4())}
 fork = os.fork
 if sys.argv[2] == "untold":
@@ -432,7 +515,10 @@ def test_a_store_may_be_opened_while_the_process_forks(tmp_path):
     program = f"""
 import os
 from pathlib import Path
-from honeytrace.local import Store
+from honeytrace._session import wire
+from honeytrace._session.session import Session
+from honeytrace._utils.errors import StoreError
+from honeytrace.local import Store, row
 
 store = Store(Path({str(tmp_path / "s.db")!r}))
 os.register_at_fork(before=store.count)  # the first use, after what else runs before a fork
