@@ -1,25 +1,15 @@
-"""A session that has ended."""
+"""A session that has ended, and the lists of its fields."""
 
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from reprlib import Repr
 
 from honeytrace._utils.json import Json
 
-
-def about(session: Session) -> Json:
-    """What we noted of the call; anything else may have come back from a server."""
-    found = session.metadata.get(RESERVED)
-    return found if isinstance(found, dict) else {}
-
-
-OBJECTS = ("config", "inputs", "outputs", "user_properties", "metrics", "feedback", "metadata")
-"""The fields of a session that hold a JSON object of the user's."""
-
 RESERVED = "honeytrace"
-"""The one key of `metadata` that is ours."""
+"""The one key of `metadata` that belongs to honeytrace."""
 
 _short = Repr()
 _short.maxstring = _short.maxother = 60
@@ -28,12 +18,29 @@ _repr = _short.repr
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """What happened: one call of an LLM application, as HoneyHive's API takes it.
+    """One finished call of an LLM application, as HoneyHive's API takes it.
 
-    `duration` is in milliseconds; `start_time` and `end_time` are milliseconds since 1970, UTC.
-    A value that is None is left out of the request.
-    `extra` holds the keys of an answer that are no field of a session (`parent_id`,
-    `event_type` and whatever the server adds).
+    A field that is None is left out of the request.
+
+    Attributes:
+        project: the HoneyHive project.
+        session_name: the name given to `trace_session`, or the function's qualified name.
+        source: the environment, such as "dev" or "production".
+        session_id: a UUID.
+        children_ids: ids of the sessions started directly inside this one, in start order.
+        config: model and settings of the call.
+        inputs: the call's arguments by name.
+        outputs: what the call returned, always as an object.
+        error: type and message of the exception, None for a call that succeeded.
+        duration: milliseconds.
+        user_properties: facts about the user.
+        metrics: numbers about the call, such as token counts.
+        feedback: what users said about the call.
+        metadata: anything else; what honeytrace noted is under the key `honeytrace`.
+        start_time: milliseconds since 1970, UTC.
+        end_time: milliseconds since 1970, UTC.
+        extra: keys of a server's answer that are not fields of a session (`parent_id`,
+            `event_type` and whatever else it adds). Never sent.
     """
 
     project: str
@@ -55,7 +62,43 @@ class Session:
     extra: Json = field(default_factory=dict)
 
     def __repr__(self) -> str:
-        """One line, long values cut: it stands in failing assertions."""
-        told = {"inputs": self.inputs, "outputs": self.outputs, "error": self.error}
-        parts = [f"{name}={_repr(value)}" for name, value in told.items() if value]
+        """One line with long values cut, because failing assertions show it."""
+        shown = {"inputs": self.inputs, "outputs": self.outputs, "error": self.error}
+        parts = [f"{name}={_repr(value)}" for name, value in shown.items() if value]
         return f"<Session {' '.join([_repr(self.session_name), self.session_id, *parts])}>"
+
+
+# Every list of fields is derived from the class, so that a new field is in all of them. What is
+# exempt from one stands here by name.
+_NOT_SENT = ("extra",)
+_CANNOT_HOLD_SECRETS = ("session_id", "duration", "start_time", "end_time")
+_NOT_ENTERED = ("outputs",)
+
+TYPES: dict[str, str] = {each.name: str(each.type) for each in fields(Session)}
+"""The annotation of each field, as written in the class."""
+
+SENT = tuple(name for name in TYPES if name not in _NOT_SENT)
+"""The fields that travel to the API."""
+
+OBJECTS = tuple(name for name in SENT if TYPES[name] == "Json")
+"""The fields that hold a JSON object of the user's."""
+
+ENTERED = tuple(name for name in OBJECTS if name not in _NOT_ENTERED)
+"""The JSON objects that `trace_session` takes as arguments; outputs come from the call."""
+
+SEARCHED = tuple(name for name in TYPES if name not in _CANNOT_HOLD_SECRETS)
+"""The fields that redaction has to look through: all except ids of ours, times and durations."""
+
+TEXTS = tuple(name for name in SEARCHED if TYPES[name] in ("str", "str | None"))
+"""Those of `SEARCHED` that hold a text."""
+
+
+def about(session: Session) -> Json:
+    """Return what honeytrace noted of the call; empty for a session that others recorded."""
+    found = session.metadata.get(RESERVED)
+    return found if isinstance(found, dict) else {}
+
+
+def title_of(session: Session) -> str:
+    """Return `session 'answer' (6a1f…)`, as messages name a session."""
+    return f"session {session.session_name!r} ({session.session_id})"

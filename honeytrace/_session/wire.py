@@ -16,7 +16,7 @@ from dataclasses import astuple, replace
 from typing import Any
 
 from honeytrace._capture.snapshot import Limits, Snapshot, rules
-from honeytrace._session.session import OBJECTS, RESERVED, Session
+from honeytrace._session.session import OBJECTS, RESERVED, SENT, TYPES, Session
 from honeytrace._utils.json import Json, dumps, loads
 from honeytrace._utils.version import __version__
 
@@ -76,16 +76,20 @@ def _is_object(value: object) -> bool:
     return isinstance(value, Mapping)
 
 
-_RULES: dict[str, tuple[Callable[[object], bool], str]] = {
-    **dict.fromkeys(_REQUIRED, (_is_text, "a string that is not empty")),
+_Rule = tuple[Callable[[object], bool], str]
+_RULE_OF_TYPE: dict[str, _Rule] = {
+    "str": (_is_text, "a string that is not empty"),
+    "str | None": (lambda value: isinstance(value, str), "a string"),
+    "list[str]": (_are_texts, "a list of strings"),
+    "Json": (_is_object, "an object with string keys"),
+}
+_RULE_OF_FIELD: dict[str, _Rule] = {
     "session_id": (is_uuid, "a UUID"),
-    "children_ids": (_are_texts, "a list of strings"),
-    **dict.fromkeys(OBJECTS, (_is_object, "an object with string keys")),
-    "error": (lambda value: isinstance(value, str), "a string"),
     "duration": (_is_number, "a number of milliseconds"),
     "start_time": (_is_number, "a number of milliseconds since 1970"),
     "end_time": (_is_whole, "a whole number of milliseconds since 1970"),
 }
+_RULES = {name: _RULE_OF_FIELD.get(name) or _RULE_OF_TYPE[TYPES[name]] for name in SENT}
 
 
 def _check(payload: Mapping[str, Any]) -> None:

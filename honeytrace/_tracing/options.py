@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from honeytrace._capture.deferred import as_object
 from honeytrace._capture.snapshot import Snapshot
 from honeytrace._session.record import TraceSpec
-from honeytrace._session.session import OBJECTS
+from honeytrace._session.session import ENTERED
 from honeytrace._session.wire import is_uuid
 from honeytrace._utils.guard import try_call
 from honeytrace._utils.json import Json
@@ -19,8 +19,7 @@ _TEXTS = ("name", "project", "source")
 _LISTS = ("config_args", "ignore", "only", "methods")
 _FUNCTIONS = ("process_inputs", "process_outputs", "reduce")
 _SWITCHES = ("capture_inputs", "capture_outputs")
-_OBJECTS = tuple(name for name in OBJECTS if name != "outputs")  # which come from the call
-_ALL = (*_TEXTS, "session_id", *_OBJECTS, *_LISTS, *_FUNCTIONS, *_SWITCHES, "ignore_exceptions")
+_ALL = (*_TEXTS, "session_id", *ENTERED, *_LISTS, *_FUNCTIONS, *_SWITCHES, "ignore_exceptions")
 
 if TYPE_CHECKING:
     from typing import TypedDict
@@ -62,7 +61,7 @@ def parse_options(options: Mapping[str, Any]) -> TraceSpec:
     checked: dict[str, Any] = {"name": ""}
     for labels, check in _CHECKS:
         checked |= {label: check(label, given[label]) for label in labels if label in given}
-    fields = {label: _object(label, given[label]) for label in _OBJECTS if label in given}
+    fields = {label: _object(label, given[label]) for label in ENTERED if label in given}
     return TraceSpec(**checked, fields=fields)
 
 

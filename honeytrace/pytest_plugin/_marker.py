@@ -14,10 +14,10 @@ import pytest
 from honeytrace._session import context
 from honeytrace._session.active import NOTHING
 from honeytrace._session.record import CallRecord
-from honeytrace._session.session import OBJECTS
+from honeytrace._session.session import ENTERED
 from honeytrace._tracing.trace_session import trace_session
 
-_TAKEN = ("name", "project", "source", *(each for each in OBJECTS if each != "outputs"))
+_TAKEN = ("name", "project", "source", *ENTERED)
 
 
 class Test:

@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from honeytrace._capture.snapshot import Limits, Snapshot
-from honeytrace._session.session import OBJECTS, RESERVED, Session
+from honeytrace._session.session import RESERVED, SEARCHED, Session
 from honeytrace._utils.json import Json
 
 __tracebackhide__ = True  # pytest shows the line of the test, not ours
 
 _ALL = Limits(chars=2**60, nodes=2**60, depth=200, string=2**60, items=2**60)
-_FIELDS = ("project", "session_name", "source", *OBJECTS, "error")
+_NOT_COMPARED = ("children_ids", "extra")  # ids are new in each run
+_FIELDS = tuple(name for name in SEARCHED if name not in _NOT_COMPARED)
 # What differs from one run to the next: ids, durations, our version, the lines of a traceback.
 _VOLATILE = re.compile(
     rf"metrics\.ttft_ms|metadata\.{RESERVED}\.(?:version|parent_id|root_id|exception\..*traceback"

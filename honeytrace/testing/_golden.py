@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from honeytrace._session.session import RESERVED, Session
+from honeytrace._session.session import OBJECTS, RESERVED, Session
 from honeytrace._utils.json import Json
 
 __tracebackhide__ = True  # pytest shows the line of the test, not ours
@@ -97,8 +97,7 @@ def _write(file: Path, text: str) -> None:
 
 
 _AT_ADDRESS = re.compile(r"\bat 0x[0-9a-fA-F]+")
-_TAKEN = ("config", "inputs", "outputs", "feedback", "user_properties", "metrics", "metadata")
-_FIELDS = ("name", "status", "error", *_TAKEN)
+_FIELDS = ("name", "status", "error", *OBJECTS)
 _VOLATILE = ("metrics.ttft_ms", f"metadata.{RESERVED}")
 
 
@@ -147,7 +146,7 @@ def comparable(roots: Sequence[Session], known: dict[str, Session], choice: Choi
 def _comparable(session: Session, known: dict[str, Session], choice: Choice) -> Json:
     known.pop(session.session_id, None)
     below = [known[child] for child in session.children_ids if child in known]
-    found: Json = {name: getattr(session, name) for name in _TAKEN}
+    found: Json = {name: getattr(session, name) for name in OBJECTS}
     found["name"] = session.session_name
     found["status"] = session.metadata[RESERVED]["status"]
     found["error"] = session.error and _AT_ADDRESS.sub("at 0x…", session.error)

@@ -8,7 +8,7 @@ from functools import partial
 from inspect import Parameter, signature
 from typing import Any
 
-from honeytrace._session.session import Session, about
+from honeytrace._session.session import Session, about, title_of
 from honeytrace._tracing.signature import parameters
 from honeytrace._utils.guard import try_call
 from honeytrace._utils.json import Json
@@ -35,21 +35,17 @@ def rebind(session: Session, function: Callable[..., Any]) -> Arguments:
     _refuse(session, list(map(str, losses(session, "inputs"))))
     if about(session).get("stream", {}).get("completed") is False and not session.error:
         raise ValueError(
-            f"{_title(session)} cannot be repeated: its stream was left before its end, "
+            f"{title_of(session)} cannot be repeated: its stream was left before its end, "
             "and so are its outputs; take a session that went to the end"
         )
     known = _parameters(function)
     return _bound(session, known, _inputs(session, known))
 
 
-def _title(session: Session) -> str:
-    return f"session {session.session_name!r} ({session.session_id})"
-
-
 def _refuse(session: Session, lost: list[str]) -> None:
     if lost:
         raise ValueError(
-            f"{_title(session)} cannot be called again with what was recorded: "
+            f"{title_of(session)} cannot be called again with what was recorded: "
             f"{listed(lost)}; {_INSTEAD}"
         )
 
@@ -127,4 +123,4 @@ def _unfit(session: Session, missing: list[str], left: list[str]) -> str:
         parts.append(f"it takes no {', '.join(map(repr, left))}, which it was called with")
     if missing:
         parts.append(f"it needs {', '.join(map(repr, missing))}, which is no input of the session")
-    return f"{_title(session)} does not fit the function: {', and '.join(parts)}"
+    return f"{title_of(session)} does not fit the function: {', and '.join(parts)}"

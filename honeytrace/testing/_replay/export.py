@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, cast
 from uuid import UUID
 
-from honeytrace._session.session import Session, about
+from honeytrace._session.session import Session, about, title_of
 from honeytrace._tracing import wrappers
 from honeytrace._tracing.decorate import is_traced
 from honeytrace._utils.guard import try_call
@@ -82,7 +82,7 @@ def case(session: Session) -> Case:
 
     Raises `ValueError` with a sentence where no test can call it.
     """
-    title = f"session {session.session_name!r} ({session.session_id})"
+    title = title_of(session)
     path = about(session).get("function")
     if not isinstance(path, str):
         raise ValueError(f"{title} is no call of a function, and no test can repeat a block")

@@ -1,8 +1,13 @@
-"""A session that has ended, as it shows itself."""
+"""A session that has ended: its repr, its title, and the lists of its fields."""
 
 from __future__ import annotations
 
-from honeytrace import Session
+import dataclasses
+import inspect
+
+from honeytrace import ActiveSession, Session, enrich_session
+from honeytrace._session import session as module
+from honeytrace._session.wire import payload
 
 
 def session(**given):
@@ -19,9 +24,38 @@ def test_its_repr():
 
 
 def test_its_repr_is_one_short_line():
-    """Whatever is in it."""
+    """However long the values are."""
     text = repr(
         session(inputs={"text": "line\n" * 10_000}, outputs=dict.fromkeys("abcdefgh", [9] * 99))
     )
     assert len(text) < 400
     assert "\n" not in text
+
+
+def test_title():
+    """Messages name a session by its name and its id."""
+    assert module.title_of(session()) == "session 'answer' (1)"
+
+
+NAMES = [field.name for field in dataclasses.fields(Session)]
+
+
+def test_every_field_is_searched_for_secrets_unless_exempt():
+    """A new field is looked through until somebody exempts it by name."""
+    exempt = {"session_id", "duration", "start_time", "end_time"}
+    assert set(NAMES) - set(module.SEARCHED) == exempt
+
+
+def test_every_field_is_sent_unless_exempt():
+    """`extra` is what a server added, and does not go back to one."""
+    full = session(error="e", duration=1.0, start_time=1, end_time=2, extra={"a": 1})
+    assert set(NAMES) - set(payload(full)) == {"extra"}
+
+
+def test_objects_are_what_users_can_set():
+    """The lists that have to be written by hand, for type checkers, are complete."""
+    attributes = {
+        name for name in vars(ActiveSession) if isinstance(getattr(ActiveSession(None), name), dict)
+    }
+    assert attributes == set(module.OBJECTS)
+    assert set(inspect.signature(enrich_session).parameters) == set(module.OBJECTS)
