@@ -106,6 +106,35 @@ def test_import_linter() -> None:
     )
 
 
+def test_declared_imports() -> None:
+    """Whatever the package imports at run time is named in its dependencies.
+
+    Left out are pytest, which loads the plugin itself, and what is imported for types only.
+    """
+    declared = re.findall(r"^  \"([\w-]+)[><=]", _dependencies(), re.MULTILINE)
+    files = (ROOT / "honeytrace").rglob("*.py")
+    found = {name for file in files for name in _run_time_imports(ast.parse(file.read_text()))}
+    foreign = found - sys.stdlib_module_names - {"honeytrace", "pytest", "_pytest"}
+    assert foreign == set(declared)
+
+
+def _dependencies() -> str:
+    """The list `dependencies` of pyproject.toml; tomllib is not in Python 3.10."""
+    text = (ROOT / "pyproject.toml").read_text()
+    return text.partition("\ndependencies = [\n")[2].partition("]")[0]
+
+
+def _run_time_imports(tree: ast.AST) -> set[str]:
+    """The top-level packages that are imported anywhere but below `if TYPE_CHECKING`."""
+    if isinstance(tree, ast.If) and ast.unparse(tree.test) == "TYPE_CHECKING":
+        return set()
+    if isinstance(tree, ast.Import):
+        return {alias.name.partition(".")[0] for alias in tree.names}
+    if isinstance(tree, ast.ImportFrom):
+        return {(tree.module or "").partition(".")[0]}
+    return {name for child in ast.iter_child_nodes(tree) for name in _run_time_imports(child)}
+
+
 def test_top_level() -> None:
     """The top level of the repository holds what it is meant to, and dotfiles."""
     try:
