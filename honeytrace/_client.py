@@ -23,6 +23,7 @@ from honeytrace._session import wire
 from honeytrace._session.session import Session
 from honeytrace._utils import clock
 from honeytrace._utils.errors import SDKError, SessionNotFoundError, TransportError
+from honeytrace._utils.paths import store_path
 from honeytrace.local import App, Store
 from honeytrace.local._app import HERE
 
@@ -330,7 +331,7 @@ class LocalTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
     """The session server of this machine, mounted in this process; for sync and async clients."""
 
     def __init__(self, home: pathlib.Path) -> None:
-        self._store = Store(home / "sessions.db")
+        self._store = Store(store_path(home))
         self._wsgi = httpx.WSGITransport(App(self._store))
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:

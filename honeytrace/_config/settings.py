@@ -16,8 +16,9 @@ from urllib.parse import urlsplit
 
 from honeytrace._capture.snapshot import Limits
 from honeytrace._utils.errors import ConfigurationError
+from honeytrace._utils.paths import NO_HOME, absolute, default_home, has_home
+from honeytrace._utils.text import closest, did_you_mean
 
-_HOME = "~/.honeytrace"
 HOSTED = "https://api.honeyhive.ai"
 _LONGEST = 1_000_000  # seconds: systems count milliseconds in 31 bits where they wait
 _SIBLING = "HH_DISABLE_TRACING"  # the official client's switch, the opposite of ours
@@ -119,7 +120,10 @@ def _directory(value: object) -> pathlib.Path:
         value = os.fspath(value)
     if not isinstance(value, str) or "\0" in value:
         raise ValueError("give a directory as a string or a Path")
-    return pathlib.Path(os.path.expanduser(_name(value))).absolute()
+    try:
+        return absolute(_name(value))
+    except ValueError as error:
+        raise ValueError(f"{error}; give an absolute path") from None
 
 
 def _spool(value: object) -> pathlib.Path | None:
@@ -141,10 +145,8 @@ class Config:
     project: str = "default"
     source: str = "dev"
     enabled: bool = True
-    home: pathlib.Path = field(default_factory=lambda: _directory(_HOME))
-    spool_dir: pathlib.Path | None = field(
-        default_factory=lambda: _directory("~/.honeytrace/spool")
-    )
+    home: pathlib.Path = field(default_factory=default_home)
+    spool_dir: pathlib.Path | None = field(default_factory=lambda: default_home() / "spool")
     timeout: float = 5.0
     exit_timeout: float = 2.0
     durable: bool = False
@@ -216,8 +218,11 @@ def resolve(arguments: Mapping[str, object]) -> Config:
             values[name] = _checked(name, value)
     if values.get("api_key") is not None:
         values.setdefault("server_url", HOSTED)
-    if "home" in values:
-        values.setdefault("spool_dir", values["home"] / "spool")
+    if "home" not in values:
+        values["home"] = default_home()
+        if not has_home():
+            warn(f"{NO_HOME}; files go to {values['home']}, set HONEYTRACE_HOME to keep them")
+    values.setdefault("spool_dir", values["home"] / "spool")
     config = Config(**values)
     if not (config.durable and config.spool_dir is None):
         return config
@@ -303,10 +308,7 @@ def _shown(name: str, value: object) -> str:
 
 
 def _unknown(name: str) -> str:
-    import difflib  # not before there is a slip to be explained
-
-    close = difflib.get_close_matches(name, _SETTINGS, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"the settings are {', '.join(_SETTINGS)}"
+    hint = did_you_mean(name, _SETTINGS, f"the settings are {', '.join(_SETTINGS)}")
     return f"there is no setting {name!r}; {hint}"
 
 
@@ -337,11 +339,5 @@ def unknown() -> dict[str, str]:
 
 
 def _hint(variable: str, known: list[str]) -> str:
-    import difflib  # see _unknown
-
-    close = difflib.get_close_matches(variable, known, n=1, cutoff=0.7)
-    return (
-        f"honeytrace does not read it; did you mean {close[0]}?"
-        if close
-        else ("honeytrace does not read it")
-    )
+    close = closest(variable, known, cutoff=0.7)
+    return f"honeytrace does not read it{f'; did you mean {close}?' if close else ''}"

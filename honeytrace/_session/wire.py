@@ -18,6 +18,7 @@ from typing import Any
 from honeytrace._capture.snapshot import Limits, Snapshot, rules
 from honeytrace._session.session import OBJECTS, RESERVED, SENT, TYPES, Session
 from honeytrace._utils.json import Json, dumps, loads
+from honeytrace._utils.text import did_you_mean
 from honeytrace._utils.version import __version__
 
 SESSION = "/session/"
@@ -107,10 +108,7 @@ def _shown(value: object) -> str:
 
 def _refuse_unknown(names: Mapping[str, Any]) -> None:
     for name in names.keys() - _RULES.keys():
-        import difflib  # not before there is a slip to be explained
-
-        close = difflib.get_close_matches(str(name), _RULES, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"the fields are {', '.join(_RULES)}"
+        hint = did_you_mean(str(name), _RULES, f"the fields are {', '.join(_RULES)}")
         raise ValueError(f"a session has no field {name!r}; {hint}")
 
 

@@ -14,6 +14,7 @@ from honeytrace._session.session import ENTERED
 from honeytrace._session.wire import is_uuid
 from honeytrace._utils.guard import try_call
 from honeytrace._utils.json import Json
+from honeytrace._utils.text import did_you_mean
 
 _TEXTS = ("name", "project", "source")
 _LISTS = ("config_args", "ignore", "only", "methods")
@@ -66,10 +67,7 @@ def parse_options(options: Mapping[str, Any]) -> TraceSpec:
 
 
 def _hint(label: str) -> str:
-    import difflib  # not before there is a slip to be explained
-
-    close = difflib.get_close_matches(label, _ALL, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"it takes {', '.join(_ALL)}"
+    return did_you_mean(label, _ALL, f"it takes {', '.join(_ALL)}")
 
 
 def _text(label: str, value: Any) -> str:

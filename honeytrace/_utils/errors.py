@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from honeytrace._utils.text import mask
+
 if TYPE_CHECKING:
     import httpx
 
@@ -38,12 +40,8 @@ class SDKError(HoneytraceError):
 
     def __init__(self, message: str, raw_response: httpx.Response) -> None:
         self.status_code = raw_response.status_code
-        self.body = raw_response.text
+        self.body = mask(raw_response.text, raw_response.request.headers.get("Authorization"))
         self.raw_response = raw_response
-        # Some servers repeat the header that they refuse.
-        sent = raw_response.request.headers.get("Authorization", "").removeprefix("Bearer ")
-        if sent:
-            self.body = self.body.replace(sent, "[REDACTED:api_key]")
         shown = self.body if len(self.body) <= _SHOWN else f"{self.body[:_SHOWN]}…"
         super().__init__(f"{message}: status {self.status_code}, body {shown!r}")
 

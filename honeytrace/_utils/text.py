@@ -3,9 +3,31 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 _LISTED = 10
+
+
+def closest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
+    """Return the known word that looks most like `word`, or None if none does.
+
+    `cutoff` is how alike two words have to be, from 0 (not at all) to 1 (the same).
+    """
+    from difflib import get_close_matches  # only needed once somebody has made a slip
+
+    return next(iter(get_close_matches(word, list(known), n=1, cutoff=cutoff)), None)
+
+
+def did_you_mean(word: str, known: Iterable[str], otherwise: str) -> str:
+    """Return "did you mean …?" with the closest known word, or `otherwise` if none is close."""
+    found = closest(word, known)
+    return f"did you mean {found!r}?" if found else otherwise
+
+
+def mask(text: str, key: str | None) -> str:
+    """Replace an API key in a message. Servers sometimes repeat the header they refuse."""
+    bare = (key or "").removeprefix("Bearer ")
+    return text.replace(bare, "[REDACTED:api_key]") if bare else text
 
 
 def listed(words: Sequence[str]) -> str:

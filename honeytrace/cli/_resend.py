@@ -22,6 +22,7 @@ from honeytrace._delivery.worker import Delivery
 from honeytrace._utils import clock
 from honeytrace._utils.errors import ConfigurationError
 from honeytrace._utils.guard import ErrorGuard
+from honeytrace._utils.paths import store_path
 from honeytrace._utils.text import plain
 from honeytrace.cli._output import print_text
 
@@ -116,7 +117,7 @@ def _has_spool(config: Config) -> bool:
 
 def _nothing(config: Config) -> Report:
     if config.local:
-        why = f"sessions go to the store on this machine, {config.home / 'sessions.db'}"
+        why = f"sessions go to the store on this machine, {store_path(config.home)}"
     elif config.spool_dir is None:
         why = "HONEYTRACE_SPOOL_DIR is off"
     else:  # pragma: no cover - Windows

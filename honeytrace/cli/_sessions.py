@@ -18,6 +18,7 @@ from honeytrace._session.session import Session
 from honeytrace._session.tree import Fetch, mark, tree
 from honeytrace._utils.errors import SDKError, SessionNotFoundError
 from honeytrace._utils.json import READABLE, Json, dumps
+from honeytrace._utils.paths import store_path
 from honeytrace._utils.text import plain, span
 from honeytrace.cli._output import Stop, print_json, print_text
 from honeytrace.local import Store
@@ -154,7 +155,7 @@ def _case(session: Session) -> export.Case | None:
 
 
 def open_store(config: Config) -> Store:
-    return Store(config.home / "sessions.db")
+    return Store(store_path(config.home))
 
 
 def _session(fields: Json) -> Session:

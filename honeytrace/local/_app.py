@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from honeytrace._session import wire
 from honeytrace._utils.errors import ConfigurationError, StoreError
 from honeytrace._utils.json import Json, dumps
+from honeytrace._utils.paths import default_home, store_path
 from honeytrace.local._store import Store
 
 if TYPE_CHECKING:
@@ -173,6 +174,9 @@ _apps: dict[str, App] = {}
 
 def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
     """The session API over the store in `HONEYTRACE_HOME`, or else in `~/.honeytrace`."""
-    home = os.environ.get("HONEYTRACE_HOME", "").strip() or "~/.honeytrace"
-    found = _apps.get(home) or _apps.setdefault(home, App(Store(Path(home) / "sessions.db")))
+    home = os.environ.get("HONEYTRACE_HOME", "").strip()
+    if home not in _apps:
+        path = store_path(Path(home) if home else default_home())
+        _apps.setdefault(home, App(Store(path)))
+    found = _apps[home]
     return found(environ, start_response)

@@ -15,6 +15,7 @@ from honeytrace._config.live import live, load
 from honeytrace._config.routes import deliver
 from honeytrace._session.record import CallRecord
 from honeytrace._utils.errors import StoreError
+from honeytrace._utils.paths import store_path
 
 _TALLY = "honeytrace_tally"
 _LISTED = 10  # failed tests in the summary
@@ -112,7 +113,7 @@ class Recording:
             return
         where, how = self.config.server_url, self._show
         if where is None:
-            where = str(self.config.home / "sessions.db")
+            where = str(store_path(self.config.home))
             how = ["honeytrace ls", *self._show, "honeytrace serve"]
         arrived = sum(each.arrived for each in self._tallies)
         left = sum(each.left for each in self._tallies)
@@ -135,7 +136,7 @@ def _store_problem(home: Path) -> str | None:
     """Why nothing can be kept in the store of this home, if so."""
     from honeytrace.local import Store  # needs sqlite3, and most runs no store
 
-    store = Store(home / "sessions.db", busy=_BUSY)
+    store = Store(store_path(home), busy=_BUSY)
     try:
         store.count()
     except StoreError as error:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
-from difflib import SequenceMatcher, get_close_matches
+from difflib import SequenceMatcher
 from typing import Any, NamedTuple
 
 from honeytrace._session.record import ABSENT
 from honeytrace._session.session import Session
 from honeytrace._session.tree import label
+from honeytrace._utils.text import closest
 
 __tracebackhide__ = True  # pytest shows the line of the test, not ours
 
@@ -28,8 +29,8 @@ def check(names: Iterable[str]) -> None:
     """Raises `TypeError` for what is no field of a session."""
     for name in names:
         if name not in FIELDS:
-            near = get_close_matches(name, ("name", *FIELDS), 1)
-            meant = f"did you mean {near[0]!r}? It" if near else "it"
+            near = closest(name, ("name", *FIELDS))
+            meant = f"did you mean {near!r}? It" if near else "it"
             raise TypeError(
                 f"a session has no field {name!r}; {meant} has name, {', '.join(FIELDS)}"
             )

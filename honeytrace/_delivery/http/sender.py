@@ -19,6 +19,8 @@ from honeytrace._delivery.retry import Answer, Verdict, retry_after, verdict_of
 from honeytrace._redaction.secrets import without
 from honeytrace._session import wire
 from honeytrace._utils.errors import TransportError
+from honeytrace._utils.paths import store_path
+from honeytrace._utils.text import mask
 from honeytrace.local import App, Store
 
 _SHOWN = 500
@@ -72,9 +74,7 @@ class HttpSender:
 
     def _clean(self, words: str) -> str:
         """Words that may be logged: one short line, without the key, which servers repeat."""
-        if self._key:
-            words = words.replace(self._key, "[REDACTED:api_key]")
-        words = without(words[:_READ])
+        words = without(mask(words, self._key)[:_READ])
         shown = (character if character.isprintable() else " " for character in words[:_READ])
         return " ".join("".join(shown).split())[:_SHOWN]
 
@@ -89,7 +89,7 @@ class LocalSender:
     """The store on this machine, by its WSGI application."""
 
     def __init__(self, home: pathlib.Path) -> None:
-        self._store = Store(home / "sessions.db")
+        self._store = Store(store_path(home))
         self._app = App(self._store)
 
     def post(self, body: bytes) -> Reply:

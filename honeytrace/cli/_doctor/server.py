@@ -18,7 +18,7 @@ from honeytrace._session import wire
 from honeytrace._session.session import Session
 from honeytrace._utils import clock
 from honeytrace._utils.errors import SDKError, SessionNotFoundError, TransportError
-from honeytrace._utils.text import span
+from honeytrace._utils.text import mask, span
 from honeytrace.cli._doctor.finding import FAIL, OK, SKIPPED, WARNING, Finding
 
 NAME = "honeytrace doctor"
@@ -68,8 +68,7 @@ class Visit:
 
     def clean(self, words: str) -> str:
         """Words of others without the key, which servers repeat at times."""
-        key = (self.config.api_key or "").removeprefix("Bearer ")
-        return words.replace(key, "[REDACTED:api_key]") if key else words
+        return mask(words, self.config.api_key)
 
 
 def name(visit: Visit) -> Finding:

@@ -11,6 +11,7 @@ from honeytrace._delivery.spool.directory import REJECTED
 from honeytrace._delivery.spool.segment import LOCKS, make_private
 from honeytrace._delivery.spool.survey import SpoolStatus, spool_status, spool_statuses
 from honeytrace._utils.errors import StoreError
+from honeytrace._utils.paths import store_path
 from honeytrace.cli._doctor.finding import FAIL, OK, SKIPPED, WARNING, Finding
 from honeytrace.local import Store
 
@@ -75,7 +76,7 @@ def stored(config: Config) -> Finding:
     wrong = _writable(home, 0o022, _HOME)
     if wrong and wrong.status == FAIL:
         return wrong
-    store = Store(home / "sessions.db")
+    store = Store(store_path(home))
     try:
         count = store.count()
     except StoreError as error:

@@ -21,6 +21,7 @@ from honeytrace._tracing.signature import is_method
 from honeytrace._tracing.trace_session import trace_session
 from honeytrace._utils.errors import SessionNotFoundError
 from honeytrace._utils.guard import try_call
+from honeytrace._utils.paths import store_path
 from honeytrace._utils.text import listed
 from honeytrace.testing._capture import capture_sessions
 from honeytrace.testing._diff import of_field
@@ -161,7 +162,7 @@ def _found(session_id: str) -> Session:
         from honeytrace.local import Store  # SQLite, which few tests need
 
         live.flush(config.timeout)
-        session_id = Store(config.home / "sessions.db").whole(session_id)
+        session_id = Store(store_path(config.home)).whole(session_id)
     try:
         return get_session(session_id)
     except SessionNotFoundError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import pathlib
+import tempfile
 
 import pytest
 
@@ -313,6 +314,25 @@ def test_limits_may_be_some_of_them():
 
 
 # ---- Settings that depend on each other
+
+
+def test_without_a_home_directory_files_are_temporary_and_it_is_said(monkeypatch, said, tmp_path):
+    """A container with a user of its own has none; nothing may be lost or land elsewhere."""
+    monkeypatch.delenv("HONEYTRACE_HOME", raising=False)
+    monkeypatch.setenv("HOME", "")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    config = resolve({})
+    assert config.home == tmp_path / f"honeytrace-{os.getuid()}"
+    assert config.spool_dir == config.home / "spool"
+    where = f"files go to {config.home}, set HONEYTRACE_HOME to keep them"
+    assert said() == [f"there is no home directory (HOME is not set to one); {where}"]
+
+
+def test_a_tilde_without_a_home_directory_is_refused(monkeypatch):
+    """Such a path means nothing, and would become a directory that is named "~"."""
+    monkeypatch.setenv("HOME", "")
+    with pytest.raises(ConfigurationError, match=r"no home directory .*; give an absolute path"):
+        resolve({"home": "~/h"})
 
 
 def test_the_spool_is_below_the_home():
