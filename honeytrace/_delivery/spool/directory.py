@@ -14,6 +14,7 @@ import os
 import re
 import threading
 from collections import deque
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,36 +85,46 @@ class Spool:
         return clock.now() >= self._refused_until
 
     def append(self, serial: int, body: bytes, *, read: bool) -> RecordRef | None:
-        """Writes a session down; None if the disk refuses, and `trouble` says why.
+        """Write one session as `append_many` writes several; None if the disk refuses."""
+        refs: list[RecordRef] = []
+        return refs[0] if self.append_many([(serial, body)], refs, read=read) else None
 
-        `read` if the caller has it in memory, so that reading need not come to it. None, too, in
-        a signal handler that came in the middle of this.
+    def append_many(
+        self, records: Sequence[tuple[int, bytes]], refs: list[RecordRef], *, read: bool
+    ) -> bool:
+        """Write sessions down by one write and extend `refs` by where they are.
+
+        Returns False if the disk refuses, and `trouble` says why. `read` if the caller has them in
+        memory, so that reading need not come to them. False, too, in a signal handler that came in
+        the middle of this.
         """
         with self._lock:
             if self._busy or not self.may_write:
-                return None
+                return False
             self._busy = True
             try:
-                place = self._written(serial, body, read)
+                self._write(records, refs, read)
             except OSError as error:
                 self._refused(error)
-                return None
+                return False
             finally:
                 self._busy = False
             self.trouble = None
-            return place
+            return True
 
     def _refused(self, error: OSError) -> None:
         self.trouble = f"{self.directory}: {error.strerror or error}"
         self._refused_until = clock.now() + self._bounds.pause
 
-    def _written(self, serial: int, body: bytes, read: bool) -> RecordRef:
+    def _write(
+        self, records: Sequence[tuple[int, bytes]], refs: list[RecordRef], read: bool
+    ) -> None:
         try:
-            return self._segment().append(serial, body, read=read)
+            self._segment().append_many(records, refs, read=read)
         except OSError:  # it may not be ours any more; what is in it is read all the same
             self._current = None
             self._secure()
-            return self._segment().append(serial, body, read=read)
+            self._segment().append_many(records, refs, read=read)
 
     def _segment(self) -> Segment:
         """The segment to append to."""
@@ -221,19 +232,27 @@ class Spool:
         return None
 
     def acknowledge(self, place: RecordRef) -> bool:
-        """Notes that a session is done with; False if it was dropped meanwhile.
+        """Note that one session is done with; False if it was dropped meanwhile."""
+        return self.acknowledge_many([place]) == [True]
+
+    def acknowledge_many(self, places: Sequence[RecordRef]) -> list[bool]:
+        """Note that sessions are done with; return for each whether it had not been dropped.
 
         A segment in which all are done with is removed. Where the disk refuses, a session is at
         worst sent once more, with the same id.
         """
         with self._lock:
-            if place.segment.gone:
-                return False
-            with suppress(OSError):
-                place.segment.acknowledge(place)
-            if not place.segment.kept:
+            there = [not place.segment.gone for place in places]
+            groups: dict[Segment, list[RecordRef]] = {}
+            for place, known in zip(places, there, strict=True):
+                if known:
+                    groups.setdefault(place.segment, []).append(place)
+            for segment, some in groups.items():
+                with suppress(OSError):
+                    segment.acknowledge_many(some)
+            if not all(segment.kept for segment in groups):
                 self._tidy(self._current)
-            return True
+            return there
 
     def reject(self, body: bytes, words: str) -> None:
         """Sets a session aside that the server refused, with its words."""

@@ -12,7 +12,7 @@ import os
 import re
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -127,15 +127,22 @@ class _File:
 
     def append(self, data: bytes) -> int:
         """Writes at the end, all of it or nothing; returns where. Raises `OSError`."""
-        self.secure()
         at = self.size
-        try:
-            _write(self._fd, data, at)
-        except OSError:
-            os.ftruncate(self._fd, at)
-            raise
+        self.write(data)
         self.size = at + len(data)
         return at
+
+    def write(self, data: bytes) -> None:
+        """Write at the end, all of it or nothing, and leave it to the caller to move the end.
+
+        Until then the next write goes to the same place. Raises `OSError`.
+        """
+        self.secure()
+        try:
+            _write(self._fd, data, self.size)
+        except OSError:
+            os.ftruncate(self._fd, self.size)
+            raise
 
     def read(self, count: int, at: int) -> bytes:
         self.found()
@@ -248,19 +255,36 @@ class Segment:
         return self._file.size
 
     def append(self, serial: int, body: bytes, *, read: bool) -> RecordRef:
-        """Adds a record, which reading passes over if `read`. Raises `OSError`, and then nothing
-        was added."""
-        check = _checksum(serial, body)
-        at = self._file.append(_RECORD.pack(_MARK, len(body), check, serial) + body)
-        self.kept += 1
-        self.last = max(self.last, serial)
-        if not read:
-            self.unread += 1
-        elif self.unread:
-            self._done.add((at, check))
-        else:
-            self._at = self.size
-        return RecordRef(self, at, check)
+        """Add one record as `append_many` adds several, and return where it is."""
+        refs: list[RecordRef] = []
+        self.append_many([(serial, body)], refs, read=read)
+        return refs[0]
+
+    def append_many(
+        self, records: Sequence[tuple[int, bytes]], refs: list[RecordRef], *, read: bool
+    ) -> None:
+        """Add serial numbers and bodies by one write, and extend `refs` by where they are.
+
+        Reading passes over them if `read`. Raises `OSError`, and then nothing was added. An
+        exception that a signal handler raises leaves either everything added or nothing.
+        """
+        at, parts, added = self._file.size, [], []
+        for serial, body in records:
+            check = _checksum(serial, body)
+            parts += (_RECORD.pack(_MARK, len(body), check, serial), body)
+            added.append(RecordRef(self, at, check))
+            at += _RECORD.size + len(body)
+        kept, last = self.kept + len(added), max(self.last, *(serial for serial, _ in records))
+        unread = self.unread if read else self.unread + len(added)
+        passed = {(each.at, each.check) for each in added} if self.unread else None
+        self._file.write(b"".join(parts))
+        # Handlers run at calls, of which there is none from here on.
+        self._file.size, self.kept, self.last, self.unread = at, kept, last, unread
+        if read and passed is not None:
+            self._done |= passed
+        elif read:
+            self._at = at
+        refs += added
 
     def read_on(self) -> Stored | None:
         """The next record that is not acknowledged; None at the end."""
@@ -278,16 +302,21 @@ class Segment:
         return found.body if found and found.place.check == place.check else None
 
     def acknowledge(self, place: RecordRef) -> None:
-        """Notes that a record is done with. Raises `OSError` if that cannot be written."""
-        self.kept -= 1
-        key = (place.at, place.check)
-        if place.at >= self._at and key not in self._done:  # reading has yet to come to it
-            self._done.add(key)
-            self.unread -= 1
+        """Note that a record is done with. Raises `OSError` if that cannot be written."""
+        self.acknowledge_many([place])
+
+    def acknowledge_many(self, places: Sequence[RecordRef]) -> None:
+        """Note by one write that records are done with. Raises `OSError` if that fails."""
+        self.kept -= len(places)
+        keys = [(place.at, place.check) for place in places]
+        for key in keys:
+            if key[0] >= self._at and key not in self._done:  # reading has yet to come to it
+                self._done.add(key)
+                self.unread -= 1
         if self._acks is None:
             path = self.path.with_suffix(ACKS)
             self._acks = _File(path, new=not path.exists(), locked=False)
-        self._acks.append(_ACK.pack(*key))
+        self._acks.append(b"".join(_ACK.pack(*key) for key in keys))
 
     def give_up_unread(self) -> int:
         """Takes out of the counts what should be there and was not found; how many those are."""
