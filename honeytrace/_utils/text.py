@@ -31,25 +31,43 @@ def mask(text: str, key: str | None) -> str:
 
 
 def listed(words: Sequence[str]) -> str:
-    """The first of them in a row, and how many more there are."""
+    """Join the first words with commas, and say how many more there are."""
     more = f" and {len(words) - _LISTED} more" if len(words) > _LISTED else ""
     return f"{', '.join(words[:_LISTED])}{more}"
 
 
-CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-"""What moves the cursor, turns the writing direction or cannot be printed at all."""
+def shorten(text: str, characters: int = 200) -> str:
+    """Cut a long text for display; an ellipsis stands for the rest."""
+    return text if len(text) <= characters else f"{text[:characters]}…"
 
-_MOST = 200
+
+def first_line(text: str, characters: int = 200) -> str:
+    """Return the first line that is not blank, shortened."""
+    return shorten(text.strip().partition("\n")[0].rstrip(), characters)
 
 
-def plain(text: str, most: int = _MOST) -> str:
-    """Text of anybody's for one line of a terminal: cut, and control characters spelled out."""
-    cut = text if len(text) <= most else f"{text[:most]}…"
-    return CONTROL.sub(lambda found: ascii(found[0])[1:-1], cut)
+def first_difference(one: str, other: str) -> int | None:
+    """Return the position of the first character that differs; None if the texts are equal."""
+    if one == other:
+        return None
+    pairs = zip(one, other, strict=False)
+    return next((at for at, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
+
+
+CONTROL = re.compile(
+    "[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff"
+    "\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
+"""Characters that move the cursor, turn the writing direction, or cannot be seen or printed."""
+
+
+def printable(text: str, characters: int = 200) -> str:
+    """Shorten anybody's text for one line of a terminal, with control characters spelled out."""
+    return CONTROL.sub(lambda found: ascii(found[0])[1:-1], shorten(text, characters))
 
 
 def span(milliseconds: float) -> str:
-    """A duration with the unit that suits it: `820 µs`, `12.3 ms`, `4.05 s`."""
+    """Return a duration in the unit that suits it: `820 µs`, `12.3 ms`, `4.05 s`."""
     # The bounds are where rounding would reach the next unit.
     if abs(milliseconds) < 0.9995:
         return f"{milliseconds * 1000:.0f} µs"

@@ -23,7 +23,7 @@ from honeytrace._utils import clock
 from honeytrace._utils.errors import ConfigurationError
 from honeytrace._utils.guard import ErrorGuard
 from honeytrace._utils.paths import store_path
-from honeytrace._utils.text import plain
+from honeytrace._utils.text import printable
 from honeytrace.cli._output import print_text
 
 _TICK = 0.05  # seconds between two looks at how far it is
@@ -160,7 +160,7 @@ def _reading(config: Config) -> Iterator[Path]:
 
 def _settings(survey: SpoolStatus) -> str:
     """What to type to send these."""
-    url, project = (plain(shlex.quote(text)) for text in (survey.server_url, survey.project))
+    url, project = (printable(shlex.quote(text)) for text in (survey.server_url, survey.project))
     return f"HH_API_URL={url} HH_PROJECT={project} honeytrace resend"
 
 
@@ -179,14 +179,14 @@ def _closing(config: Config, sent: _Sent, before: SpoolStatus) -> Report:
 
 def _aside(sent: _Sent, before: SpoolStatus, now: SpoolStatus) -> str:
     if now.rejected == before.rejected:
-        return f" ({plain(sent.trouble or '')}), and the disk took no copy"
+        return f" ({printable(sent.trouble or '')}), and the disk took no copy"
     return f" and set aside in {now.directory / REJECTED}"
 
 
 def _why(sent: _Sent) -> str:
     if sent.interrupted:
         return "interrupted"
-    return plain(sent.trouble or "no answer came in time, or they came in meanwhile")
+    return printable(sent.trouble or "no answer came in time, or they came in meanwhile")
 
 
 def _report(config: Config, survey: SpoolStatus, parts: list[str]) -> Report:
@@ -203,7 +203,7 @@ def _report(config: Config, survey: SpoolStatus, parts: list[str]) -> Report:
 
 
 def _target(config: Config) -> str:
-    return f"{config.server_url}, project {plain(repr(config.project))}"
+    return f"{config.server_url}, project {printable(repr(config.project))}"
 
 
 def _count(number: int, noun: str = "session") -> str:

@@ -15,11 +15,11 @@ from honeytrace._client import Client
 from honeytrace._config.settings import Config
 from honeytrace._session import wire
 from honeytrace._session.session import Session
-from honeytrace._session.tree import Fetch, mark, tree
+from honeytrace._session.tree import Fetch, failure, tree
 from honeytrace._utils.errors import SDKError, SessionNotFoundError
 from honeytrace._utils.json import READABLE, Json, dumps
 from honeytrace._utils.paths import store_path
-from honeytrace._utils.text import plain, span
+from honeytrace._utils.text import printable, span
 from honeytrace.cli._output import Stop, print_json, print_text
 from honeytrace.local import Store
 from honeytrace.testing._replay import export
@@ -43,7 +43,7 @@ def _table(sessions: Sequence[Session]) -> str:
     """Id, start, duration, project and name with the error, in columns."""
     size = _enough([session.session_id for session in sessions])
     spans = ["" if s.duration is None else span(s.duration) for s in sessions]
-    projects = [plain(session.project, 30) for session in sessions]
+    projects = [printable(session.project, 30) for session in sessions]
     widest, broadest = max(map(len, spans)), max(map(len, projects))
     rows = zip(sessions, spans, projects, strict=True)
     return "\n".join(
@@ -59,8 +59,8 @@ def _enough(ids: Sequence[str]) -> int:
 
 
 def _title(session: Session) -> str:
-    name = plain(session.session_name, 60)
-    return f"{name}  {mark(session.error)}" if session.error else name
+    name = printable(session.session_name, 60)
+    return f"{name}  {failure(session.error)}" if session.error else name
 
 
 def _start(session: Session) -> str:
@@ -150,7 +150,7 @@ def _case(session: Session) -> export.Case | None:
     try:
         return export.case(session)
     except ValueError as error:
-        print(f"honeytrace: {plain(str(error), 2_000)}", file=sys.stderr)
+        print(f"honeytrace: {printable(str(error), 2_000)}", file=sys.stderr)
         return None
 
 

@@ -13,7 +13,7 @@ from honeytrace._capture.snapshot import Limits
 from honeytrace._config import settings
 from honeytrace._config.settings import Config
 from honeytrace._utils.guard import try_call
-from honeytrace._utils.text import plain
+from honeytrace._utils.text import printable
 from honeytrace.cli._doctor import server, storage
 from honeytrace.cli._doctor.finding import FAIL, OK, SKIPPED, WARNING, Finding, row, verdict
 from honeytrace.cli._doctor.server import NAME, Visit
@@ -35,8 +35,8 @@ def table(config: Config, origins: Mapping[str, str]) -> str:
     if left:
         width = max(map(len, left)) + 2
         lines += ["", "Set, but not used"]
-        lines += [row(f"{plain(name):{width}}", plain(why)) for name, why in left.items()]
-    project = plain(repr(config.project))
+        lines += [row(f"{printable(name):{width}}", printable(why)) for name, why in left.items()]
+    project = printable(repr(config.project))
     lines += ["", f"Checks, which send one session, {NAME!r}, to the project {project}"]
     return "\n".join(lines)
 
@@ -50,7 +50,7 @@ def _shown(name: str, value: object) -> str:
         return str(value).lower()
     if isinstance(value, Limits):
         return ", ".join(f"{limit} {most}" for limit, most in asdict(value).items())
-    return f"{value:g} s" if isinstance(value, float) else plain(str(value))
+    return f"{value:g} s" if isinstance(value, float) else printable(str(value))
 
 
 def _usable(config: Config) -> Finding:
@@ -81,7 +81,7 @@ def examine(config: Config) -> Iterator[Finding]:
             finding = _bounded(step, visit)
         if needed and finding.status == FAIL:
             broken = broken or check
-        yield replace(finding, check=check, words=plain(finding.words, _SHOWN))
+        yield replace(finding, check=check, words=printable(finding.words, _SHOWN))
 
 
 def _bounded(step: _Step, visit: Visit) -> Finding:

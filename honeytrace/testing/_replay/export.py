@@ -25,7 +25,7 @@ from honeytrace._session.session import Session, about, title_of
 from honeytrace._tracing import wrappers
 from honeytrace._tracing.decorate import is_traced
 from honeytrace._utils.guard import try_call
-from honeytrace._utils.text import plain
+from honeytrace._utils.text import printable
 from honeytrace.testing._replay.arguments import Arguments, rebind
 from honeytrace.testing._replay.losses import REDACTED
 
@@ -208,7 +208,7 @@ def _test(case: Case, size: int) -> str:
     shown = "called" if name in _TAKEN or hasattr(builtins, name) else name
     lines = [
         f"def test_{_word('.'.join(case.path))}_{_word(session.session_id[:size])}():",
-        f"{_INDENT}# {plain(session.session_id)}",
+        f"{_INDENT}# {printable(session.session_id)}",
         # Here, so that no other test fails when it is gone.
         f"{_import(case.module, name, shown)}\n",
     ]

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from honeytrace._utils.text import closest, did_you_mean, mask
+from honeytrace._utils.text import (
+    closest,
+    did_you_mean,
+    first_difference,
+    first_line,
+    mask,
+    printable,
+    shorten,
+)
 
 
 def test_a_slip_gets_a_hint():
@@ -32,3 +40,29 @@ def test_a_key_is_masked(key):
 def test_without_a_key_nothing_is_masked(key):
     """An empty key stands between any two characters."""
     assert mask("words", key) == "words"
+
+
+def test_a_long_text_is_shortened():
+    """What is cut off shows as an ellipsis; what fits stays as it is."""
+    assert shorten("abc", 3) == "abc"
+    assert shorten("abcd", 3) == "abc…"
+
+
+def test_the_first_line_is_the_first_that_is_not_blank():
+    """Blank lines in front and everything after the first line are left out."""
+    assert first_line("\n  \n one \ntwo") == "one"
+    assert first_line("abcd", 3) == "abc…"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "at"), [("a", "a", None), ("abc", "abd", 2), ("ab", "abc", 2), ("", "a", 0)]
+)
+def test_texts_begin_to_differ(one, other, at):
+    """The position is that of the first character that is not the same, either way round."""
+    assert first_difference(one, other) == first_difference(other, one) == at
+
+
+@pytest.mark.parametrize("character", "\x1b\n\u202e\u200b\ufeff\U000e0041\ud800")
+def test_what_cannot_be_seen_is_spelled_out(character):
+    """Characters that steer a terminal, or that hide in a text, are shown as escapes."""
+    assert printable(f"a{character}b") == f"a{ascii(character)[1:-1]}b"
