@@ -7,6 +7,7 @@ import linecache
 from dataclasses import dataclass
 from types import CodeType, TracebackType
 
+from honeytrace._capture.stdlib_types import mro, nearest, qualname, state
 from honeytrace._utils.guard import try_call
 from honeytrace._utils.json import Json
 
@@ -17,7 +18,8 @@ _WORD = 1024  # characters of a word that is not cut through
 _FRAMES = 50
 _ALL = 20  # exceptions that are told of: causes of causes, members of groups
 _NOTES = 20
-_CANCELLED = ("CancelledError", "Cancelled")  # asyncio's and trio's, imported by neither
+_CANCELLED = ("CancelledError", "Cancelled", "GreenletExit")  # of asyncio, trio and gevent
+_EXIT_CODES = ("exit_code", "_code", "code", "returncode")
 
 _GROUP = getattr(builtins, "BaseExceptionGroup", None)  # from Python 3.11 on
 
@@ -31,11 +33,8 @@ _suppressed = BaseException.__dict__["__suppress_context__"].__get__
 
 
 def failure(error: BaseException | None) -> Failure | None:
-    """The failure that an exception means; None for one that only ends things in order."""
-    kind = type(error)  # `isinstance` would ask the user's class for `__class__`
-    if error is None or issubclass(kind, GeneratorExit):
-        return None
-    if issubclass(kind, SystemExit) and _is_zero(_code(error)):
+    """Return the failure that an exception means; None for one that ends a call in order."""
+    if error is None or _is_orderly(error):
         return None
     details = _details(error, set())
     name, words = details["type"], details["message"]
@@ -44,8 +43,25 @@ def failure(error: BaseException | None) -> Failure | None:
     return Failure(text, status, details, text.endswith(_END))
 
 
+def _is_orderly(error: BaseException) -> bool:
+    """Return whether this closes a generator, or ends the program with exit code 0.
+
+    Command-line libraries end a command in their own way: click and typer raise an exception with
+    an `exit_code`, others a class called `Exit` with a code under another name.
+    """
+    kind = type(error)  # `isinstance` would ask the user's class for `__class__`
+    if issubclass(kind, GeneratorExit):
+        return True
+    if issubclass(kind, SystemExit):
+        code = _code(error)
+        return code is None or _is_zero(code)
+    own = state(error, kind)
+    names = _EXIT_CODES if any(qualname(each) == "Exit" for each in mro(kind)) else _EXIT_CODES[:1]
+    return any(_is_zero(own.get(name, nearest(kind, name))) for name in names)
+
+
 def _is_zero(code: object) -> bool:
-    return code is None or (type(code) in (int, bool) and code == 0)
+    return type(code) in (int, bool) and code == 0
 
 
 def _details(error: BaseException, told: set[int]) -> Json:

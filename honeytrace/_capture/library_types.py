@@ -13,11 +13,11 @@ import types
 from functools import partial
 from typing import Any
 
+from honeytrace._capture.records import fields
 from honeytrace._capture.stdlib_types import (
     Read,
     called,
     describe,
-    fields,
     named,
     qualname,
     state,

@@ -15,6 +15,7 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from honeytrace._capture.library_types import is_answer, known
+from honeytrace._capture.records import fields, is_record, public, tuple_names
 from honeytrace._capture.stdlib_types import (
     EXACT,
     LISTS,
@@ -25,15 +26,11 @@ from honeytrace._capture.stdlib_types import (
     by_class,
     called,
     describe,
-    fields,
     first,
-    is_record,
     mro,
-    public,
     qualname,
     real,
     state,
-    tuple_names,
     whole,
 )
 from honeytrace._utils.guard import ReraisedError, try_call
@@ -290,7 +287,7 @@ class Snapshot:
         if read is not None:
             return self._stand_in(value, read(value), path, depth)
         own = state(value, kind)
-        if own and (self._inside or is_answer(own)):
+        if (self._inside and public(own)) or is_answer(own):
             return self._container(value, path, depth, self._answer)
         teach = rules.fallback()
         if teach is not None:
@@ -327,8 +324,8 @@ class Snapshot:
         a set in order."""
         kind = type(value)
         names = tuple_names(kind) if issubclass(kind, tuple) else ()
-        if names:
-            return self._dict(dict(zip(names, tuple.__iter__(value), strict=False)), path, depth)
+        if names and len(names) == tuple.__len__(value):
+            return self._dict(dict(zip(names, tuple.__iter__(value), strict=True)), path, depth)
         base: Any = next(base for base in LISTS if issubclass(kind, base))
         most = min(self._limits.items, self._nodes)
         items = first(partial(base.__iter__, value), most)

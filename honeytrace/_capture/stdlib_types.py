@@ -34,13 +34,6 @@ _HASHED = 64 * 1024
 _BITS = 2048  # of an integer that is spelled out: 617 digits, and Python may refuse from 640 on
 _DIGITS = 4096  # of a Decimal that is
 _MOST = 20_000  # attributes of one object
-_MARKS = (
-    "__dataclass_fields__",
-    "__attrs_attrs__",
-    "__pydantic_fields__",
-    "__fields__",  # pydantic 1
-    "__struct_fields__",  # msgspec
-)
 _PATHS = (
     pathlib.PosixPath,
     pathlib.PurePosixPath,
@@ -55,9 +48,14 @@ mro = type.__dict__["__mro__"].__get__
 namespace = type.__dict__["__dict__"].__get__
 qualname = type.__dict__["__qualname__"].__get__
 _module = type.__dict__["__module__"].__get__
-_arguments = BaseException.__dict__["args"].__get__
+arguments_of = BaseException.__dict__["args"].__get__
 _zone = datetime.datetime.tzinfo.__get__
 _time_zone = datetime.time.tzinfo.__get__
+
+
+def nearest(kind: type, name: str) -> Any:
+    """Return what a class or its nearest parent has under this name; None if there is nothing."""
+    return next((namespace(each)[name] for each in mro(kind) if name in namespace(each)), None)
 
 
 def by_class(find: Callable[[type], _T]) -> Callable[[type], _T]:
@@ -235,44 +233,6 @@ def named(items: dict[Any, Any]) -> dict[str, Any]:
     few = dict.__len__(items) <= _MOST
     pairs = dict.copy(items).items() if few else first(partial(dict.items, items), _MOST)
     return {name: item for name, item in pairs if type(name) is str}
-
-
-def public(own: dict[str, Any]) -> dict[str, Any]:
-    return {name: item for name, item in own.items() if not name.startswith("_")}
-
-
-def is_record(kind: type) -> bool:
-    """Whether a class bears the mark of dataclasses, attrs, pydantic or msgspec."""
-    return any(mark in namespace(parent) for parent in mro(kind) for mark in _MARKS)
-
-
-def fields(value: object) -> Any:
-    """The public fields of a record, with those that pydantic allows beyond; an exception by its
-    arguments; of a model that is one value, this root."""
-    kind = type(value)
-    if issubclass(kind, BaseException):
-        return {"type": qualname(kind), "args": _arguments(value)}
-    own = state(value, kind)
-    extra = own.get("__pydantic_extra__")
-    if type(extra) is dict:
-        own.update(named(extra))
-    if "__root__" in own:  # pydantic 1
-        return own["__root__"]
-    if "root" in own and _is_root(kind):
-        return own["root"]
-    return public(own)
-
-
-def _is_root(kind: type) -> bool:
-    mark = "__pydantic_root_model__"
-    return next((namespace(k)[mark] is True for k in mro(kind) if mark in namespace(k)), False)
-
-
-def tuple_names(kind: type) -> tuple[str, ...]:
-    """The fields of a named tuple, else nothing."""
-    names = next((namespace(k)["_fields"] for k in mro(kind) if "_fields" in namespace(k)), ())
-    named = type(names) is tuple and all(type(name) is str for name in names)
-    return names if named else ()
 
 
 def _held(name: str) -> Read:

@@ -17,8 +17,8 @@ from functools import partial
 from inspect import Parameter
 from typing import Any
 
+from honeytrace._capture.records import tuple_names
 from honeytrace._capture.snapshot import Snapshot
-from honeytrace._capture.stdlib_types import tuple_names
 from honeytrace._session.context import without_tracing
 from honeytrace._utils.guard import try_call
 

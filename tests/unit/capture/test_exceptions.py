@@ -37,6 +37,47 @@ def test_an_end_in_order_is_no_failure(error):
     assert failure(error) is None
 
 
+class Exit(Exception):  # noqa: N818 - the name matters
+    """As a library for command lines may define it."""
+
+    def __init__(self, code=0):
+        self._code = code
+
+
+class QuitError(RuntimeError):
+    exit_code = 0
+
+
+class CodedError(Exception):
+    def __init__(self, code):
+        self.code = code
+
+
+def click_exit(code):
+    exits = pytest.importorskip("click").exceptions
+    return exits.Exit(code)
+
+
+@pytest.mark.parametrize("make", [click_exit, Exit], ids=["click", "another"])
+def test_a_command_that_ends_with_an_exit_code(make):
+    """An exit with code 0 is no error, as with SystemExit; with any other code it is one."""
+    assert failure(make(0)) is None
+    assert failure(make(3)).status == "error"
+
+
+def test_an_exit_code_of_the_class():
+    """It counts unless the exception has one of its own."""
+    quits = QuitError()
+    assert failure(quits) is None
+    quits.exit_code = 1
+    assert failure(quits)
+
+
+def test_a_code_may_mean_anything():
+    """Only that of a class called `Exit` is an exit code."""
+    assert failure(CodedError(0)).text == "CodedError: 0"
+
+
 @pytest.mark.parametrize(
     ("error", "text"),
     [
@@ -59,10 +100,15 @@ def test_the_text_is_the_type_and_the_message(error, text):
 
 @pytest.mark.parametrize(
     ("name", "status"),
-    [("CancelledError", "cancelled"), ("Cancelled", "cancelled"), ("E", "error")],
+    [
+        ("CancelledError", "cancelled"),
+        ("Cancelled", "cancelled"),
+        ("GreenletExit", "cancelled"),
+        ("E", "error"),
+    ],
 )
 def test_cancellation_is_told_by_the_name(name, status):
-    """asyncio's and trio's cancellation are told apart from errors, without importing them."""
+    """The cancellations of asyncio, trio and gevent are no errors; none of them is imported."""
     assert failure(type(name, (BaseException,), {})()).status == status
 
 

@@ -59,6 +59,7 @@ class Twin:
 
 @dataclasses.dataclass
 class Private:
+    shown: int = 0
     _held: int = 1
 
 
@@ -147,6 +148,7 @@ SAME = [
     (Box(3), Annotated[Box | Passage, "note"]),
     (PASSAGE, Box | Passage),
     (Part("t"), Part),
+    (Chunk(1), Chunk),
     (Struct([Role.USER]), Struct),
     (Name("n"), Name),
     (Role.USER, typing.NewType("NewRole", Role)),
@@ -212,8 +214,7 @@ def test_back(value, kind):
             r"inputs\.a\[1\] does not have the fields of Passage",
         ),
         ("t", Passage, "inputs.a does not have the fields of Passage"),
-        (Private(2), Private, "inputs.a does not have the fields of Private"),
-        (Chunk(1), Chunk, "inputs.a does not have the fields of Chunk"),
+        (Private(2, 3), Private, "inputs.a does not have the fields of Private"),
         (Shouting("a"), Shouting, "inputs.a gives another Shouting than it was"),
         (Query([Box(1)]), Query, r"inputs\.a\.passages\[0\] does not have the fields of Passage"),
         ({"role": "none"}, Message, r"inputs\.a\.role gives no Role \(ValueError\)"),

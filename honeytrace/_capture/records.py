@@ -1,0 +1,170 @@
+"""The fields of records: dataclasses, attrs, pydantic, msgspec, namespaces and exceptions.
+
+A field is told by what its library noted in the class. As everywhere in this package, only
+namespaces and states are read; no code of the class is run.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from types import MemberDescriptorType
+from typing import Any, NamedTuple
+
+from honeytrace._capture.stdlib_types import (
+    arguments_of,
+    by_class,
+    mro,
+    named,
+    namespace,
+    nearest,
+    qualname,
+    state,
+)
+
+HIDDEN = "[REDACTED:hidden_field]"
+"""Stands for a field that its author keeps out of texts (`repr=False`, `exclude=True`)."""
+
+_MARKS = (
+    "__dataclass_fields__",
+    "__attrs_attrs__",
+    "__pydantic_fields__",
+    "__fields__",  # pydantic 1
+    "__struct_fields__",  # msgspec
+)
+
+
+def is_record(kind: type) -> bool:
+    """Return whether a class is one of dataclasses, attrs, pydantic or msgspec."""
+    return any(mark in namespace(parent) for parent in mro(kind) for mark in _MARKS)
+
+
+def fields(value: object) -> Any:
+    """Return the fields of a record; the root of a model that is one value.
+
+    These are the public attributes, and the private ones that the constructor requires. A record
+    with nothing else shows all that is private. An exception has its type and arguments.
+    """
+    kind = type(value)
+    if issubclass(kind, BaseException):
+        return {"type": qualname(kind), "args": arguments_of(value)}
+    own = state(value, kind)
+    extra = own.get("__pydantic_extra__")
+    if type(extra) is dict:
+        own.update(named(extra))
+    if "__root__" in own:  # pydantic 1
+        return own["__root__"]
+    if "root" in own and nearest(kind, "__pydantic_root_model__") is True:
+        return own["root"]
+    declared = _declared(kind)
+    for name in declared.on_class:
+        own.setdefault(name, nearest(kind, name))
+    if all(map(_is_private, own)):
+        found = _all_private(own)
+    else:
+        found = {name: own[name] for name in own if _is_shown(name, declared)}
+    return {name: HIDDEN if name in declared.hidden else found[name] for name in found}
+
+
+def _is_shown(name: str, declared: _Declared) -> bool:
+    return name in declared.required or not _is_private(name)
+
+
+def public(own: dict[str, Any]) -> dict[str, Any]:
+    """Return the attributes whose names do not begin with an underscore."""
+    return {name: item for name, item in own.items() if not _is_private(name)}
+
+
+def tuple_names(kind: type) -> tuple[str, ...]:
+    """Return the fields of a named tuple; nothing for any other class."""
+    names = nearest(kind, "_fields")
+    return names if type(names) is tuple and all(type(name) is str for name in names) else ()
+
+
+def _is_private(name: str) -> bool:
+    return name.startswith("_")
+
+
+def _all_private(own: dict[str, Any]) -> dict[str, Any]:
+    """Return the private attributes, without those of Python and pydantic itself."""
+    inside = own.get("__pydantic_private__")  # where pydantic 2 puts them
+    own = {**own, **named(inside)} if type(inside) is dict else own
+    return {name: item for name, item in own.items() if not name.startswith("__")}
+
+
+class _Field(NamedTuple):
+    """What a library noted of one field."""
+
+    name: str
+    required: bool
+    hidden: bool = False
+    on_class: bool = False  # the class holds its value, the objects do not
+
+
+class _Declared(NamedTuple):
+    """The names of a class's fields that are treated in a way of their own."""
+
+    required: frozenset[str]
+    hidden: frozenset[str]
+    on_class: frozenset[str]
+
+
+@by_class
+def _declared(kind: type) -> _Declared:
+    found = [each for read in _LIBRARIES for each in read(kind) if type(each.name) is str]
+    return _Declared(
+        frozenset(each.name for each in found if each.required),
+        frozenset(each.name for each in found if each.hidden),
+        frozenset(each.name for each in found if each.on_class),
+    )
+
+
+def _of_dataclass(kind: type) -> Iterator[_Field]:
+    found = nearest(kind, "__dataclass_fields__")
+    for name, each in _items(found):
+        if type(each) is dataclasses.Field:
+            no_default = each.default is dataclasses.MISSING
+            required = each.init and no_default and each.default_factory is dataclasses.MISSING
+            # One without a place in `__init__` may have its default in the class alone.
+            on_class = not each.init and not no_default and nearest(kind, name) is each.default
+            yield _Field(name, required, each.repr is False, on_class)
+
+
+def _of_attrs(kind: type) -> Iterator[_Field]:
+    for each in _sequence(nearest(kind, "__attrs_attrs__")):
+        own = state(each, type(each))
+        required = own.get("init") is True and qualname(type(own.get("default"))) == "_Nothing"
+        yield _Field(own.get("name", ""), required, own.get("repr") is False)
+
+
+def _of_pydantic(kind: type) -> Iterator[_Field]:
+    for mark in ("__pydantic_fields__", "model_fields", "__fields__"):
+        for name, each in _items(nearest(kind, mark)):
+            own = state(each, type(each))
+            about = own.get("field_info")  # pydantic 1
+            if about is not None:
+                own = state(about, type(about))
+            yield _Field(name, False, own.get("repr") is False or own.get("exclude") is True)
+
+
+def _of_msgspec(kind: type) -> Iterator[_Field]:
+    names, defaults = (_of_metaclass(kind, f"__struct_{what}__") for what in ("fields", "defaults"))
+    for at, name in enumerate(names):
+        yield _Field(name, at < len(names) - len(defaults))
+
+
+def _of_metaclass(kind: type, name: str) -> tuple[Any, ...]:
+    """Return a tuple that a class holds in a slot of its metaclass."""
+    member = nearest(type(kind), name)
+    return _sequence(member.__get__(kind)) if type(member) is MemberDescriptorType else ()
+
+
+_LIBRARIES = (_of_dataclass, _of_attrs, _of_pydantic, _of_msgspec)
+
+
+def _items(found: Any) -> list[tuple[str, Any]]:
+    return list(named(found).items()) if type(found) is dict else []
+
+
+def _sequence(found: Any) -> tuple[Any, ...]:
+    return tuple(tuple.__iter__(found)) if issubclass(type(found), tuple) else ()
