@@ -23,7 +23,7 @@ from honeytrace._capture.stdlib_types import (
 )
 
 HIDDEN = "[REDACTED:hidden_field]"
-"""Stands for a field that its author keeps out of texts (`repr=False`, `exclude=True`)."""
+"""Stands for a field that its author keeps out of texts with `repr=False`."""
 
 _MARKS = (
     "__dataclass_fields__",
@@ -63,6 +63,8 @@ def fields(value: object) -> Any:
         found = _all_private(own)
     else:
         found = {name: own[name] for name in own if _is_shown(name, declared)}
+    for name in declared.excluded:  # as from `model_dump`
+        found.pop(name, None)
     return {name: HIDDEN if name in declared.hidden else found[name] for name in found}
 
 
@@ -98,6 +100,7 @@ class _Field(NamedTuple):
     name: str
     required: bool
     hidden: bool = False
+    excluded: bool = False
     on_class: bool = False  # the class holds its value, the objects do not
 
 
@@ -106,6 +109,7 @@ class _Declared(NamedTuple):
 
     required: frozenset[str]
     hidden: frozenset[str]
+    excluded: frozenset[str]
     on_class: frozenset[str]
 
 
@@ -115,6 +119,7 @@ def _declared(kind: type) -> _Declared:
     return _Declared(
         frozenset(each.name for each in found if each.required),
         frozenset(each.name for each in found if each.hidden),
+        frozenset(each.name for each in found if each.excluded),
         frozenset(each.name for each in found if each.on_class),
     )
 
@@ -127,7 +132,7 @@ def _of_dataclass(kind: type) -> Iterator[_Field]:
             required = each.init and no_default and each.default_factory is dataclasses.MISSING
             # One without a place in `__init__` may have its default in the class alone.
             on_class = not each.init and not no_default and nearest(kind, name) is each.default
-            yield _Field(name, required, each.repr is False, on_class)
+            yield _Field(name, required, each.repr is False, on_class=on_class)
 
 
 def _of_attrs(kind: type) -> Iterator[_Field]:
@@ -144,7 +149,7 @@ def _of_pydantic(kind: type) -> Iterator[_Field]:
             about = own.get("field_info")  # pydantic 1
             if about is not None:
                 own = state(about, type(about))
-            yield _Field(name, False, own.get("repr") is False or own.get("exclude") is True)
+            yield _Field(name, False, own.get("repr") is False, own.get("exclude") is True)
 
 
 def _of_msgspec(kind: type) -> Iterator[_Field]:

@@ -25,14 +25,17 @@ def dumps(value: object, encoder: json.JSONEncoder = _ENCODER) -> bytes:
 
 
 def loads(body: bytes | str) -> Any:
-    """Strict JSON: what Python alone understands (NaN, `1e999`) is a `ValueError` too."""
+    """Decode strict JSON: what Python alone understands (NaN, `1e999`) is a `ValueError` too."""
+    text = body
+    if not isinstance(text, str):
+        text = text.decode(json.detect_encoding(text), "surrogatepass")
+    return parse(text, _STRICT)
+
+
+def parse(text: str, decoder: json.JSONDecoder | None = None) -> Any:
+    """Decode JSON as Python understands it, NaN and `1e999` too. Raises `ValueError`."""
     try:
-        text = (
-            body
-            if isinstance(body, str)
-            else body.decode(json.detect_encoding(body), "surrogatepass")
-        )
-        return _DECODER.decode(text)
+        return (decoder or _LENIENT).decode(text)
     except RecursionError:
         raise ValueError("the JSON is nested too deeply") from None
 
@@ -48,5 +51,6 @@ def _finite(text: str) -> float:
     return number
 
 
-# Made here, so that a program that patches `json` does not reach it.
-_DECODER = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite)
+# Made here, so that a program that patches `json` does not reach them.
+_LENIENT = json.JSONDecoder()
+_STRICT = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from honeytrace._capture.providers.deltas import Budget, IndexedEntries, Text, done, grow, is_index
 from honeytrace._capture.snapshot import Snapshot
+from honeytrace._utils.json import parse
 
 
 class Message:
@@ -46,31 +46,34 @@ class Message:
                 self._room.put(self._head, key, value)
 
     def _block(self, index: Any, block: Any) -> bool:
-        if not is_index(index) or type(block) is not dict:
+        if not _may_be_index(index) or type(block) is not dict:
             return False
-        grow(self._blocks.at(index, self._room), block, self._room)
+        known = self._blocks.with_id(block.get("id"))  # some proxies send a start twice
+        key = self._blocks.begin(index) if known is None else known
+        grow(self._blocks.at(key, self._room), block, self._room)
         return True
 
     def _delta(self, index: Any, delta: Any) -> bool:
-        if not is_index(index) or type(delta) is not dict:
+        if not _may_be_index(index) or type(delta) is not dict:
             return False
         rest = dict(delta)
         kind = rest.pop("type", None)
-        block = self._blocks.at(index, self._room)
+        key = self._blocks.key(index)
+        block = self._blocks.at(key, self._room)
         if type(kind) is str and kind in _BLOCKS:
             block.setdefault("type", _BLOCKS[kind])  # of a stream that is kept in part only
         if kind == "input_json_delta":
-            return self._input(index, rest.get("partial_json"))
+            return self._input(key, rest.get("partial_json"))
         if kind == "citations_delta":
             rest = {"citations": [rest.get("citation")]}
         grow(block, rest, self._room)
         return True
 
-    def _input(self, index: int, piece: Any) -> bool:
+    def _input(self, key: int, piece: Any) -> bool:
         if type(piece) is not str:
             return False
-        if index in self._blocks:
-            self._inputs.setdefault(index, Text(self._room)).add(piece)
+        if key in self._blocks:
+            self._inputs.setdefault(key, Text(self._room)).add(piece)
         return True
 
     def _end(self, delta: Any, usage: Any) -> bool:
@@ -84,10 +87,10 @@ class Message:
         return True
 
     def result(self) -> dict[str, Any]:
-        blocks = {index: done(self._blocks[index]) for index in sorted(self._blocks)}
-        for index, text in self._inputs.items():
+        blocks = {key: done(self._blocks[key]) for key in sorted(self._blocks)}
+        for key, text in self._inputs.items():
             if spelled := text.joined():
-                blocks[index]["input"] = _parsed(spelled)
+                blocks[key]["input"] = _parsed(spelled)
         return {**self._head, "content": list(blocks.values())}
 
 
@@ -108,10 +111,14 @@ _BLOCKS = {
 }
 
 
+def _may_be_index(value: object) -> bool:
+    return value is None or is_index(value)
+
+
 def _parsed(spelled: str) -> Any:
     """The value of a JSON text; of one that is not whole, the text."""
     try:
-        value = json.loads(spelled)
-    except (ValueError, RecursionError):
+        value = parse(spelled)
+    except ValueError:
         return spelled
     return Snapshot().take(value, "input")  # which knows what to do with 1e999

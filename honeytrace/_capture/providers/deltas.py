@@ -6,9 +6,10 @@ of all else the last value wins. Nothing that is given is changed or kept a part
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeGuard
 
 from honeytrace._capture.snapshot import rules
+from honeytrace._utils.json import loads
 
 MOST = 1_000
 """Entries of a list or an object; the pieces that a text is held in."""
@@ -101,27 +102,48 @@ class Text:
 
 
 class IndexedEntries(dict[int, Any]):
-    """A list whose entries grow, by their index."""
+    """A list whose entries grow, each under a key that gives its place.
 
-    def at(self, index: int, room: Budget) -> Any:
-        """The entry, made if it is not there; one that goes nowhere if there are too many."""
-        if index not in self:
+    The key is the entry's index. But some servers leave the index out, and others send several
+    entries with the same one; these get the next free key.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._moved: dict[int, int] = {}  # by index, the key of the entry begun last
+        self._last = 0
+
+    def at(self, key: int, room: Budget) -> Any:
+        """Return the entry, made if it is missing; a throwaway if there are too many."""
+        self._last = key
+        if key not in self:
             if len(self) >= MOST or not room.takes(64):
                 room.cut = True
                 return {}
-            self[index] = {}
-        return self[index]
+            self[key] = {}
+        return self[key]
 
-    def find(self, entry: dict[str, Any]) -> int:
-        """The index that an entry has; without one it is the next, or goes on with the last."""
-        if is_index(entry.get("index")):
-            index: int = entry["index"]
+    def key(self, index: object) -> int:
+        """Return the key of the entry begun last at an index; without one, of the last delta's."""
+        return self._moved.get(index, index) if is_index(index) else self._last
+
+    def begin(self, index: object) -> int:
+        """Return the key for another entry, whose index may be missing or taken."""
+        if is_index(index) and index not in self:
             return index
-        last = max(self, default=-1)
-        return last + 1 if entry.get("id") or not self else last
+        key = max(self, default=-1) + 1
+        if is_index(index):
+            self._moved[index] = key
+        return key
+
+    def with_id(self, wanted: object) -> int | None:
+        """Return the key of the entry with this id."""
+        same = (key for key, entry in self.items() if wanted and entry.get("id") == wanted)
+        return next(same, None)
 
 
-def is_index(value: Any) -> bool:
+def is_index(value: object) -> TypeGuard[int]:
+    """Return whether this is a place in a list."""
     return type(value) is int and value >= 0
 
 
@@ -173,13 +195,56 @@ def _listed(key: str, old: Any, new: list[Any], room: Budget) -> Any:
         slots = old if type(old) is IndexedEntries else IndexedEntries()
         for entry in new:
             rest = {name: value for name, value in entry.items() if name != "index"}
-            grow(slots.at(slots.find(entry), room), rest, room)
+            grow(slots.at(_key(slots, entry), room), rest, room)
         return slots
     entries = old if type(old) is list else []
     if type(old) is Text and old.joined():
         entries.append(old)
     _extend(entries, new, room)
     return entries
+
+
+def _key(entries: IndexedEntries, delta: dict[str, Any]) -> int:
+    """Return the key of the tool call that a delta belongs to."""
+    index, call_id = delta.get("index"), delta.get("id")
+    if call_id and not is_index(index):
+        known = entries.with_id(call_id)
+        return entries.begin(None) if known is None else known
+    key = entries.key(index)
+    return entries.begin(index) if _is_other(entries.get(key), delta) else key
+
+
+def _is_other(call: dict[str, Any] | None, delta: dict[str, Any]) -> bool:
+    """Return whether a delta at the place of a call begins another one.
+
+    A call begins with its name. Its id alone would not tell: some servers make up a new one for
+    each delta of a call, and others give none.
+    """
+    name, arguments = _function(delta)
+    if not call or not name:
+        return False
+    if call.get("id") and delta.get("id"):
+        return bool(call["id"] != delta["id"])
+    known_name, so_far = _function(call)
+    return (known_name or name) != name or (bool(arguments) and _is_complete(so_far))
+
+
+def _function(call: dict[str, Any]) -> tuple[Any, Any]:
+    """Return the name and the arguments of a tool call."""
+    function = call.get("function")
+    held = function if type(function) is dict else call
+    return held.get("name"), held.get("arguments")
+
+
+def _is_complete(arguments: Any) -> bool:
+    """Return whether the arguments of a call are there, so that no more can follow."""
+    if type(arguments) is not Text:
+        return type(arguments) is dict
+    try:
+        loads(arguments.joined())
+    except ValueError:
+        return False
+    return True
 
 
 def _extend(entries: list[Any], new: list[Any], room: Budget) -> None:

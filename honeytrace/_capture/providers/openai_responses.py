@@ -17,15 +17,15 @@ class Response:
         self._whole: dict[int, Any] = {}
 
     def add(self, event: dict[str, Any]) -> bool:
-        kind, index = event.get("type"), event.get("output_index")
+        kind = event.get("type")
         if kind == "error":
             return self._set({"error": {key: event[key] for key in event if key != "type"}})
         if type(kind) is not str or not kind.startswith("response."):
             return False
         if type(event.get("response")) is dict:
             return self._set(event["response"])
-        if type(index) is int and index >= 0:
-            self._item(kind, index, event)
+        if kind in _ITEMS or kind in _DELTAS or is_index(event.get("output_index")):
+            self._item(kind, event)
         return True
 
     def _set(self, values: dict[str, Any]) -> bool:
@@ -36,20 +36,36 @@ class Response:
             self._room.put(self._head, key, value)
         return True
 
-    def _item(self, kind: str, index: int, event: dict[str, Any]) -> None:
-        node, item, delta = self._items.at(index, self._room), event.get("item"), event.get("delta")
-        if kind == "response.output_item.done" and type(item) is dict:
-            self._whole[index] = self._room.swap(self._whole.get(index), item)
-        elif kind == "response.output_item.added" and type(item) is dict:
+    def _item(self, kind: str, event: dict[str, Any]) -> None:
+        key = self._key(kind, event)
+        node, item, delta = self._items.at(key, self._room), event.get("item"), event.get("delta")
+        if kind == _DONE and type(item) is dict:
+            node.setdefault("id", item.get("id"))
+            self._whole[key] = self._room.swap(self._whole.get(key), item)
+        elif kind == _ADDED and type(item) is dict:
             grow(node, item, self._room)
         elif kind in _DELTAS and type(delta) is str:
-            of, parts, part, key = _DELTAS[kind]
+            of, parts, part, grown = _DELTAS[kind]
             node.setdefault("type", of)
             if parts:
                 at = event.get("summary_index" if parts == "summary" else "content_index", 0)
                 node = _part(node, parts, at if is_index(at) else 0, self._room)
                 node.setdefault("type", part)
-            grow(node, {key: delta}, self._room)
+            grow(node, {grown: delta}, self._room)
+
+    def _key(self, kind: str, event: dict[str, Any]) -> int:
+        """Return the key of the item that an event belongs to.
+
+        Some servers send all items with the same index, or without one; their ids tell them apart.
+        Others make up an id for each event, so an unknown id alone begins nothing.
+        """
+        index, item = event.get("output_index"), event.get("item")
+        known = self._items.with_id(item.get("id") if type(item) is dict else event.get("item_id"))
+        if known is not None:
+            return known
+        key = self._items.key(index)
+        taken = key in self._whole or (kind == _ADDED and key in self._items)
+        return self._items.begin(index) if kind in _ITEMS and taken else key
 
     def result(self) -> dict[str, Any]:
         # The end of the stream has the whole response; one that ends early has no output yet.
@@ -66,6 +82,9 @@ def _part(item: dict[str, Any], parts: str, index: int, room: Budget) -> dict[st
     part: dict[str, Any] = item[parts].at(index, room)
     return part
 
+
+_ADDED, _DONE = "response.output_item.added", "response.output_item.done"
+_ITEMS = (_ADDED, _DONE)
 
 # The type of the item, the list of its parts, the type of the part, and the text that grows.
 _DELTAS = {
