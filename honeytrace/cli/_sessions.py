@@ -27,7 +27,7 @@ from honeytrace.testing._replay import export
 
 def list_sessions(options: argparse.Namespace, config: Config) -> None:
     store = open_store(config)
-    found = store.recent(options.n, children=options.all) if store.is_there() else []
+    found = store.recent(options.n, children=options.all)
     sessions = [_session(fields) for fields in found]
     if options.json:
         for session in sessions:

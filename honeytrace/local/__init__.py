@@ -1,9 +1,11 @@
 """The session server of this machine, for any WSGI server: `honeytrace.local:app`."""
 
 from honeytrace.local._app import App, app
+from honeytrace.local._schema import Row
 from honeytrace.local._server import make_server
-from honeytrace.local._store import Row, Store, row
+from honeytrace.local._store import Found, Store, row
+from honeytrace.local._summary import Summary
 
 DEFAULT_PORT = 8787
 
-__all__ = ["DEFAULT_PORT", "App", "Row", "Store", "app", "make_server", "row"]
+__all__ = ["DEFAULT_PORT", "App", "Found", "Row", "Store", "Summary", "app", "make_server", "row"]

@@ -2,62 +2,46 @@
 
 from __future__ import annotations
 
-import os
-import sqlite3
-import threading
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
-from weakref import WeakMethod
+from typing import TYPE_CHECKING, NamedTuple
 
 from honeytrace._session import wire
-from honeytrace._utils.errors import StoreError
 from honeytrace._utils.json import Json, dumps, loads
+from honeytrace.local import _schema
+from honeytrace.local._database import BUSY_SECONDS, Database
+from honeytrace.local._query import Query, parse
+from honeytrace.local._schema import Row
+from honeytrace.local._summary import Summary, summarize
 
-_VERSION = 1
-_BUSY = 5.0  # seconds
-_PAUSE = 0.01
-
-_TABLE = """
-CREATE TABLE IF NOT EXISTS sessions (
-    number INTEGER PRIMARY KEY,
-    id TEXT NOT NULL UNIQUE,
-    start REAL NOT NULL,
-    child INTEGER NOT NULL,
-    body TEXT NOT NULL
-)
-"""
-_INDEX = "CREATE INDEX IF NOT EXISTS newest ON sessions (start, child)"
-
-_INSERT = (
-    "INSERT INTO sessions (id, start, child, body) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO NOTHING"
-)
-_UPDATE = "UPDATE sessions SET start = ?, child = ?, body = ? WHERE id = ?"
-_GET = "SELECT body FROM sessions WHERE id = ?"
-_FIND = "SELECT id FROM sessions WHERE id >= ? AND id < ? ORDER BY id LIMIT ?"
-_RECENT = "SELECT body FROM sessions WHERE child <= ? ORDER BY start DESC, number DESC LIMIT ?"
-
-
-class Row(NamedTuple):
-    """One session as the table holds it.
-
-    Attributes:
-        id: the session's id, in lower case.
-        start: when it started, in milliseconds since 1970.
-        child: whether it started inside another session.
-        body: the session object as JSON.
-    """
-
-    id: str
-    start: float
-    child: bool
-    body: str
-
+if TYPE_CHECKING:
+    import sqlite3
 
 _WRAPPER = b'{"session":'
+_FILLED = 50  # sessions of a store of schema 1 that are summarized with each write
+_BATCH = 500  # sessions that one transaction summarizes, indexes or deletes
+SCANNED = 20_000  # the newest sessions that are looked through where there is no index
+_CLOCK_IS_SET = 946_684_800_000.0  # 2000 in milliseconds: an earlier time tells of no clock
+
+_GET = "SELECT body FROM sessions WHERE id = ?"
+_FIND = "SELECT id FROM sessions WHERE id >= ? AND id < ? ORDER BY id LIMIT ?"
+_CHILDREN = "SELECT id FROM summaries WHERE parent = ? ORDER BY start, number"
+_TOO_OLD = "SELECT number FROM summaries WHERE start >= ? AND start < ? ORDER BY start LIMIT ?"
+_FIRST = "SELECT number FROM sessions ORDER BY number LIMIT ?"
+_COLUMNS = ", ".join(f"s.{name}" for name in Summary._fields)
+
+
+_Count = Callable[["sqlite3.Connection"], int]
+_Step = Callable[["sqlite3.Connection", int], int]
+
+
+class Found(NamedTuple):
+    """A session of a list; `number` tells those that started at the same time apart."""
+
+    number: int
+    summary: Summary
 
 
 def row(body: bytes, fields: Json | None = None) -> Row:
@@ -70,62 +54,66 @@ def row(body: bytes, fields: Json | None = None) -> Row:
     if not (body.startswith(_WRAPPER) and body.endswith(b"}")):
         raise ValueError("the body is not one that honeytrace encoded")
     session = body[len(_WRAPPER) : -1].decode()
-    return _row(wire.received(body) if fields is None else fields, session)
+    return _row(session, wire.received(body) if fields is None else fields)
 
 
-def _row(fields: Json, body: str) -> Row:
-    return Row(fields["session_id"], _start(fields), _is_child(fields), body)
+def _row(body: str, fields: Json) -> Row:
+    # The body has this character where it could not hold what the fields have; nor can a column.
+    return Row(body, summarize(loads(body) if "\ufffd" in body else fields))
 
 
 class Store:
     """Session objects as a request carries them, by their id, in lower case.
 
-    The file is opened at the first use, and again after `close`, in a forked child and when it
-    was deleted. Any thread and any number of processes may use it at once; `busy` is how many
-    seconds one waits for another. What cannot be opened, read or written raises `StoreError`.
+    Any thread and any number of processes may use it at once. Reading does not make the file.
+    What cannot be opened, read or written raises `StoreError`; a file that can only be read is
+    read.
     """
 
-    _connection: sqlite3.Connection | None = None
+    def __init__(
+        self,
+        path: Path,
+        *,
+        busy: float = BUSY_SECONDS,
+        max_bytes: int | None = None,
+        max_age: float | None = None,
+    ) -> None:
+        """Attach to a file, which is opened when it is first used.
 
-    def __init__(self, path: Path, *, busy: float = _BUSY) -> None:
-        self.path = _absolute(Path(path))
-        self._busy = busy
-        self._lock = threading.RLock()
-        self._pid = os.getpid()
-        self._file = (0, 0)
-        self._watching = self._paused = False
+        busy: how many seconds to wait for another process.
+        max_bytes: from this size on, each write deletes the sessions that were added first.
+        max_age: sessions that started so many seconds ago are deleted with each write.
+        """
+        self._database = Database(path, _schema.prepare, busy)
+        self._max_bytes = max_bytes
+        self._max_age = max_age
 
-    def __del__(self) -> None:
-        self._drop()
+    @property
+    def path(self) -> Path:
+        return self._database.path
 
     def close(self) -> None:
-        with self._lock:
-            self._drop()
+        self._database.close()
 
-    def is_there(self) -> bool:
-        """Whether there is a file: to look for sessions does not make one."""
-        try:
-            self.path.stat()
-        except FileNotFoundError:
-            return False
-        except OSError:  # to open it says it better
-            return True
-        return True
+    def open(self) -> bool:
+        """Open the store, and make it if there is none; return whether it can be written."""
+        if not self._database.exists():
+            with self._database.writing():
+                return True
+        with self._database.reading():
+            return not self._database.read_only
 
     def add(self, fields: Json) -> Json:
-        """Keeps a session and returns what is stored now.
+        """Store a session and return what is stored now.
 
         A second one of the same `session_id` is merged into the first, key by key: later wins,
         absent keys stay. Raises `ValueError` if it cannot be JSON.
         """
-        added = _row(fields, dumps(fields).decode())
-        with self._open() as connection:
-            if connection.execute(_INSERT, added).rowcount:
-                return fields
-            with connection:
-                # The lock comes first: what is read here is what the update replaces.
-                connection.execute("BEGIN IMMEDIATE")
-                return self._merge(connection, fields)
+        added = _row(dumps(fields).decode(), fields)
+        with self._database.writing() as connection:
+            stored = self._add(connection, added) or fields
+            self._keep_bounds(connection)
+            return stored
 
     def put_many(self, rows: Iterable[Row], *, busy: float | None = None) -> None:
         """Store many sessions in one transaction: all of them, or none if it raises.
@@ -133,29 +121,38 @@ class Store:
         A session whose id is stored already is merged as `add` does it. `busy` replaces the
         seconds that the store waits for another process, for this call. Raises `StoreError`.
         """
-        with self._open(busy) as connection, connection:
-            connection.execute("BEGIN IMMEDIATE")
+        with self._database.writing(busy) as connection:
             for each in rows:
-                if not connection.execute(_INSERT, each).rowcount:
-                    self._merge(connection, loads(each.body))
+                self._add(connection, each)
+            self._keep_bounds(connection)
+            _schema.fill(connection, _FILLED)
+
+    def _add(self, connection: sqlite3.Connection, row: Row) -> Json | None:
+        """Add a session, or merge it into the stored one; return that if there was one."""
+        if _schema.add(connection, row):
+            return None
+        found = connection.execute(_GET, (row.summary.id,)).fetchone()
+        merged: Json = {**self._read(found[0]), **loads(row.body)}
+        _schema.change(connection, _row(dumps(merged).decode(), merged))
+        return merged
 
     def get(self, session_id: str) -> Json | None:
-        with self._open() as connection:
+        with self._database.reading() as connection:
             row = connection.execute(_GET, (session_id.lower(),)).fetchone()
-            return row and self._read(row)
+            return self._read(row[0]) if row else None
 
     def find(self, prefix: str, limit: int = 10) -> list[str]:
-        """The first ids that begin with `prefix`, in either case; at most `limit` of them."""
+        """Return the first ids that begin with `prefix`, in either case; at most `limit`."""
         prefix = prefix.lower()
         if prefix.strip("0123456789abcdef-"):
             return []
-        with self._open() as connection:
+        with self._database.reading() as connection:
             # "g" comes after everything that an id is made of.
             return [row[0] for row in connection.execute(_FIND, (prefix, f"{prefix}g", limit))]
 
     def whole(self, prefix: str) -> str:
-        """The one id that begins with `prefix`. Raises `LookupError` with a sentence."""
-        found = self.find(prefix) if prefix and self.is_there() else []
+        """Return the one id that begins with `prefix`. Raises `LookupError` with a sentence."""
+        found = self.find(prefix) if prefix else []
         if not found:
             raise LookupError(
                 f"there is no session {prefix!r} in {self.path}; `honeytrace ls` lists them"
@@ -166,198 +163,150 @@ class Store:
             )
         return found[0]
 
+    def children(self, session_id: str) -> list[str]:
+        """Return the ids of the sessions that name this one as their parent, in start order."""
+        with self._database.reading() as connection:
+            found = connection.execute(_CHILDREN, (session_id.lower(),))
+            return [row[0] for row in found]
+
     def recent(self, limit: int = 20, *, children: bool = False) -> list[Json]:
-        """The sessions that started last, newest first; without `children`, the roots alone."""
-        with self._open() as connection:
-            return [self._read(row) for row in connection.execute(_RECENT, (children, limit))]
+        """Return the sessions that started last, newest first; only roots without `children`."""
+        found = [self.get(each.summary.id) for each in self.search("", limit, children=children)]
+        return [fields for fields in found if fields]
+
+    def search(
+        self,
+        query: str = "",
+        limit: int = 20,
+        *,
+        children: bool = False,
+        after: Found | None = None,
+    ) -> list[Found]:
+        """Return the sessions that match a query, newest first.
+
+        children: whether to list all sessions, and not only roots if the query asks for no steps.
+        after: the last one of the page before.
+        Raises `ValueError` for a query that cannot be understood.
+        """
+        parsed = parse(query, time.time() * 1000)
+        for _ in self.catch_up(parsed):
+            pass
+        if not (children or parsed.steps):
+            parsed.add("s.parent IS NULL", steps=False)
+        with self._database.reading() as connection:
+            self._add_texts(connection, parsed)
+            return _find(connection, parsed, limit, after)
+
+    def _add_texts(self, connection: sqlite3.Connection, query: Query) -> None:
+        """Turn texts into conditions: by the index of words, or by looking at the newest bodies."""
+        indexed = _schema.has_words(connection)
+        texts = [text for text in query.texts if not indexed or not _has_letters(text)]
+        if indexed and (found := [text for text in query.texts if text not in texts]):
+            query.match(_schema.expression(found))
+        if not texts:
+            return
+        query.add("s.number > (SELECT max(number) FROM summaries) - ?", SCANNED)
+        for text in texts:
+            query.look_in_body("instr(lower(b.body), lower(?)) > 0", dumps(text).decode()[1:-1])
+
+    def searches_all(self) -> bool:
+        """Return whether texts are looked for in all sessions, not only in the newest `SCANNED`."""
+        with self._database.reading() as connection:
+            return _schema.has_words(connection)
+
+    def catch_up(self, query: Query | None = None) -> Iterator[int]:
+        """Add what a query needs and a store of schema 1 or a newer session lacks, bit by bit.
+
+        Yields how many sessions are left, at most. Without a query it adds everything. Does
+        nothing to a store that cannot be written.
+        """
+        if not self._database.exists() or not self.open():
+            return
+        if query is None or query.conditions:
+            yield from self._repeat(_schema.to_fill, _schema.fill)
+        if query is None or query.texts:
+            yield from self._repeat(_schema.to_index, _schema.index_words)
+
+    def _repeat(self, left: _Count, step: _Step) -> Iterator[int]:
+        """Work in one short transaction after the other; who reads takes no lock for it."""
+        while True:
+            with self._database.reading() as connection:
+                if not left(connection):
+                    return
+            with self._database.writing() as connection:
+                yield step(connection, _BATCH)
+
+    def _keep_bounds(self, connection: sqlite3.Connection) -> None:
+        """Delete what is too much or too old, some at a time."""
+        if self._max_age is not None:
+            limit = (time.time() - self._max_age) * 1000
+            old = connection.execute(_TOO_OLD, (_CLOCK_IS_SET, limit, _BATCH)).fetchall()
+            _schema.delete(connection, [number for (number,) in old])
+        while self._max_bytes is not None and _used(connection) > self._max_bytes:
+            first = connection.execute(_FIRST, (_BATCH,)).fetchall()
+            # The last one stays, however large it is.
+            if not _schema.delete(connection, [number for (number,) in first[: len(first) // 2]]):
+                return
+
+    def prune(self, older_than: float) -> Iterator[int]:
+        """Delete the sessions that started so many seconds ago, and give their room on the disk
+        back. Yields how many were deleted, some at a time.
+        """
+        if not self._database.exists():
+            return
+        limit = (time.time() - older_than) * 1000
+        found = 1
+        for _ in self._repeat(_schema.to_fill, _schema.fill):
+            pass
+        while found:
+            with self._database.writing() as connection:
+                old = connection.execute(_TOO_OLD, (-sys.float_info.max, limit, _BATCH)).fetchall()
+                found = _schema.delete(connection, [number for (number,) in old])
+            yield found
+        with self._database.reading() as connection:
+            connection.execute("VACUUM")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def size(self) -> int:
+        """Return how many bytes of the file are in use."""
+        with self._database.reading() as connection:
+            return _used(connection)
 
     def count(self) -> int:
-        with self._open() as connection:
+        with self._database.reading() as connection:
             found: int = connection.execute("SELECT count(*) FROM sessions").fetchone()[0]
             return found
 
-    def _merge(self, connection: sqlite3.Connection, fields: Json) -> Json:
-        """Merge a session into the stored one of its id, inside a transaction."""
-        found = connection.execute(_GET, (fields["session_id"],)).fetchone()
-        merged: Json = {**self._read(found), **fields}
-        changed = _row(merged, dumps(merged).decode())
-        connection.execute(_UPDATE, (*changed[1:], changed.id))
-        return merged
-
-    def _read(self, row: tuple[str]) -> Json:
+    def _read(self, body: str) -> Json:
         try:
-            found: Json = loads(row[0])
+            found: Json = loads(body)
         except ValueError as error:
-            raise self._unusable(error, self._busy) from error
+            raise self._database.unusable(error) from error
         return found
 
-    @contextmanager
-    def _open(self, busy: float | None = None) -> Iterator[sqlite3.Connection]:
-        """Give this thread the connection; a failure closes it and raises `StoreError`.
 
-        `busy` is how many seconds to wait for another thread, and then for another process.
-        """
-        if self._pid != os.getpid():
-            self._renew()
-        seconds = self._busy if busy is None else busy
-        lock = self._lock
-        if not lock.acquire(timeout=seconds):
-            raise self._unusable(TimeoutError("another thread uses it"), seconds)
-        try:
-            if self._connection is None or self._is_gone():
-                self._connect(seconds)
-            assert self._connection is not None  # noqa: S101 - for the type checker
-            self._connection.execute(f"PRAGMA busy_timeout = {round(seconds * 1000)}")
-            yield self._connection
-        except StoreError:
-            self._drop()
-            raise
-        except (sqlite3.Error, OSError) as error:
-            self._drop()
-            raise self._unusable(error, seconds) from error
-        finally:
-            lock.release()
-
-    def _connect(self, busy: float) -> None:
-        if not self.path.is_absolute():
-            raise StoreError(f"{str(self.path)!r} has no home directory; set HONEYTRACE_HOME")
-        self._drop()
-        self._watch_forks()
-        _create(self.path)
-        self._connection = sqlite3.connect(
-            self.path, timeout=0, isolation_level=None, check_same_thread=False
-        )
-        self._file = _identity(self.path)
-        _use_wal(self._connection, busy)
-        self._prepare(self._connection)
-
-    def _prepare(self, connection: sqlite3.Connection) -> None:
-        """Makes the table unless it is there."""
-        found = _version(connection)
-        if found > _VERSION:
-            raise StoreError(
-                f"the session store {str(self.path)!r} is of version {found}, and this honeytrace "
-                f"knows {_VERSION}; upgrade honeytrace, move the file away, or set HONEYTRACE_HOME "
-                "to another directory"
-            )
-        if found < _VERSION:
-            with connection:
-                connection.execute("BEGIN IMMEDIATE")
-                connection.execute(_TABLE)
-                connection.execute(_INDEX)
-                connection.execute(f"PRAGMA user_version = {_VERSION}")
-
-    def _is_gone(self) -> bool:
-        """Whether the path leads to another file than the open one, or to none."""
-        try:
-            return _identity(self.path) != self._file
-        except FileNotFoundError:
-            return True
-
-    def _drop(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-
-    def _unusable(self, error: Exception, busy: float) -> StoreError:
-        advice = "move it away, or set HONEYTRACE_HOME to a directory that can be written"
-        if isinstance(error, TimeoutError):
-            advice = f"another thread held it for over {busy:g} s; try again"
-        elif "locked" in str(error):
-            advice = f"another process held it for over {busy:g} s; end that one, or try again"
-        return StoreError(
-            f"the session store {str(self.path)!r} cannot be used ({error}); {advice}"
-        )
-
-    # SQLite keeps in the process which locks it holds, and the kernel does not hand locks on. A
-    # child that inherits an open connection takes its next one for locked, though it is not, and
-    # loses what it writes. So nothing is open while the process forks.
-
-    def _watch_forks(self) -> None:
-        if self._watching or not hasattr(os, "register_at_fork"):
-            return
-        self._watching = True
-        os.register_at_fork(
-            before=partial(_call, WeakMethod(self._pause)),
-            after_in_parent=partial(_call, WeakMethod(self._resume)),
-            after_in_child=partial(_call, WeakMethod(self._renew)),
-        )
-
-    def _pause(self) -> None:
-        self._lock.acquire()
-        self._paused = True
-        self._drop()
-
-    def _resume(self) -> None:
-        if self._paused:  # not if this was set up while another thread was forking
-            self._paused = False
-            self._lock.release()
-
-    def _renew(self) -> None:
-        """In the child. Only a fork that Python was not told of leaves a connection to inherit."""
-        # SQLite forgets the locks of a file with the last connection to it. The parent keeps its
-        # own, and as long as it does, this close does not write.
-        self._drop()
-        self._lock = threading.RLock()
-        self._pid = os.getpid()
+def _has_letters(text: str) -> bool:
+    """Return whether the index of words knows anything of a text."""
+    return any(character.isalnum() for character in text)
 
 
-def _call(method: WeakMethod[Callable[[], None]]) -> None:
-    bound = method()
-    if bound is not None:
-        bound()
+def _find(
+    connection: sqlite3.Connection, query: Query, limit: int, after: Found | None
+) -> list[Found]:
+    if after is not None:
+        query.add("(s.start, s.number) < (?, ?)", after.summary.start, after.number)
+    where = " AND ".join(query.conditions) or "true"
+    found = connection.execute(
+        f"SELECT s.number, {_COLUMNS} FROM {query.tables} WHERE {where} "  # noqa: S608 - no values
+        "ORDER BY s.start DESC, s.number DESC LIMIT ?",
+        (*query.parameters, limit),
+    )
+    return [Found(number, Summary(*columns)) for number, *columns in found]
 
 
-def _absolute(path: Path) -> Path:
-    try:
-        return path.expanduser().absolute()
-    except RuntimeError:  # no home directory is known: said when the store is first used
-        return path
-
-
-def _create(path: Path) -> None:
-    """Makes the file and the directories above it, for this user alone, unless they exist."""
-    missing = [parent for parent in path.parents if not parent.exists()]
-    for parent in reversed(missing):
-        parent.mkdir(mode=0o700, exist_ok=True)
-    try:
-        # An existing file must not be opened here: to close it again would take away the locks
-        # that other connections of this process hold on it.
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-    except FileExistsError:
-        return
-
-
-def _identity(path: Path) -> tuple[int, int]:
-    found = os.stat(path)
-    return found.st_dev, found.st_ino
-
-
-def _use_wal(connection: sqlite3.Connection, busy: float) -> None:
-    """Several processes may get here first; SQLite refuses all but one, and does not wait."""
-    left = busy
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            break
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or left <= 0:
-                raise
-        time.sleep(_PAUSE)
-        left -= _PAUSE
-    connection.execute("PRAGMA synchronous = NORMAL")
-    connection.execute(f"PRAGMA busy_timeout = {round(busy * 1000)}")
-
-
-def _version(connection: sqlite3.Connection) -> int:
-    found: int = connection.execute("PRAGMA user_version").fetchone()[0]
-    return found
-
-
-def _start(fields: Json) -> float:
-    start: Any = fields.get("start_time")
-    return time.time() * 1000 if start is None else float(start)
-
-
-def _is_child(fields: Json) -> bool:
-    return wire.parent(fields) is not None
+def _used(connection: sqlite3.Connection) -> int:
+    pages, free, size = (
+        connection.execute(f"PRAGMA {name}").fetchone()[0]
+        for name in ("page_count", "freelist_count", "page_size")
+    )
+    return int((pages - free) * size)

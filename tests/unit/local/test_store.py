@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
 import sqlite3
 import stat
 import subprocess
@@ -69,9 +70,6 @@ def run(script, *arguments, processes=1):
     return printed
 
 
-# ---- Sessions
-
-
 def test_what_is_added_comes_back(store):
     """A session is read back as it was added."""
     added = session(inputs={"question": "é\n"}, duration=1.5, children_ids=["a"])
@@ -119,7 +117,7 @@ def test_put_many_stores_all_or_none(store):
     """A failure in the middle leaves nothing behind, and the store goes on."""
     good = row(wire.encode(recorded()))
     with pytest.raises(StoreError, match="cannot be used"):
-        store.put_many([good, good._replace(id=None)])
+        store.put_many([good, good._replace(body=None)])
     assert store.count() == 0
     store.put_many([good])
     assert store.count() == 1
@@ -136,7 +134,7 @@ def test_a_row_needs_a_body_of_ours(body):
 
 def test_put_many_waits_no_longer_than_it_is_told(store):
     """The time that a caller has left bounds the wait for another process and another thread."""
-    store.count()
+    store.open()
     other = sqlite3.connect(store.path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(StoreError, match=r"another process held it for over 0\.05 s"):
@@ -222,7 +220,7 @@ def test_whole_takes_the_beginning_of_one_id(store):
     """Of several, or none, it says so; to look makes no file."""
     with pytest.raises(LookupError, match=r"there is no session 'a' in .*; `honeytrace ls` lists"):
         store.whole("a")
-    assert not store.is_there()
+    assert not store.path.exists()
     for each in ("a0", "a1"):
         store.add({"session_id": each})
     assert store.whole("A0") == "a0"
@@ -254,9 +252,6 @@ def test_a_session_without_a_time_is_new(store):
     store.add(session(start_time=1_000_000))
     newest = store.add(session())
     assert store.recent(1) == [newest]
-
-
-# ---- The file
 
 
 @pytest.mark.skipif(os.name != "posix", reason="modes are of Unix")
@@ -331,9 +326,6 @@ def test_the_place_does_not_follow_the_directory(tmp_path, monkeypatch):
     assert (tmp_path / "sessions.db").exists()
 
 
-# ---- Many at once
-
-
 def test_threads_share_a_store(store):
     """Sessions added by several threads all arrive."""
     added = [session() for _ in range(80)]
@@ -351,10 +343,7 @@ def test_threads_share_a_store(store):
 ADD = """
 import uuid
 from pathlib import Path
-from honeytrace._session import wire
-from honeytrace._session.session import Session
-from honeytrace._utils.errors import StoreError
-from honeytrace.local import Store, row
+from honeytrace.local import Store
 store = Store(Path(sys.argv[1]))
 for number in range(50):
     store.add({"session_id": str(uuid.uuid4())})
@@ -373,10 +362,7 @@ def test_processes_share_a_file_from_the_first_open(store):
 OPEN = """
 import uuid
 from pathlib import Path
-from honeytrace._session import wire
-from honeytrace._session.session import Session
-from honeytrace._utils.errors import StoreError
-from honeytrace.local import Store, row
+from honeytrace.local import Store
 for path in sys.argv[1:]:
     store = Store(Path(path))
     store.add({"session_id": str(uuid.uuid4())})
@@ -397,10 +383,7 @@ def test_processes_race_for_many_first_opens(tmp_path):
 FORK = """
 import os, uuid
 from pathlib import Path
-from honeytrace._session import wire
-from honeytrace._session.session import Session
-from honeytrace._utils.errors import StoreError
-from honeytrace.local import Store, row
+from honeytrace.local import Store
 def session(): return {"session_id": str(uuid.uuid4())}
 fork = os.fork
 if sys.argv[2] == "untold":
@@ -435,9 +418,6 @@ def test_a_forked_child_has_its_own_connection(store, how, when, count):
     assert store.count() == count
 
 
-# ---- What cannot be used
-
-
 def failure(path, **options):
     """The sentence that a store at this path fails with."""
     store = Store(path, **options)
@@ -453,7 +433,7 @@ def test_a_file_of_something_else(tmp_path):
     path.write_bytes(b"not a database, " * 100)
     sentence = failure(path)
     assert sentence == (
-        f"the session store {str(path)!r} cannot be used (file is not a database); "
+        f"the session store {str(path)!r} on this machine cannot be used (file is not a database); "
         "move it away, or set HONEYTRACE_HOME to a directory that can be written"
     )
     assert path.read_bytes() == b"not a database, " * 100
@@ -465,7 +445,7 @@ def test_a_newer_version(tmp_path):
     with sqlite3.connect(path) as connection:
         connection.execute("PRAGMA user_version = 7")
     connection.close()
-    assert "is of version 7, and this honeytrace knows 1; upgrade honeytrace" in failure(path)
+    assert "is of version 7, and this honeytrace knows 2; upgrade honeytrace" in failure(path)
 
 
 @pytest.mark.parametrize("name", ["directory", "file/sessions.db", "~nobody-of-this-name/x.db"])
@@ -509,16 +489,80 @@ def test_a_failure_is_an_oserror(tmp_path):
         Store(tmp_path).count()
 
 
+@pytest.mark.parametrize("companion", ["", "-wal", "-shm", "-journal"])
+@pytest.mark.parametrize("kind", ["link", "dangling link", "pipe", "directory"])
+def test_what_is_not_a_file_is_refused(tmp_path, companion, kind):
+    """Nothing is written through a link, and nothing waits for a pipe."""
+    other, path = tmp_path / "other", tmp_path / "sessions.db"
+    at = tmp_path / f"sessions.db{companion}"
+    if kind == "link":
+        other.write_bytes(b"precious")
+    make = {"pipe": os.mkfifo, "directory": os.mkdir}
+    make.get(kind, lambda path: os.symlink(other, path))(at)
+    assert f"'{at}' is not a regular file" in failure(path)
+    with pytest.raises(StoreError, match="is not a regular file"):
+        Store(path).open()
+    assert other.read_bytes() == b"precious" if kind == "link" else not other.exists()
+
+
+@pytest.mark.parametrize("log", ["merged", "kept", "without index"])
+def test_a_store_that_cannot_be_written_is_read(open_home, unwritable, log):
+    """What can be read is read, whatever the log of the last writer looks like."""
+    store, path = Store(open_home / "sessions.db"), open_home / "sessions.db"
+    added = [store.add(session(start_time=at)) for at in range(2)]
+    if log != "merged":  # as a program that was killed leaves it
+        for each in list(open_home.iterdir()):
+            shutil.copy(each, f"{each}.copy")
+    store.close()
+    for each in list(open_home.glob("*.copy")):
+        each.replace(each.with_suffix(""))
+    if log == "without index":
+        Path(f"{path}-shm").unlink()
+    with unwritable(open_home):
+        assert not store.open()
+        assert store.recent() == added[::-1]
+        with pytest.raises(StoreError, match="it can be read, but not written"):
+            store.add(session())
+        store.close()
+
+
+WITHOUT_SQLITE = """
+sys.modules["sqlite3"] = None  # as in a Python that was built without it
+import os
+os.environ["HONEYTRACE_HOME"] = sys.argv[1]
+import honeytrace
+from honeytrace.cli import main
+@honeytrace.trace_session
+def answer(question):
+    return question
+assert answer("hi") == "hi"
+honeytrace.shutdown(5)
+stats = honeytrace.stats()
+assert "built without" in (stats.last_error or ""), stats
+try:
+    honeytrace.get_session("6a1f0000-0000-4000-8000-000000000000")
+except honeytrace.HoneytraceError as error:
+    assert "built without" in str(error)
+else:
+    raise AssertionError
+for command in (["ls"], ["show", "6a"], ["serve", "--port", "0"]):
+    assert main(command) == 2
+"""
+
+
+def test_a_python_without_sqlite_traces(tmp_path):
+    """Tracing works without the module, and the commands say in a sentence what is missing."""
+    (printed,) = run(WITHOUT_SQLITE, str(tmp_path))
+    assert "needs SQLite, which this Python was built without" in printed
+
+
 @needs_fork
 def test_a_store_may_be_opened_while_the_process_forks(tmp_path):
     """Then it was not closed for the fork, and has nothing to take up again after it."""
     program = f"""
 import os
 from pathlib import Path
-from honeytrace._session import wire
-from honeytrace._session.session import Session
-from honeytrace._utils.errors import StoreError
-from honeytrace.local import Store, row
+from honeytrace.local import Store
 
 store = Store(Path({str(tmp_path / "s.db")!r}))
 os.register_at_fork(before=store.count)  # the first use, after what else runs before a fork

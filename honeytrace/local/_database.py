@@ -1,0 +1,301 @@
+"""Open one SQLite file that threads and processes share, and keep its connection."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from weakref import WeakMethod
+
+from honeytrace._utils.errors import StoreError
+
+if TYPE_CHECKING:
+    import sqlite3
+
+BUSY_SECONDS = 5.0
+_WAL_RETRY_SECONDS = 0.01
+_COMPANIONS = ("", "-wal", "-shm", "-journal")
+
+
+class Database:
+    """The connection to one SQLite file, for any thread and any number of processes.
+
+    It is opened at the first use, and again after `close`, in a forked child, and when the file
+    was deleted or replaced. Every failure raises `StoreError` and closes the connection.
+
+    Attributes:
+        path: the file.
+        read_only: whether the file can be read but not written. Known once it is open.
+    """
+
+    _connection: sqlite3.Connection | None = None
+
+    def __init__(
+        self,
+        path: Path,
+        prepare: Callable[[sqlite3.Connection, bool], None],
+        busy: float = BUSY_SECONDS,
+    ) -> None:
+        """`prepare(connection, read_only)` makes the tables; `busy` is in seconds."""
+        self.path = _absolute(Path(path))
+        self.read_only = False
+        self._prepare = prepare
+        self._busy = busy
+        self._lock = threading.RLock()
+        self._pid = os.getpid()
+        self._file: tuple[int, int] | None = None
+        self._copy: str | None = None
+        self._watching = self._paused = False
+
+    def __del__(self) -> None:
+        self._drop()
+
+    def close(self) -> None:
+        with self._lock:
+            self._drop()
+
+    def exists(self) -> bool:
+        try:
+            return _identity(self.path) is not None
+        except OSError as error:
+            raise self.unusable(error) from error
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Lend the connection to this thread. Without a file it is empty, and none is made."""
+        with self._using(self._busy) as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self, busy: float | None = None) -> Iterator[sqlite3.Connection]:
+        """Lend the connection to this thread, in a transaction that an exception rolls back.
+
+        `busy` is how many seconds to wait for another thread, and then for another process.
+        """
+        seconds = self._busy if busy is None else busy
+        with self._using(seconds, write=True) as connection, connection:
+            # The lock comes first: what is read here is what a change replaces.
+            connection.execute("BEGIN IMMEDIATE")
+            yield connection
+
+    @contextmanager
+    def _using(self, busy: float, write: bool = False) -> Iterator[sqlite3.Connection]:
+        sqlite = _sqlite()
+        if self._pid != os.getpid():
+            self._renew()
+        lock = self._lock
+        if not lock.acquire(timeout=busy):
+            raise self.unusable(TimeoutError("another thread uses it"), busy)
+        try:
+            yield self._connected(busy, write)
+        except StoreError:
+            self._drop()
+            raise
+        except (sqlite.Error, OSError) as error:
+            self._drop()
+            raise self.unusable(error, busy) from error
+        finally:
+            lock.release()
+
+    def _connected(self, busy: float, write: bool) -> sqlite3.Connection:
+        stale = self._file is None or self.read_only if write else False
+        if self._connection is None or stale or self._file != _identity(self.path):
+            self._drop()
+            self._watch_forks()
+            self._connection = self._connect(busy, write)
+            _wait_for_others(self._connection, busy)
+            self._prepare(self._connection, self._file is None or self.read_only)
+        if write and self.read_only:
+            raise self.unusable(PermissionError("it can be read, but not written"), busy)
+        _wait_for_others(self._connection, busy)
+        return self._connection
+
+    def _connect(self, busy: float, write: bool) -> sqlite3.Connection:
+        if not self.path.is_absolute():
+            raise StoreError(
+                f"the session store {str(self.path)!r} has no directory, since no home directory "
+                "is known; set HONEYTRACE_HOME"
+            )
+        if write:
+            _create(self.path)
+        _refuse_links(self.path)
+        self._file = _identity(self.path)
+        self.read_only = False
+        if self._file is None:
+            return _open("file::memory:")
+        self.read_only = not _can_write(self.path)
+        if self.read_only:
+            return self._open_read_only()
+        connection = _open(f"{self.path.as_uri()}?mode=rw")
+        _use_wal(connection, busy)
+        return connection
+
+    def _open_read_only(self) -> sqlite3.Connection:
+        """Open a file that cannot be written, in a directory that may be read-only, too."""
+        connection = _open(f"{self.path.as_uri()}?mode=ro")
+        try:
+            connection.execute("PRAGMA user_version")
+            return connection
+        except _sqlite().OperationalError:  # SQLite wants to write the index of its log
+            connection.close()
+        wal = Path(f"{self.path}-wal")
+        if not (wal.exists() and wal.stat().st_size):
+            return _open(f"{self.path.as_uri()}?mode=ro&immutable=1")
+        # What was written last is in the log alone, and SQLite reads no log without an index.
+        self._copy = tempfile.mkdtemp(prefix="honeytrace-")
+        copy = Path(self._copy) / self.path.name
+        shutil.copyfile(self.path, copy)
+        shutil.copyfile(wal, f"{copy}-wal")
+        return _open(f"{copy.as_uri()}?mode=rw")
+
+    def _drop(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        if self._copy is not None:
+            shutil.rmtree(self._copy, ignore_errors=True)
+            self._copy = None
+
+    def unusable(self, error: Exception, busy: float = BUSY_SECONDS) -> StoreError:
+        """Make the exception that names the file, what is wrong with it and what to do."""
+        advice = "move it away, or set HONEYTRACE_HOME to a directory that can be written"
+        if isinstance(error, TimeoutError):
+            advice = f"another thread held it for over {busy:g} s; try again"
+        elif "locked" in str(error):
+            advice = f"another process held it for over {busy:g} s; end that one, or try again"
+        return StoreError(
+            f"the session store {str(self.path)!r} on this machine cannot be used ({error}); "
+            f"{advice}"
+        )
+
+    # SQLite keeps in the process which locks it holds, and the kernel does not hand locks on. A
+    # child that inherits an open connection takes its next one for locked, though it is not, and
+    # loses what it writes. So nothing is open while the process forks.
+
+    def _watch_forks(self) -> None:
+        if self._watching or not hasattr(os, "register_at_fork"):
+            return
+        self._watching = True
+        os.register_at_fork(
+            before=partial(_call, WeakMethod(self._pause)),
+            after_in_parent=partial(_call, WeakMethod(self._resume)),
+            after_in_child=partial(_call, WeakMethod(self._renew)),
+        )
+
+    def _pause(self) -> None:
+        self._lock.acquire()
+        self._paused = True
+        self._drop()
+
+    def _resume(self) -> None:
+        if self._paused:  # not if this was set up while another thread was forking
+            self._paused = False
+            self._lock.release()
+
+    def _renew(self) -> None:
+        """Start again in the child. Only a fork that Python was not told of leaves a connection."""
+        # SQLite forgets the locks of a file with the last connection to it. The parent keeps its
+        # own, and as long as it does, this close does not write.
+        self._drop()
+        self._lock = threading.RLock()
+        self._pid = os.getpid()
+
+
+def _call(method: WeakMethod[Callable[[], None]]) -> None:
+    bound = method()
+    if bound is not None:
+        bound()
+
+
+def _sqlite() -> Any:
+    """Import SQLite when it is first needed. Raises `StoreError` if this Python has none."""
+    try:
+        import sqlite3
+    except ImportError as error:
+        raise StoreError(
+            f"the session store needs SQLite, which this Python was built without ({error}); set "
+            "HH_API_KEY to send sessions to HoneyHive, or use a Python that has it"
+        ) from error
+    return sqlite3
+
+
+def _open(uri: str) -> sqlite3.Connection:
+    connection: sqlite3.Connection = _sqlite().connect(
+        uri, timeout=0, isolation_level=None, check_same_thread=False, uri=True
+    )
+    return connection
+
+
+def _wait_for_others(connection: sqlite3.Connection, busy: float) -> None:
+    connection.execute(f"PRAGMA busy_timeout = {round(busy * 1000)}")
+
+
+def _absolute(path: Path) -> Path:
+    try:
+        return path.expanduser().absolute()
+    except RuntimeError:  # no home directory is known: said when the store is first used
+        return path
+
+
+def _create(path: Path) -> None:
+    """Make the file and the directories above it, for this user alone, unless they exist."""
+    missing = [parent for parent in path.parents if not parent.exists()]
+    for parent in reversed(missing):
+        parent.mkdir(mode=0o700, exist_ok=True)
+    # An existing file must not be opened here: to close it again would take away the locks that
+    # other connections of this process hold on it.
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+
+
+def _refuse_links(path: Path) -> None:
+    """Refuse what stands where a file of ours should: writing through a link reaches other files,
+    and opening a pipe waits for ever."""
+    for companion in _COMPANIONS:
+        each = f"{path}{companion}"
+        with suppress(FileNotFoundError):
+            if not stat.S_ISREG(os.lstat(each).st_mode):
+                raise OSError(f"{each!r} is not a regular file")
+
+
+def _can_write(path: Path) -> bool:
+    """Whether SQLite may write the file and the two that it keeps beside it."""
+    beside = [Path(f"{path}-wal"), Path(f"{path}-shm")]
+    made = _is_writable(path.parent) or all(each.exists() for each in beside)
+    return made and all(_is_writable(each) for each in (path, *beside) if each.exists())
+
+
+def _is_writable(path: Path) -> bool:
+    return os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Which file the path leads to; None if there is none."""
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _use_wal(connection: sqlite3.Connection, busy: float) -> None:
+    """Several processes may get here first; SQLite refuses all but one, and does not wait."""
+    left = busy
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            break
+        except _sqlite().OperationalError as error:
+            if "locked" not in str(error) or left <= 0:
+                raise
+        time.sleep(_WAL_RETRY_SECONDS)
+        left -= _WAL_RETRY_SECONDS
+    connection.execute("PRAGMA synchronous = NORMAL")

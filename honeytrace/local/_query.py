@@ -1,0 +1,178 @@
+"""The query language: text to search for, and conditions such as `slower:2s` or `error`.
+
+    timeout name:retrieve slower:2s since:1d meta.team=search
+
+Every word must hold. A word without a colon is searched for in inputs, outputs and the other
+texts; quotes keep words together, and make text of what looks like a condition.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from honeytrace._utils.text import closest
+
+SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
+_WORD = re.compile(r'(?:[^\s"]|"[^"]*")+')
+_META = re.compile(r"meta\.([^=\s\"\\]+)=(.*)", re.DOTALL)
+_SPAN = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
+_COST = re.compile(r"(>=|<=|>|<|)(\d+(?:\.\d+)?)")
+
+_AT_PATH = (
+    "CASE json_type(b.body, ?) WHEN 'true' THEN 'true' WHEN 'false' THEN 'false' "
+    "ELSE CAST(json_extract(b.body, ?) AS TEXT) END"
+)
+
+
+@dataclass(slots=True)
+class Query:
+    """What a session has to fulfil, as SQL over its summary `s` and its body `b`.
+
+    Attributes:
+        tables: what to select from.
+        conditions: SQL expressions.
+        parameters: their values, in order.
+        texts: what has to occur in one of the session's texts, or begin a word there.
+        steps: whether it asks for single steps, so that sessions below a root count, too.
+    """
+
+    tables: str = "summaries s"
+    conditions: list[str] = field(default_factory=list)
+    parameters: list[object] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+    steps: bool = False
+
+    def add(self, condition: str, *parameters: object, steps: bool = True) -> None:
+        self.conditions.append(condition)
+        self.parameters += parameters
+        self.steps = self.steps or steps
+
+    def look_in_body(self, condition: str, *parameters: object) -> None:
+        """Add a condition over the body, which costs more than one over the summary."""
+        self.tables = "summaries s JOIN sessions b ON b.number = s.number"
+        self.add(condition, *parameters)
+
+    def match(self, expression: str) -> None:
+        """Add a condition over the index of words."""
+        self.add("s.number IN (SELECT rowid FROM words WHERE words MATCH ?)", expression)
+
+
+def parse(text: str, now: float) -> Query:
+    """Read a query; `now` is in milliseconds since 1970.
+
+    Raises `ValueError` with a sentence that names the word that cannot be understood.
+    """
+    query = Query()
+    for word in _words(text):
+        _read(word, query, now)
+    return query
+
+
+def _words(text: str) -> Iterator[str]:
+    if text.count('"') % 2:
+        raise ValueError(f"{text!r} has a quote that does not end; add the closing one")
+    yield from _WORD.findall(text)
+
+
+def _read(word: str, query: Query, now: float) -> None:
+    name, colon, value = word.partition(":")
+    if word == "error":
+        query.add("s.status <> 'ok'")
+    elif found := _META.fullmatch(word):
+        _meta(query, found[1], _unquoted(found[2]))
+    elif colon and name in CONDITIONS:
+        if not _unquoted(value):
+            raise ValueError(f"{word!r} has no value; write it right after the colon")
+        CONDITIONS[name](query, _unquoted(value), now)
+    elif colon and re.fullmatch("[a-z_]+", name):
+        raise ValueError(f"{word!r} is not a condition; {_hint(name)}")
+    elif plain := _unquoted(word):
+        query.texts.append(plain)
+        query.steps = True
+
+
+def _hint(name: str) -> str:
+    close = closest(name, CONDITIONS)
+    known = f"did you mean '{close}:'?" if close else f"the conditions are {', '.join(CONDITIONS)}"
+    return f"{known} (put text that has a colon in double quotes)"
+
+
+def _unquoted(text: str) -> str:
+    return text.replace('"', "")
+
+
+def _column(column: str, steps: bool = True) -> Callable[[Query, str, float], None]:
+    """A condition that holds if the column contains the value, in either case."""
+
+    def add(query: Query, value: str, now: float) -> None:  # noqa: ARG001 - one signature for all
+        query.add(f"s.{column} LIKE ? ESCAPE '\\'", f"%{_literal(value)}%", steps=steps)
+
+    return add
+
+
+def _literal(value: str) -> str:
+    return re.sub(r"([\\%_])", r"\\\1", value)
+
+
+def _slower(query: Query, value: str, now: float) -> None:  # noqa: ARG001 - one signature for all
+    query.add("s.duration >= ?", seconds(value, "slower") * 1000)
+
+
+def _since(query: Query, value: str, now: float) -> None:
+    query.add("s.start >= ?", _moment(value, now), steps=False)
+
+
+def _cost(query: Query, value: str, now: float) -> None:  # noqa: ARG001 - one signature for all
+    found = _COST.fullmatch(value)
+    if not found:
+        raise ValueError(f"{'cost:' + value!r} needs an amount in dollars, such as cost:>0.01")
+    query.add(f"s.cost {found[1] or '>='} ?", float(found[2]))
+
+
+def _meta(query: Query, key: str, value: str) -> None:
+    """`meta.a.b` is the key "b" of the object "a", or the key "a.b"."""
+    nested = ".".join(f'"{part}"' for part in key.split("."))
+    paths = [f"$.metadata.{nested}", f'$.metadata."{key}"']
+    query.look_in_body(
+        f"json_valid(b.body) AND coalesce({_AT_PATH}, {_AT_PATH}) = ?",
+        *(path for path in paths for _ in range(2)),
+        value,
+    )
+
+
+def seconds(text: str, name: str) -> float:
+    """Read a length of time such as `2s`, `500ms` or `30d`. `name` is who needs it."""
+    found = _SPAN.fullmatch(text)
+    if not found:
+        raise ValueError(f"{text!r} is not a time for {name}; use 500ms, 2s, 5m, 1h, 30d or 2w")
+    return float(found[1]) * SECONDS[found[2]]
+
+
+def _moment(text: str, now: float) -> float:
+    """Read a moment: so long ago, or a date with or without a time."""
+    if _SPAN.fullmatch(text):
+        return now - seconds(text, "since") * 1000
+    try:
+        return datetime.datetime.fromisoformat(text).timestamp() * 1000
+    except (ValueError, OverflowError, OSError):
+        raise ValueError(
+            f"{'since:' + text!r} is not a time; use 1h, 30d, 2026-01-31 or 2026-01-31T12:00"
+        ) from None
+
+
+CONDITIONS: dict[str, Callable[[Query, str, float], None]] = {
+    "name": _column("name"),
+    "project": _column("project", steps=False),
+    "source": _column("source", steps=False),
+    "user": _column("user", steps=False),
+    "conversation": _column("conversation", steps=False),
+    "error": _column("error"),
+    "slower": _slower,
+    "cost": _cost,
+    "model": _column("model"),
+    "kind": _column("kind"),
+    "since": _since,
+}

@@ -1,0 +1,253 @@
+"""The tables of the store, schema 2: bodies, a summary of each, and an index of their words.
+
+A body is large and is read one at a time; lists and conditions need its summary alone. What a
+store of schema 1 lacks, and the words of every session, are added later in small transactions, so
+that neither a program that writes nor one that reads has to wait for them.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, NamedTuple
+
+from honeytrace._utils.errors import StoreError
+from honeytrace._utils.json import loads
+from honeytrace.local._summary import Summary, summarize, words
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable
+
+VERSION = 2
+
+_BODIES = """
+CREATE {temporary} TABLE IF NOT EXISTS sessions (
+    number INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    start REAL NOT NULL,
+    child INTEGER NOT NULL,
+    body TEXT NOT NULL
+)
+"""
+_SUMMARIES = f"""
+CREATE {{temporary}} TABLE IF NOT EXISTS summaries (
+    number INTEGER PRIMARY KEY, {", ".join(Summary._fields)}
+)
+"""
+_INDEXES = {
+    "summaries_start": "(start)",
+    "summaries_roots": "(start) WHERE parent IS NULL",
+    "summaries_errors": "(start) WHERE status <> 'ok'",
+    "summaries_root": "(root, start)",
+    "summaries_parent": "(parent)",
+    "summaries_name": "(name, start)",
+}
+_STATE = "CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, value INTEGER NOT NULL)"
+_WORDS = "CREATE VIRTUAL TABLE words USING fts5 (text, content = '')"
+
+_ADD = """
+INSERT INTO sessions (id, start, child, body) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO NOTHING
+"""
+_CHANGE = "UPDATE sessions SET start = ?, child = ?, body = ? WHERE number = ?"
+_VALUES = ", ".join("?" * (1 + len(Summary._fields)))
+_SUMMARIZE = f"INSERT OR REPLACE INTO summaries VALUES ({_VALUES})"  # noqa: S608 - no values
+_NEXT_UNFILLED = "SELECT number, body FROM sessions WHERE number <= ? ORDER BY number DESC LIMIT ?"
+_NEXT_UNINDEXED = "SELECT number, body FROM sessions WHERE number > ? ORDER BY number LIMIT ?"
+
+
+class Row(NamedTuple):
+    """One session as the tables hold it.
+
+    Attributes:
+        body: the session object as JSON.
+        summary: what lists and conditions need of it.
+    """
+
+    body: str
+    summary: Summary
+
+
+def prepare(connection: sqlite3.Connection, temporary: bool) -> None:
+    """Make what is missing, in the file or, if it is `temporary`, in memory alone.
+
+    Raises `StoreError` for a store of a later version.
+    """
+    found: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    if found > VERSION:
+        raise StoreError(
+            f"the session store is of version {found}, and this honeytrace knows {VERSION}; "
+            "upgrade honeytrace, move the file away, or set HONEYTRACE_HOME to another directory"
+        )
+    if temporary:
+        _prepare_memory(connection)
+    elif found < VERSION:
+        with connection:
+            connection.execute("BEGIN IMMEDIATE")
+            _upgrade(connection)
+
+
+def _prepare_memory(connection: sqlite3.Connection) -> None:
+    connection.execute("PRAGMA temp_store = MEMORY")
+    tables = _tables(connection)
+    if "sessions" not in tables:
+        connection.execute(_BODIES.format(temporary="TEMP"))
+    if "summaries" not in tables or _state(connection, "unfilled"):
+        connection.execute(_SUMMARIES.format(temporary="TEMP"))
+        bodies = connection.execute("SELECT number, body FROM sessions").fetchall()
+        _summarize_all(connection, bodies)
+
+
+def _upgrade(connection: sqlite3.Connection) -> None:
+    connection.execute(_BODIES.format(temporary=""))
+    connection.execute("DROP INDEX IF EXISTS newest")
+    connection.execute(_SUMMARIES.format(temporary=""))
+    for name, columns in _INDEXES.items():
+        connection.execute(f"CREATE INDEX IF NOT EXISTS {name} ON summaries {columns}")
+    connection.execute(_STATE)
+    _set_state(connection, "unfilled", _last_number(connection))
+    connection.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def add(connection: sqlite3.Connection, row: Row) -> bool:
+    """Add a session; return False, and change nothing, if its id is there already."""
+    summary = row.summary
+    added = (summary.id, summary.start, summary.parent is not None, row.body)
+    cursor = connection.execute(_ADD, added)
+    if not cursor.rowcount:
+        return False
+    connection.execute(_SUMMARIZE, (cursor.lastrowid, *summary))
+    return True
+
+
+def change(connection: sqlite3.Connection, row: Row) -> None:
+    """Replace the stored session of the same id."""
+    summary = row.summary
+    number, old = connection.execute(
+        "SELECT number, body FROM sessions WHERE id = ?", (summary.id,)
+    ).fetchone()
+    changed = (summary.start, summary.parent is not None, row.body, number)
+    connection.execute(_CHANGE, changed)
+    connection.execute(_SUMMARIZE, (number, *summary))
+    if _is_indexed(connection, number):
+        _forget_words(connection, number, old)
+        _add_words(connection, number, row.body)
+
+
+def delete(connection: sqlite3.Connection, numbers: Iterable[int]) -> int:
+    """Delete sessions; return how many there were."""
+    deleted = 0
+    for number in numbers:
+        (old,) = connection.execute(
+            "SELECT body FROM sessions WHERE number = ?", (number,)
+        ).fetchone()
+        if _is_indexed(connection, number):
+            _forget_words(connection, number, old)
+        connection.execute("DELETE FROM sessions WHERE number = ?", (number,))
+        connection.execute("DELETE FROM summaries WHERE number = ?", (number,))
+        deleted += 1
+    # SQLite gives the numbers above the highest one out again.
+    last = _last_number(connection)
+    for name in ("unfilled", "indexed"):
+        if _state(connection, name) > last:
+            _set_state(connection, name, last)
+    return deleted
+
+
+def fill(connection: sqlite3.Connection, most: int) -> int:
+    """Summarize some sessions of a store of schema 1, the newest first; return how many are left
+    at most."""
+    unfilled = _state(connection, "unfilled")
+    if not unfilled:
+        return 0
+    found = connection.execute(_NEXT_UNFILLED, (unfilled, most)).fetchall()
+    _summarize_all(connection, found)
+    left: int = found[-1][0] - 1 if len(found) == most else 0
+    _set_state(connection, "unfilled", left)
+    return left
+
+
+def _summarize_all(connection: sqlite3.Connection, bodies: Iterable[tuple[int, str]]) -> None:
+    for number, body in bodies:
+        with suppress(ValueError):  # a damaged body is not listed; reading it says what is wrong
+            connection.execute(_SUMMARIZE, (number, *summarize(loads(body))))
+
+
+def to_fill(connection: sqlite3.Connection) -> int:
+    """Return how many sessions have no summary, at most."""
+    return _state(connection, "unfilled")
+
+
+def to_index(connection: sqlite3.Connection) -> int:
+    """Return how many sessions have words that are not indexed, at most."""
+    if not has_words(connection):
+        return _last_number(connection) if _can_index(connection) else 0
+    return _last_number(connection) - _state(connection, "indexed")
+
+
+def index_words(connection: sqlite3.Connection, most: int) -> int:
+    """Index the words of some sessions that came in since the last time; return how many are left
+    at most."""
+    if not has_words(connection):
+        connection.execute(_WORDS)
+        _set_state(connection, "indexed", 0)
+    indexed = _state(connection, "indexed")
+    found = connection.execute(_NEXT_UNINDEXED, (indexed, most)).fetchall()
+    for number, body in found:
+        _add_words(connection, number, body)
+    indexed = max([indexed, *(number for number, _ in found)])
+    _set_state(connection, "indexed", indexed)
+    left: int = _last_number(connection) - indexed
+    return left
+
+
+def has_words(connection: sqlite3.Connection) -> bool:
+    """Whether there is an index of words that can be used."""
+    return "words" in _tables(connection) and _can_index(connection)
+
+
+def expression(texts: Iterable[str]) -> str:
+    """Return the full-text expression for texts that all have to occur, or to begin a word."""
+    return " AND ".join(f'"{text}"*' for text in texts)
+
+
+def _can_index(connection: sqlite3.Connection) -> bool:
+    return any("FTS5" in name for (name,) in connection.execute("PRAGMA compile_options"))
+
+
+def _is_indexed(connection: sqlite3.Connection, number: int) -> bool:
+    return number <= _state(connection, "indexed")
+
+
+def _add_words(connection: sqlite3.Connection, number: int, body: str) -> None:
+    connection.execute("INSERT INTO words (rowid, text) VALUES (?, ?)", (number, _words(body)))
+
+
+def _forget_words(connection: sqlite3.Connection, number: int, body: str) -> None:
+    connection.execute(
+        "INSERT INTO words (words, rowid, text) VALUES ('delete', ?, ?)",
+        (number, _words(body)),
+    )
+
+
+def _words(body: str) -> str:
+    with suppress(ValueError):
+        return words(loads(body))
+    return ""
+
+
+def _tables(connection: sqlite3.Connection) -> set[str]:
+    return {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+
+
+def _last_number(connection: sqlite3.Connection) -> int:
+    found: int = connection.execute("SELECT coalesce(max(number), 0) FROM sessions").fetchone()[0]
+    return found
+
+
+def _state(connection: sqlite3.Connection, name: str) -> int:
+    row = connection.execute("SELECT value FROM state WHERE name = ?", (name,)).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _set_state(connection: sqlite3.Connection, name: str, value: int) -> None:
+    connection.execute("INSERT OR REPLACE INTO state VALUES (?, ?)", (name, value))

@@ -1,0 +1,175 @@
+"""What lists and conditions need of a session: a few short columns beside its body."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+from honeytrace._session import wire
+from honeytrace._session.session import OBJECTS, RESERVED
+from honeytrace._utils.json import Json
+from honeytrace._utils.text import first_line
+
+_NAME_CHARACTERS = 500
+_ERROR_CHARACTERS = 300
+_PREVIEW_CHARACTERS = 120
+_PREVIEW_DEPTH = 6
+_WORDS_CHARACTERS = 2_000_000
+_USER = ("user_id", "user", "id", "email")
+_CONVERSATION = ("conversation_id", "conversation", "thread_id", "chat_id")
+
+
+class Summary(NamedTuple):
+    """The columns beside a body.
+
+    Attributes:
+        id: the session's id, in lower case.
+        start: when it started, in milliseconds since 1970.
+        root: the id of the session at the top of its tree; its own if it is that one.
+        parent: the id of the session that it started in, if any.
+        kind: what was traced, such as "function" or "generator".
+        status: "ok", "error" or "cancelled".
+        duration: in milliseconds.
+        error: the first line of its error.
+        tokens_in, tokens_out, tokens_cached: counts of one model call.
+        cost: in US dollars, if somebody noted it.
+        preview: the first line of the input and of the output.
+    """
+
+    id: str
+    start: float
+    root: str
+    parent: str | None
+    name: str
+    project: str
+    source: str
+    kind: str
+    status: str
+    duration: float | None
+    error: str | None
+    model: str | None
+    tokens_in: float | None
+    tokens_out: float | None
+    tokens_cached: float | None
+    cost: float | None
+    user: str | None
+    conversation: str | None
+    preview: str
+
+
+def summarize(fields: Json) -> Summary:
+    """Make the columns of a session object as a request carries it."""
+    metrics, metadata = fields.get("metrics") or {}, fields.get("metadata") or {}
+    users, about = fields.get("user_properties") or {}, metadata.get(RESERVED)
+    if not isinstance(about, dict):
+        about = {}
+    session_id, parent, error = fields["session_id"], wire.parent(fields), fields.get("error")
+    start = fields.get("start_time")
+    return Summary(
+        session_id,
+        time.time() * 1000 if start is None else float(start),
+        _text(about.get("root_id")) or parent or session_id,
+        parent,
+        _text(fields.get("session_name")) or "unknown",
+        _text(fields.get("project")) or "unknown",
+        _text(fields.get("source")) or "unknown",
+        _text(about.get("kind")) or "session",
+        _status(about, error),
+        _number(fields.get("duration")),
+        first_line(error, _ERROR_CHARACTERS) if error else None,
+        _text((fields.get("config") or {}).get("model")),
+        _number(metrics.get("prompt_tokens")),
+        _number(metrics.get("completion_tokens")),
+        _number(metrics.get("cached_tokens")),
+        _number(metrics.get("cost", metadata.get("cost"))),
+        _first(users, _USER) if users else None,
+        _first(metadata, _CONVERSATION) or _first(users, _CONVERSATION),
+        preview(fields),
+    )
+
+
+def preview(fields: Json) -> str:
+    """Return the first line of the input and of the output, such as `How? → By this.`."""
+    given = first_line(_first_text(fields.get("inputs")), _PREVIEW_CHARACTERS)
+    answer = first_line(_first_text(fields.get("outputs")), _PREVIEW_CHARACTERS)
+    return f"{given} → {answer}" if answer else given
+
+
+def _status(about: Json, error: object) -> str:
+    found = _text(about.get("status")) or "ok"
+    return "error" if error and found == "ok" else found
+
+
+def words(fields: Json) -> str:
+    """Return all texts of a session that a search should find, without their keys."""
+    metadata = {k: v for k, v in _object(fields, "metadata").items() if k != RESERVED}
+    parts = [fields.get("session_name"), fields.get("error"), metadata]
+    parts += [fields.get(name) for name in OBJECTS if name != "metadata"]
+    return "\n".join(_strings(parts))[:_WORDS_CHARACTERS]
+
+
+def _strings(value: Any) -> Iterator[str]:
+    waiting = [value]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, dict):
+            waiting += value.values()
+        elif isinstance(value, list):
+            waiting += value
+
+
+def _first_text(value: Any, depth: int = 0) -> str:
+    """Return the text that tells most of a value: of a conversation, what the user said last."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, dict):
+        content = value.get("content") or value.get("text")
+        return _first_of([content] if content else value.values(), depth)
+    if isinstance(value, list):
+        return _first_of(_last_said(value), depth)
+    if value is None or isinstance(value, bool):
+        return "" if value is None else str(value).lower()
+    return str(value)
+
+
+def _first_of(values: Iterable[Any], depth: int) -> str:
+    if depth < _PREVIEW_DEPTH:
+        for value in values:
+            if text := _first_text(value, depth + 1):
+                return text
+    return ""
+
+
+def _last_said(items: list[Any]) -> list[Any]:
+    """Return the last message of the user if these are messages, else the items."""
+    for item in reversed(items):
+        if isinstance(item, dict) and item.get("role") == "user":
+            return [item]
+    return items
+
+
+def _object(fields: Json, name: str) -> Json:
+    found = fields.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def _text(value: object) -> str | None:
+    return value[:_NAME_CHARACTERS] if isinstance(value, str) and value else None
+
+
+def _number(value: object) -> float | None:
+    """Return a number that SQLite can hold."""
+    if value is None or isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return value if abs(value) < 1 << 63 else float(value)
+
+
+def _first(fields: Json, names: tuple[str, ...]) -> str | None:
+    for name in names:
+        value = fields.get(name)
+        if value and isinstance(value, (str, int)):
+            return str(value)[:_NAME_CHARACTERS]
+    return None

@@ -1,0 +1,195 @@
+"""The query language, over a real store."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+import uuid
+
+import pytest
+
+from honeytrace.local import Store
+
+NOW = time.time() * 1000
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = Store(tmp_path / "sessions.db")
+    yield store
+    store.close()
+
+
+def add(store, name, parent=None, **fields):
+    """Store a session; return its id."""
+    session_id = str(uuid.uuid4())
+    metadata = dict(fields.pop("metadata", {}))
+    if parent:
+        metadata["honeytrace"] = {"parent_id": parent, "root_id": parent}
+    fields = {"project": "p", "source": "dev", "start_time": NOW, **fields}
+    store.add({"session_id": session_id, "session_name": name, "metadata": metadata, **fields})
+    return session_id
+
+
+@pytest.fixture
+def stored(store):
+    """Five sessions that differ in what can be asked for; one of them is below another."""
+    root = add(
+        store,
+        "Pipeline.answer",
+        inputs={"question": "What is a *decorator*?"},
+        outputs={"content": "A function.\nNot more."},
+        duration=2500.0,
+        user_properties={"user_id": "ada", "conversation_id": "c-7"},
+        metadata={"team": "search", "a": {"b": True}, "c.d": 5},
+    )
+    add(
+        store,
+        "complete",
+        root,
+        config={"model": "gpt-4o"},
+        metrics={"cost": 0.02, "prompt_tokens": 3},
+        inputs={
+            "messages": [{"role": "user", "content": "old"}, {"role": "user", "content": "new"}]
+        },
+    )
+    add(store, "broken", error="ValueError: boom\nmore", source="production", start_time=NOW - 1)
+    add(store, "old", start_time=NOW - 3_600_000 * 30, project="50%_done", duration=1 << 70)
+    add(store, "-> arrow", start_time=NOW - 2, inputs={"url": "https://a.example/x?y=z"})
+    return store
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ("", ["Pipeline.answer", "broken", "-> arrow", "old"]),
+        ("name:ANSWER", ["Pipeline.answer"]),
+        ("project:50%_", ["old"]),
+        ("project:5%d", []),
+        ("source:production", ["broken"]),
+        ("user:ada", ["Pipeline.answer"]),
+        ("conversation:c-7", ["Pipeline.answer"]),
+        ("error", ["broken"]),
+        ("error:boom", ["broken"]),
+        ("error:more", []),
+        ("slower:2s", ["Pipeline.answer", "old"]),
+        ("slower:3000ms", ["old"]),
+        ("cost:>0.01", ["complete"]),
+        ("cost:0.02", ["complete"]),
+        ("cost:<0.02", []),
+        ("model:gpt", ["complete"]),
+        ("kind:session since:1d", ["complete", "Pipeline.answer", "broken", "-> arrow"]),
+        ("since:2000-01-01 name:old", ["old"]),
+        ("meta.team=search", ["Pipeline.answer"]),
+        ('meta.team="sea rch"', []),
+        ("meta.a.b=true", ["Pipeline.answer"]),
+        ("meta.c.d=5", ["Pipeline.answer"]),
+        ("decorat", ["Pipeline.answer"]),
+        ("FUNCTION not", ["Pipeline.answer"]),
+        ('"function not"', ["Pipeline.answer"]),
+        ('"not function"', []),
+        ("new slower:1d", []),
+        ("new", ["complete"]),
+        ("->", ["-> arrow"]),
+        ('"https://a.example"', ["-> arrow"]),
+        ("boom", ["broken"]),
+        ('""', ["Pipeline.answer", "broken", "-> arrow", "old"]),
+    ],
+)
+def test_a_query_finds(stored, query, names):
+    """Each condition and each text finds its sessions, newest first; several must all hold."""
+    assert [found.summary.name for found in stored.search(query)] == names
+
+
+@pytest.mark.parametrize(
+    ("query", "sentence"),
+    [
+        ("nam:x", "'nam:x' is not a condition; did you mean 'name:'?"),
+        ("xyzzy:1", "'xyzzy:1' is not a condition; the conditions are name, project"),
+        ("name:", "'name:' has no value; write it right after the colon"),
+        ('name:""', "has no value"),
+        ("slower:2", "'2' is not a time for slower; use 500ms, 2s"),
+        ("since:yesterday", "'since:yesterday' is not a time; use 1h, 30d, 2026-01-31"),
+        ("cost:cheap", "'cost:cheap' needs an amount in dollars, such as cost:>0.01"),
+        ('"open', "has a quote that does not end; add the closing one"),
+    ],
+)
+def test_a_query_that_is_none_is_refused(store, query, sentence):
+    """The sentence names the word that cannot be understood, and what to write instead."""
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 - the sentence is what counts
+        store.search(query)
+    assert sentence in str(caught.value)
+
+
+def test_pages_follow_each_other(store):
+    """Each page begins after the last one of the page before, also among equal start times."""
+    ids = {add(store, "same") for _ in range(7)}
+    pages, last = [], None
+    while page := store.search(limit=3, after=last):
+        pages += [found.summary.id for found in page]
+        last = page[-1]
+    assert len(pages) == 7
+    assert set(pages) == ids
+
+
+def test_a_changed_session_is_found_by_its_new_words_alone(store):
+    """The index of words follows a session that is merged."""
+    session_id = add(store, "a", inputs={"text": "before"})
+    assert store.search("before")
+    store.add({"session_id": session_id, "inputs": {"text": "after"}})
+    assert not store.search("before")
+    assert [found.summary.id for found in store.search("after")] == [session_id]
+
+
+def test_summaries_tell_input_and_output(stored):
+    """The preview is the first line of what went in and of what came out."""
+    previews = {found.summary.name: found.summary.preview for found in stored.search(children=True)}
+    assert previews["Pipeline.answer"] == "What is a *decorator*? → A function."
+    assert previews["complete"] == "new"
+    assert previews["broken"] == ""
+
+
+@pytest.mark.parametrize(
+    ("inputs", "told"),
+    [
+        ({"flag": True}, "true"),
+        ({"nothing": None, "number": 3}, "3"),
+        ({"a": {"b": {"c": {"d": {"e": {"f": {"g": "too deep"}}}}}}}, ""),
+        ({"messages": [{"role": "system", "content": "be kind"}]}, "be kind"),
+        ({"content": [{"type": "text", "text": "parts"}]}, "parts"),
+    ],
+)
+def test_the_preview_of_a_value(store, inputs, told):
+    """Whatever the value, the preview is its first text, not too deep."""
+    add(store, "a", inputs=inputs)
+    assert store.search()[0].summary.preview == told
+
+
+def test_without_an_index_the_newest_are_looked_through(open_home, unwritable):
+    """A store whose words cannot be indexed still finds a text."""
+    store = Store(open_home / "sessions.db")
+    add(store, "one", outputs={"content": "A function."})
+    add(store, "two", inputs={"url": "https://a.example"})
+    store.close()
+    with unwritable(open_home):
+        assert not store.searches_all()
+        assert [found.summary.name for found in store.search("FUNCTION")] == ["one"]
+        assert [found.summary.name for found in store.search('"https://a"')] == ["two"]
+        store.close()
+
+
+def test_children_are_those_that_name_their_parent(stored):
+    """A session's children are found by the parent that they name, in start order."""
+    root = stored.search("name:answer")[0].summary.id
+    later = add(stored, "later", root, start_time=NOW + 1)
+    first = stored.search("name:complete")[0].summary.id
+    assert stored.children(root.upper()) == [first, later]
+
+
+def test_a_damaged_body_is_left_out(stored):
+    """A body that is not JSON does not keep a search from the others."""
+    with sqlite3.connect(stored.path) as connection:
+        connection.execute("UPDATE sessions SET body = '{' WHERE start = ?", (NOW - 1,))
+    connection.close()
+    assert [found.summary.name for found in stored.search("function")] == ["Pipeline.answer"]
+    assert stored.search("meta.team=search")
