@@ -1,4 +1,4 @@
-"""Addresses as httpcore takes them: that of a server, and that of the proxy on the way there."""
+"""Addresses in the form that httpcore takes: the server's, and the proxy's on the way to it."""
 
 from __future__ import annotations
 

@@ -14,7 +14,8 @@ from typing import Any, Protocol
 from wsgiref.util import setup_testing_defaults
 
 from honeytrace._delivery.http.addresses import netloc, parsed, proxy
-from honeytrace._delivery.http.connections import Connections, Reply, lasts
+from honeytrace._delivery.http.connections import Connections, lasts
+from honeytrace._delivery.http.reply import Reply, join_headers
 from honeytrace._delivery.retry import Answer, Verdict, retry_after, verdict_of
 from honeytrace._redaction.secrets import without
 from honeytrace._session import wire
@@ -102,8 +103,8 @@ class LocalSender:
         setup_testing_defaults(environ)
         said: list[Any] = []
         answer = b"".join(self._app(environ, lambda *given: said.extend(given)))  # type: ignore[arg-type]
-        headers = [(name.encode(), value.encode()) for name, value in said[1]]
-        return Reply(int(said[0][:3]), headers, answer)
+        headers = ((name.encode(), value.encode()) for name, value in said[1])
+        return Reply(int(said[0][:3]), join_headers(headers), answer)
 
     def close(self) -> None:
         self._store.close()

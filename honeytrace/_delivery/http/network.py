@@ -1,0 +1,220 @@
+"""The network as httpcore sees it: one deadline for a whole request, and no foreign descriptor.
+
+httpcore's own timeouts are for each read, so that a server that sends a byte now and then could
+hold a sender for ever.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any
+
+import httpcore
+
+from honeytrace._utils import clock
+from honeytrace._utils.files import above_stderr
+
+_MAX_WRITE_BYTES = 16 * 1024  # at once; a buffer that has room takes them whole
+_MAX_READ_BYTES = 64 * 1024  # at once
+_EXACT = 0.01  # seconds by which a deadline may be missed
+
+
+class DeadlineNetwork(httpcore.NetworkBackend):
+    """Opens the one stream of a connection, and keeps the deadline of the request under way.
+
+    Attributes:
+        deadline: the moment, by our clock, at which the request under way is given up.
+        heard: whether any part of an answer to it has arrived.
+        stream: the connected socket; None before it is connected.
+    """
+
+    def __init__(self) -> None:
+        self.deadline = 0.0
+        self.heard = False
+        self.stream: OwnedStream | None = None
+        self._network = httpcore.SyncBackend()
+
+    def left(self, late: type[httpcore.TimeoutException]) -> float:
+        """Return the seconds until the deadline. Raises `late` once it is over."""
+        left = self.deadline - clock.now()
+        if left <= 0:
+            raise late("timed out")
+        return left
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ARG002 - the deadline holds, here and below
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.NetworkStream:
+        """Try the addresses of the host one after the other, each with its share of the time."""
+        addresses = _addresses(host, port)
+        while True:
+            address = addresses.pop(0)
+            share = self.left(httpcore.ConnectTimeout) / (len(addresses) + 1)
+            try:
+                return self.own(
+                    self._network.connect_tcp(address, port, share, local_address, socket_options)
+                )
+            except (httpcore.ConnectError, httpcore.ConnectTimeout):
+                if not addresses:
+                    raise
+
+    def own(self, stream: httpcore.NetworkStream) -> OwnedStream:
+        self.stream = OwnedStream(self, stream)
+        return self.stream
+
+    def close(self) -> None:
+        """Close what httpcore may have left open when it failed half-way."""
+        if self.stream is not None:
+            self.stream.close()
+
+
+def _addresses(host: str, port: int) -> list[str]:
+    numeric = socket.NI_NUMERICHOST | socket.NI_NUMERICSERV
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        return [socket.getnameinfo(address, numeric)[0] for *_, address in found]
+    except (OSError, UnicodeError) as error:  # UnicodeError: a label that is empty or too long
+        raise httpcore.ConnectError(error) from error
+
+
+class OwnedStream(httpcore.NetworkStream):
+    """A connected socket that keeps the deadline and writes to no descriptor but its own.
+
+    Attributes:
+        head: the head of the last request that httpcore wrote.
+    """
+
+    def __init__(self, network: DeadlineNetwork, stream: httpcore.NetworkStream) -> None:
+        self.head = b""
+        self._network = network
+        self._stream = stream
+        self._socket: socket.socket = stream.get_extra_info("socket")
+        _move_above_stderr(self._socket)
+        # TLS within the TLS of a proxy has no socket to be read from.
+        self._nested = isinstance(stream.get_extra_info("ssl_object"), ssl.SSLObject)
+        self._file = _file(self._socket)
+        self._timeout = 0.0
+        self._unsent: list[bytes] = []
+        self._answer: bytes | None = None
+
+    def exchange(self, request: bytes) -> bytes:
+        """Write a whole request, and return what one read gives of the answer."""
+        self._send(request)
+        return self._receive(_MAX_READ_BYTES)
+
+    def replay(self, answer: bytes) -> None:
+        """Let httpcore repeat an exchange: its request is not sent, and it reads `answer` first."""
+        self._answer = answer
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002
+        """Keep it until an answer is awaited, so that head and body go out as one."""
+        self._unsent.append(buffer)
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002
+        unsent, self._unsent = self._unsent, []
+        if self._answer is not None:
+            answer, self._answer = self._answer, None
+            return answer
+        if unsent:
+            self.head = unsent[0]
+            self._send(b"".join(unsent))
+        return self._receive(max_bytes)
+
+    def is_silent(self) -> bool:
+        """Return whether nothing has arrived, not even the end of the connection."""
+        try:
+            return not self._stream.get_extra_info("is_readable")
+        except (OSError, ValueError):  # without `poll`, a descriptor that is not there raises
+            return False
+
+    def _receive(self, max_bytes: int) -> bytes:
+        left = self._network.left(httpcore.ReadTimeout)
+        if self._nested:
+            data = self._stream.read(max_bytes, left)
+        else:
+            self._set_timeout(left)
+            try:
+                data = self._socket.recv(max_bytes)
+            except TimeoutError as error:
+                raise httpcore.ReadTimeout("timed out") from error
+            except OSError as error:
+                raise httpcore.ReadError(error) from error
+        self._network.heard = self._network.heard or bool(data)
+        return data
+
+    def _send(self, data: bytes) -> None:
+        for start in range(0, len(data), _MAX_WRITE_BYTES):
+            if not self._is_ours():
+                raise httpcore.WriteError("the descriptor of the connection was closed by others")
+            left = self._network.left(httpcore.WriteTimeout)
+            piece = data[start : start + _MAX_WRITE_BYTES]
+            if self._nested:
+                self._stream.write(piece, left)
+                continue
+            self._set_timeout(left)
+            try:
+                self._socket.sendall(piece)
+            except TimeoutError as error:
+                raise httpcore.WriteTimeout("timed out") from error
+            except OSError:
+                return  # the server may have refused, with an answer, before it had read it all
+
+    def _set_timeout(self, seconds: float) -> None:
+        """Set the timeout of the socket, unless it is near enough: each time is a system call."""
+        if not seconds <= self._timeout <= seconds + _EXACT:
+            self._socket.settimeout(seconds)
+            self._timeout = seconds
+
+    def _is_ours(self) -> bool:
+        """Whether the descriptor still is our socket; else let go of the number, unclosed."""
+        if _file(self._socket) == self._file:
+            return True
+        self._socket.detach()
+        return False
+
+    def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ARG002
+    ) -> httpcore.NetworkStream:
+        left = self._network.left(httpcore.ConnectTimeout)
+        return self._network.own(self._stream.start_tls(ssl_context, server_hostname, left))
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
+
+    def close(self) -> None:
+        if self._is_ours():
+            with suppress(OSError):  # closed by others just now
+                self._stream.close()
+
+
+def _move_above_stderr(connected: socket.socket) -> None:
+    """Make sure that no `print` and no C library writes to the server.
+
+    In a program without standard streams, a new socket gets one of their descriptors.
+    """
+    if 0 <= connected.fileno() <= 2:
+        family, kind, protocol = connected.family, connected.type, connected.proto
+        number = above_stderr(connected.detach())
+        connected.__init__(family, kind, protocol, number)  # type: ignore[misc] # httpcore has it
+
+
+def _file(connected: socket.socket) -> tuple[int, int] | None:
+    """Return the identity of the file behind the descriptor; None if there is none."""
+    try:
+        found = os.fstat(
+            connected.fileno() if os.name == "posix" else -1
+        )  # elsewhere no descriptor
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

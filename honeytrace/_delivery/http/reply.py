@@ -1,0 +1,61 @@
+"""An answer of the server, and the quick way to read one that is complete and ordinary."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import NamedTuple
+
+MAX_REPLY_BYTES = 64 * 1024  # of a body; what comes after that is of no interest
+
+
+def join_headers(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """Return the lines of a head."""
+    return b"\r\n".join(b"%b: %b" % each for each in headers)
+
+
+class Reply(NamedTuple):
+    """An answer to one request.
+
+    Attributes:
+        status: the HTTP status.
+        head: the lines of its headers, between them CR LF.
+        body: as it travelled, at most 64 KiB; less if the answer broke off.
+        complete: whether the body was read to its end.
+    """
+
+    status: int
+    head: bytes
+    body: bytes
+    complete: bool = True
+
+    def header(self, name: bytes) -> str | None:
+        """Return the first header of this name, which is given in lower case."""
+        for line in self.head.split(b"\r\n"):
+            key, _, value = line.partition(b":")
+            if key.lower() == name:
+                return value.strip(b" \t").decode("utf-8", "replace")
+        return None
+
+
+# Headers that decide how a body is framed, or what becomes of the connection, are left to h11.
+_NAME = rb"(?!(?i:content-length|transfer-encoding|connection|upgrade):)[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_HEADERS = rb"(?:%b:[ -~\t]*\r\n)*" % _NAME
+_PLAIN = re.compile(
+    rb"HTTP/1\.1 (?!204|304)([2-5]\d\d)(?: [ -~\t]*)?\r\n"
+    rb"(%b)[Cc]ontent-[Ll]ength:[ \t]*(\d{1,5})[ \t]*\r\n(%b)\r\n" % (_HEADERS, _HEADERS)
+)
+
+
+def read_plain(data: bytes) -> Reply | None:
+    """Return the answer that `data` is, or None for h11 to make sense of it.
+
+    Taken is only what came whole in one piece: HTTP/1.1, a status with a body, one
+    `Content-Length`, and nothing else that h11 would act on. The expression takes time in
+    proportion to the head: wherever it fails, no other way of matching has to be tried.
+    """
+    found = _PLAIN.match(data)
+    if found is None or len(data) - found.end() != int(found[3]):
+        return None
+    head = data[found.start(2) : found.end() - 4]
+    return Reply(int(found[1]), head, data[found.end() :])

@@ -1,0 +1,44 @@
+"""Opening files that are ours, and only those: no links, no pipes, no standard streams."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # pragma: no cover - Windows
+    fcntl = None  # type: ignore[assignment]
+
+_CAREFULLY = (
+    getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+)
+
+
+def open_file(path: Path, flags: int) -> int:
+    """Open a regular file and return its descriptor, which is above 2 and closed by `exec`.
+
+    A new file is for this user alone. Raises `OSError`, also for a link, a pipe or a device in the
+    place of the file: opening one could wait for ever, and writing would end up elsewhere.
+    """
+    fd = above_stderr(os.open(path, flags | _CAREFULLY, 0o600))
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+    return fd
+
+
+def above_stderr(fd: int) -> int:
+    """Return the descriptor, or one above 2 in its place.
+
+    In a program without standard streams, what is opened gets their numbers, and whatever is
+    printed is then written into it.
+    """
+    if fd > 2:
+        return fd
+    try:
+        return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)
+    finally:
+        os.close(fd)
