@@ -30,13 +30,19 @@ def open_file(path: Path, flags: int) -> int:
     return fd
 
 
+def read_file(path: Path) -> bytes:
+    """Return what is in a regular file. Raises `OSError`, also for a link or a pipe."""
+    with open(open_file(path, os.O_RDONLY), "rb") as file:
+        return file.read()
+
+
 def above_stderr(fd: int) -> int:
     """Return the descriptor, or one above 2 in its place.
 
     In a program without standard streams, what is opened gets their numbers, and whatever is
     printed is then written into it.
     """
-    if fd > 2:
+    if fd > 2 or fcntl is None:
         return fd
     try:
         return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)

@@ -1,4 +1,4 @@
-"""The directory of one server and project, in which sessions are safe until they are delivered.
+"""The directory of one server and project, where sessions are safe until they are delivered.
 
     append → segment of this process │ more, older: what is to be sent │ acknowledge → removed
 
@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import stat
 import threading
 from collections import deque
 from collections.abc import Sequence
@@ -31,6 +32,7 @@ from honeytrace._delivery.spool.segment import (
     make_private,
 )
 from honeytrace._utils import clock
+from honeytrace._utils.files import open_file
 from honeytrace._utils.json import dumps
 
 ROUTE = "route.json"
@@ -42,27 +44,44 @@ _NAME = re.compile(r"\d+-[0-9a-f]{8}\.(spool|acks|damaged)")
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How large and how old a spool may become. Sizes in bytes, times in seconds."""
+    """How large and how old a spool may become.
 
-    segment: int = 8 * 2**20  # after which the next one begins
+    Attributes:
+        segment: the size, in bytes, at which the next segment begins.
+        total: the size, in bytes, above which the oldest segments are dropped.
+        age: the seconds after which a segment is dropped.
+        turn: the seconds after which the next segment begins, so that sessions of one age are
+            together.
+        pause: the seconds after which a disk that refused is tried again.
+        look: the seconds for which a directory is taken to be where it was.
+    """
+
+    segment: int = 8 * 2**20
     total: int = 256 * 2**20
     age: float = 7 * 86_400.0
-    turn: float = 3_600.0  # after which the next segment begins, so that age can be told
-    pause: float = 5.0  # after which a disk that refused is tried again
+    turn: float = 3_600.0
+    pause: float = 5.0
+    look: float = 0.05
 
 
 _BOUNDS = Bounds()
 
 
 class Loss(NamedTuple):
-    """So many sessions, none of which was appended after the one with this serial number."""
+    """A number of lost sessions, none appended after the one with this serial number."""
 
     serial: int
     number: int
 
 
 class Spool:
-    """A directory of segments. Threads may share it."""
+    """A directory of segments. Threads may share it.
+
+    Attributes:
+        directory: where it is.
+        trouble: why the disk refused the last write; None if it did not.
+        newer: segments of a later version, which are left to it.
+    """
 
     def __init__(self, root: Path, server_url: str, project: str, bounds: Bounds = _BOUNDS) -> None:
         self.directory = root / digest(server_url, project)
@@ -71,17 +90,17 @@ class Spool:
         self._lock = threading.RLock()
         self._own: deque[Segment] = deque()
         self._current: Segment | None = None
-        self._began = 0.0
+        self._began = self._looked = 0.0  # moments by our clock
         self._busy = False
         self._refused_until = 0.0
         self._claimed: deque[Segment] = deque()
         self._orphans: deque[Path] | None = None
         self.trouble: str | None = None
-        self.newer: set[Path] = set()  # segments of a later version, which are left to it
+        self.newer: set[Path] = set()
 
     @property
     def may_write(self) -> bool:
-        """Whether the disk did not refuse within the last seconds."""
+        """Whether the disk has not refused within the last seconds."""
         return clock.now() >= self._refused_until
 
     def append(self, serial: int, body: bytes, *, read: bool) -> RecordRef | None:
@@ -120,25 +139,37 @@ class Spool:
         self, records: Sequence[tuple[int, bytes]], refs: list[RecordRef], read: bool
     ) -> None:
         try:
-            self._segment().append_many(records, refs, read=read)
+            self._write_once(records, refs, read)
         except OSError:  # it may not be ours any more; what is in it is read all the same
             self._current = None
             self._secure()
-            self._segment().append_many(records, refs, read=read)
+            self._write_once(records, refs, read)
+
+    def _write_once(
+        self, records: Sequence[tuple[int, bytes]], refs: list[RecordRef], read: bool
+    ) -> None:
+        segment = self._segment()
+        before = segment.written_again
+        segment.append_many(records, refs, read=read)
+        if segment.written_again != before:  # then the rest of the directory was deleted, too
+            self._prepare()
+            self._secure()
 
     def _segment(self) -> Segment:
-        """The segment to append to."""
+        """Return the segment to append to."""
         current, now = self._current, clock.now()
         if not current or self._ends(current, now):
             self._prepare()
             name = f"{os.getpid()}-{os.urandom(4).hex()}{SUFFIX}"
             current = self._current = Segment(self.directory / name, new=True)
             self._own.append(current)
-            self._began = now
+            self._began = self._looked = now
             self._tidy(current)
-        elif not os.path.exists(self.directory / ROUTE):
-            self._prepare()
-            self._secure()
+        elif now - self._looked >= self._bounds.look:
+            self._looked = now
+            if not _is_file(self.directory / ROUTE):
+                self._prepare()
+                self._secure()
         return current
 
     def _ends(self, current: Segment, now: float) -> bool:
@@ -147,14 +178,14 @@ class Spool:
     def _prepare(self) -> None:
         make_private(self.directory)
         path = self.directory / ROUTE
-        if not path.exists():
+        if not _is_file(path):
             # By way of another name, so that nobody reads half of it.
             draft = self.directory / f"{os.getpid()}-{os.urandom(4).hex()}.route"
             _add(draft, dumps(self._route))
             draft.replace(path)
 
     def _secure(self) -> None:
-        """Makes sure that the files are there, if somebody deleted them."""
+        """Write the files again that somebody has deleted."""
         for segment in (*self._own, *self._claimed):
             with suppress(OSError):
                 segment.secure()
@@ -166,8 +197,7 @@ class Spool:
             return sum(each.unread for each in self._own)
 
     def more(self) -> tuple[list[Stored], list[Loss]]:
-        """Our own sessions that are not in memory, in order, some at once; and those that should
-        be there and are not."""
+        """Return some of our own sessions that are not in memory, in order, and those lost."""
         with self._lock:
             lost: list[Loss] = []
             for segment in [each for each in self._own if each.unread]:
@@ -178,11 +208,11 @@ class Spool:
             return [], lost
 
     def look(self) -> None:
-        """Looks anew for segments that nobody holds."""
+        """Look again for segments that nobody holds."""
         self._orphans = None
 
     def older(self) -> list[Stored]:
-        """Sessions of ended processes, oldest first, some at once; none when there are no more."""
+        """Return some sessions of ended processes, oldest first; none once there are no more."""
         with self._lock:
             while True:
                 for segment in [each for each in self._claimed if each.unread]:
@@ -194,7 +224,7 @@ class Spool:
                     return []
 
     def _claim(self) -> bool:
-        """Takes over the oldest segment that nobody holds; False when there is none left."""
+        """Take over the oldest segment that nobody holds; False when there is none left."""
         orphans = self._orphans
         if orphans is None:
             orphans = self._orphans = deque(self._files(SUFFIX))
@@ -226,7 +256,7 @@ class Spool:
             return sum(each.kept for each in self._claimed)
 
     def load(self, place: RecordRef) -> bytes | None:
-        """The body of a session; None if it cannot be read any more."""
+        """Return the body of a session; None if it can no longer be read."""
         with self._lock, suppress(OSError):
             return place.segment.load(place)
         return None
@@ -254,8 +284,8 @@ class Spool:
                 self._tidy(self._current)
             return there
 
-    def reject(self, body: bytes, words: str) -> None:
-        """Sets a session aside that the server refused, with its words."""
+    def reject(self, body: bytes, words: str) -> bool:
+        """Set a session aside that the server refused, with its words; False if that fails."""
         line = b'{"answer":%s,"request":%s}\n' % (dumps(words), body)
         path = self.directory / REJECTED
         with self._lock, suppress(OSError):
@@ -263,9 +293,11 @@ class Spool:
             if size_of(path) and size_of(path) + len(line) > self._bounds.segment:
                 path.replace(path.with_suffix(".old.jsonl"))
             _add(path, line)
+            return True
+        return False
 
     def trim(self) -> list[Segment]:
-        """Drops the oldest segments while there is too much, and those that are too old."""
+        """Drop the oldest segments while there is too much, and all that are too old."""
         with self._lock:
             if self._current is None:
                 return []
@@ -283,14 +315,14 @@ class Spool:
             return dropped
 
     def _sweep(self) -> None:
-        """Removes acknowledgements without a segment, from a process killed in between."""
+        """Delete acknowledgements without a segment, which a killed process may leave."""
         for path in self._files(ACKS):
             if not path.with_suffix(SUFFIX).exists():
                 with suppress(OSError):
                     path.unlink()
 
     def _drop(self, path: Path) -> list[Segment]:
-        """Removes a file of ours or nobody's; the segment, if it was one."""
+        """Delete a file that is ours or nobody's; return the segment, if it was one."""
         if path.suffix == DAMAGED:
             with suppress(OSError):
                 path.unlink()
@@ -306,32 +338,32 @@ class Spool:
         return [segment]
 
     def _tidy(self, current: Segment | None) -> None:
-        """Removes the segments in which nothing is left to do."""
+        """Delete the segments in which every session is done with."""
         for segments in (self._own, self._claimed):
             for segment in [each for each in segments if each is not current and not each.kept]:
                 segments.remove(segment)
                 segment.remove()
 
     def rest(self) -> None:
-        """Leaves the directory as another process should find it: nothing in it that is done."""
+        """Leave only what is still to be delivered, for another process to find."""
         with self._lock:
             self._current = None
             self._tidy(None)
             self._secure()
 
     def release(self) -> None:
-        """Lets go of all segments, for other processes to take."""
+        """Release all segments for other processes to take."""
         with self._lock:
             self.rest()
             self.disown()
 
     def disown(self) -> None:
-        """In a forked child, and therefore without the lock: these are the parent's."""
+        """Close the segments in a forked child: they are the parent's, and so is the lock."""
         for segment in (*self._own, *self._claimed):
             segment.close()
 
     def hold(self) -> bool:
-        """Keeps others out for the moment of a fork; False if that takes more than a second."""
+        """Keep others out during a fork; False if that takes more than a second."""
         return self._lock.acquire(timeout=1)
 
     def let_go(self) -> None:
@@ -343,13 +375,20 @@ def digest(server_url: str, project: str) -> str:
 
 
 def oldest_first(directory: Path, *suffixes: str) -> list[Path]:
-    """The files of the spool with such names; one that goes away meanwhile comes first."""
+    """Return the files of the spool with these suffixes; one that vanishes comes first."""
     if not directory.is_dir():
         return []
     with os.scandir(directory) as entries:
         names = [each.name for each in entries if each.is_file(follow_symlinks=False)]
     found = [directory / name for name in names if _NAME.fullmatch(name)]
     return sorted((path for path in found if path.suffix in suffixes), key=_changed)
+
+
+def _is_file(path: Path) -> bool:
+    """Return whether there is a file of ours, and not a link or something else."""
+    with suppress(OSError):
+        return stat.S_ISREG(path.lstat().st_mode)
+    return False
 
 
 def _changed(path: Path) -> float:
@@ -365,14 +404,14 @@ def size_of(path: Path) -> int:
 
 
 def _weight(path: Path) -> int:
-    """The size of a segment together with its acknowledgements."""
+    """Return the size of a segment and its acknowledgements, in bytes."""
     size = size_of(path)
     return size and size + size_of(path.with_suffix(ACKS))
 
 
 def _add(path: Path, data: bytes) -> None:
-    """Adds to a file that only this user may read. Raises `OSError`."""
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    """Add to a file that only this user may read. Raises `OSError`."""
+    fd = open_file(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     try:
         os.write(fd, data)
     finally:
@@ -380,7 +419,7 @@ def _add(path: Path, data: bytes) -> None:
 
 
 def _read(segment: Segment) -> list[Stored]:
-    """Some of what is next in a segment; nothing where the disk refuses."""
+    """Return some of the next records of a segment; none if the disk refuses."""
     found: list[Stored] = []
     size = 0
     with suppress(OSError):

@@ -1,7 +1,7 @@
-"""One file of the spool: records that are appended, read on and acknowledged, under a lock.
+"""One file of the spool: records are appended, read in order and acknowledged, under a lock.
 
 A segment begins with a line that names the format. A record is a mark, the length of the body, a
-checksum, a serial number and the body, written by one call. An acknowledgement is the place and
+checksum, a serial number and the body, written by one call. An acknowledgement is the offset and
 the checksum of a record, in a second file beside the first. Knows bytes, not sessions.
 """
 
@@ -16,6 +16,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
+
+from honeytrace._utils.files import open_file
 
 try:
     import fcntl
@@ -34,15 +36,14 @@ _MARK = b"\xf5HT\xf5"  # 0xF5 is in no UTF-8 text, so no body has a mark in it
 _RECORD = struct.Struct(">4sIIQ")
 _ACK = struct.Struct(">II")
 _CHUNK = 65_536
-_OPEN = os.O_RDWR | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
 
 
 class NewerFormatError(Exception):
-    """A segment of a later version of this library, which is left alone."""
+    """The segment is of a later version of this library and is left to it."""
 
 
 class RecordRef(NamedTuple):
-    """Where a record is."""
+    """Where a record is: its segment, its offset in bytes, and its checksum."""
 
     segment: Segment
     at: int
@@ -50,12 +51,12 @@ class RecordRef(NamedTuple):
 
     @property
     def first(self) -> bool:
-        """Whether it is the first of its segment."""
+        """Whether it is the first record of its segment."""
         return self.at == len(_HEAD)
 
 
 class Stored(NamedTuple):
-    """A record as it was read."""
+    """A record that was read."""
 
     place: RecordRef
     serial: int
@@ -67,14 +68,21 @@ class Stored(NamedTuple):
 
 
 class _File:
-    """A file that stays open, and is still the same one whenever it is used.
+    """A file that stays open, and is known to be the same one whenever it is used.
 
-    A program may close every descriptor it finds, and the number then belongs to another file; or
-    delete the directory. The first is opened again, the second written again before it grows.
+    A program may close every descriptor that it finds, and the number then belongs to another
+    file: we open ours again. Or it may delete the directory: we write the file again before it
+    grows.
+
+    Attributes:
+        path: where the file is.
+        size: where the next write goes, in bytes from the beginning.
+        written_again: how often the file had been deleted and was written again.
     """
 
     def __init__(self, path: Path, *, new: bool, locked: bool) -> None:
         self.path = path
+        self.written_again = 0
         self._locked = locked
         self._fd = self._opened(new)
         self.size = os.fstat(self._fd).st_size
@@ -83,7 +91,7 @@ class _File:
     def _opened(self, new: bool) -> int:
         # A new file has its name only when it is locked: others look for those that nobody holds.
         path = self.path.with_suffix(_DRAFT) if new and self._locked else self.path
-        fd = os.open(path, _OPEN | (os.O_CREAT | os.O_EXCL if new else 0), 0o600)
+        fd = open_file(path, os.O_RDWR | (os.O_CREAT | os.O_EXCL if new else 0))
         try:
             if self._locked:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -95,7 +103,7 @@ class _File:
         return fd
 
     def found(self) -> os.stat_result:
-        """Makes sure of the descriptor. Raises `OSError` if the file cannot be had any more."""
+        """Make sure of the descriptor. Raises `OSError` if the file is gone for good."""
         with suppress(OSError):
             found = os.fstat(self._fd)
             if (found.st_dev, found.st_ino) == self._identity:
@@ -109,7 +117,7 @@ class _File:
         return os.fstat(fd)
 
     def secure(self) -> None:
-        """Makes sure of the descriptor, and that the file has a name. Raises `OSError`."""
+        """Make sure of the descriptor, and that the file has a name. Raises `OSError`."""
         if not self.found().st_nlink:
             self._write_again()
 
@@ -124,9 +132,10 @@ class _File:
             raise
         os.close(self._fd)
         self._fd, self._identity = fd, _identity(fd)
+        self.written_again += 1
 
     def append(self, data: bytes) -> int:
-        """Writes at the end, all of it or nothing; returns where. Raises `OSError`."""
+        """Write at the end, all of it or nothing, and return where. Raises `OSError`."""
         at = self.size
         self.write(data)
         self.size = at + len(data)
@@ -149,7 +158,7 @@ class _File:
         return os.pread(self._fd, count, at)
 
     def leave(self, name: Path | None) -> None:
-        """Gives the file another name, or none. Raises `OSError` if it is not ours any more."""
+        """Rename the file, or delete it if `name` is None. Raises `OSError` if it is not ours."""
         self.found()
         there = self.path.lstat()
         if (there.st_dev, there.st_ino) != self._identity:
@@ -160,7 +169,7 @@ class _File:
             self.path.unlink()
 
     def close(self) -> None:
-        """Closes the descriptor, if the number is still its own."""
+        """Close the descriptor, if the number is still ours."""
         with suppress(OSError):
             if _identity(self._fd) == self._identity:
                 os.close(self._fd)
@@ -189,7 +198,7 @@ def _identity(fd: int) -> tuple[int, int]:
 
 
 def make_private(directory: Path) -> None:
-    """Makes a directory that only this user may read. Raises `OSError` if it is someone else's."""
+    """Create a directory that only this user may read. Raises `OSError` if it is someone else's."""
     directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with suppress(FileExistsError):
         directory.mkdir(mode=0o700)
@@ -199,11 +208,15 @@ def make_private(directory: Path) -> None:
 
 
 class Segment:
-    """A file of records and its acknowledgements, held by this process while it is open.
+    """A file of records and its acknowledgements, locked by this process while it is open.
 
-    `unread` counts the records that reading has yet to come to, `kept` those that are not yet
-    acknowledged, and `last` is the highest serial number that was appended. `own` is false for what
-    another process, which has ended, left behind.
+    Attributes:
+        own: false if another process, which has ended, left it behind.
+        unread: the number of records that reading has yet to come to.
+        kept: the number of records that are not acknowledged yet.
+        last: the highest serial number that was appended.
+        damaged: whether some of it could not be read.
+        gone: whether it was removed.
     """
 
     def __init__(self, path: Path, *, new: bool, locked: bool = True) -> None:
@@ -227,7 +240,7 @@ class Segment:
         self._file.append(_HEAD)
 
     def _take_over(self) -> None:
-        """Finds out what an ended process left to do."""
+        """Find out what an ended process left to do."""
         if not self._file.found().st_nlink:
             raise FileNotFoundError(errno.ENOENT, "it was removed", str(self.path))
         head = self._file.read(2 * len(_HEAD), 0)
@@ -254,6 +267,11 @@ class Segment:
     def size(self) -> int:
         return self._file.size
 
+    @property
+    def written_again(self) -> int:
+        """How often it had been deleted and was written again."""
+        return self._file.written_again
+
     def append(self, serial: int, body: bytes, *, read: bool) -> RecordRef:
         """Add one record as `append_many` adds several, and return where it is."""
         refs: list[RecordRef] = []
@@ -268,7 +286,8 @@ class Segment:
         Reading passes over them if `read`. Raises `OSError`, and then nothing was added. An
         exception that a signal handler raises leaves either everything added or nothing.
         """
-        at, parts, added = self._file.size, [], []
+        at, added = self._file.size, list[RecordRef]()
+        parts: list[bytes] = []
         for serial, body in records:
             check = _checksum(serial, body)
             parts += (_RECORD.pack(_MARK, len(body), check, serial), body)
@@ -287,7 +306,7 @@ class Segment:
         refs += added
 
     def read_on(self) -> Stored | None:
-        """The next record that is not acknowledged; None at the end."""
+        """Return the next record that is not acknowledged; None at the end."""
         found = next(self._records(self._at), None)
         if found is None:
             self._at = self.size
@@ -297,7 +316,7 @@ class Segment:
         return found
 
     def load(self, place: RecordRef) -> bytes | None:
-        """The body of a record that was read before; None if it has been damaged since."""
+        """Return the body of a record that was read before; None if it was damaged since."""
         found = self._record(place.at)
         return found.body if found and found.place.check == place.check else None
 
@@ -319,7 +338,7 @@ class Segment:
         self._acks.append(b"".join(_ACK.pack(*key) for key in keys))
 
     def give_up_unread(self) -> int:
-        """Takes out of the counts what should be there and was not found; how many those are."""
+        """Uncount the records that should be there and were not found; return their number."""
         lost, self.unread = self.unread, 0
         self.kept -= lost
         self._at = self.size
@@ -327,13 +346,13 @@ class Segment:
         return lost
 
     def secure(self) -> None:
-        """Makes sure that the files are there. Raises `OSError`."""
+        """Make sure that the files are there. Raises `OSError`."""
         self._file.secure()
         if self._acks:
             self._acks.secure()
 
     def remove(self) -> None:
-        """Takes the files away; a damaged one is set aside, in case someone wants to look.
+        """Delete the files. A damaged one is renamed instead, in case someone wants to look.
 
         What somebody else has put in their place, or holds by now, stays.
         """
@@ -344,14 +363,16 @@ class Segment:
         self.close()
 
     def close(self) -> None:
-        """Lets go of it, for another process to take. Also in a forked child, where it has to:
-        the lock lives as long as any copy of the descriptor."""
+        """Release it for another process to take.
+
+        A forked child has to do so, too: the lock lives as long as any copy of the descriptor.
+        """
         for file in (self._file, self._acks):
             if file:
                 file.close()
 
     def _records(self, at: int) -> Iterator[Stored]:
-        """The records from a place on. Where a stretch is damaged, at the next mark behind it."""
+        """Yield the records from an offset on. After damage, go on at the next record mark."""
         while at < self.size:
             found = self._record(at)
             if found is None:

@@ -9,12 +9,25 @@ from pathlib import Path
 
 from honeytrace._delivery.spool.directory import REJECTED, ROUTE, digest, oldest_first, size_of
 from honeytrace._delivery.spool.segment import ACKS, DAMAGED, SUFFIX, NewerFormatError, Segment
+from honeytrace._utils.files import read_file
 from honeytrace._utils.json import loads
 
 
 @dataclass(frozen=True, slots=True)
 class SpoolStatus:
-    """What waits in one directory. `held` are the sessions of programs that run at this moment."""
+    """What waits in one directory.
+
+    Attributes:
+        directory: where it is.
+        server_url: the server that it is for.
+        project: the project that it is for.
+        waiting: the number of sessions that no running program is going to send.
+        held: the number of sessions of programs that are running.
+        size: the bytes of all its files.
+        rejected: the number of sessions that the server refused.
+        damaged: the number of segments that could not be read.
+        newer: the number of segments of a later version of honeytrace.
+    """
 
     directory: Path
     server_url: str
@@ -28,7 +41,7 @@ class SpoolStatus:
 
 
 def spool_statuses(root: Path) -> Iterator[SpoolStatus]:
-    """What waits below the directory of all spools, without changing anything."""
+    """Yield what waits in each spool below a directory, without changing anything."""
     for directory in sorted(root.iterdir()) if root.is_dir() else ():
         route = _read_route(directory / ROUTE)
         if isinstance(route, dict) and "server_url" in route and "project" in route:
@@ -36,7 +49,7 @@ def spool_statuses(root: Path) -> Iterator[SpoolStatus]:
 
 
 def spool_status(root: Path, server_url: str, project: str) -> SpoolStatus:
-    """What waits for one server and project, without changing anything."""
+    """Return what waits for one server and project, without changing anything."""
     return _status(root / digest(server_url, project), server_url, project)
 
 
@@ -58,18 +71,18 @@ def _status(directory: Path, server_url: str, project: str) -> SpoolStatus:
 
 def _read_route(path: Path) -> object:
     with suppress(OSError, ValueError):
-        return loads(path.read_bytes())
+        return loads(read_file(path))
     return None
 
 
 def _lines(path: Path) -> int:
     with suppress(OSError):
-        return path.read_bytes().count(b"\n")
+        return read_file(path).count(b"\n")
     return 0
 
 
 def _look(path: Path) -> tuple[int, bool]:
-    """How many sessions a segment keeps, -1 for a newer format; and whether nobody holds it."""
+    """Return how many sessions a segment keeps (-1: a newer format), and whether it is free."""
     for locked in (True, False):
         with suppress(OSError):
             try:

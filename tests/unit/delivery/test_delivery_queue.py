@@ -29,7 +29,8 @@ FULL = 1_000  # so many sessions in memory are enough
 
 
 def new_spool(root, **bounds):
-    return Spool(Path(root), "https://example.test", "p", Bounds(**{"pause": 0, **bounds}))
+    every = {"pause": 0, "look": 0, **bounds}
+    return Spool(Path(root), "https://example.test", "p", Bounds(**every))
 
 
 @pytest.fixture

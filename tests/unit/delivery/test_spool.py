@@ -583,7 +583,7 @@ def test_a_file_in_place_of_the_root_refuses(tmp_path):
     (tmp_path / "file").touch()
     spool = Spool(tmp_path / "file", URL, PROJECT)
     assert fill(spool, 1) == [None]
-    spool.reject(b"{}", "words")
+    assert not spool.reject(b"{}", "words")
     assert spool.trouble == f"{spool.directory}: File exists"
     assert list(surveys(tmp_path / "file")) == []
 
@@ -711,6 +711,61 @@ def test_all_segments_are_written_again(make):
     assert os.path.exists(spool.directory / ROUTE)
     spool.disown()
     assert sorted(older(make())) == list(range(1, 52))
+
+
+def test_a_moved_directory_is_made_again(make):
+    """What is written from then on is where other processes look for it."""
+    spool = make(look=0)
+    fill(spool, 1)
+    spool.directory.rename(spool.directory.with_name("moved"))
+    fill(spool, 1, start=2)
+    assert os.path.exists(spool.directory / ROUTE)
+
+
+def test_a_steady_rate_looks_for_the_directory_now_and_then(make, monkeypatch):
+    """Not for each session: that is a system call. The descriptor is checked each time."""
+    spool = make(look=60)
+    fill(spool, 1)
+    (spool.directory / ROUTE).unlink()
+    fill(spool, 5, start=2)
+    assert not os.path.exists(spool.directory / ROUTE)
+
+
+def other_kinds(path):
+    """What a path may be instead of a file, one after the other."""
+    for make in (os.mkfifo, lambda path: os.symlink("elsewhere", path), os.mkdir):
+        make(path)
+        yield path
+        path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+
+
+def test_a_pipe_or_a_link_in_place_of_a_file_is_left_alone(spool, tmp_path):
+    """Opening a pipe would wait for ever, and what goes through a link ends up elsewhere."""
+    fill(spool, 1)
+    for path in other_kinds(spool.directory / REJECTED):
+        assert (spool.reject(b"{}", "status 400"), path.name) == (False, REJECTED)
+        assert survey(tmp_path, URL, PROJECT).rejected == 0
+    assert spool.reject(b"{}", "status 400")
+
+
+def test_a_pipe_or_a_link_in_place_of_the_route_is_replaced(make, tmp_path):
+    """Other processes would not know whose sessions these are."""
+    fill(make(), 1)
+    route = make().directory / ROUTE
+    for make_it in (os.mkfifo, lambda path: os.symlink("elsewhere", path)):
+        route.unlink()
+        make_it(route)
+        assert list(surveys(tmp_path)) == []
+        fill(make(), 1)
+        assert [found.project for found in surveys(tmp_path)] == [PROJECT]
+
+
+def test_a_pipe_in_place_of_acknowledgements_loses_nothing(make):
+    """They cannot be written then, and a session is at worst sent once more."""
+    spool = make()
+    [place] = fill(spool, 1)
+    os.mkfifo(place.segment.path.with_suffix(ACKS))
+    assert spool.acknowledge(place)
 
 
 def test_a_deleted_directory_leaves_nothing_to_remove(spool):
