@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 from honeytrace._session.session import Session
 from honeytrace._utils.text import first_line, printable, span
@@ -10,33 +11,67 @@ from honeytrace._utils.text import first_line, printable, span
 Fetch = Callable[[str], Session | None]
 """Finds a session by its id; returns None if there is none."""
 
+Children = Callable[[Session], Sequence[str]]
+"""Returns the ids of a session's children, in start order."""
+
+
+class Step(NamedTuple):
+    """One line of a tree.
+
+    Attributes:
+        lead: what stands before the name: `│  └─ `.
+        below: what stands before the lines below it: `│     `.
+        session_id: its id.
+        session: the session; None if it was not found.
+        again: whether it was drawn above, so that its children are not drawn again.
+    """
+
+    lead: str
+    below: str
+    session_id: str
+    session: Session | None
+    again: bool = False
+
+
+def children_ids(session: Session) -> Sequence[str]:
+    return session.children_ids
+
+
+def walk(session: Session, fetch: Fetch, children: Children = children_ids) -> Iterator[Step]:
+    """Yield the steps of a tree from top to bottom, each session's children in start order.
+
+    A session's children are yielded once: ids may come up again, or go round in circles.
+    """
+    yield Step("", "", session.session_id, session)
+    shown = {session.session_id}
+    waiting = _branches(children(session), "")
+    while waiting:
+        lead, below, session_id = waiting.pop()
+        found = fetch(session_id)
+        if found is None:
+            yield Step(lead, below, session_id, None)
+        elif found.session_id in shown:
+            yield Step(lead, below, session_id, found, again=bool(children(found)))
+        else:
+            shown.add(found.session_id)
+            yield Step(lead, below, session_id, found)
+            waiting += _branches(children(found), below)
+
 
 def tree(session: Session, fetch: Fetch, missing: str = "not stored") -> str:
-    """Return the session with its children, in start order, indented below it.
-
-    A session's children are shown once: ids may come up again, or go round in circles.
-    """
-    lines = [label(session)]
-    shown = {session.session_id}
-    waiting = _branches(session, "")
-    while waiting:
-        line, below, child = waiting.pop()
-        found = fetch(child)
-        if found is None:
-            lines.append(f"{line}{printable(child)} ({missing})")
-        elif found.session_id not in shown:
-            shown.add(found.session_id)
-            lines.append(line + label(found))
-            waiting += _branches(found, below)
+    """Return the session with its children, in start order, indented below it."""
+    lines = []
+    for step in walk(session, fetch):
+        if step.session is None:
+            lines.append(f"{step.lead}{printable(step.session_id)} ({missing})")
         else:
-            above = "  (see above)" if found.children_ids else ""
-            lines.append(line + label(found) + above)
+            above = "  (see above)" if step.again else ""
+            lines.append(f"{step.lead}{label(step.session)}{above}")
     return "\n".join(lines)
 
 
-def _branches(session: Session, indent: str) -> list[tuple[str, str, str]]:
-    """Return each child's indent, the indent of its children, and its id; the first child last."""
-    ids = session.children_ids
+def _branches(ids: Sequence[str], indent: str) -> list[tuple[str, str, str]]:
+    """Return each child's lead, the indent of its children, and its id; the first child last."""
     branches = [(f"{indent}├─ ", f"{indent}│  ", child) for child in ids[:-1]]
     branches += [(f"{indent}└─ ", f"{indent}   ", child) for child in ids[-1:]]
     return branches[::-1]

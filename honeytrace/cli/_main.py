@@ -13,29 +13,32 @@ from honeytrace._config import settings
 from honeytrace._utils.errors import HoneytraceError
 from honeytrace._utils.version import __version__
 from honeytrace.cli._doctor.checks import run_doctor
+from honeytrace.cli._export import export_sessions
 from honeytrace.cli._output import Stop, fail
 from honeytrace.cli._resend import resend_sessions
 from honeytrace.cli._serve import run_server
-from honeytrace.cli._sessions import export_tests, list_sessions, show_session
+from honeytrace.cli._sessions import list_sessions, tail_sessions
+from honeytrace.cli._show import show_session
+from honeytrace.cli._transfer import import_sessions, prune_sessions, push_sessions
 from honeytrace.local import DEFAULT_PORT
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command and returns its exit code: 0, or 2 for what cannot be done, or 1 for what
-    `resend` and `doctor` found and `export` left out.
+    """Run the command and return its exit code.
 
+    0: it is done. 1: something was left out, refused, or found to be wrong. 2: it cannot be done.
     Arguments that make no sense end with `SystemExit(2)`, as `argparse` does it.
     """
     options = _parser().parse_args(arguments)
     try:
         code = options.run(options, settings.resolve({"home": options.home}))
-        print(end="", flush=True)  # a failure to write is to show here, not at exit
+        print(end="", flush=True)  # so that a failure to write shows here and not at exit
     except (Stop, HoneytraceError) as error:
         return fail(str(error))
     except KeyboardInterrupt:
         return 130
     except OSError as error:  # of the output: a store raises StoreError
-        # The rest would fail once more at exit.
+        # What is left in the buffer would fail again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if not isinstance(error, BrokenPipeError):  # the reader of a pipe has seen enough
             return fail(f"the output cannot be written ({error}); send it somewhere else")
@@ -45,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        """One sentence, where the base class prints its usage first."""
+        """Say it in one sentence; the base class prints its usage first."""
         sys.exit(fail(f"{message}; see `{self.prog} --help`"))
 
 
@@ -63,18 +66,38 @@ def _parser() -> argparse.ArgumentParser:
         return added
 
     ls = command("ls", list_sessions, "List the sessions stored on this machine, newest first.")
+    _add_query(ls)
     ls.add_argument("-n", type=_count, default=20, metavar="N", help="how many, 20 by default")
     ls.add_argument("--all", action="store_true", help="also those that started inside another")
     ls.add_argument("--json", action="store_true", help="one JSON object a line")
-    show = command("show", show_session, "Show a session as a tree, with durations and errors.")
-    show.add_argument("id", metavar="ID", help="a session's id, or the beginning of it")
-    show.add_argument("--json", action="store_true", help="the whole session as JSON")
-    export = command(
-        "export", export_tests, "Write sessions as tests of the functions they called."
+    show = command("show", show_session, "Show a session as a tree, with what went in and out.")
+    show.add_argument(
+        "id", nargs="?", metavar="ID", help="an id, its beginning, or a name; else the latest"
     )
-    export.add_argument("ids", nargs="+", metavar="ID", help="their ids, or the beginnings of them")
+    show.add_argument("--full", action="store_true", help="all of the inputs, outputs and errors")
+    show.add_argument("--no-content", action="store_true", help="the tree alone")
+    show.add_argument("--format", choices=["tree", "md"], default="tree", help="md is Markdown")
+    show.add_argument("--json", action="store_true", help="the whole session as JSON")
+    tail = command("tail", tail_sessions, "List the latest sessions, and new ones as they end.")
+    _add_query(tail)
+    tail.add_argument("-n", type=_count, default=10, metavar="N", help="how many of the latest")
+    tail.add_argument("--all", action="store_true", help="also those that started inside another")
+    tail.add_argument("--json", action="store_true", help="one JSON object a line")
+    export = command("export", export_sessions, "Write sessions as JSON lines, or as tests.")
+    export.add_argument("ids", nargs="*", metavar="ID", help="ids, or their beginnings; else all")
+    export.add_argument("--pytest", action="store_true", help="as tests of what they called")
     export.add_argument(
-        "--pytest", action="store_true", required=True, help="as a file of tests for pytest"
+        "--format", choices=["jsonl", "perfetto"], default="jsonl", help="perfetto is a flame chart"
+    )
+    _add_conditions(export)
+    export.set_defaults(query=[])
+    added = command("import", import_sessions, "Add sessions from files that `export` wrote.")
+    added.add_argument("files", nargs="+", metavar="FILE", help="JSON lines; - is stdin")
+    push = command("push", push_sessions, "Send the sessions of this machine to the server.")
+    push.add_argument("--again", action="store_true", help="also those that were sent before")
+    prune = command("prune", prune_sessions, "Delete old sessions from this machine.")
+    prune.add_argument(
+        "--older-than", required=True, metavar="TIME", help="how long ago they started, such as 30d"
     )
     serve = command("serve", run_server, "Answer startSession and getSession on this machine.")
     serve.add_argument("--host", default="127.0.0.1", help="the address to listen on")
@@ -88,13 +111,28 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_query(parser: argparse.ArgumentParser) -> None:
+    words = "text to search for, or conditions such as error, name:answer, meta.team=search"
+    parser.add_argument("query", nargs="*", metavar="QUERY", help=words)
+    _add_conditions(parser)
+
+
+def _add_conditions(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--error", action="store_true", help="only sessions that failed")
+    parser.add_argument("--slower", metavar="TIME", help="that took at least so long: 2s, 500ms")
+    parser.add_argument("--since", metavar="TIME", help="that started since: 1h, 30d, 2026-01-31")
+    parser.add_argument("--cost", metavar="AMOUNT", help="that cost so many dollars: '>0.01'")
+    for name in ("name", "project", "source", "user", "model", "kind"):
+        parser.add_argument(f"--{name}", metavar="TEXT", help=f"whose {name} contains this")
+
+
 def _count(text: str) -> int:
     if not re.fullmatch("[0-9]{1,9}", text) or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of sessions; give 1 or more")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of sessions; use 1 or more")
     return int(text)
 
 
 def _port(text: str) -> int:
     if not re.fullmatch("[0-9]{1,5}", text) or int(text) > 65535:
-        raise argparse.ArgumentTypeError(f"{text!r} is no port; give a number from 0 to 65535")
+        raise argparse.ArgumentTypeError(f"invalid port {text!r}; use 0–65535")  # noqa: RUF001 - a range
     return int(text)

@@ -1,21 +1,36 @@
-"""What the commands print."""
+"""Print what the commands have to say."""
 
 from __future__ import annotations
 
+import datetime
 import json
 import re
+import shutil
 import sys
 
 from honeytrace._session import wire
 from honeytrace._session.session import Session
-from honeytrace._utils.json import dumps
+from honeytrace._utils.json import Json, dumps
 from honeytrace._utils.text import CONTROL
 
-_ASCII = str.maketrans({"├": "|", "│": "|", "└": "`", "─": "-", "✗": "x", "µ": "u", "…": "..."})
+_ASCII = str.maketrans(
+    {
+        "├": "|",
+        "│": "|",
+        "└": "`",
+        "─": "-",
+        "✗": "x",
+        "µ": "u",
+        "…": "...",
+        "→": "->",
+        "━": "=",
+        "·": ".",
+    }
+)
 
 
 class Stop(Exception):  # noqa: N818 - it ends the command, with a sentence
-    """The command cannot do what was asked; the sentence says what to do."""
+    """The command cannot do what was asked; the sentence says what to do instead."""
 
 
 def fail(sentence: str) -> int:
@@ -31,13 +46,39 @@ def print_json(session: Session, encoder: json.JSONEncoder | None = None) -> Non
 
 
 def print_text(text: str, instead: dict[int, str] = _ASCII) -> None:
-    """Prints; in ASCII, and `instead` of some characters others, if the output takes no more."""
+    """Print a text. If the output takes only ASCII, replace some characters by those of `instead`
+    and spell out the others."""
     try:
         print(text)
     except UnicodeEncodeError:
         print(re.sub(r"[^\x00-\x7f]", _escaped, text.translate(instead)))
 
 
+def rewrite(line: str) -> None:
+    """Show progress in one line of a terminal, in place of the line before."""
+    if sys.stderr.isatty():
+        width = shutil.get_terminal_size().columns - 1
+        print(f"\r{line[:width]:{width}}\r", end="", file=sys.stderr, flush=True)
+
+
 def _escaped(found: re.Match[str]) -> str:
-    """As JSON spells it, so that JSON stays JSON."""
+    """Spell a character as JSON does, so that JSON stays JSON."""
     return json.dumps(found[0])[1:-1]
+
+
+def started(milliseconds: float | None) -> str:
+    """Return a time since 1970 as local date and time, always in 19 characters."""
+    if milliseconds is None:
+        return f"{'-':19}"
+    try:
+        start = datetime.datetime.fromtimestamp(milliseconds / 1000).astimezone()
+    except (OverflowError, OSError, ValueError):  # a time that no calendar has
+        return f"{'?':19}"
+    return f"{start:%Y-%m-%d %H:%M:%S}"
+
+
+def tokens(metrics: Json) -> str:
+    """Return the tokens of a model call, such as `1,200 → 85 tokens`; nothing without counts."""
+    counts = [metrics.get("prompt_tokens"), metrics.get("completion_tokens")]
+    shown = [f"{count:,}" if type(count) is int else "?" for count in counts]
+    return "" if shown == ["?", "?"] else f"{' → '.join(shown)} tokens"

@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
-import shutil
-import sys
 import time
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -24,7 +22,7 @@ from honeytrace._utils.errors import ConfigurationError
 from honeytrace._utils.guard import ErrorGuard
 from honeytrace._utils.paths import store_path
 from honeytrace._utils.text import printable
-from honeytrace.cli._output import print_text
+from honeytrace.cli._output import print_text, rewrite
 
 _TICK = 0.05  # seconds between two looks at how far it is
 _PATIENCE = 5.0  # seconds beyond the timeout of a request without any progress
@@ -217,14 +215,7 @@ def resend_sessions(options: argparse.Namespace, config: Config) -> int | None:
         with closing(resend(config)) as reports:
             for report in reports:
                 if report.code is None:
-                    _rewrite(report.text)
-        _rewrite("")
+                    rewrite(report.text)
+        rewrite("")
     print_text(report.text)
     return report.code
-
-
-def _rewrite(line: str) -> None:
-    """Shows how far it is in one line of a terminal, in the place of the line before."""
-    if sys.stderr.isatty():
-        width = shutil.get_terminal_size().columns - 1
-        print(f"\r{line[:width]:{width}}\r", end="", file=sys.stderr, flush=True)

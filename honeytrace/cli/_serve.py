@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from honeytrace._config.settings import Config
 from honeytrace.cli._output import print_text
-from honeytrace.cli._sessions import open_store
+from honeytrace.cli._reading import open_store
 from honeytrace.local import App, make_server
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")

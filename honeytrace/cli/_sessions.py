@@ -1,162 +1,143 @@
-"""The commands that read sessions: `ls`, `show` and `export`."""
+"""The commands `ls` and `tail`: sessions of this machine, one a line."""
 
 from __future__ import annotations
 
 import argparse
-import datetime
+import os
+import re
+import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from functools import partial
-from pathlib import Path
-from typing import cast
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
-from honeytrace._client import Client
 from honeytrace._config.settings import Config
-from honeytrace._session import wire
-from honeytrace._session.session import Session
-from honeytrace._session.tree import Fetch, failure, tree
-from honeytrace._utils.errors import SDKError, SessionNotFoundError
-from honeytrace._utils.json import READABLE, Json, dumps
-from honeytrace._utils.paths import store_path
 from honeytrace._utils.text import printable, span
-from honeytrace.cli._output import Stop, print_json, print_text
-from honeytrace.local import Store
-from honeytrace.testing._replay import export
+from honeytrace.cli._output import Stop, print_json, print_text, rewrite, started
+from honeytrace.cli._reading import open_store, session_of
+from honeytrace.local import Found, Query, Store, Summary, parse
+
+_POLL_SECONDS = 0.5
+_PIPE_WIDTH = 200  # characters of a line that no terminal shows
+_HEADER = ("ID", "STARTED", "DURATION", "PROJECT", "NAME")
 
 
 def list_sessions(options: argparse.Namespace, config: Config) -> None:
-    store = open_store(config)
-    found = store.recent(options.n, children=options.all)
-    sessions = [_session(fields) for fields in found]
+    store, query = open_store(config), query_of(options)
+    _catch_up(store, query)
+    found = store.search(query, options.n, children=options.all)
     if options.json:
-        for session in sessions:
-            print_json(session)
-    elif sessions:
-        print_text(_table(sessions))
+        _print_as_json(store, found)
+    elif found:
+        for line in _table([each.summary for each in found], header=True):
+            print_text(line)
+    elif query:
+        print_text(f"No session in {store.path} matches {printable(query)!r}.")
     else:
         elsewhere = "" if config.local else f" New ones go to {config.server_url}."
         print_text(f"No sessions in {store.path} yet.{elsewhere}")
+    if _parsed(query).texts and not store.searches_all():
+        print("honeytrace: only the newest sessions were searched for text", file=sys.stderr)
 
 
-def _table(sessions: Sequence[Session]) -> str:
-    """Id, start, duration, project and name with the error, in columns."""
-    size = _enough([session.session_id for session in sessions])
-    spans = ["" if s.duration is None else span(s.duration) for s in sessions]
-    projects = [printable(session.project, 30) for session in sessions]
-    widest, broadest = max(map(len, spans)), max(map(len, projects))
-    rows = zip(sessions, spans, projects, strict=True)
-    return "\n".join(
-        f"{session.session_id[:size]}  {_start(session)}  {time:>{widest}}  "
-        f"{project:{broadest}}  {_title(session)}"
-        for session, time, project in rows
-    )
+def tail_sessions(options: argparse.Namespace, config: Config) -> None:
+    """Print the latest sessions, and then new ones as they end, until Ctrl-C."""
+    store, query = open_store(config), query_of(options)
+    _catch_up(store, query)
+    last = store.last_number()
+    _print_found(store, store.search(query, options.n, children=options.all)[::-1], options.json)
+    with suppress(KeyboardInterrupt):
+        while True:
+            time.sleep(_POLL_SECONDS)
+            found = store.search(query, 1000, children=options.all, above=last)
+            last = max([last, *(each.number for each in found)])
+            _print_found(store, found[::-1], options.json)
 
 
-def _enough(ids: Sequence[str]) -> int:
-    """How many characters tell these ids apart."""
-    return next(size for size in (8, 13, 18, 23, 36) if len({i[:size] for i in ids}) == len(ids))
-
-
-def _title(session: Session) -> str:
-    name = printable(session.session_name, 60)
-    return f"{name}  {failure(session.error)}" if session.error else name
-
-
-def _start(session: Session) -> str:
-    if session.start_time is None:
-        return f"{'-':19}"
-    try:
-        start = datetime.datetime.fromtimestamp(session.start_time / 1000).astimezone()
-    except (OverflowError, OSError, ValueError):  # a time that no calendar has
-        return f"{'?':19}"
-    return f"{start:%Y-%m-%d %H:%M:%S}"
-
-
-def show_session(options: argparse.Namespace, config: Config) -> None:
-    with _reader(options, config) as (find, fetch):
-        _print_session(find(options.id), fetch, options.json)
-
-
-@contextmanager
-def _reader(
-    options: argparse.Namespace, config: Config
-) -> Iterator[tuple[Callable[[str], Session], Fetch]]:
-    """Where sessions are read from: one by what the user typed, and one by its whole id."""
-    if config.local or options.home is not None:
-        store = open_store(config)
-        yield partial(_pick, store), partial(_from_store, store)
-    else:
-        with Client.configured(config) as client:
-            yield partial(_ask, client, config.home), partial(_from_server, client)
-
-
-def _print_session(session: Session, fetch: Fetch, as_json: bool) -> None:
+def _print_found(store: Store, found: Sequence[Found], as_json: bool) -> None:
     if as_json:
-        print_json(session, READABLE)
+        _print_as_json(store, found)
     else:
-        print_text(f"{session.session_id}\n{tree(session, fetch)}")
+        for line in _table([each.summary for each in found]):
+            print_text(line)
+    sys.stdout.flush()
 
 
-def _pick(store: Store, prefix: str) -> Session:
-    """The one session whose id begins with this."""
+def _print_as_json(store: Store, found: Sequence[Found]) -> None:
+    for each in found:
+        if fields := store.get(each.summary.id):
+            print_json(session_of(fields))
+
+
+def query_of(options: argparse.Namespace) -> str:
+    """Return the query of the words and options that the user typed, in the query language."""
+    words = [_quoted(word) for word in options.query]
+    for name in ("name", "project", "source", "user", "model", "kind", "slower", "cost", "since"):
+        value = getattr(options, name)
+        if value is not None:
+            words.append(_quoted(f"{name}:{value}"))
+    if options.error:
+        words.append("error")
+    query = " ".join(words)
+    _parsed(query)
+    return query
+
+
+def _quoted(word: str) -> str:
+    """Put a word of the shell that has spaces into quotes, after its colon if it has one."""
+    if '"' in word or not re.search(r"\s", word):
+        return word
+    head, value = re.fullmatch(r"([a-z]+:|meta\.[^\s=]+=)?(.*)", word, re.DOTALL).groups()  # type: ignore[union-attr]
+    return f'{head or ""}"{value}"'
+
+
+def _parsed(query: str) -> Query:
     try:
-        return _session(cast("Json", store.get(store.whole(prefix))))
-    except LookupError as error:
+        return parse(query, time.time() * 1000)
+    except ValueError as error:
         raise Stop(str(error)) from None
 
 
-def _from_store(store: Store, session_id: str) -> Session | None:
-    fields = store.get(session_id)
-    return _session(fields) if fields else None
+def _catch_up(store: Store, query: str) -> None:
+    for left in store.catch_up(_parsed(query)):
+        rewrite(f"Preparing {left} sessions for the search" if left else "")
 
 
-def _ask(client: Client, home: Path, session_id: str) -> Session:
-    """The session of this id; no server can be asked for the beginning of one."""
-    url, here = client.server_url, f"or look on this machine, with --home {home}"
-    if not wire.is_uuid(session_id):
-        raise Stop(f"{session_id!r} is no whole id, which {url} needs; give all of it, {here}")
-    session = _from_server(client, session_id)
-    if session is None:
-        words = f"there is no session {session_id!r} at {url}; check the id and HH_API_URL"
-        raise Stop(f"{words}, {here}")
-    return session
+def _table(summaries: Sequence[Summary], header: bool = False) -> Iterator[str]:
+    """Yield a line for each session, in columns, cut to the width of the terminal."""
+    if not summaries:
+        return
+    size = enough([each.id for each in summaries])
+    rows = [_HEADER] if header else []
+    rows += [_row(each, size) for each in summaries]
+    widths = [max(len(row[at]) for row in rows) for at in range(4)]
+    for row in rows:
+        columns = [f"{row[0]:{widths[0]}}", f"{row[1]:{widths[1]}}", f"{row[2]:>{widths[2]}}"]
+        yield _cut("  ".join([*columns, f"{row[3]:{widths[3]}}", row[4]]))
 
 
-def _from_server(client: Client, session_id: str) -> Session | None:
-    if not wire.is_uuid(session_id):  # a child's id can be any text
-        return None
-    try:
-        return client.get_session(session_id).session
-    except SessionNotFoundError:
-        return None
-    except SDKError as error:
-        raise Stop(f"{error}; check HH_API_KEY and HH_API_URL") from None
+def _row(summary: Summary, size: int) -> tuple[str, str, str, str, str]:
+    time = "" if summary.duration is None else span(summary.duration)
+    name = printable(summary.name, 60)
+    if summary.error:
+        name += f"  ✗ {printable(summary.error)}"
+    elif summary.preview:
+        name += f"  {printable(summary.preview)}"
+    project = printable(summary.project, 30)
+    return summary.id[:size], started(summary.start), time, project, name
 
 
-def export_tests(options: argparse.Namespace, config: Config) -> int:
-    """Prints the tests of those sessions that can be tested, and says why the others cannot."""
-    with _reader(options, config) as (find, _):
-        sessions = {found.session_id: found for found in map(find, options.ids)}
-    cases = list(filter(None, map(_case, sessions.values())))
-    if cases:
-        text = export.render(cases, _enough(list(sessions)))
-        sys.stdout.flush()
-        sys.stdout.buffer.write(text.encode())  # Python reads UTF-8, whatever the terminal speaks
-    return int(len(cases) < len(sessions))
+def _cut(line: str) -> str:
+    """Cut a line to the width of the terminal; a pipe takes more."""
+    width = _PIPE_WIDTH
+    if sys.stdout.isatty():
+        width = shutil.get_terminal_size().columns
+        if "NO_COLOR" not in os.environ and "✗" in line[:width]:
+            head, _, error = line[:width].partition("✗")
+            return f"{head}\x1b[31m✗{error}\x1b[0m"
+    return line if len(line) <= width else f"{line[: width - 1]}…"
 
 
-def _case(session: Session) -> export.Case | None:
-    try:
-        return export.case(session)
-    except ValueError as error:
-        print(f"honeytrace: {printable(str(error), 2_000)}", file=sys.stderr)
-        return None
-
-
-def open_store(config: Config) -> Store:
-    return Store(store_path(config.home))
-
-
-def _session(fields: Json) -> Session:
-    return wire.decode(dumps(wire.event(fields)))
+def enough(ids: Sequence[str]) -> int:
+    """Return how many characters tell these ids apart."""
+    return next(size for size in (8, 13, 18, 23, 36) if len({i[:size] for i in ids}) == len(ids))

@@ -1,6 +1,8 @@
 """The session server of this machine, for any WSGI server: `honeytrace.local:app`."""
 
 from honeytrace.local._app import App, app
+from honeytrace.local._query import Query, parse
+from honeytrace.local._query import seconds as span_seconds
 from honeytrace.local._schema import Row
 from honeytrace.local._server import make_server
 from honeytrace.local._store import Found, Store, row
@@ -8,4 +10,17 @@ from honeytrace.local._summary import Summary
 
 DEFAULT_PORT = 8787
 
-__all__ = ["DEFAULT_PORT", "App", "Found", "Row", "Store", "Summary", "app", "make_server", "row"]
+__all__ = [
+    "DEFAULT_PORT",
+    "App",
+    "Found",
+    "Query",
+    "Row",
+    "Store",
+    "Summary",
+    "app",
+    "make_server",
+    "parse",
+    "row",
+    "span_seconds",
+]

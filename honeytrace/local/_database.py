@@ -172,8 +172,7 @@ class Database:
         elif "locked" in str(error):
             advice = f"another process held it for over {busy:g} s; end that one, or try again"
         return StoreError(
-            f"the session store {str(self.path)!r} on this machine cannot be used ({error}); "
-            f"{advice}"
+            f"the session store {str(self.path)!r} cannot be used ({error}); {advice}"
         )
 
     # SQLite keeps in the process which locks it holds, and the kernel does not hand locks on. A

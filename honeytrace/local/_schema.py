@@ -104,7 +104,7 @@ def _upgrade(connection: sqlite3.Connection) -> None:
     for name, columns in _INDEXES.items():
         connection.execute(f"CREATE INDEX IF NOT EXISTS {name} ON summaries {columns}")
     connection.execute(_STATE)
-    _set_state(connection, "unfilled", _last_number(connection))
+    _set_state(connection, "unfilled", last_number(connection))
     connection.execute(f"PRAGMA user_version = {VERSION}")
 
 
@@ -146,7 +146,7 @@ def delete(connection: sqlite3.Connection, numbers: Iterable[int]) -> int:
         connection.execute("DELETE FROM summaries WHERE number = ?", (number,))
         deleted += 1
     # SQLite gives the numbers above the highest one out again.
-    last = _last_number(connection)
+    last = last_number(connection)
     for name in ("unfilled", "indexed"):
         if _state(connection, name) > last:
             _set_state(connection, name, last)
@@ -180,8 +180,8 @@ def to_fill(connection: sqlite3.Connection) -> int:
 def to_index(connection: sqlite3.Connection) -> int:
     """Return how many sessions have words that are not indexed, at most."""
     if not has_words(connection):
-        return _last_number(connection) if _can_index(connection) else 0
-    return _last_number(connection) - _state(connection, "indexed")
+        return last_number(connection) if _can_index(connection) else 0
+    return last_number(connection) - _state(connection, "indexed")
 
 
 def index_words(connection: sqlite3.Connection, most: int) -> int:
@@ -196,7 +196,7 @@ def index_words(connection: sqlite3.Connection, most: int) -> int:
         _add_words(connection, number, body)
     indexed = max([indexed, *(number for number, _ in found)])
     _set_state(connection, "indexed", indexed)
-    left: int = _last_number(connection) - indexed
+    left: int = last_number(connection) - indexed
     return left
 
 
@@ -239,7 +239,7 @@ def _tables(connection: sqlite3.Connection) -> set[str]:
     return {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
 
 
-def _last_number(connection: sqlite3.Connection) -> int:
+def last_number(connection: sqlite3.Connection) -> int:
     found: int = connection.execute("SELECT coalesce(max(number), 0) FROM sessions").fetchone()[0]
     return found
 

@@ -29,6 +29,8 @@ _GET = "SELECT body FROM sessions WHERE id = ?"
 _FIND = "SELECT id FROM sessions WHERE id >= ? AND id < ? ORDER BY id LIMIT ?"
 _CHILDREN = "SELECT id FROM summaries WHERE parent = ? ORDER BY start, number"
 _TOO_OLD = "SELECT number FROM summaries WHERE start >= ? AND start < ? ORDER BY start LIMIT ?"
+_ABOVE = "SELECT number, body FROM sessions WHERE number > ? ORDER BY number LIMIT ?"
+_COUNT_ABOVE = "SELECT count(*) FROM sessions WHERE number > ?"
 _FIRST = "SELECT number FROM sessions ORDER BY number LIMIT ?"
 _COLUMNS = ", ".join(f"s.{name}" for name in Summary._fields)
 
@@ -181,11 +183,13 @@ class Store:
         *,
         children: bool = False,
         after: Found | None = None,
+        above: int | None = None,
     ) -> list[Found]:
         """Return the sessions that match a query, newest first.
 
         children: whether to list all sessions, and not only roots if the query asks for no steps.
         after: the last one of the page before.
+        above: the number that those found have to exceed, which counts up as sessions come in.
         Raises `ValueError` for a query that cannot be understood.
         """
         parsed = parse(query, time.time() * 1000)
@@ -193,6 +197,8 @@ class Store:
             pass
         if not (children or parsed.steps):
             parsed.add("s.parent IS NULL", steps=False)
+        if above is not None:
+            parsed.add("s.number > ?", above, steps=False)
         with self._database.reading() as connection:
             self._add_texts(connection, parsed)
             return _find(connection, parsed, limit, after)
@@ -208,6 +214,22 @@ class Store:
         query.add("s.number > (SELECT max(number) FROM summaries) - ?", SCANNED)
         for text in texts:
             query.look_in_body("instr(lower(b.body), lower(?)) > 0", dumps(text).decode()[1:-1])
+
+    def last_number(self) -> int:
+        """Return the number of the session that came in last; 0 if there is none."""
+        with self._database.reading() as connection:
+            return _schema.last_number(connection)
+
+    def above(self, number: int, limit: int) -> list[tuple[int, Json]]:
+        """Return sessions in the order they came in, after the one of this number."""
+        with self._database.reading() as connection:
+            found = connection.execute(_ABOVE, (number, limit)).fetchall()
+            return [(each, self._read(body)) for each, body in found]
+
+    def count_above(self, number: int) -> int:
+        with self._database.reading() as connection:
+            found: int = connection.execute(_COUNT_ABOVE, (number,)).fetchone()[0]
+            return found
 
     def searches_all(self) -> bool:
         """Return whether texts are looked for in all sessions, not only in the newest `SCANNED`."""

@@ -138,7 +138,7 @@ def _store_problem(home: Path) -> str | None:
 
     store = Store(store_path(home), busy=_BUSY)
     try:
-        store.count()
+        store.open()
     except StoreError as error:
         return str(error)
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import json
 import os
 import pathlib
@@ -21,14 +22,14 @@ import pytest
 
 import honeytrace
 from honeytrace import Client, SDKError
+from honeytrace._utils.paths import store_path
 from honeytrace.cli._main import main
+from honeytrace.local import Store
 
 SCRIPT = pathlib.Path(sys.executable).with_name("honeytrace")
 FULL = pathlib.Path("/dev/full")
+COMMANDS = ["ls", "show", "tail", "export", "import", "push", "prune", "serve", "resend", "doctor"]
 MISSING = "6a1f2ad5-0d4c-4a5d-8f5c-1f0c39d4ab55"
-
-
-# ---- What the tests are made of
 
 
 @dataclass
@@ -163,9 +164,6 @@ def pipeline() -> str:
     return keep("RAG pipeline", duration=9012.6, children_ids=[retrieve, answer])
 
 
-# ---- The command itself
-
-
 def test_version(run: Run) -> None:
     """`--version` prints the version of the package."""
     assert run("--version") == Ran(0, f"honeytrace {honeytrace.__version__}\n", "")
@@ -190,7 +188,7 @@ def test_import_main(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize("command", ["ls", "show", "export", "serve", "resend", "doctor"])
+@pytest.mark.parametrize("command", list(COMMANDS))
 def test_help(run: Run, command: str) -> None:
     """The help names every command, and each has its own."""
     assert re.search(rf"^ +{command} ", run("--help").out, re.MULTILINE)
@@ -203,19 +201,26 @@ def test_help(run: Run, command: str) -> None:
         ([], "COMMAND; see `honeytrace --help`"),
         (["tell"], "invalid choice: 'tell'"),
         (["ls", "--nonsense"], "unrecognized arguments: --nonsense"),
-        (["ls", "-n", "0"], "'0' is no number of sessions; give 1 or more; see `honeytrace ls"),
-        (["ls", "-n", "x"], "'x' is no number of sessions"),
-        (["ls", "-n", "9" * 30], "is no number of sessions"),
+        (["ls", "-n", "0"], "'0' is not a number of sessions; use 1 or more; see `honeytrace ls"),
+        (["ls", "-n", "x"], "'x' is not a number of sessions"),
+        (["ls", "-n", "9" * 30], "is not a number of sessions"),
         (["ls", "--home", " "], "home cannot be ' ': give a string that is not empty"),
-        (["show"], "arguments are required: ID"),
+        (["show"], "there are no sessions in "),
+        (["ls", "nam:x"], "'nam:x' is not a condition; did you mean 'name:'?"),
+        (["tail", "--since", "yesterday"], "'since:yesterday' is not a time"),
+        (["export", "--cost", "cheap"], "'cost:cheap' needs an amount in dollars"),
+        (["prune"], "the following arguments are required: --older-than"),
+        (["prune", "--older-than", "30"], "'30' is not a time for --older-than; use 500ms"),
+        (["push"], "there is no server to push to; set HH_API_KEY, or HH_API_URL"),
+        (["import", "/no/such/file"], "'/no/such/file' cannot be read (No such file or directory)"),
         (["show", ""], "there is no session ''"),
         (["show", MISSING], "`honeytrace ls` lists them"),
         (["show", "../../etc/passwd"], "there is no session '../../etc/passwd'"),
-        (["export", "6a"], "the following arguments are required: --pytest"),
-        (["export", "--pytest"], "the following arguments are required: ID"),
+        (["export", "6a"], "there is no session '6a'"),
+        (["export", "--pytest"], "--pytest needs the sessions to make tests of; give their ids"),
         (["export", "--pytest", "6a"], "there is no session '6a'"),
-        (["serve", "--port", "70000"], "'70000' is no port; give a number from 0 to 65535"),
-        (["serve", "--port", "http"], "'http' is no port"),
+        (["serve", "--port", "70000"], "invalid port '70000'; use 0–65535"),
+        (["serve", "--port", "http"], "invalid port 'http'"),
         (["serve", "--host", "192.0.2.1", "--port", "0"], "cannot listen on host '192.0.2.1'"),
         (["serve", "--token", ""], "the token is ''; give one that is not empty"),
     ],
@@ -223,9 +228,6 @@ def test_help(run: Run, command: str) -> None:
 def test_bad_input(run: Run, arguments: list[str], words: str) -> None:
     """What cannot be done ends with exit code 2 and one sentence that says what to do."""
     assert words in run(*arguments).refused
-
-
-# ---- A store that cannot be used
 
 
 @pytest.mark.parametrize(
@@ -271,9 +273,6 @@ def test_no_home_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     assert re.fullmatch(r"No sessions in /.*sessions\.db yet\.\n", ran.out + ran.err)
 
 
-# ---- ls
-
-
 def test_ls_missing(run: Run, home: pathlib.Path) -> None:
     """Without a store there are no sessions, and looking for them does not make one."""
     assert run("ls") == Ran(0, f"No sessions in {home}/sessions.db yet.\n", "")
@@ -288,14 +287,15 @@ def test_ls_elsewhere(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_ls_columns(run: Run) -> None:
     """The newest session comes first, and the columns stand one below the other."""
-    keep("first", start_time=1, duration=8.25, project="shop")
+    told = {"inputs": {"q": "how?"}, "outputs": {"a": "by this"}}
+    keep("first", start_time=1, duration=8.25, project="shop", **told)
     keep("second", start_time=2, duration=12_345, error="ValueError: boom\nmore")
     keep("third", start_time=3)
-    lines = [line.split("  ", 2)[2] for line in run("ls").out.splitlines()]
-    assert lines == [
-        "         default  third",
+    assert [line[29:].strip() for line in run("ls").out.splitlines()] == [
+        "DURATION  PROJECT  NAME",
+        "default  third",
         "12.35 s  default  second  ✗ ValueError: boom",
-        " 8.2 ms  shop     first",
+        "8.2 ms  shop     first  how? → by this",
     ]
 
 
@@ -303,14 +303,14 @@ def test_ls_start(run: Run) -> None:
     """A session is listed with the beginning of its id and the local time of its start."""
     session_id = keep(start_time=1_700_000_000_000)
     pattern = rf"{session_id[:8]}  2023-11-1[45] \d\d:\d\d:\d\d  "
-    assert re.match(pattern, run("ls").out)
+    assert re.match(pattern, run("ls").out.splitlines()[1])
 
 
-@pytest.mark.parametrize("fields", [{}, {"start_time": 1e300}, {"start_time": -1e17}])
+@pytest.mark.parametrize("fields", [{"start_time": 1e300}, {"start_time": -1e17}])
 def test_ls_no_time(run: Run, fields: dict[str, Any]) -> None:
-    """A start that is absent or in no calendar costs its own column, not the list."""
+    """A start that no calendar has costs its own column, not the list."""
     keep(**fields)
-    assert re.search(r"  [-?] {18}    default  answer\n$", run("ls").out)
+    assert re.search(r"  \? {18} +default  answer\n$", run("ls").out)
 
 
 def test_ls_roots(run: Run, pipeline: str) -> None:
@@ -323,7 +323,7 @@ def test_ls_count(run: Run) -> None:
     """`-n` limits the list, which has 20 lines otherwise."""
     for number in range(25):
         keep(f"call {number}", start_time=number)
-    assert len(run("ls").out.splitlines()) == 20
+    assert len(run("ls").out.splitlines()) == 21
     assert re.findall("call .*", run("ls", "-n", "2").out) == ["call 24", "call 23"]
 
 
@@ -332,7 +332,7 @@ def test_ls_similar_ids(run: Run) -> None:
     keep(session_id="01890000-0000-7000-8000-000000000001")
     keep(session_id="01890000-0001-7000-8000-000000000001")
     shown = [line.split()[0] for line in run("ls").out.splitlines()]
-    assert shown == ["01890000-0001", "01890000-0000"]
+    assert shown == ["ID", "01890000-0001", "01890000-0000"]
 
 
 def test_ls_long(run: Run) -> None:
@@ -352,6 +352,64 @@ def test_ls_json_missing(run: Run) -> None:
     assert run("ls", "--json") == Ran(0, "", "")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        (["--error"], ["broken"]),
+        (["error", "--name", "a"], []),
+        (["--slower", "1s"], ["two words"]),
+        (["two words"], ["two words"]),
+        (["name:two words"], ["two words"]),
+        (['"wo w"', "words"], []),
+        (["--project", "shop", "--since", "1000w"], ["two words"]),
+    ],
+)
+def test_ls_query(run: Run, arguments: list[str], names: list[str]) -> None:
+    """Words and options say which sessions to list, and all of them must hold."""
+    keep("broken", error="ValueError")
+    keep("two words", project="shop", duration=2000, start_time=1_700_000_000_000)
+    shown = run("ls", *arguments).out.splitlines()
+    assert [re.sub(r".*(default|shop) +", "", line).split("  ")[0] for line in shown[1:]] == names
+    assert names or re.fullmatch("No session in .* matches '.*'.", shown[0])
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="this system has no terminals to make")
+def test_ls_terminal() -> None:
+    """On a terminal lines are as wide as it is, and errors red unless NO_COLOR is set."""
+    keep("broken", error="ValueError: " + "x" * 100)
+    keep("n" * 100)
+    for extra, sign in (({}, "\x1b[31m✗"), ({"NO_COLOR": "1"}, "✗")):
+        main_end, end = os.openpty()
+        process("ls", stdout=end, COLUMNS="70", **extra)
+        os.close(end)
+        lines = os.read(main_end, 10_000).decode().split("\r\n")
+        os.close(main_end)
+        assert any(sign in line for line in lines)
+        bare = [re.sub("\x1b.*?m", "", line) for line in lines]
+        assert max(map(len, bare)) == 70
+
+
+@pytest.mark.parametrize("flags", [(), ("--json",)])
+def test_tail(flags: tuple[str, ...]) -> None:
+    """`tail` prints the latest, then new ones as they come in, and Ctrl-C ends it in peace."""
+    keep("before")
+    keep("other")
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    tail = subprocess.Popen(
+        [sys.executable, "-m", "honeytrace", "tail", "name:fore", "name:be", *flags],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+    )
+    assert tail.stdout
+    assert "before" in tail.stdout.readline()
+    keep("other")
+    keep("before long")
+    assert "before long" in tail.stdout.readline()
+    tail.send_signal(signal.SIGINT)
+    assert (*tail.communicate(timeout=20), tail.returncode) == ("", "", 0)
+
+
 def test_ls_home(run: Run, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`--home` comes before the environment."""
     keep("kept elsewhere")
@@ -360,17 +418,14 @@ def test_ls_home(run: Run, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPat
     assert "kept elsewhere" in run("ls", "--home", elsewhere).out
 
 
-# ---- show
-
-
 def test_show(run: Run, pipeline: str) -> None:
     """A session is shown as a tree with durations and the first line of errors."""
     assert run("show", pipeline).out.splitlines() == [
         pipeline,
-        "RAG pipeline  9.01 s",
-        "├─ retrieve  1.25 s",
+        "RAG pipeline  9.01 s  7.76 s self",
+        "├─ retrieve   1.25 s  1.25 s self",
         "│  └─ search  1.4 ms",
-        "└─ answer  175 µs  ✗ KeyError: 'model'",
+        "└─ answer     175 µs  ✗ KeyError: 'model'",
     ]
 
 
@@ -405,6 +460,92 @@ def test_show_json(run: Run) -> None:
     assert (shown["metrics"], shown["duration"]) == ({"hits": 3}, 1.5)
 
 
+def test_show_latest(run: Run) -> None:
+    """Without an id it is the latest root; a name stands for the latest of that name."""
+    keep("answer", start_time=1, outputs={"result": "first"})
+    keep("answer", start_time=2, outputs={"result": "second"})
+    keep("answer more", start_time=3)
+    keep("latest", start_time=4)
+    keep("child", start_time=5, **below(MISSING))
+    assert "latest" in run("show").out
+    assert "second" in run("show", "answer").out
+
+
+def test_show_content(run: Run) -> None:
+    """Below each step stands what went in and what came out, cut to a few lines."""
+    messages = [
+        {"role": "system", "content": "Be kind."},
+        {"role": "user", "content": [{"type": "text", "text": "Who?"}]},
+        {"role": "assistant", "content": None, "tool_calls": [CALLED, {"name": "b"}, "odd"]},
+    ]
+    child = keep("model", inputs={"messages": messages}, metrics={"prompt_tokens": 1200})
+    text = "\n".join(map(str, range(5)))
+    root = keep(
+        "answer",
+        duration=10,
+        start_time=1,
+        inputs={"question": "Who?", "k": 3},
+        outputs={"role": "assistant", "content": text},
+        error="ValueError: a\nTraceback",
+        children_ids=[child],
+    )
+    assert run("show", root).out.splitlines()[1:] == [
+        "answer    10.0 ms  ━━━━━━━━━━━━━━━━  10.0 ms self  ✗ ValueError: a",
+        "│  in   question: Who?",
+        "│       k: 3",
+        "│  out  assistant: 0",
+        "│       1",
+        "│       2",
+        "│       … 2 more lines",
+        "└─ model           1,200 → ? tokens",
+        "      in   system: Be kind.",
+        "           user: Who?",
+        '           → search({"q": 1})',
+        "           … 2 more lines",
+    ]
+    full = run("show", root, "--full").out
+    assert "           → b()\n           → tool()\n" in full
+    assert "│       4\n│  err  ValueError: a\n│       Traceback\n" in full
+    assert "question" not in run("show", root, "--no-content").out
+
+
+CALLED = {"function": {"name": "search", "arguments": '{"q": 1}'}}
+
+
+def test_show_bar(run: Run) -> None:
+    """A bar tells when a step ran, also if its clock says before or after the root; self time
+    leaves out what ran below, side by side or not."""
+    times = {"a": (1000, 50), "b": (1025, 50), "early": (0, 1), "late": (5000, 100)}
+    children = [keep(n, start_time=at, duration=ms) for n, (at, ms) in times.items()]
+    root = keep("root", start_time=1000, duration=100, children_ids=[*children, keep("none")])
+    assert [line[10:] for line in run("show", root).out.splitlines()[1:]] == [
+        "100.0 ms  ━━━━━━━━━━━━━━━━  25.0 ms self",
+        " 50.0 ms  ━━━━━━━━········",
+        " 50.0 ms  ····━━━━━━━━····",
+        "  1.0 ms  ━···············",
+        "100.0 ms  ···············━",
+        "",
+    ]
+
+
+def test_show_unlisted_child(run: Run) -> None:
+    """A child that knows its parent is shown, though the parent does not list it."""
+    root = keep("root")
+    keep("forked", **below(root))
+    assert run("show", root).out.splitlines()[2:] == ["└─ forked"]
+
+
+def test_show_markdown(run: Run) -> None:
+    """`--format md` is one page to paste, and nothing in a session breaks out of it."""
+    child = keep("step", outputs={"a": "```\nfenced\n````"})
+    root = keep("*root*", error="boom", duration=5, inputs={"q": 1}, children_ids=[child, MISSING])
+    page = run("show", root, "--format", "md").out
+    assert page.startswith("# \\*root\\*\n\nproject default, source dev, started ")
+    assert f"took 5.0 ms, session {root}\n\n```text\n*root*  5.0 ms  ✗ boom\n├─ step\n" in page
+    assert '**Inputs**\n\n```json\n{\n  "q": 1\n}\n```\n' in page
+    assert '`````json\n{\n  "a": "```\\nfenced\\n````"\n}\n`````\n' in page
+
+
 def test_show_wide(run: Run) -> None:
     """A thousand children are shown, in their order."""
     with Client() as client:
@@ -429,8 +570,7 @@ def test_show_circle(run: Run) -> None:
     assert run("show", MISSING).out.splitlines()[1:] == [
         "loop",
         "├─ leaf",
-        "├─ loop  (see above)",
-        "└─ leaf",
+        "└─ loop    (see above)",
     ]
 
 
@@ -439,9 +579,6 @@ def test_show_lost_child(run: Run) -> None:
     root = keep("root", children_ids=[MISSING, "no id\x1b[2J"])
     lines = run("show", root).out.splitlines()[2:]
     assert lines == [f"├─ {MISSING} (not stored)", r"└─ no id\x1b[2J (not stored)"]
-
-
-# ---- What a terminal must not get
 
 
 HOSTILE = "a\x1b[31mb\nc\r\x9b2Jd\u202ee\x7f"
@@ -454,7 +591,7 @@ def test_control_characters(run: Run, command: str) -> None:
     name, *flags = command.split()
     shown = run(name, *([session_id] if name == "show" else []), *flags).out
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", shown)
-    assert shown.count("\n") == 1 or name == "show"
+    assert shown.count("\n") == (1 if flags else 2) or name == "show"
 
 
 def test_control_characters_json(run: Run) -> None:
@@ -474,9 +611,9 @@ def test_ascii(pipeline: str) -> None:
     """A terminal that knows ASCII alone gets the tree in ASCII."""
     lines = process("show", pipeline, PYTHONIOENCODING="ascii").out.splitlines()
     assert lines[2:] == [
-        "|- retrieve  1.25 s",
+        "|- retrieve   1.25 s  1.25 s self",
         "|  `- search  1.4 ms",
-        "`- answer  175 us  x KeyError: 'model'",
+        "`- answer     175 us  x KeyError: 'model'",
     ]
 
 
@@ -503,9 +640,6 @@ def test_full_disk(pipeline: str) -> None:
     """An output that cannot be written is said in one sentence."""
     with FULL.open("w") as full:
         assert "the output cannot be written" in process("ls", stdout=full).refused
-
-
-# ---- export
 
 
 def call(function: str, session_id: str) -> str:
@@ -545,7 +679,91 @@ def test_export_encoding(run: Run) -> None:
     assert 'inputs = {"text": "grüße\\u001b[2J"}' in out
 
 
-# ---- serve
+def test_export_import(run: Run, pipeline: str, home: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    """What `export` writes comes back by `import`, every field of it, into any store."""
+    old = str(uuid.uuid4())
+    Store(store_path(home)).add({"session_id": old, "session_name": "old", "parent_id": MISSING})
+    written = run("export").out
+    file = tmp_path / "sessions.jsonl"
+    file.write_text(f"\n{written}not json\n", encoding="utf-8")
+    other = str(tmp_path / "other")
+    ran = run("import", str(file), "--home", other)
+    assert (ran.code, ran.out) == (1, f"Imported 5 sessions into {other}/sessions.db.\n")
+    assert re.match("honeytrace: .*, line 7: it is not JSON .*; the line was left out\n", ran.err)
+    assert sorted(run("export", "--home", other).out) == sorted(written)
+    assert strict(run("show", old, "--json", "--home", other).out)["parent_id"] == MISSING
+
+
+def test_import_stdin(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`-` is the standard input, and a line of a spool's `rejected.jsonl` is taken, too."""
+    fields = {"project": "p", "session_name": "refused", "source": "dev"}
+    line = json.dumps({"answer": "status 400", "request": {"session": fields}})
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(line.encode())))
+    assert run("import", "-").out.startswith("Imported 1 session into ")
+    assert "refused" in run("ls").out
+
+
+def test_export_ids(run: Run, pipeline: str) -> None:
+    """With ids, everything below them is written, once; with conditions, what they hold for."""
+    keep("other")
+    lines = run("export", pipeline, pipeline[:9]).out.splitlines()
+    names = [strict(line)["session_name"] for line in lines]
+    assert names == ["RAG pipeline", "retrieve", "search", "answer"]
+    assert [strict(line)["session_name"] for line in run("export", "--error").out.splitlines()] == [
+        "answer"
+    ]
+
+
+def test_export_perfetto(run: Run) -> None:
+    """`--format perfetto` is a trace of complete events, in microseconds, a track for each root."""
+    about = {"honeytrace": {"root_id": MISSING}}
+    keep("a", start_time=1000, duration=1.5, metadata=about)
+    keep("b", start_time=1000, duration=2, inputs={"q": 1}, metadata=about)
+    keep("c")
+    events = strict(run("export", "--format", "perfetto").out)["traceEvents"]
+    shown = {each["name"]: (each["ts"], each["dur"], each["ph"]) for each in events}
+    assert (shown["a"], shown["b"]) == ((1_000_000, 1500, "X"), (1_000_000, 2000, "X"))
+    tracks = {each["name"]: each["tid"] for each in events}
+    assert tracks["a"] == tracks["b"] != tracks["c"]
+
+
+def test_push(run: Run, server: Any, home: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`push` sends each session once, under its id, goes on where it stopped, and says what was
+    refused."""
+    ids = [keep(f"s{number}", start_time=number) for number in range(4)]
+    monkeypatch.setenv("HH_API_URL", server.url)
+    server.script = [server.ok, (400, {}, b"no such project"), (503, {}, b"busy")]
+    stopped = run("push")
+    assert (stopped.code, stopped.out) == (2, "")
+    assert "no such project" in stopped.err
+    assert stopped.err.endswith("run it again to go on from there\n")
+    assert run("push") == Ran(0, f"Pushed 2 sessions to {server.url}.\n", "")
+    sent = [json.loads(each.body)["session"]["session_id"] for each in server.requests]
+    assert sent == [*ids[:3], *ids[2:]]
+    assert run("push").out == f"Pushed 0 sessions to {server.url}.\n"
+    server.script = [(400, {}, b"")]
+    assert run("push", "--again").out == f"Pushed 3 sessions to {server.url}, 1 refused.\n"
+
+
+@pytest.mark.parametrize("note", ["{", "[]", '{"http://127.0.0.1:9": "x"}'])
+def test_push_unreachable(
+    run: Run, home: pathlib.Path, note: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that is not there ends it with a sentence; a damaged note costs nothing."""
+    keep()
+    (home / "pushed.json").write_text(note)
+    monkeypatch.setenv("HH_API_URL", "http://127.0.0.1:9")
+    assert "run it again to go on from there" in run("push").refused
+
+
+def test_prune(run: Run) -> None:
+    """`prune` deletes what started before, and says how many."""
+    keep("old", start_time=1_600_000_000_000)
+    keep("new")
+    assert run("prune", "--older-than", "30d").out == (
+        "Deleted 1 session that started over 30d ago.\n"
+    )
+    assert "old" not in run("ls").out
 
 
 def test_serve() -> None:
@@ -596,9 +814,6 @@ def test_serve_busy_port() -> None:
     assert f"cannot listen on host '127.0.0.1', port {port}" in refused
 
 
-# ---- show, from a server
-
-
 @pytest.fixture
 def remote(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The address of a server on the loopback that the environment names."""
@@ -613,8 +828,8 @@ def test_show_remote(run: Run, remote: str) -> None:
     root = keep("root", duration=3, children_ids=[child, MISSING, "no id"])
     assert run("show", root).out.splitlines() == [
         root,
-        "root  3.0 ms",
-        "├─ child  2.0 ms",
+        f"{'root':48}  3.0 ms  1.0 ms self",
+        f"{'├─ child':48}  2.0 ms",
         f"├─ {MISSING} (not stored)",
         "└─ no id (not stored)",
     ]
@@ -634,13 +849,15 @@ def test_export_remote(run: Run, remote: str) -> None:
 
 
 def test_show_remote_unknown(run: Run, remote: str) -> None:
-    """An id that the server does not know is refused."""
+    """An id that the server does not know is refused, and so is a guess at the latest."""
+    assert f"{remote} cannot tell which session is the latest" in run("show").refused
     assert f"there is no session '{MISSING}' at {remote}" in run("show", MISSING).refused
 
 
 def test_show_remote_prefix(run: Run, remote: str) -> None:
     """A server wants the whole id."""
-    assert f"'6a1f' is no whole id, which {remote} needs" in run("show", "6a1f").refused
+    words = f"'6a1f' is not a complete session id; {remote} needs all of it"
+    assert words in run("show", "6a1f").refused
 
 
 def test_show_remote_home(run: Run, remote: str) -> None:

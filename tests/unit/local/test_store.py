@@ -433,7 +433,7 @@ def test_a_file_of_something_else(tmp_path):
     path.write_bytes(b"not a database, " * 100)
     sentence = failure(path)
     assert sentence == (
-        f"the session store {str(path)!r} on this machine cannot be used (file is not a database); "
+        f"the session store {str(path)!r} cannot be used (file is not a database); "
         "move it away, or set HONEYTRACE_HOME to a directory that can be written"
     )
     assert path.read_bytes() == b"not a database, " * 100

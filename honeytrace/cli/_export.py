@@ -1,0 +1,103 @@
+"""The command `export`: sessions as JSON lines, as a flame chart, or as tests."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable, Iterator
+
+from honeytrace._config.settings import Config
+from honeytrace._session import wire
+from honeytrace._session.session import Session
+from honeytrace._session.tree import walk
+from honeytrace._utils.json import Json, dumps
+from honeytrace._utils.text import printable
+from honeytrace.cli._output import Stop
+from honeytrace.cli._reading import Reader, open_store, reader
+from honeytrace.cli._sessions import enough, query_of
+from honeytrace.testing._replay import export
+
+
+def export_sessions(options: argparse.Namespace, config: Config) -> int:
+    if options.pytest:
+        return _export_tests(options, config)
+    if options.format == "perfetto":
+        _write(dumps({"traceEvents": list(_events(_sessions(options, config)))}) + b"\n")
+        return 0
+    for fields in _sessions(options, config):
+        _write(dumps(fields) + b"\n")
+    return 0
+
+
+def _write(text: bytes) -> None:
+    sys.stdout.flush()
+    sys.stdout.buffer.write(text)  # files are read as UTF-8, whatever the terminal speaks
+
+
+def _sessions(options: argparse.Namespace, config: Config) -> Iterator[Json]:
+    """Yield the named sessions, each with all below it, or else those that match the query."""
+    if not options.ids:
+        yield from _matching(options, config)
+        return
+    with reader(options, config) as read:
+        steps = [step for named in options.ids for step in _tree(read, named)]
+    for session in {each.session_id: each for each in steps}.values():
+        yield _fields(session)
+
+
+def _tree(read: Reader, named: str) -> Iterator[Session]:
+    for step in walk(read.find(named), read.fetch, read.children):
+        if step.session:
+            yield step.session
+
+
+def _fields(session: Session) -> Json:
+    """Return the object to write, with the parent if it is named nowhere else."""
+    fields = wire.payload(session)
+    parent = session.extra.get("parent_id")
+    return {**fields, "parent_id": parent} if parent and not wire.parent(fields) else fields
+
+
+def _matching(options: argparse.Namespace, config: Config) -> Iterator[Json]:
+    store, query, last = open_store(config), query_of(options), None
+    while page := store.search(query, 500, children=True, after=last):
+        last = page[-1]
+        yield from filter(None, (store.get(each.summary.id) for each in page))
+
+
+def _events(sessions: Iterable[Json]) -> Iterator[Json]:
+    """Yield complete events of the Trace Event Format, in microseconds; a track for each root."""
+    tracks: dict[str, int] = {}
+    for fields in sessions:
+        about = fields.get("metadata", {}).get("honeytrace")
+        root = about.get("root_id") if isinstance(about, dict) else None
+        yield {
+            "name": fields.get("session_name", "unknown"),
+            "cat": fields.get("project", "unknown"),
+            "ph": "X",
+            "ts": fields.get("start_time", 0) * 1000,
+            "dur": fields.get("duration", 0) * 1000,
+            "pid": 1,
+            "tid": tracks.setdefault(str(root or fields["session_id"]), len(tracks) + 1),
+            "args": fields,
+        }
+
+
+def _export_tests(options: argparse.Namespace, config: Config) -> int:
+    """Print the tests of those sessions that can be tested, and say why the others cannot."""
+    if not options.ids:
+        raise Stop("--pytest needs the sessions to make tests of; give their ids")
+    with reader(options, config) as read:
+        sessions = {found.session_id: found for found in map(read.find, options.ids)}
+    cases = list(filter(None, map(_case, sessions.values())))
+    if cases:
+        _write(export.render(cases, enough(list(sessions))).encode())
+    return int(len(cases) < len(sessions))
+
+
+def _case(session: Session) -> export.Case | None:
+    try:
+        return export.case(session)
+    except ValueError as error:
+        print(f"honeytrace: {printable(str(error), 2_000)}", file=sys.stderr)
+        return None

@@ -1,0 +1,167 @@
+"""The command `show`: a session as a tree, with what went in and what came out of each step."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Iterator, Sequence
+
+from honeytrace._config.settings import Config
+from honeytrace._session.session import Session
+from honeytrace._session.tree import Step, failure, walk
+from honeytrace._utils.json import READABLE, Json, dumps
+from honeytrace._utils.text import printable, span
+from honeytrace.cli._content import content
+from honeytrace.cli._output import print_json, print_text, started, tokens
+from honeytrace.cli._reading import Reader, reader
+
+_BAR = 16  # characters of the time axis
+_NAME = 48  # characters up to which names are padded, so that what follows stands in columns
+
+
+def show_session(options: argparse.Namespace, config: Config) -> None:
+    with reader(options, config) as read:
+        session = read.find(options.id)
+        if options.json:
+            print_json(session, READABLE)
+        elif options.format == "md":
+            _print_markdown(session, read)
+        else:
+            _print_tree(session, read, options)
+
+
+def _print_tree(session: Session, read: Reader, options: argparse.Namespace) -> None:
+    steps = list(walk(session, read.fetch, read.children))
+    print_text(session.session_id)
+    heads = [f"{step.lead}{_name(step)}" for step in steps]
+    width = min(max(map(len, heads)), _NAME)
+    spans = [_span(step) for step in steps]
+    widest = max(map(len, spans))
+    below = _children_of(steps)
+    for step, head, time in zip(steps, heads, spans, strict=True):
+        columns = [f"{head:{width}}", f"{time:>{widest}}", *_columns(step, session, below)]
+        print_text("  ".join(columns).rstrip())
+        if step.session and not step.again and not options.no_content:
+            rail = step.below + ("│  " if below.get(step.session.session_id) else "   ")
+            for line in content(step.session, options.full):
+                print_text(f"{rail}{line}".rstrip())
+
+
+def _name(step: Step) -> str:
+    if step.session is None:
+        return f"{printable(step.session_id)} (not stored)"
+    return printable(step.session.session_name)
+
+
+def _span(step: Step) -> str:
+    if step.session is None or step.session.duration is None:
+        return ""
+    return span(step.session.duration)
+
+
+def _children_of(steps: Sequence[Step]) -> dict[str, list[Session]]:
+    """Return the sessions directly below each, by its id. A child's lead is its parent's `below`
+    and three characters more."""
+    found: dict[str, list[Session]] = {}
+    above: list[tuple[int, str]] = []
+    for step in steps:
+        while above and len(step.lead) <= above[-1][0]:
+            above.pop()
+        if above and step.session:
+            found.setdefault(above[-1][1], []).append(step.session)
+        above.append((len(step.lead), step.session_id))
+    return found
+
+
+def _columns(step: Step, root: Session, below: dict[str, list[Session]]) -> Iterator[str]:
+    session = step.session
+    if session is None:
+        return
+    if bar := _bar(session, root):
+        yield bar
+    children = below.get(session.session_id, [])
+    if children and session.duration is not None:
+        yield f"{span(_self_time(session, children))} self"
+    if words := tokens(session.metrics):
+        yield words
+    if session.error:
+        yield failure(session.error)
+    if step.again:
+        yield "(see above)"
+
+
+def _bar(session: Session, root: Session) -> str:
+    """Return when a session ran, on the time axis of the root; nothing if that is not known."""
+    if not root.duration or None in (root.start_time, session.start_time, session.duration):
+        return ""
+    assert root.start_time is not None  # noqa: S101 - for the type checker
+    assert session.start_time is not None  # noqa: S101 - for the type checker
+    assert session.duration is not None  # noqa: S101 - for the type checker
+    begin = (session.start_time - root.start_time) / root.duration * _BAR
+    end = begin + session.duration / root.duration * _BAR
+    first = min(max(round(begin), 0), _BAR - 1)
+    last = min(max(round(end), first + 1), _BAR)
+    return f"{'·' * first}{'━' * (last - first)}{'·' * (_BAR - last)}"
+
+
+def _self_time(session: Session, children: Sequence[Session]) -> float:
+    """Return the milliseconds in which none of the children ran."""
+    left = total = session.duration or 0.0
+    start, until = session.start_time or 0.0, 0.0
+    for child in sorted(children, key=lambda each: each.start_time or start):
+        begin = (child.start_time or start) - start
+        end = min(begin + (child.duration or 0.0), total)
+        left -= max(end - max(begin, until), 0.0)
+        until = max(until, end)
+    return left
+
+
+def _print_markdown(session: Session, read: Reader) -> None:
+    steps = list(walk(session, read.fetch, read.children))
+    print_text(f"# {_plain_title(session)}\n")
+    print_text(_facts(session))
+    print_text("\n```text")
+    for step in steps:
+        error = failure(step.session.error) if step.session and step.session.error else ""
+        parts = filter(None, (_name(step), _span(step), error))
+        print_text(f"{step.lead}{'  '.join(parts)}")
+    print_text("```")
+    for step in steps:
+        if step.session and not step.again:
+            for line in _section(step.session):
+                print_text(line)
+
+
+def _section(session: Session) -> Iterator[str]:
+    yield f"\n## {_plain_title(session)}\n\n`{session.session_id}`"
+    if session.error:
+        yield f"\n**Error**\n\n{_fenced(session.error, 'text')}"
+    for name, value in (("Inputs", session.inputs), ("Outputs", session.outputs)):
+        if value:
+            yield f"\n**{name}**\n\n{_fenced(_readable(value), 'json')}"
+
+
+def _readable(value: Json) -> str:
+    return dumps(value, READABLE).decode()
+
+
+def _fenced(text: str, kind: str) -> str:
+    """Return a block of code whose fence is longer than any that the text has."""
+    longest = max((len(found) for found in re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    lines = "\n".join(printable(line, len(line)) for line in text.split("\n"))
+    return f"{fence}{kind}\n{lines}\n{fence}"
+
+
+def _plain_title(session: Session) -> str:
+    """Return the name without what Markdown would take for markup."""
+    return re.sub(r"([\\`*_\[\]<>#|])", r"\\\1", printable(session.session_name))
+
+
+def _facts(session: Session) -> str:
+    facts = [f"project {printable(session.project)}", f"source {printable(session.source)}"]
+    facts.append(f"started {started(session.start_time).strip()}")
+    if session.duration is not None:
+        facts.append(f"took {span(session.duration)}")
+    facts.append(f"session {session.session_id}")
+    return ", ".join(facts)
