@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from honeytrace._capture.snapshot import Snapshot, rules
+from honeytrace._capture.stdlib_types import EXACT
 
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 """Positional and keyword arguments, as a call has them."""
@@ -66,11 +67,11 @@ def arguments(args: tuple[Any, ...], kwargs: dict[str, Any], bind: Bind) -> Kept
 
 
 def named(captured: Any, bind: Bind) -> dict[str, Any]:
-    """The arguments by name, as plain JSON data."""
+    """Return the arguments by name, as JSON data."""
     if type(captured) is Copied:
         return as_object(captured.value)
     args, kwargs = _loaded(captured)
-    return as_object(Snapshot().take(bind(args, kwargs), "inputs"))
+    return as_object(_as_json(bind(args, kwargs), "inputs"))
 
 
 def copied(value: object, at: str) -> Kept:
@@ -92,10 +93,33 @@ def keep(value: object, at: str) -> Kept:
 
 
 def read(kept: Any, at: str) -> Any:
-    """The plain JSON data that a form stands for."""
-    if type(kept) is Copied:
-        return kept.value
-    return Snapshot().take(_loaded(kept), at)
+    """Return the JSON data that a form stands for."""
+    return kept.value if type(kept) is Copied else _as_json(_loaded(kept), at)
+
+
+def _as_json(plain: Any, at: str) -> Any:
+    """Return data of the forms above as JSON holds it; mostly that is what it is already."""
+    return plain if is_json(plain) else Snapshot().take(plain, at)
+
+
+def is_json(value: Any) -> bool:
+    """Return whether a value is JSON data just as it is, and means the same to every parser."""
+    kind = type(value)
+    if kind is dict:
+        for key, item in value.items():  # mostly texts; a call for each takes twice as long
+            if type(key) is not str or (type(item) is not str and not is_json(item)):
+                return False
+        return True
+    if kind is list:
+        for item in value:  # noqa: SIM110 - `all` takes half as long again
+            if type(item) is not str and not is_json(item):
+                return False
+        return True
+    if kind is int:
+        return bool(-EXACT <= value < EXACT)
+    if kind is float:
+        return bool(value - value == 0.0)  # neither infinite nor NaN
+    return kind is str or value is None or kind is bool
 
 
 def _loaded(kept: Any) -> Any:

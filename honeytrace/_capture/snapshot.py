@@ -7,7 +7,6 @@ captured can neither change nor stall the traced call.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -34,6 +33,7 @@ from honeytrace._capture.stdlib_types import (
     whole,
 )
 from honeytrace._utils.guard import ReraisedError, try_call
+from honeytrace._utils.json import spell
 
 _T = TypeVar("_T")
 
@@ -72,7 +72,6 @@ class Limits:
 _DEEPEST = 200  # to copy is to recurse
 _KEYS = Limits(chars=4096, nodes=64, depth=4)
 
-_JSON = json.JSONEncoder(ensure_ascii=False)  # our own: a program may have patched `json`
 _LONG = 128  # characters of a key; what is longer counts as text does
 _SMALL = 16 * 1024
 _LISTED = 20
@@ -383,7 +382,7 @@ def _key(key: object) -> str:
     if type(key) is bytes and len(key) <= _LONG and key.isascii():  # a header, say
         return key.decode()
     copy = Snapshot(_KEYS).take(key, "")
-    return copy if type(copy) is str else _JSON.encode(copy)
+    return copy if type(copy) is str else spell(copy, ", ", ": ")
 
 
 def _spell(path: Path | None) -> str:

@@ -12,43 +12,44 @@ from honeytrace._utils.version import __version__
 
 
 def objects(record: CallRecord) -> dict[str, Json]:
-    """The seven objects as they stand; later wins: captured, `trace_session`, set by the user."""
-    given, fixed = record.given or {}, record.spec.fields
-    early = _before(record)
+    """Return the seven objects of a session as they stand.
+
+    Later wins: what was captured, what `trace_session` was told, what the user set.
+    """
+    given, replaced = record.given or {}, record.replaced or ()
+    early, fixed = _before(record), record.spec.fields
     late = _after(record, early["config"])
-    replaced = record.replaced or ()
     found: dict[str, Json] = {}
     for name in OBJECTS:
-        captured = {} if name in replaced else late.get(name, {})
         if name in given:  # begun from what was there when the user first touched it
+            captured = {} if name in replaced else late.get(name, {})
             found[name] = {**captured, **given[name]}
         else:
-            found[name] = {**early.get(name, {}), **captured, **fixed.get(name, {})}
+            found[name] = {**early.get(name, {}), **late.get(name, {}), **fixed.get(name, {})}
     return found
 
 
 def _before(record: CallRecord) -> dict[str, Json]:
-    """What was captured when the call began."""
+    """Return what was captured when the call began."""
     spec, captured = record.spec, record.captured
     if type(captured) is Inputs:
         return captured._asdict()
     inputs = named(captured, spec.bind)
-    return {
-        "inputs": inputs,
-        "config": {name: inputs[name] for name in spec.config_args if name in inputs},
-    }
+    config = {name: inputs[name] for name in spec.config_args if name in inputs}
+    return {"inputs": inputs, "config": config}
 
 
 def _after(record: CallRecord, named: Json) -> dict[str, Json]:
-    """What was captured when it ended, and the tokens and the model that the outputs tell of, set
-    by the user or captured.
+    """Return what was captured when the call ended, and the tokens and the model used.
 
-    A model that the user `named` for `config` stays.
+    These are found in the outputs, captured or set by the user. A model that the user `named` for
+    `config` stays.
     """
     outputs = {} if record.result is ABSENT else as_object(_result(record.result))
-    answer = (record.given or {}).get("outputs", {})
-    if "outputs" not in (record.replaced or ()):
-        answer = {**outputs, **answer}
+    answer = outputs
+    if record.given is not None and "outputs" in record.given:
+        replaced = "outputs" in (record.replaced or ())
+        answer = {**({} if replaced else outputs), **record.given["outputs"]}
     metrics, config = usage(answer)
     if record.streamed:
         metrics = {**metrics, **record.streamed.metrics}
@@ -61,41 +62,54 @@ def _result(kept: object) -> object:
 
 
 def close(record: CallRecord) -> Session:
-    """What happened, as a `Session`, from a record that has ended."""
+    """Build the `Session` of a record that has ended."""
     spec, failure = record.spec, record.failure
+    session_id = format_id(record.id)
     fields = objects(record)
+    fields["metadata"][RESERVED] = _about(record, session_id)
     start = record.started // 1_000_000
     return Session(
         project=spec.project or record.defaults.project,
         session_name=spec.name,
         source=spec.source or record.defaults.source,
-        session_id=format_id(record.id),
+        session_id=session_id,
         children_ids=[format_id(child) for child in record.children or ()],
         error=failure.text if failure else None,
         duration=record.duration,
         start_time=start,
         end_time=start + round(record.duration),
-        **{**fields, "metadata": {**fields["metadata"], RESERVED: _about(record)}},
+        **fields,
     )
 
 
-def _about(record: CallRecord) -> Json:
-    """What stands under the reserved key of `metadata`."""
+def _about(record: CallRecord, session_id: str) -> Json:
+    """Return what stands under the reserved key of `metadata`."""
     failure, streamed = record.failure, record.streamed
-    cuts = list(record.cuts or ())
-    if streamed and streamed.items.cut:
-        cuts.append("outputs")
-    if failure and failure.cut:
-        cuts.append("error")
-    about = {
+    about: Json = {
         "version": __version__,
         "function": record.spec.function,
         "kind": record.spec.kind,
-        "parent_id": format_id(record.parent_id) if record.parent_id else None,
-        "root_id": format_id(record.root_id),
+        "root_id": session_id if record.root_id is record.id else format_id(record.root_id),
         "status": failure.status if failure else "ok",
-        "stream": streamed.about if streamed else None,
-        "truncated": cuts or None,
-        "exception": failure.details if failure else None,
     }
-    return {key: value for key, value in about.items() if value is not None}
+    if record.spec.function is None:
+        del about["function"]
+    if record.parent_id is not None:
+        about["parent_id"] = format_id(record.parent_id)
+    if streamed:
+        about["stream"] = streamed.about
+    if failure:
+        about["exception"] = failure.details
+    if cuts := _cuts(record):
+        about["truncated"] = cuts
+    return about
+
+
+def _cuts(record: CallRecord) -> list[str]:
+    """Return the paths where something was left out."""
+    cuts = list(record.cuts or ())
+    if record.streamed and record.streamed.items.cut:
+        cuts.append("outputs")
+    if record.failure and record.failure.cut:
+        cuts.append("error")
+    return cuts

@@ -114,13 +114,12 @@ def _refuse_unknown(names: Mapping[str, Any]) -> None:
 
 def payload(session: Session) -> Json:
     """The session object of a request; what is None is left out."""
-    given = ((name, getattr(session, name)) for name in _RULES)
-    return {name: value for name, value in given if value is not None}
+    return {name: value for name in SENT if (value := getattr(session, name)) is not None}
 
 
 def encode(session: Session) -> bytes:
     """The body of `startSession` for a session of ours."""
-    return dumps({"session": payload(session)})
+    return dumps({"session": payload(session)}, is_tree=True)
 
 
 def shrunk(body: bytes) -> bytes:

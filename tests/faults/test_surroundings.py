@@ -29,6 +29,7 @@ PATCHES = {
     "uuid": RAISING + "uuid.uuid4 = uuid.uuid1 = raising",
     "random": RAISING + "random.random = random.uniform = raising",
     "sleep": RAISING + "time.sleep = raising",
+    "default": "import json; json.JSONEncoder.default = lambda self, value: 'patched'",
     "constants": CONSTANT,
 }
 EARLY = {

@@ -28,14 +28,14 @@ def _tokens(counts: Any) -> dict[str, int]:
     """The counts under OpenAI's names; nothing if one of them is no count."""
     if type(counts) is not dict:
         return {}
-    prompt, completion, total, *cached = (counts.get(name) for name in _names(counts))
+    found = [counts.get(name) for name in _names(counts)]
+    prompt, completion, total, *cached = found
     # Embeddings have no completion; of a usage that somebody else defined, the prompt may be all.
     if prompt is None or (completion is None and total is None):
         return {}
-    found = [count for count in (prompt, completion, total, *cached) if count is not None]
-    if not all(type(count) is int and count >= 0 for count in found):
+    if any(count is not None and (type(count) is not int or count < 0) for count in found):
         return {}
-    prompt += sum(count for count in cached if count is not None)
+    prompt += sum(count or 0 for count in cached)
     metrics = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": total}
     if total is None:
         metrics["total_tokens"] = prompt + completion

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 
 import pytest
@@ -11,12 +12,23 @@ from hypothesis import strategies as st
 from honeytrace._capture import deferred
 from honeytrace._capture.deferred import arguments, as_object, keep, named, read
 from honeytrace._capture.snapshot import Limits, Snapshot, rules
+from honeytrace._session import wire
+from honeytrace._session.build import close
+from honeytrace._session.record import CallRecord, TraceSpec
 
+texts = st.text(st.characters(categories=["Cs", "L", "Cc", "P"]))
+numbers = st.integers() | st.integers(2**62, 2**65) | st.integers(-(2**65), -(2**62)) | st.floats()
+leaves = st.none() | st.booleans() | numbers | texts
+keys = st.recursive(texts | leaves | st.binary() | st.text("k", min_size=120), st.tuples)
 plain = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner) | st.tuples(inner),
+    leaves,
+    lambda inner: st.lists(inner) | st.dictionaries(keys, inner) | st.tuples(inner, inner),
     max_leaves=20,
 )
+
+
+class Names:
+    project, source = "p", "dev"
 
 
 def bind(args, kwargs):
@@ -33,18 +45,44 @@ def returned(value):
     return as_object(read(keep(value, "outputs")[0], "outputs"))
 
 
+def exactly(value):
+    """A text that tells 1, 1.0 and True apart, and shows the order of keys."""
+    return repr(value)
+
+
+def old_encoding(session):
+    """The body of a request as the standard library encodes it."""
+    encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return encoder.encode({"session": wire.payload(session)})
+
+
+@given(plain, plain)
+def test_a_session_is_encoded_as_the_standard_library_does(argument, result):
+    """From the values of the caller to the bytes on the wire."""
+    captured, _, _ = arguments((argument,), {}, bind)
+    record = CallRecord(TraceSpec("name", bind=bind), Names, None, bytes(16), captured)
+    record.result, record.ended = keep(result, "outputs")[0], True
+    session = close(record)
+    text = wire.encode(session).decode()
+    assert text == old_encoding(session).encode("utf-16", "surrogatepass").decode(
+        "utf-16", "replace"
+    )
+    assert exactly(session.inputs) == exactly({"p0": Snapshot().take(argument, "")})
+    assert exactly(session.outputs) == exactly(as_object(Snapshot().take(result, "")))
+
+
 @given(st.lists(plain), st.dictionaries(st.sampled_from("abc"), plain))
 def test_arguments_read_as_their_snapshot(args, kwargs):
     """Whichever form they are kept in, what is read later is what a snapshot would hold."""
     want = Snapshot().take(bind(args, kwargs), "inputs")
-    assert taken(tuple(args), kwargs) == (want, None)
+    assert exactly(taken(tuple(args), kwargs)) == exactly((want, None))
 
 
 @given(plain)
 def test_results_read_as_their_snapshot(value):
     """A mapping as it is, any other value as `result`."""
     copy = Snapshot().take(value, "outputs")
-    assert returned(value) == (copy if type(copy) is dict else {"result": copy})
+    assert exactly(returned(value)) == exactly(as_object(copy))
     assert keep(value, "outputs")[2] is None
 
 
