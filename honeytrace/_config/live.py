@@ -209,7 +209,9 @@ def configure(**settings: Unpack[Settings]) -> Config:
     directory, or "off"), `timeout` and `exit_timeout` (both in seconds), `durable`, `background`,
     `capture_inputs`, `capture_outputs`, `redact` (a switch, or a function of the path and the value
     that returns what to send in its place), `limits` (how much of one field is kept, as
-    `{"string": 1000}`: `chars`, `nodes`, `depth`, characters of a `string`, `items` of a list).
+    `{"string": 1000}`: `chars`, `nodes`, `depth`, characters of a `string`, `items` of a list),
+    `store_size` (bytes, or "500MB") and `store_age` (seconds, or "30d"), beyond which the store on
+    this machine deletes its oldest sessions.
     Raises `ConfigurationError` naming the setting, and then nothing has changed.
     """
     return live.configure(settings)

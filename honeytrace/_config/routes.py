@@ -109,7 +109,7 @@ class Routes:
 def _way(config: Config) -> tuple[object, ...]:
     """What makes two configurations share a route."""
     if config.local:
-        return ("local", config.home)
+        return ("local", config.home, config.store_size, config.store_age)
     return (config.server_url, config.project, config.spool_dir, config.api_key, config.timeout)
 
 
@@ -152,7 +152,7 @@ def _connect(config: Config) -> HttpSender:
     from honeytrace.local._app import HERE
 
     if config.server_url is None:
-        return HttpSender(HERE, way=LocalSender(config.home))
+        return HttpSender(HERE, way=LocalSender(config.home, config.store_size, config.store_age))
     return HttpSender(config.server_url, config.api_key, config.timeout)
 
 

@@ -9,6 +9,7 @@ import logging
 import math
 import os
 import pathlib
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,8 @@ HOSTED = "https://api.honeyhive.ai"
 _LONGEST = 1_000_000  # seconds: systems count milliseconds in 31 bits where they wait
 _SIBLING = "HH_DISABLE_TRACING"  # the official client's switch, the opposite of ours
 _LAMBDA = "AWS_LAMBDA_FUNCTION_NAME"
+_UNITS = {"": 1, "K": 1000, "M": 1000**2, "G": 1000**3}  # bytes
+_AGES = {"S": 1, "M": 60, "H": 3_600, "D": 86_400, "W": 604_800}  # seconds
 _NO_DISK = "HONEYTRACE_SPOOL_DIR is off, so there is no disk"
 _OURS = ("HH_", "HONEYHIVE_", "HONEYTRACE_")
 
@@ -132,12 +135,40 @@ def _spool(value: object) -> pathlib.Path | None:
     return _directory(value)
 
 
+def _bytes(value: object) -> int | None:
+    """Read a size such as 500_000_000, "500MB" or "2GB"; "off" is no bound."""
+    if isinstance(value, str):
+        found = re.fullmatch(r"(\d+) ?([KMG]?)B?", value.strip().upper())
+        if value.strip().lower() == "off":
+            return None
+        value = int(found[1]) * _UNITS[found[2]] if found else 0
+    if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
+        raise ValueError("give a number of bytes, a size such as '500MB', or 'off'")
+    return value
+
+
+def _age(value: object) -> float | None:
+    """Read an age such as 86_400 (seconds), "12h" or "30d"; "off" is no bound."""
+    if isinstance(value, str):
+        found = re.fullmatch(r"(\d+) ?([SMHDW])", value.strip().upper())
+        if value.strip().lower() == "off":
+            return None
+        if re.fullmatch(r"[\d.]+", value):
+            return _positive(value)
+        value = int(found[1]) * _AGES[found[2]] if found else 0
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
+        raise ValueError("give a number of seconds, an age such as '30d', or 'off'")
+    return float(value)
+
+
 @dataclass(frozen=True, slots=True)
 class Config:
     """The settings in force. Times are in seconds; the key does not show in the repr.
 
     Without `api_key` and `server_url`, sessions go to the store on this machine, below `home`.
     `spool_dir` is where sessions for a server wait until it has them; None turns that off.
+    `store_size` (bytes) and `store_age` (seconds) bound the store: beyond them it deletes the
+    oldest sessions; None is no bound.
     """
 
     api_key: str | None = field(default=None, repr=False)
@@ -155,6 +186,8 @@ class Config:
     capture_outputs: bool = True
     redact: bool | Callable[[str, Any], Any] = True
     limits: Limits = field(default_factory=Limits)
+    store_size: int | None = None
+    store_age: float | None = None
 
     @property
     def local(self) -> bool:
@@ -183,6 +216,8 @@ if TYPE_CHECKING:
         capture_outputs: bool | None
         redact: bool | Callable[[str, Any], Any] | None
         limits: Mapping[str, int] | Limits | None
+        store_size: int | str | None
+        store_age: float | str | None
 
 
 _SETTINGS: dict[str, tuple[Callable[[object], Any], str]] = {
@@ -201,6 +236,8 @@ _SETTINGS: dict[str, tuple[Callable[[object], Any], str]] = {
     "capture_outputs": (_switch, "HONEYTRACE_CAPTURE_OUTPUTS"),
     "redact": (_redact, "HONEYTRACE_REDACT"),
     "limits": (_limits, ""),
+    "store_size": (_bytes, "HONEYTRACE_STORE_SIZE"),
+    "store_age": (_age, "HONEYTRACE_STORE_AGE"),
 }
 
 

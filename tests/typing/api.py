@@ -131,6 +131,7 @@ def check_configure(config: Config, settings: dict[str, Any]) -> None:
     configure(timeout="soon")  # type: ignore[arg-type]
     configure(enabled="no")  # type: ignore[arg-type]
     configure(redact=rule_without_a_path)  # type: ignore[arg-type]
+    configure(store_size="500MB", store_age=86_400.0)
     configure(limits={"string": "long"})  # type: ignore[dict-item]
 
 

@@ -89,8 +89,10 @@ def _words(reply: Reply) -> str:
 class LocalSender:
     """The store on this machine, by its WSGI application."""
 
-    def __init__(self, home: pathlib.Path) -> None:
-        self._store = Store(store_path(home))
+    def __init__(
+        self, home: pathlib.Path, max_bytes: int | None = None, max_age: float | None = None
+    ) -> None:
+        self._store = Store(store_path(home), max_bytes=max_bytes, max_age=max_age)
         self._app = App(self._store)
 
     def post(self, body: bytes) -> Reply:

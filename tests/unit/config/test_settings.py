@@ -93,6 +93,12 @@ WRONG_TYPES = [
     ("exit_timeout", {}),
     ("redact", 5),
     ("limits", 5),
+    ("store_size", "big"),
+    ("store_size", 0),
+    ("store_size", 1.5),
+    ("store_size", True),
+    ("store_age", "long"),
+    ("store_age", 0),
     ("limits", {"strings": 5}),
     ("limits", {"string": 0}),
     ("limits", {"depth": 1000}),
@@ -360,3 +366,21 @@ def test_durable_needs_a_disk_in_the_environment_too(monkeypatch, caplog):
     monkeypatch.setenv("HONEYTRACE_SPOOL_DIR", "off")
     assert [resolve({}).durable for _ in range(2)] == [False, False]
     assert caplog.text.count("HONEYTRACE_DURABLE is not used") == 1
+
+
+@pytest.mark.parametrize(
+    ("size", "read"), [(5, 5), ("500MB", 500_000_000), ("2 gb", 2 * 10**9), ("7", 7), ("off", None)]
+)
+def test_the_size_of_the_store(size, read):
+    """The bound is bytes, or a number with a unit, in the environment, too."""
+    assert resolve({"store_size": size}).store_size == read
+
+
+@pytest.mark.parametrize(
+    ("age", "read"), [(1.5, 1.5), ("60", 60), ("12h", 43_200), ("30d", 2_592_000), ("off", None)]
+)
+def test_the_age_of_the_store(monkeypatch, age, read):
+    """The bound is seconds, or a number with a unit; an argument comes before the environment."""
+    monkeypatch.setenv("HONEYTRACE_STORE_AGE", "1w")
+    assert resolve({}).store_age == 604_800
+    assert resolve({"store_age": age}).store_age == read

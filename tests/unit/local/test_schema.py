@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
+import subprocess
+import sys
 import time
 import uuid
 
@@ -181,3 +184,23 @@ def test_prune_makes_no_store(store):
     """Where there is nothing to delete, nothing is made."""
     assert list(store.prune(0)) == []
     assert not store.path.exists()
+
+
+def test_the_settings_bound_the_store(tmp_path):
+    """Traced calls of a program with no key keep the store below the size that was set."""
+    program = """
+import honeytrace
+honeytrace.configure(store_size=300_000)
+@honeytrace.trace_session
+def answer(number):
+    return str(number) + "x" * 20_000
+for number in range(100):
+    answer(number)
+assert honeytrace.flush(60)
+"""
+    environment = {**os.environ, "HONEYTRACE_HOME": str(tmp_path), "HONEYTRACE_EXIT_TIMEOUT": "30"}
+    subprocess.run([sys.executable, "-c", program], check=True, env=environment, timeout=120)
+    store = Store(tmp_path / "sessions.db")
+    assert store.size() <= 300_000
+    assert 1 <= store.count() <= 15
+    store.close()
