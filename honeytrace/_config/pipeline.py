@@ -23,9 +23,12 @@ Sink = Callable[[CallRecord], object]
 
 
 class Ids(Protocol):
-    """Where the ids of sessions come from: 16 bytes each, or IndexError for "draw some"."""
+    """Where the ids of sessions come from.
 
-    def pop(self) -> bytes: ...
+    `pop` returns 16 random bytes, or the text of an id. Raises `IndexError` to have some drawn.
+    """
+
+    def pop(self) -> bytes | str: ...
 
 
 @runtime_checkable

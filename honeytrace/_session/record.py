@@ -11,6 +11,16 @@ from honeytrace._capture.exceptions import Failure
 from honeytrace._capture.streams import StreamBuffer
 from honeytrace._utils.json import Json
 
+Identity = bytes | str | tuple[bytes | str, int, int]
+"""An id as long as nobody reads it: 16 random bytes, or the text of one that was given.
+
+What is drawn from a pool of random bytes comes with the two clocks at the start of the call. When
+the memory of a process is cloned (a micro-VM from a snapshot, CRIU), each clone goes on with the
+same pool, and only the clocks differ.
+"""
+
+_64_BITS = 2**64 - 1
+
 ABSENT = object()
 """In the place of a result where there is none: a block, or a call that raised."""
 
@@ -125,7 +135,7 @@ class CallRecord:
         spec: TraceSpec,
         defaults: Defaults,
         parent: CallRecord | None,
-        identity: bytes | str,
+        identity: Identity,
         captured: Any,
     ) -> None:
         self.spec = spec
@@ -136,7 +146,7 @@ class CallRecord:
         self.started = 0  # nanoseconds since 1970
         self.ticks = 0  # nanoseconds, to measure the duration from
         self.parent = parent
-        self.children: list[bytes | str] | None = None
+        self.children: list[Identity] | None = None
         self.given: dict[str, Json] | None = None
         self.replaced: set[str] | None = None
         self.failure: Failure | None = None
@@ -146,8 +156,8 @@ class CallRecord:
         self.size = 0
         self.ended = False
         if parent is None:
-            self.parent_id: bytes | str | None = None
-            self.root_id: bytes | str = identity
+            self.parent_id: Identity | None = None
+            self.root_id: Identity = identity
         else:
             self.parent_id = parent.id
             self.root_id = parent.root_id
@@ -162,10 +172,12 @@ calls is recorded."""
 QUIET.ended = True
 
 
-def format_id(identity: bytes | str) -> str:
-    """An id as its text: 16 random bytes become a UUID of version 4."""
-    if isinstance(identity, str):
-        return identity
-    text = identity.hex()
-    variant = "89ab"[identity[8] & 3]
+def format_id(identity: Identity) -> str:
+    """Return an id as its text: a UUID of version 4 of what was drawn, mixed with the times."""
+    drawn, started, ticks = identity if isinstance(identity, tuple) else (identity, 0, 0)
+    if isinstance(drawn, str):
+        return drawn
+    number = int.from_bytes(drawn, "big") ^ (started & _64_BITS) ^ (ticks & _64_BITS) << 64
+    text = f"{number:032x}"
+    variant = "89ab"[number >> 56 & 3]
     return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{variant}{text[17:20]}-{text[20:]}"

@@ -15,7 +15,7 @@ from honeytrace._config.pipeline import Pipeline
 from honeytrace._session import context
 from honeytrace._session.active import NOTHING, ActiveSession
 from honeytrace._session.context import make_current, running
-from honeytrace._session.record import ABSENT, QUIET, CallRecord, TraceSpec
+from honeytrace._session.record import ABSENT, QUIET, CallRecord, Identity, TraceSpec
 from honeytrace._tracing.filters import chosen_inputs, chosen_outputs
 from honeytrace._utils.json import Json
 
@@ -47,15 +47,15 @@ def _begin(
         captured, size, cuts = chosen_inputs(spec, pipeline, args, kwargs or {})
     else:
         captured, size, cuts = arguments(args, kwargs or _NONE, spec.bind)
+    clock = pipeline.clock
+    started, ticks = clock.time_ns(), clock.perf_counter_ns()
     try:
-        identity = spec.session_id or pipeline.ids.pop()
+        identity: Identity = spec.session_id or (pipeline.ids.pop(), started, ticks)
     except IndexError:
-        identity = live.new_id()
+        identity = (live.new_id(), started, ticks)
     call = Call(spec, pipeline, parent, identity, captured)
     call.size, call.cuts = size, cuts
-    clock = pipeline.clock
-    call.started = clock.time_ns()
-    call.ticks = clock.perf_counter_ns()
+    call.started, call.ticks = started, ticks
     return call
 
 

@@ -12,7 +12,7 @@ from types import TracebackType
 from honeytrace._config.live import live
 from honeytrace._config.pipeline import Clock, Pipeline, finished
 from honeytrace._delivery.senders import THREADS
-from honeytrace._session.record import CallRecord
+from honeytrace._session.record import CallRecord, format_id
 from honeytrace.testing._sessions import CapturedSessions
 
 __tracebackhide__ = True  # pytest shows the line of the test, not ours
@@ -24,8 +24,8 @@ class _Counting:
     def __init__(self) -> None:
         self._numbers = itertools.count(1)
 
-    def pop(self) -> bytes:
-        return next(self._numbers).to_bytes(16, "big")
+    def pop(self) -> str:
+        return format_id(next(self._numbers).to_bytes(16, "big"))
 
 
 def capture_sessions(
