@@ -6,9 +6,9 @@ from datetime import datetime, timedelta, timezone
 
 
 class FakeClock:
-    """A clock that stands until it is told to go on, for `capture_sessions(clock=…)`.
+    """A clock that stands still until `advance` is called, for `capture_sessions(clock=…)`.
 
-    `start` is a date (UTC, if it names no time zone) or seconds since 1970.
+    `start` is a datetime (UTC if it has no time zone) or seconds since 1970.
     """
 
     def __init__(self, start: datetime | float = datetime(2024, 1, 1, tzinfo=timezone.utc)) -> None:
@@ -16,7 +16,7 @@ class FakeClock:
             start = (start if start.tzinfo else start.replace(tzinfo=timezone.utc)).timestamp()
         if not (_is_number(start) and _FIRST <= start < _END):
             raise _wrong(start)(
-                f"a clock starts at a datetime, or at seconds since 1970; it cannot at {start!r}"
+                f"a clock starts at a datetime or at seconds since 1970, not at {start!r}"
             )
         self._now = round(start * 1e6) * 1_000
 
@@ -25,9 +25,11 @@ class FakeClock:
         return f"<FakeClock {now.isoformat()}>"
 
     def advance(self, seconds: float) -> None:
-        """Lets so much time pass."""
+        """Move the clock forward by so many seconds."""
         if not (_is_number(seconds) and 0 <= seconds < _END - self._now / 1e9):
-            raise _wrong(seconds)(f"a clock goes forward by seconds; it cannot by {seconds!r}")
+            raise _wrong(seconds)(
+                f"a clock moves forward by a number of seconds, not by {seconds!r}"
+            )
         self._now += round(seconds * 1e9)
 
     def time_ns(self) -> int:

@@ -1,4 +1,4 @@
-"""Two sessions, or two of their objects, compared: a line for each place where they differ."""
+"""Compare two sessions, or two of their objects, in one line per difference."""
 
 from __future__ import annotations
 
@@ -15,24 +15,25 @@ __tracebackhide__ = True  # pytest shows the line of the test, not ours
 _ALL = Limits(chars=2**60, nodes=2**60, depth=200, string=2**60, items=2**60)
 _NOT_COMPARED = ("children_ids", "extra")  # ids are new in each run
 _FIELDS = tuple(name for name in SEARCHED if name not in _NOT_COMPARED)
-# What differs from one run to the next: ids, durations, our version, the lines of a traceback.
+# Differs from run to run: ids, durations, our version, the lines of a traceback.
 _VOLATILE = re.compile(
     rf"metrics\.ttft_ms|metadata\.{RESERVED}\.(?:version|parent_id|root_id|exception\..*traceback"
     r"|stream\.(?:setup|teardown)_ms)"
 )
 _ABSENT = object()
-_WIDE = 60  # characters of a value that are shown
-_BEFORE = 20  # of them before the first that differs
+_MAX_VALUE_CHARS = 60  # shown of a value
+_LEAD_CHARS = 20  # shown before the first difference
 
 
 def diff(old: Session | Json, new: Session | Json) -> str:
-    """What has changed, a line for each place; the empty string if nothing has.
+    """Return what has changed, one line per difference; an empty string if nothing has.
 
         outputs.text: 'a' -> 'b'
         outputs.hits[2]: absent -> 'doc-7'
 
-    Of two sessions all is compared but what differs from run to run: ids, times, durations and
-    versions. Two dicts are compared as they would be recorded, under the name `outputs`.
+    Ids, times, durations and versions differ from run to run and are not compared. Two dicts are
+    compared as they would be recorded, under the name `outputs`. Raises `TypeError` for anything
+    else.
     """
     if isinstance(old, Session) and isinstance(new, Session):
         return "\n".join(line for name in _FIELDS for line in of_field(name, old, new))
@@ -45,7 +46,7 @@ def diff(old: Session | Json, new: Session | Json) -> str:
 
 
 def of_field(name: str, old: Session, new: Session) -> Iterator[str]:
-    """The lines for one field of two sessions."""
+    """Yield the differences in one field of two sessions."""
     return _changes(name, _plain(getattr(old, name)), _plain(getattr(new, name)))
 
 
@@ -71,25 +72,25 @@ def _item(items: list[Any], index: int) -> Any:
 
 
 def _line(at: str, old: Any, new: Any) -> str:
-    start = _apart(old, new) if type(old) is str and type(new) is str else 0
+    start = _first_difference(old, new) if type(old) is str and type(new) is str else 0
     place = f"{at}, from character {start}" if start else at
     return f"{place}: {_shown(old, start)} -> {_shown(new, start)}"
 
 
-def _apart(old: str, new: str) -> int:
-    """Where to begin to show two texts: short of the first difference, if that would be missed."""
-    if max(len(old), len(new)) <= _WIDE:
+def _first_difference(old: str, new: str) -> int:
+    """Return the index from which to show two texts, so that the first difference is visible."""
+    if max(len(old), len(new)) <= _MAX_VALUE_CHARS:
         return 0
     same = zip(old, new)  # noqa: B905 - they may differ in length
     first = next((at for at, (a, b) in enumerate(same) if a != b), min(len(old), len(new)))
-    return max(0, first - _BEFORE)
+    return max(0, first - _LEAD_CHARS)
 
 
 def _shown(value: Any, start: int) -> str:
     if value is _ABSENT:
         return "absent"
     if type(value) is str:
-        more = "…" if len(value) > start + _WIDE else ""
-        return repr(value[start : start + _WIDE]) + more
+        more = "…" if len(value) > start + _MAX_VALUE_CHARS else ""
+        return repr(value[start : start + _MAX_VALUE_CHARS]) + more
     text = repr(value)
-    return text if len(text) <= _WIDE else f"{text[:_WIDE]}…"
+    return text if len(text) <= _MAX_VALUE_CHARS else f"{text[:_MAX_VALUE_CHARS]}…"

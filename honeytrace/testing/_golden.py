@@ -16,27 +16,32 @@ from honeytrace._utils.json import Json
 __tracebackhide__ = True  # pytest shows the line of the test, not ours
 
 _NAME = re.compile(r"\w[\w.-]*")
-_LONGEST = 200  # bytes; file systems take 255, with what is added
+_MAX_NAME_BYTES = 200  # file systems take 255, including what is added to the name
 _ADDRESS = re.compile(r"\b0x[0-9a-f]+\b")
 
 
 class GoldenDir(NamedTuple):
-    """Where the expected sessions of a test file are, and whether they are to be written."""
+    """The directory with the expected sessions of one test file.
+
+    Attributes:
+        test: the test file.
+        update: write the expected sessions instead of comparing with them.
+    """
 
     test: Path
     update: bool
 
     def file(self, name: str) -> Path:
-        """Raises `ValueError` if the name is none for a file."""
+        """Return the path for a name. Raises `ValueError` if the name cannot name a file."""
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise ValueError(
                 f"assert_matches({name!r}): give a name of letters, digits, '_', '-' and '.'; "
                 "it becomes the name of a file"
             )
-        if len(name.encode()) > _LONGEST:
+        if len(name.encode()) > _MAX_NAME_BYTES:
             raise ValueError(
                 f"assert_matches({name[:20] + '…'!r}): the name has {len(name)} characters; it "
-                f"becomes the name of a file, so give one of {_LONGEST} bytes at most"
+                f"becomes the name of a file, so give one of {_MAX_NAME_BYTES} bytes at most"
             )
         return self.test.parent / "__honeytrace__" / self.test.stem / f"{name}.json"
 
@@ -48,11 +53,11 @@ class _Written(NamedTuple):
 
 
 _written: dict[Path, _Written] = {}
-"""Module-level state: the files that this process has written, and for which tests."""
+"""The files that this process has written, and for which tests."""
 
 
 def compare(found: list[Any], place: GoldenDir, name: str) -> None:
-    """Raises `AssertionError` with what differs from the file, unless it is to be written."""
+    """Compare with the file, or write it when updating. Raises `AssertionError` with a diff."""
     file = place.file(name)
     text = _ADDRESS.sub("0x…", json.dumps(found, indent=2, ensure_ascii=False, sort_keys=True))
     if place.update:
@@ -72,24 +77,27 @@ def compare(found: list[Any], place: GoldenDir, name: str) -> None:
 
 
 def _note(file: Path, new: _Written, name: str) -> None:
-    """Raises `AssertionError` if the file has other sessions by now, unless from a run before of
-    the same test: then it is repeated."""
+    """Remember what is written, and refuse to write one file twice with different sessions.
+
+    A test may be repeated, so an earlier run of the same test does not count. Raises
+    `AssertionError`.
+    """
     old = _written.setdefault(file, new)
     if old.text != new.text and (old.test != new.test or old.place is new.place):
         raise AssertionError(
-            f"{name!r} was written with other sessions by {old.test}; each call needs a name of "
-            f'its own, so put what differs into it: assert_matches(f"{name}-{{parameter}}")'
+            f"{name!r} was already written with other sessions by {old.test}; each call needs its "
+            f'own name, so put what differs into it: assert_matches(f"{name}-{{parameter}}")'
         )
     _written[file] = new
 
 
 def _current_test() -> str:
-    """Its id, with the parameters, as pytest gives it to the program."""
+    """Return the id of the running test, with its parameters, which pytest puts here."""
     return os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" ")[0]
 
 
 def _write(file: Path, text: str) -> None:
-    """Whole or not at all: another process may read it."""
+    """Write a file completely or not at all, because another process may read it."""
     file.parent.mkdir(parents=True, exist_ok=True)
     draft = file.with_suffix(f".{os.getpid()}")
     draft.write_text(text, "utf-8")
@@ -102,9 +110,9 @@ _VOLATILE = ("metrics.ttft_ms", f"metadata.{RESERVED}")
 
 
 class Choice:
-    """Which fields count, by their names, and which values below them do not, by their paths.
+    """The fields that are compared, and the paths below them that are ignored.
 
-    Raises `TypeError` for what is no field.
+    Raises `TypeError` for a name that is not a field.
     """
 
     def __init__(self, only: Iterable[str], ignore: Iterable[str]) -> None:
@@ -112,13 +120,13 @@ class Choice:
         self._ignored = {*_VOLATILE, *_paths("ignore", ignore, "('metadata', 'outputs.usage')")}
 
     def of(self, fields: Json) -> Json:
-        """The fields without what does not count and what is empty; the name always stays."""
+        """Return the chosen fields without ignored and empty values. The name always stays."""
         wanted = {"name", *self._only} if self._only else fields
         names = [name for name in fields if name in wanted and name not in self._ignored]
         return {name: left for name in names if (left := self._left(name, fields[name]))}
 
     def _left(self, at: str, value: Any) -> Any:
-        """A value without what is ignored below it, in each item of a list."""
+        """Return a value without the ignored paths below it; in a list, below each item."""
         if isinstance(value, list):
             return [self._left(at, each) for each in value]
         if isinstance(value, dict):
@@ -139,7 +147,7 @@ def _paths(label: str, given: Iterable[str], such: str) -> tuple[str, ...]:
 
 
 def comparable(roots: Sequence[Session], known: dict[str, Session], choice: Choice) -> list[Json]:
-    """The roots, each with those below it in start order; all are taken out of `known`."""
+    """Return the roots, each with its children in start order. Removes them from `known`."""
     return [_comparable(root, known, choice) for root in roots]
 
 

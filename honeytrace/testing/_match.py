@@ -1,4 +1,4 @@
-"""Which sessions are those that a test asks for, and in words why there is none, or several."""
+"""Find the sessions that a test asks for, and explain why none or several were found."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ __tracebackhide__ = True  # pytest shows the line of the test, not ours
 
 FIELDS = tuple(each.name for each in fields(Session))
 
-_LONG = 200  # characters of two texts that are compared for their likeness
-_NEAR = 0.6  # how like a name has to be to be taken for a slip
-_WIDE = 80  # characters of a value that are shown
-_LEAD = 20  # of them before the first that differs
-_SOME = 3  # differences
-_MANY = 10  # sessions
-_LINES = 30  # of a tree, from its beginning and before its end
+_MAX_COMPARED_CHARS = 200  # of two texts, to tell how similar they are
+_MIN_SIMILARITY = 0.6  # from here on, a wrong name counts as a typing error
+_MAX_VALUE_CHARS = 80  # shown of a value
+_LEAD_CHARS = 20  # shown before the first difference
+_MAX_DIFFERENCES = 3
+_MAX_SESSIONS = 10
+_END_LINES = 30  # shown of a long tree at its beginning, and again at its end
 
 
 def check(names: Iterable[str]) -> None:
-    """Raises `TypeError` for what is no field of a session."""
+    """Raise `TypeError` for a name that is not a field of a session."""
     for name in names:
         if name not in FIELDS:
             near = closest(name, ("name", *FIELDS))
@@ -37,7 +37,7 @@ def check(names: Iterable[str]) -> None:
 
 
 class Difference(NamedTuple):
-    """A value of a session that is not as wanted."""
+    """A value of a session that is not the wanted one."""
 
     path: str
     value: Any
@@ -49,7 +49,7 @@ def fits(session: Session, wanted: Mapping[str, Any]) -> bool:
 
 
 def differences(session: Session, wanted: Mapping[str, Any]) -> Iterator[Difference]:
-    """By the names of fields: of objects the wanted keys count, of lists all items."""
+    """Compare field by field. In objects only the wanted keys count, in lists all items."""
     for name, value in wanted.items():
         yield from _differ(name, getattr(session, name), value)
 
@@ -70,25 +70,29 @@ def _both_lists(value: Any, wanted: Any) -> bool:
 
 
 def none_fits(sessions: Sequence[Session], wanted: Mapping[str, Any]) -> str:
-    """Why no session is what was wanted: the nearest, and where it differs."""
+    """Explain that no session matches: name the nearest one and where it differs."""
     if not sessions:
-        return "no session was caught"
+        return "no session was captured"
     name = wanted.get("session_name")
     rest = {field: value for field, value in wanted.items() if field != "session_name"}
-    near = max(sessions, key=lambda each: (_likeness(each, name), -_distance(each, rest)))
-    likeness = _likeness(near, name)
-    head = "no session fits" if likeness == 1 else f"no session has name {name!r}"
-    if likeness < _NEAR:
+    near = max(sessions, key=lambda each: (_similarity(each, name), -_distance(each, rest)))
+    similarity = _similarity(near, name)
+    head = "no session matches" if similarity == 1 else f"no session has name {name!r}"
+    if similarity < _MIN_SIMILARITY:
         return head
-    differing = [_said(each) for each in differences(near, rest)]
-    more = f" and {len(differing) - _SOME} more differ" if len(differing) > _SOME else ""
-    whose = f", whose {'; '.join(differing[:_SOME])}" if differing else ""
+    differing = [_in_words(each) for each in differences(near, rest)]
+    more = (
+        f" and {len(differing) - _MAX_DIFFERENCES} more differ"
+        if len(differing) > _MAX_DIFFERENCES
+        else ""
+    )
+    whose = f", whose {'; '.join(differing[:_MAX_DIFFERENCES])}" if differing else ""
     return f"{head}; the nearest is {near.session_name!r}{whose}{more}"
 
 
-def _likeness(session: Session, name: Any) -> float:
-    """1 for the name that was wanted, or if none was."""
-    return 1 if name is None else _alike(session.session_name, str(name))
+def _similarity(session: Session, name: Any) -> float:
+    """Return how similar the name is, from 0 to 1; 1 if no name was asked for."""
+    return 1 if name is None else _ratio(session.session_name, str(name))
 
 
 def _distance(session: Session, wanted: Mapping[str, Any]) -> float:
@@ -96,53 +100,53 @@ def _distance(session: Session, wanted: Mapping[str, Any]) -> float:
 
 
 def _weight(_: str, value: Any, wanted: Any) -> float:
-    """Near texts are less of a difference, and what is absent is more of one."""
+    """Weigh a difference: similar texts count less, an absent value counts more."""
     if value is ABSENT:
         return 2
-    return 1 - _alike(value, wanted) / 2 if _both_texts(value, wanted) else 1
+    return 1 - _ratio(value, wanted) / 2 if _both_texts(value, wanted) else 1
 
 
-def _alike(text: str, other: str) -> float:
-    """0 to 1, by the beginnings: to compare long texts takes long."""
-    return SequenceMatcher(None, text[:_LONG], other[:_LONG]).ratio()
+def _ratio(text: str, other: str) -> float:
+    """Return a similarity from 0 to 1. It looks at the beginnings, because long texts take long."""
+    return SequenceMatcher(None, text[:_MAX_COMPARED_CHARS], other[:_MAX_COMPARED_CHARS]).ratio()
 
 
 def several_fit(sessions: Sequence[Session], found: Sequence[Session]) -> str:
-    """Those of the sessions that were found, by their places, with their inputs."""
+    """List the sessions that match, with their index and inputs."""
     places = [at for at, each in enumerate(sessions) if any(each is one for one in found)]
     lines = [
         f"  [{at}] {label(sessions[at])}  inputs {_short(sessions[at].inputs)}"
-        for at in places[:_MANY]
+        for at in places[:_MAX_SESSIONS]
     ]
-    more = [f"  … and {len(places) - _MANY} more"] if len(places) > _MANY else []
-    return "\n".join([f"{len(found)} sessions fit, not one:", *lines, *more])
+    more = [f"  … and {len(places) - _MAX_SESSIONS} more"] if len(places) > _MAX_SESSIONS else []
+    return "\n".join([f"{len(found)} sessions match, not one:", *lines, *more])
 
 
 def have_errors(sessions: Sequence[Session], failed: Sequence[Session]) -> str:
-    names = [repr(each.session_name) for each in failed[:_SOME]]
-    more = f" and {len(failed) - _SOME} more" if len(failed) > _SOME else ""
+    names = [repr(each.session_name) for each in failed[:_MAX_DIFFERENCES]]
+    more = f" and {len(failed) - _MAX_DIFFERENCES} more" if len(failed) > _MAX_DIFFERENCES else ""
     return f"{len(failed)} of {len(sessions)} sessions ended in an error: {', '.join(names)}{more}"
 
 
 def with_tree(words: str, tree: str) -> str:
-    """A sentence, and the tree below it as far as it can be taken in."""
+    """Return a sentence with the tree below it, shortened if it is long."""
     return f"{words}\n\n{cut(tree)}" if tree else words
 
 
 def cut(tree: str) -> str:
-    """Of a long tree the beginning and the end."""
+    """Return a tree; of a long one the beginning and the end."""
     lines = tree.split("\n")
-    left = len(lines) - 2 * _LINES
+    left = len(lines) - 2 * _END_LINES
     if left > 1:
-        lines[_LINES:-_LINES] = [f"… {left} more …"]
+        lines[_END_LINES:-_END_LINES] = [f"… {left} more …"]
     return "\n".join(lines)
 
 
-def _said(each: Difference) -> str:
+def _in_words(each: Difference) -> str:
     path, value, wanted = each
     if value is ABSENT:
         return f"{path} is absent, not {_short(wanted)}"
-    at = _parting(value, wanted) if _both_texts(value, wanted) else 0
+    at = _first_difference(value, wanted) if _both_texts(value, wanted) else 0
     return f"{path} is {_short(value, at)}, not {_short(wanted, at)}"
 
 
@@ -150,15 +154,15 @@ def _both_texts(value: Any, wanted: Any) -> bool:
     return isinstance(value, str) and isinstance(wanted, str)
 
 
-def _parting(value: str, wanted: str) -> int:
-    """Where two long texts are to be shown from: shortly before they part."""
-    if max(len(value), len(wanted)) <= _WIDE:
+def _first_difference(value: str, wanted: str) -> int:
+    """Return the index from which to show two long texts: shortly before they differ."""
+    if max(len(value), len(wanted)) <= _MAX_VALUE_CHARS:
         return 0
     pairs = enumerate(zip(value, wanted, strict=False))
     same = next((at for at, (one, other) in pairs if one != other), min(len(value), len(wanted)))
-    return max(same - _LEAD, 0)
+    return max(same - _LEAD_CHARS, 0)
 
 
 def _short(value: Any, at: int = 0) -> str:
     text = "…" + repr(value[at:]) if at else repr(value)
-    return text if len(text) <= _WIDE else f"{text[:_WIDE]}…"
+    return text if len(text) <= _MAX_VALUE_CHARS else f"{text[:_MAX_VALUE_CHARS]}…"

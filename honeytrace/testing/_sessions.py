@@ -16,7 +16,7 @@ __tracebackhide__ = True  # pytest shows the line of the test, not ours
 
 
 class CapturedSessions(Sequence[Session]):
-    """Sessions in the order of their ends. A list that can be asked, and that prints as trees."""
+    """Captured sessions in the order in which they ended: a list with queries."""
 
     __hash__ = None  # type: ignore[assignment] # as of a list
 
@@ -47,21 +47,24 @@ class CapturedSessions(Sequence[Session]):
 
     @property
     def roots(self) -> list[Session]:
-        """Those that were started in none of the others, in the order of their ends."""
+        """The sessions that were not started inside another one, in the order of their ends."""
         known = {session.session_id for session in self}
         return [session for session in self if _about(session).get("parent_id") not in known]
 
     def all(self, name: str | None = None, **fields: Any) -> list[Session]:
-        """Those of this name and with these fields, in the order of their ends.
+        """Return the sessions with this name and these fields, in the order of their ends.
 
-        Of objects the keys that are given count, at any depth: `inputs={"question": "q"}` fits
-        whatever the other inputs are. Raises `TypeError` for what is no field of a session.
+        In objects only the given keys are compared, at any depth: `inputs={"question": "q"}`
+        matches whatever the other inputs are. Raises `TypeError` for a name that is not a field.
         """
         wanted = _wanted(name, fields)
         return [session for session in self if _match.fits(session, wanted)]
 
     def one(self, name: str | None = None, **fields: Any) -> Session:
-        """The one that `all` would give. Raises `AssertionError` if there is none, or several."""
+        """Return the only session that matches, as `all` finds it.
+
+        Raises `AssertionError` if none or several match, and says which came near.
+        """
         found = self.all(name, **fields)
         if len(found) == 1:
             return found[0]
@@ -73,12 +76,12 @@ class CapturedSessions(Sequence[Session]):
         raise AssertionError(_match.with_tree(words, self.tree()))
 
     def tree(self) -> str:
-        """All of them as text, each root with what it started; `repr` cuts what is long."""
+        """Return all sessions as text, each root with its children. `repr` shortens a long one."""
         known = {session.session_id: session for session in self}
-        return "\n".join(tree(root, known.get, "not caught") for root in self.roots)
+        return "\n".join(tree(root, known.get, "not captured") for root in self.roots)
 
     def assert_no_errors(self) -> None:
-        """Raises `AssertionError` if one of them has an error."""
+        """Raise `AssertionError` if a session has an error."""
         failed = [session for session in self if session.error]
         if failed:
             words = _match.have_errors(self, failed)
@@ -87,10 +90,10 @@ class CapturedSessions(Sequence[Session]):
     def assert_matches(
         self, name: str, *, only: Iterable[str] = (), ignore: Iterable[str] = ()
     ) -> None:
-        """Raises `AssertionError` if they are not as in the file `name`.json beside the test.
+        """Compare with the file `name`.json beside the test. Raises `AssertionError` with a diff.
 
-        It lies in `__honeytrace__`, in a directory for each test file; `--honeytrace-update` writes
-        it. What `plain` with the same arguments gives is compared.
+        The file is in `__honeytrace__/<test file>/`; `pytest --honeytrace-update` writes it. It
+        holds what `plain` returns for the same arguments.
 
             sessions.assert_matches("tea", only=("inputs", "outputs"), ignore=("outputs.usage",))
         """
@@ -99,14 +102,15 @@ class CapturedSessions(Sequence[Session]):
         compare(self.plain(only=only, ignore=ignore), self.place, name)
 
     def plain(self, *, only: Iterable[str] = (), ignore: Iterable[str] = ()) -> list[Json]:
-        """What is the same in each run, as JSON data: the roots, each with its `children`.
+        """Return the parts that are the same in every run, as JSON data.
 
-        Ids, times and versions are left out, and so is what is empty.
+        The list holds the roots, each with its `children`. Ids, times, versions and empty values
+        are left out.
 
         Args:
-            only: names of fields; else all count. The name of a session is always there.
-            ignore: names of fields that do not count, or paths below them; `outputs.hits.id` is
-                that of each item if the hits are a list.
+            only: names of the fields to keep; all by default. The name is always there.
+            ignore: names of fields to leave out, or paths below them. In a list of hits,
+                `outputs.hits.id` means the id of each hit.
         """
         known = {session.session_id: session for session in self}
         return comparable(self.roots, known, Choice(only, ignore))

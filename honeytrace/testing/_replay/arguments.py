@@ -1,4 +1,4 @@
-"""From the inputs of a stored session back to the arguments of a call."""
+"""Turn the inputs of a recorded session back into the arguments of a call."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from honeytrace.testing._replay.losses import losses
 __tracebackhide__ = True  # pytest shows the line of the test, not ours
 
 Arguments = tuple[list[Any], dict[str, Any]]
-"""`function(*arguments[0], **arguments[1])`."""
+"""Positional and keyword arguments: `function(*arguments[0], **arguments[1])`."""
 
 _ANYWHERE = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 _NOT_BY_KEYWORD = (Parameter.POSITIONAL_ONLY, Parameter.VAR_POSITIONAL)
 _STARS = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
-_INSTEAD = "give dataclasses.replace(session, inputs={…}) with inputs of your own"
+_INSTEAD = "give dataclasses.replace(session, inputs={…}) with your own inputs"
 
 
 def rebind(session: Session, function: Callable[..., Any]) -> Arguments:
-    """The arguments with which `function` gets the session's inputs.
+    """Return the arguments that give `function` the inputs of the session.
 
-    Raises `ValueError` where the inputs are not what the call got, or do not fit the parameters.
+    Raises `ValueError` if the inputs are not complete, or do not fit the parameters.
     """
     _refuse(session, list(map(str, losses(session, "inputs"))))
     if about(session).get("stream", {}).get("completed") is False and not session.error:
         raise ValueError(
-            f"{title_of(session)} cannot be repeated: its stream was left before its end, "
-            "and so are its outputs; take a session that went to the end"
+            f"{title_of(session)} cannot be replayed: its stream was not read to the end, "
+            "so its outputs are incomplete; choose a session whose stream was"
         )
     known = _parameters(function)
     return _bound(session, known, _inputs(session, known))
@@ -51,13 +51,16 @@ def _refuse(session: Session, lost: list[str]) -> None:
 
 
 def _parameters(function: Callable[..., Any]) -> list[Parameter]:
-    """With annotations that are texts looked up, if all of them can be."""
+    """Return the parameters, with string annotations evaluated if all of them can be."""
     found, _ = try_call(partial(signature, eval_str=True), function)
     return list(found.parameters.values()) if found else parameters(function)
 
 
 def _inputs(session: Session, known: list[Parameter]) -> Json:
-    """The inputs as the annotations have them; a copy, for the function may change what it gets."""
+    """Return a copy of the inputs, converted to the annotated types.
+
+    A copy, because the function may change what it gets.
+    """
     kinds = {each.name: _kind(each) for each in known}
     others = next((each.annotation for each in known if each.kind is Parameter.VAR_KEYWORD), Any)
     tried = {
@@ -75,7 +78,7 @@ def _kind(parameter: Parameter) -> Any:
 
 
 def _bound(session: Session, known: list[Parameter], left: Json) -> Arguments:
-    """The reverse of `_arguments.binder`."""
+    """Undo what `_tracing.signature.binder` does."""
     stars = {each.kind: each.name for each in known if each.kind in _STARS}
     rest = _items(left, stars.get(Parameter.VAR_POSITIONAL))
     args: list[Any] = []
@@ -101,7 +104,7 @@ def _bound(session: Session, known: list[Parameter], left: Json) -> Arguments:
 
 
 def _items(left: Json, name: str | None) -> list[Any]:
-    """The `*args`, taken out; what is no list was another parameter then, and stays."""
+    """Take out the `*args`. A value that is not a list belonged to another parameter, and stays."""
     if name is None or not isinstance(left.get(name), list):
         return []
     items: list[Any] = left.pop(name)
@@ -109,8 +112,11 @@ def _items(left: Json, name: str | None) -> list[Any]:
 
 
 def _others(left: Json, name: str, only: set[str]) -> Json:
-    """The `**kwargs`. They are under their own name if one of them is called like a parameter that
-    no keyword reaches: `def f(x, /, **kwargs)` called as `f(1, x=2)`."""
+    """Return the `**kwargs`.
+
+    They are nested under their own name if one of them has the name of a positional-only
+    parameter: `def f(x, /, **kwargs)` called as `f(1, x=2)`.
+    """
     nested = left.get(name)
     if isinstance(nested, dict) and not only.isdisjoint(nested):
         return {key: value for key, value in left.items() if key != name} | nested
@@ -120,7 +126,7 @@ def _others(left: Json, name: str, only: set[str]) -> Json:
 def _unfit(session: Session, missing: list[str], left: list[str]) -> str:
     parts = []
     if left:
-        parts.append(f"it takes no {', '.join(map(repr, left))}, which it was called with")
+        parts.append(f"it has no parameter {', '.join(map(repr, left))}, which the call had")
     if missing:
-        parts.append(f"it needs {', '.join(map(repr, missing))}, which is no input of the session")
+        parts.append(f"it needs {', '.join(map(repr, missing))}, which the session does not have")
     return f"{title_of(session)} does not fit the function: {', and '.join(parts)}"

@@ -1,4 +1,4 @@
-"""Recorded data made again what a function says that it takes: a dataclass of an object, say."""
+"""Convert recorded JSON to the types that a function is annotated with."""
 
 from __future__ import annotations
 
@@ -24,29 +24,29 @@ from honeytrace._utils.guard import try_call
 
 _PLAIN = (str, int, float, bool, list, dict)
 _LISTS = (tuple, set, frozenset, collections.deque)
-"""What is recorded as a list."""
+"""Types that are recorded as a list."""
 _BY_VALUE = (
     *(enum.Enum, uuid.UUID, decimal.Decimal, pathlib.PurePath, complex),
     *(str, int, float, list, dict),  # subclasses of them
 )
-"""What a call of the class makes of what is recorded: a text, or the value of an enum's member."""
+"""Types that are made by calling the class with the recorded value."""
 _BY_ISO_TEXT = (datetime.date, datetime.time)  # `datetime` is a `date`
 _NUMBERS: dict[Any, re.Pattern[str]] = {
     float: re.compile("NaN|-?Infinity"),
     int: re.compile("-?[0-9]{19,}"),
 }
-"""What is recorded as text of numbers that JSON lacks, or that a parser may round."""
+"""Numbers that are recorded as text, because JSON lacks them or a parser may round them."""
 
 
 class UnclearError(ValueError):
-    """It cannot be told what a value was. The message begins with its path."""
+    """The original value cannot be determined. The message begins with its path."""
 
 
 def rebuilt(at: str, value: Any, kind: Any) -> Any:
-    """The value at this path as the annotation `kind` has it.
+    """Return the value at the path `at`, converted to the annotation `kind`.
 
-    What fits already and what is annotated as plain data stays as it is. Raises `UnclearError`
-    where the function got something else that cannot be made again without a doubt.
+    A value that has the type already, or is annotated as plain JSON data, is returned unchanged.
+    Raises `UnclearError` if it cannot be converted without doubt.
     """
     origin, parts = typing.get_origin(kind), typing.get_args(kind)
     if kind is Any or kind is Parameter.empty:
@@ -62,23 +62,23 @@ def rebuilt(at: str, value: Any, kind: Any) -> Any:
     if typing.is_typeddict(kind):
         return _typed(at, value, kind)
     base = origin or kind
-    # No classes are Literal, type variables, and names that could not be looked up.
+    # Literal, type variables and names that could not be evaluated are not classes.
     return _instance(at, value, base, parts) if isinstance(base, type) else value
 
 
 def _untold(at: str, value: Any) -> Any:
-    """Data of which nothing is said is what it is, but for what hardly is a text."""
+    """Return data without an annotation unchanged, unless it may be a number recorded as text."""
     if isinstance(value, list):
         return [_untold(f"{at}[{index}]", each) for index, each in enumerate(value)]
     if isinstance(value, dict):
         return {key: _untold(f"{at}.{key}", each) for key, each in value.items()}
     if _is_number(value, float):
-        raise UnclearError(f"{at} may be a float or the text {value!r}, and no annotation tells")
+        raise UnclearError(f"{at} may be a float or the text {value!r}, and there is no annotation")
     return value
 
 
 def _is_number(value: Any, kind: Any) -> bool:
-    """Whether this is the text of such a number."""
+    """Return whether this is the recorded text of such a number."""
     return isinstance(value, str) and kind in _NUMBERS and bool(_NUMBERS[kind].fullmatch(value))
 
 
@@ -116,13 +116,13 @@ def _items(at: str, value: list[Any], kind: type, parts: tuple[Any, ...]) -> lis
 
 
 def _key(at: str, key: str, kind: Any) -> Any:
-    """Keys are recorded as texts."""
+    """Convert a key, which is always recorded as text."""
     path = f"the key {at}.{key}"
     return _made(path, int, partial(int, key)) if kind is int else rebuilt(path, key, kind)
 
 
 def _typed(at: str, value: Any, kind: Any) -> Any:
-    """A typed dict is a dict; its values may be more than plain data."""
+    """Convert the values of a typed dict, which itself stays a dict."""
     hints = try_call(typing.get_type_hints, kind)[0] or {}
     if not isinstance(value, dict):
         return value
@@ -130,13 +130,15 @@ def _typed(at: str, value: Any, kind: Any) -> Any:
 
 
 def _record(at: str, value: Any, kind: Any) -> Any:
-    """A dataclass, a model of pydantic or such, from its fields."""
+    """Make a dataclass, a pydantic model or the like from its fields."""
     if hasattr(kind, "__pydantic_fields__"):
         return _same(at, kind, value, _made(at, kind, partial(_validated, kind, value)))
     names = _names(kind)
     hints, fault = try_call(typing.get_type_hints, kind)
     if names is None or hints is None or fault:
-        raise UnclearError(f"{at} was an instance of {kind.__name__}, recorded as mere data")
+        raise UnclearError(
+            f"{at} was an instance of {kind.__name__}, of which only data was recorded"
+        )
     if not isinstance(value, dict) or value.keys() != names.keys():
         raise UnclearError(f"{at} does not have the fields of {kind.__name__}")
     parts = {
@@ -148,7 +150,7 @@ def _record(at: str, value: Any, kind: Any) -> Any:
 
 
 def _names(kind: Any) -> dict[str, str | None] | None:
-    """The fields, and the arguments that set them; None for those that are set otherwise."""
+    """Map each field to the argument that sets it; None for a field that no argument sets."""
     if dataclasses.is_dataclass(kind):
         return {each.name: each.name if each.init else None for each in dataclasses.fields(kind)}
     if hasattr(kind, "__attrs_attrs__"):
@@ -158,7 +160,7 @@ def _names(kind: Any) -> dict[str, str | None] | None:
 
 
 def _validated(kind: Any, value: Any) -> Any:
-    """By the names of the fields, not their aliases; before pydantic 2.11 the class says which."""
+    """Validate by field names, not aliases. Before pydantic 2.11, the class decides which."""
     made, fault = try_call(partial(kind.model_validate, by_name=True, by_alias=False), value)
     return kind.model_validate(value) if fault else made
 
@@ -166,39 +168,39 @@ def _validated(kind: Any, value: Any) -> Any:
 def _made(at: str, kind: type, make: Callable[[], Any]) -> Any:
     made, fault = try_call(without_tracing, make)
     if fault:
-        raise UnclearError(f"{at} gives no {kind.__name__} ({type(fault).__name__})")
+        raise UnclearError(f"{at} cannot be turned into {kind.__name__} ({type(fault).__name__})")
     return made
 
 
 def _same(at: str, kind: type, value: Any, made: Any) -> Any:
-    """What was made, if it would be recorded as the value that it was made of."""
+    """Return what was made, if it would be recorded as the same value again."""
     if _ordered(Snapshot().take(made, "inputs")) != _ordered(value):
-        raise UnclearError(f"{at} gives another {kind.__name__} than it was")
+        raise UnclearError(f"{at} gives a different {kind.__name__} than the recorded one")
     return made
 
 
 def _ordered(value: Any) -> Any:
-    """With lists in one order: inputs may be written by hand, and sets in any order."""
+    """Sort all lists, because inputs may be written by hand, and sets have no order."""
     if isinstance(value, dict):
         return {key: _ordered(each) for key, each in value.items()}
     return sorted(map(_ordered, value), key=repr) if isinstance(value, list) else value
 
 
 def _one_of(at: str, value: Any, kinds: tuple[Any, ...]) -> Any:
-    """As the only one of the kinds that it can be. A text that may be a text is one."""
+    """Convert to the only type of the union that fits. Text stays text if `str` is in the union."""
     if type(value) in kinds and not isinstance(value, (dict, list)):
         return value
     tried = [try_call(rebuilt, at, value, kind) for kind in kinds if _may_be(value, kind)]
     found = [made for made, fault in tried if fault is None]
     if not found:
-        raise UnclearError(f"{at} is none of {_said(kinds)}")
+        raise UnclearError(f"{at} fits none of {_said(kinds)}")
     if any(type(each) is not type(found[0]) or each != found[0] for each in found):
-        raise UnclearError(f"{at} may be more than one of {_said(kinds)}")
+        raise UnclearError(f"{at} fits more than one of {_said(kinds)}")
     return found[0]
 
 
 def _may_be(value: Any, kind: Any) -> bool:
-    """Whether plain data, if this is such a kind, is of this kind."""
+    """Return whether the value may be of this type, as far as plain data tells."""
     if typing.get_origin(kind) is typing.Literal:
         return value in typing.get_args(kind)
     if typing.is_typeddict(kind):

@@ -1,4 +1,4 @@
-"""Stored sessions as a file of tests for pytest."""
+"""Write recorded sessions as a file of pytest tests."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ from honeytrace._utils.text import printable
 from honeytrace.testing._replay.arguments import Arguments, rebind
 from honeytrace.testing._replay.losses import REDACTED
 
-_WIDE = 88  # what formatters take a line to be, if nobody tells them
+_MAX_LINE_CHARS = 88  # the default of formatters
 _INDENT = "    "
-# Of a group of exceptions; pytest matches with it before 8.4, without it since.
+# In the message of an exception group. pytest 8.4 and later leave it out when they match.
 _MEMBERS = re.compile(r" \(\d+ sub-exceptions?\)\Z")
 _TAKEN = {
     *("asyncio", "pytest", "capture_sessions", "trace_session", "_items"),
@@ -53,7 +53,7 @@ _STANDARD: dict[type, str] = {
     type(Path()): "from pathlib import Path",
     UUID: "from uuid import UUID",
 }
-"""What can be written down, too, and what has to be imported for it."""
+"""Types of the standard library that can be written down, and the import that each needs."""
 _BRACKETS: dict[Any, tuple[str, str]] = {list: ("[", "]"), tuple: ("(", ")"), set: ("{", "}")}
 _ITEMS = """
 
@@ -64,11 +64,19 @@ async def _items(stream):
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One session, and what it takes to call its function once more."""
+    """One session, and all that is needed to call its function again.
+
+    Attributes:
+        session: the recorded session.
+        module: the module to import the function from.
+        path: the names that lead to the function inside the module.
+        function: the function itself.
+        arguments: what to call it with.
+    """
 
     session: Session
     module: str
-    path: tuple[str, ...]  # in the module
+    path: tuple[str, ...]
     function: Callable[..., Any]
     arguments: Arguments
 
@@ -78,34 +86,36 @@ class Case:
 
 
 def case(session: Session) -> Case:
-    """Finds the function of a session: it is imported, from the current directory too.
+    """Find the function of a session by importing it, from the current directory too.
 
-    Raises `ValueError` with a sentence where no test can call it.
+    Raises `ValueError` with a sentence if no test can call it.
     """
     title = title_of(session)
     path = about(session).get("function")
     if not isinstance(path, str):
-        raise ValueError(f"{title} is no call of a function, and no test can repeat a block")
+        raise ValueError(
+            f"{title} is a block, not a call of a function; no test can repeat a block"
+        )
     _check_path(title, path)
     with _importing():
         module, names = _module(title, path)
         function = _function(title, path, module, names)
     kind = about(session).get("kind")
     if wrappers.kind(function).name != kind:
-        raise ValueError(f"{title} is the call of a {kind}, which {path} is not any more")
+        raise ValueError(f"{title} is the call of a {kind}, but {path} is not one any more")
     arguments = rebind(session, function)
     known = (*_PLAIN, *_STANDARD)
     made = next((each for each in _leaves(arguments) if type(each) not in known), None)
     if made is not None:
         raise ValueError(
-            f"{title} was called with an instance of {type(made).__name__}, which this cannot "
-            "write down; call replay(session, function) in a test of your own"
+            f"{title} was called with an instance of {type(made).__name__}, which cannot be "
+            "written down; call replay(session, function) in your own test"
         )
     return Case(session, module.__name__, tuple(names), function, arguments)
 
 
 def _leaves(value: Any) -> Iterator[Any]:
-    """The values in containers that can be written down."""
+    """Yield the values inside containers."""
     if isinstance(value, dict):
         value = [*value, *value.values()]
     if type(value) in _BRACKETS:
@@ -122,15 +132,15 @@ def _check_path(title: str, path: str) -> None:
         )
     if "<locals>" in path:
         raise ValueError(
-            f"{title} calls {path}, which lives inside another function; move it to its module"
+            f"{title} calls {path}, which is defined inside another function; move it to its module"
         )
     if not all(part.isidentifier() and not iskeyword(part) for part in path.split(".")):
-        raise ValueError(f"{title} calls {path}, and no import can name that; give it a name")
+        raise ValueError(f"{title} calls {path}, which no import can name; give it a name")
 
 
 @contextmanager
 def _importing() -> Iterator[None]:
-    """As `python -m` imports; what modules print is not part of the tests."""
+    """Import as `python -m` does. What modules print does not get into the tests."""
     before = list(sys.path)
     sys.path.insert(0, os.getcwd())
     try:
@@ -143,22 +153,24 @@ def _importing() -> Iterator[None]:
 def _function(
     title: str, path: str, module: types.ModuleType, names: Sequence[str]
 ) -> Callable[..., Any]:
-    """What stands under this path; in a class, a static method or one of the class."""
+    """Return the function under this path; in a class, only static and class methods."""
     owner, found = None, cast("Any", module)
     for name in names:
         owner, (found, _) = found, try_call(getattr, found, name)
     if found is None:
-        raise ValueError(f"{title} calls {path}, which is not there any more")
+        raise ValueError(f"{title} calls {path}, which does not exist any more")
     if not callable(found) or isinstance(found, type):
-        raise ValueError(f"{title} calls {path}, which is no function any more")
+        raise ValueError(f"{title} calls {path}, which is not a function any more")
     unbound = (staticmethod, classmethod)
     if isinstance(owner, type) and not isinstance(getattr_static(owner, names[-1]), unbound):
-        raise ValueError(f"{title} calls {path}, a method; a test cannot know which object to use")
+        raise ValueError(
+            f"{title} calls {path}, a method; a test cannot know which object to call it on"
+        )
     return cast("Callable[..., Any]", found)
 
 
 def _module(title: str, path: str) -> tuple[types.ModuleType, list[str]]:
-    """The innermost module of a path, and the names that are left."""
+    """Return the innermost module of a path, and the names that remain."""
     parts = path.split(".")
     for size in range(len(parts) - 1, 0, -1):
         name = ".".join(parts[:size])
@@ -178,7 +190,7 @@ def _module(title: str, path: str) -> tuple[types.ModuleType, list[str]]:
 
 
 def render(cases: Sequence[Case], size: int) -> str:
-    """The text of the file; `size` characters of an id tell the sessions apart."""
+    """Return the text of the file. `size` characters of an id tell the sessions apart."""
     return "\n\n".join([_head(cases), *(_test(case, size) for case in cases)])
 
 
@@ -204,12 +216,12 @@ def _test(case: Case, size: int) -> str:
     session, traced = case.session, is_traced(case.function)
     args, kwargs = case.arguments
     name, *inner = case.path
-    # Its own name, unless the test needs that for something else.
+    # Keep its own name, unless the test uses that name for something else.
     shown = "called" if name in _TAKEN or hasattr(builtins, name) else name
     lines = [
         f"def test_{_word('.'.join(case.path))}_{_word(session.session_id[:size])}():",
         f"{_INDENT}# {printable(session.session_id)}",
-        # Here, so that no other test fails when it is gone.
+        # Imported inside the test, so that no other test fails if it is missing.
         f"{_import(case.module, name, shown)}\n",
     ]
     given = []
@@ -227,10 +239,10 @@ def _test(case: Case, size: int) -> str:
 
 
 def _import(module: str, name: str, shown: str) -> str:
-    """Inside a test."""
+    """Return the import statement inside a test."""
     wanted = name if name == shown else f"{name} as {shown}"
     line = f"{_INDENT}from {module} import "
-    fits = len(line) + len(wanted) <= _WIDE
+    fits = len(line) + len(wanted) <= _MAX_LINE_CHARS
     return line + (wanted if fits else _spread("(", [wanted], ")", len(_INDENT)))
 
 
@@ -247,7 +259,7 @@ def _returning(session: Session, call: str, traced: bool) -> list[str]:
 
 
 def _failing(case: Case, call: str) -> list[str]:
-    """The error by its class where that is a builtin, else by the name of its class."""
+    """Expect the error: by its class if that is a builtin, otherwise by the name of its class."""
     kind, words = _raised(case.session)
     known = getattr(builtins, kind, None)
     builtin = isinstance(known, type) and issubclass(known, BaseException)
@@ -270,7 +282,7 @@ def _is_cancelled(case: Case) -> bool:
 
 
 def _raised(session: Session) -> tuple[str, str]:
-    """The name of the exception's class, and a pattern of its message."""
+    """Return the name of the exception's class and a pattern for its message."""
     details = about(session).get("exception")
     kind, _, message = (session.error or "").partition(": ")
     if isinstance(details, dict):
@@ -280,7 +292,7 @@ def _raised(session: Session) -> tuple[str, str]:
 
 
 def _escaped(text: str) -> str:
-    """As `re.escape` does it, but for what need not be: spaces above all."""
+    """Escape like `re.escape`, but leave spaces and other harmless characters readable."""
     return re.sub(r"[.^$*+?{}\[\]\\|()]", r"\\\g<0>", text)
 
 
@@ -289,10 +301,16 @@ def _word(text: str) -> str:
 
 
 def literal(value: Any, indent: int = 0, used: int = 0) -> str:
-    """What `_leaves` finds, and what holds it, as Python: on one line if that fits behind `used`
-    characters, else one item a line, as formatters leave it."""
+    """Return a value as Python source, laid out as formatters do it.
+
+    It is one line if that fits after `used` characters, otherwise one item per line.
+    """
     flat = _flat(value)
-    if indent + used + len(flat) <= _WIDE or type(value) not in (dict, *_BRACKETS) or not value:
+    if (
+        indent + used + len(flat) <= _MAX_LINE_CHARS
+        or type(value) not in (dict, *_BRACKETS)
+        or not value
+    ):
         return flat
     inner = indent + len(_INDENT)
     if isinstance(value, dict):
@@ -336,6 +354,6 @@ def _standard(value: Any) -> str:
 
 
 def _text(text: str) -> str:
-    """In double quotes. What JSON escapes means the same in Python; more than that may not show."""
+    """Quote a text. JSON escapes mean the same in Python; invisible characters are escaped too."""
     spelled = json.dumps(text, ensure_ascii=False)
     return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in spelled)

@@ -1,4 +1,4 @@
-"""Where a session does not hold what there was: what was cut, redacted, or only named."""
+"""Find what a session does not hold completely: values cut, redacted or only described."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from honeytrace._session.session import Session, about
 
 REDACTED = re.compile(r"\[REDACTED:\w+\]")
-# What stands for a value that is not copied, see `_kinds.describe` and `_libraries`.
+# Stands for a value that was not copied, see `_capture/stdlib_types.py` and `library_types.py`.
 _DESCRIBED = re.compile(
     r"<(?:bytes: \d[^>]*|int of \d+ bits|Decimal of \d+ characters|module [\w.]+"
     r"|(?:[\w-]+ )?\w+(?:\.(?:[\w-]+|<\w+>))+(?: [^>]*)?)>"
@@ -17,14 +17,14 @@ _DESCRIBED = re.compile(
 
 
 class Loss(NamedTuple):
-    """A path, and what happened to the value there."""
+    """A path and what happened to the value there."""
 
     path: str
     how: str
 
     @property
     def is_hashed(self) -> bool:
-        """Whether what stands there is the same for the same value only: bytes, by their hash."""
+        """Return whether the description identifies the value: bytes are given with their hash."""
         return "sha256" in self.how
 
     def __str__(self) -> str:
@@ -32,7 +32,7 @@ class Loss(NamedTuple):
 
 
 def losses(session: Session, field: str) -> list[Loss]:
-    """What was lost of one field, or below it."""
+    """Return what is missing in one field, or below it."""
     cuts = about(session).get("truncated", ())
     cut = [path for path in cuts if re.match(rf"{field}(?![^.\[])", path)]
     return [*(Loss(path, "was cut") for path in cut), *_replaced(field, getattr(session, field))]
@@ -51,4 +51,4 @@ def _replaced(at: str, value: Any) -> Iterator[Loss]:
         if REDACTED.search(value):
             yield Loss(at, "was redacted")
         elif _DESCRIBED.fullmatch(value):
-            yield Loss(at, f"is no plain data but {value}")
+            yield Loss(at, f"is not plain data but {value}")

@@ -1,4 +1,4 @@
-"""A stored session called again."""
+"""Call the function of a recorded session again."""
 
 from __future__ import annotations
 
@@ -31,36 +31,42 @@ from honeytrace.testing._replay.losses import losses
 __tracebackhide__ = True  # pytest shows the line of the test, not ours
 
 _FIELDS = ("outputs", "error")
-"""What two calls are compared by. Durations and metrics, such as token counts, differ anyway."""
+"""The fields that are compared. Durations and metrics, such as token counts, differ anyway."""
 
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """A session and the same call made again: `old.outputs` and `new.outputs`, `old.duration` and
-    `new.duration` (milliseconds), `old.error` and `new.error`."""
+    """A recorded session and the same call made again.
+
+    Attributes:
+        old: the session that was replayed.
+        new: the session of the new call.
+    """
 
     old: Session
     new: Session
 
     @property
     def same(self) -> bool:
-        """Whether outputs and error are what they were, as far as both were recorded.
+        """Return whether outputs and error are unchanged, as far as both were recorded.
 
-        `uncompared` says where they were not. Durations, metrics and all else do not count; `diff`
-        of `old` and `new` compares them.
+        `uncompared` lists what was not. Other fields, such as durations and metrics, are not
+        compared here; `honeytrace.testing.diff(old, new)` compares them.
         """
         return not self.diff()
 
     @property
     def uncompared(self) -> list[str]:
-        """The paths in outputs and error where something was cut, redacted or only named, in one of
-        the two or in both: there nobody knows whether it is the same."""
+        """The paths in outputs and error that cannot be compared.
+
+        In one of the two sessions or in both, the value there was cut, redacted or only described.
+        """
         calls = [(call, field) for field in _FIELDS for call in (self.old, self.new)]
         lost = [each for call in calls for each in losses(*call) if not each.is_hashed]
         return list(dict.fromkeys(each.path for each in lost))
 
     def diff(self) -> str:
-        """What has changed in outputs and error, a line for each place, as `testing.diff`."""
+        """Return what has changed in outputs and error, one line per difference."""
         changes = (of_field(name, self.old, self.new) for name in _FIELDS)
         return "\n".join(line for lines in changes for line in lines)
 
@@ -69,7 +75,7 @@ class Replay:
         return "\n".join([*lines, *self._doubt()])
 
     def __repr__(self) -> str:
-        """One line: it stands in failing assertions."""
+        """Return one line, because it is shown in failing assertions."""
         first, *more = self.diff().splitlines() or ["the same"]
         rest = f" and {len(more)} more" if more else ""
         return f"<Replay {self.old.session_name!r}: {'; '.join([first + rest, *self._doubt()])}>"
@@ -80,23 +86,24 @@ class Replay:
 
 
 def replay(session: Session | ActiveSession | str, function: Callable[..., Any]) -> Replay:
-    """Calls `function` with the inputs of a session, and returns both sessions.
+    """Call `function` with the inputs of a session, and return both sessions.
 
-    `session` may be an id, which is looked up by `honeytrace.get_session`; of the store on this
-    machine its beginning will do. A coroutine function runs in an event loop of its own; a
-    generator is taken to its end. What `function` raises is in `new.error`. It need not be traced;
-    its session and those below it are not sent.
+    `session` may be an id, which `honeytrace.get_session` looks up; in the store on this machine
+    the beginning of an id is enough. A coroutine function runs in a new event loop, and a
+    generator is read to its end. An exception of `function` is recorded in `new.error`. The
+    function need not be traced. Nothing that it records is sent.
 
-    By its annotations it gets dataclasses, models of pydantic, enums, dates, tuples and such again,
-    where what was recorded leaves no doubt. Without them nobody can tell what was no plain data,
-    and it gets lists, dicts and texts: for a date the text of it.
+    Recorded data is converted to the types that `function` is annotated with (dataclasses,
+    pydantic models, enums, dates, tuples and so on) where this is unambiguous. A parameter without
+    an annotation gets the recorded lists, dicts and strings; for a date that is its text.
 
         replayed = replay("6a1f2ad5-…", answer)
         assert replayed.same, replayed.diff()
 
-    Raises `ValueError` if inputs were cut, redacted, cannot be made again, or do not fit the
-    parameters; it names them, and nothing is called then. An id of which there is no session is a
-    `LookupError`.
+    Raises:
+        ValueError: inputs were cut or redacted, cannot be converted, or do not fit the parameters.
+            The message names them, and nothing is called.
+        LookupError: there is no session with this id.
     """
     _check(function)
     old = _session(session)
@@ -109,7 +116,7 @@ def replay(session: Session | ActiveSession | str, function: Callable[..., Any])
 
 
 def _check(function: Callable[..., Any]) -> None:
-    """Refuses what cannot be called, before anything is."""
+    """Refuse what cannot be replayed, before anything is called."""
     if not callable(function) or isinstance(function, type):
         raise TypeError(f"replay takes a function, not {function!r}")
     if is_method(function):
@@ -118,13 +125,15 @@ def _check(function: Callable[..., Any]) -> None:
         )
     if wrappers.kind(function) in (wrappers.COROUTINE, wrappers.ASYNC_GENERATOR) and _in_loop():
         raise RuntimeError(
-            "replay needs an event loop of its own, and one is running here; write "
+            "replay starts an event loop, and one is already running here; write "
             "await asyncio.to_thread(replay, session, function)"
         )
 
     live.start()
     if live.off:
-        raise RuntimeError("replay records a call, and tracing is off; configure(enabled=True)")
+        raise RuntimeError(
+            "replay records a call, but tracing is off; call configure(enabled=True)"
+        )
 
 
 def _session(given: Session | ActiveSession | str) -> Session:
@@ -133,7 +142,7 @@ def _session(given: Session | ActiveSession | str) -> Session:
     if isinstance(given, ActiveSession):
         return _ended(given)
     if not isinstance(given, Session):
-        raise TypeError(f"replay takes a session, or the id of one that is stored, not {given!r}")
+        raise TypeError(f"replay takes a session or the id of a stored one, not {given!r}")
     return given
 
 
@@ -141,11 +150,11 @@ def _ended(active: ActiveSession) -> Session:
     record = active._record
     if record is None:
         raise ValueError(
-            "replay takes a session, and this is the null session: tracing is off, or there was "
-            "none to take"
+            "replay takes a session, and this is the null session: tracing was off, or no session "
+            "was running"
         )
     if not record.ended:
-        raise ValueError(f"{active!r} has no outputs yet; call replay() when it has ended")
+        raise ValueError(f"{active!r} has not ended yet; call replay() after its end")
     return finished(record)
 
 
@@ -192,8 +201,10 @@ async def _exhaust(items: AsyncIterator[Any]) -> None:
 
 
 def _own(outer: Session, sessions: Iterable[Session]) -> Session:
-    """The session that the function made if it is traced after all, below another decorator, and
-    knows its own options; else ours around it."""
+    """Return the session that the function itself recorded if it is traced below a decorator.
+
+    That one has the function's own options. Otherwise return ours, which is around it.
+    """
     function = about(outer).get("function")
     for session in sessions:
         if session.session_id in outer.children_ids and about(session).get("function") == function:

@@ -94,10 +94,10 @@ def test_detached():
 @pytest.mark.parametrize(
     ("inputs", "function", "words"),
     [
-        ({"b": 1}, plain, "it needs 'a', which is no input"),
-        ({"a": 1, "q": 2, "r": 2}, plain, "it takes no 'q', 'r', which it was called with; give"),
-        ({"q": 1}, plain, "it takes no 'q', which it was called with, and it needs 'a', which"),
-        ({"a": 1, "args": 2}, star, "it takes no 'args'"),
+        ({"b": 1}, plain, "it needs 'a', which the session does not have"),
+        ({"a": 1, "q": 2, "r": 2}, plain, "it has no parameter 'q', 'r', which the call had; give"),
+        ({"q": 1}, plain, "it has no parameter 'q', which the call had, and it needs 'a', which"),
+        ({"a": 1, "args": 2}, star, "it has no parameter 'args'"),
         ({}, only, "needs 'a'"),
         ({}, keyword, "needs 'a'"),
     ],
@@ -144,7 +144,7 @@ def test_redacted():
 def test_not_plain(value):
     """Values of which only a name was kept are refused, with path and name."""
     found = session(plain, [value])
-    with pytest.raises(ValueError, match=r"inputs\.a\[0\] is no plain data but <"):
+    with pytest.raises(ValueError, match=r"inputs\.a\[0\] is not plain data but <"):
         rebind(found, plain)
 
 
@@ -188,7 +188,7 @@ def test_left_stream():
         steps = items()
         next(steps)
         steps.close()
-    with pytest.raises(ValueError, match="its stream was left before its end"):
+    with pytest.raises(ValueError, match="its stream was not read to the end"):
         rebind(sessions[0], items)
 
 

@@ -125,7 +125,7 @@ def test_where_tracing_is_off_nothing_is_caught():
     with capture_sessions() as sessions:
         honeytrace.configure(enabled=False)
         step("call")
-        with pytest.raises(AssertionError, match="caught; tracing is off"):
+        with pytest.raises(AssertionError, match="captured; tracing is off"):
             sessions.one()
 
 
@@ -180,7 +180,7 @@ def test_the_tree_says_what_was_not_caught():
     with capture_sessions(counting_ids=True, clock=FakeClock()) as sessions:
         with trace_session("outer"):
             late.__enter__()
-        assert sessions.tree().splitlines() == ["outer  0 µs", f"└─ {SECOND} (not caught)"]
+        assert sessions.tree().splitlines() == ["outer  0 µs", f"└─ {SECOND} (not captured)"]
     late.__exit__(None, None, None)
 
 
@@ -710,7 +710,7 @@ def test_a_fake_clock_starts_where_it_is_told(start):
 def test_a_fake_clock_goes_forward(seconds):
     """It refuses to go back, or by anything but seconds, or past the dates that there are."""
     kind = ValueError if type(seconds) in (int, float) else TypeError
-    with pytest.raises(kind, match=re.escape(f"it cannot by {seconds!r}")):
+    with pytest.raises(kind, match=re.escape(f"not by {seconds!r}")):
         FakeClock().advance(seconds)
 
 
@@ -718,7 +718,7 @@ def test_a_fake_clock_goes_forward(seconds):
 def test_a_fake_clock_that_cannot_start(start):
     """What is no date, nor seconds of one, is refused in a sentence."""
     kind = ValueError if type(start) is float else TypeError
-    with pytest.raises(kind, match=re.escape(f"seconds since 1970; it cannot at {start!r}")):
+    with pytest.raises(kind, match=re.escape(f"seconds since 1970, not at {start!r}")):
         FakeClock(start)
 
 

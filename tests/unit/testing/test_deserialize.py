@@ -205,9 +205,9 @@ def test_back(value, kind):
 @pytest.mark.parametrize(
     ("value", "kind", "words"),
     [
-        (Other(), Other, "inputs.a was an instance of Other, recorded as mere data"),
-        (Passage("t"), Protocol, "inputs.a was an instance of Protocol, rec"),
-        (Unknown(1), Unknown, "inputs.a was an instance of Unknown, rec"),
+        (Other(), Other, "inputs.a was an instance of Other, of which only data was recorded"),
+        (Passage("t"), Protocol, "inputs.a was an instance of Protocol, of which"),
+        (Unknown(1), Unknown, "inputs.a was an instance of Unknown, of which"),
         (
             [Passage("t"), Box(1)],
             list[Passage],
@@ -215,21 +215,29 @@ def test_back(value, kind):
         ),
         ("t", Passage, "inputs.a does not have the fields of Passage"),
         (Private(2, 3), Private, "inputs.a does not have the fields of Private"),
-        (Shouting("a"), Shouting, "inputs.a gives another Shouting than it was"),
+        (Shouting("a"), Shouting, "inputs.a gives a different Shouting than the recorded one"),
         (Query([Box(1)]), Query, r"inputs\.a\.passages\[0\] does not have the fields of Passage"),
-        ({"role": "none"}, Message, r"inputs\.a\.role gives no Role \(ValueError\)"),
-        ({"x": 1}, dict[int, int], r"the key inputs\.a\.x gives no int \(ValueError\)"),
+        ({"role": "none"}, Message, r"inputs\.a\.role cannot be turned into Role \(ValueError\)"),
+        (
+            {"x": 1},
+            dict[int, int],
+            r"the key inputs\.a\.x cannot be turned into int \(ValueError\)",
+        ),
         ({"x": 1}, dict[tuple, int], r"the key inputs\.a\.x was an instance of tuple"),
-        ([[1]], set[list[int]], r"inputs\.a gives no set \(TypeError\)"),
+        ([[1]], set[list[int]], r"inputs\.a cannot be turned into set \(TypeError\)"),
         ([1, 2], tuple[int], "inputs.a has 2 items, not the 1 of the tuple"),
-        (Twin(1), Twin | Box, "inputs.a may be more than one of Twin, Box"),
-        (Twin(1), dict | Twin, "inputs.a may be more than one of dict, Twin"),
-        (Role.USER, Literal["user"] | Role, "inputs.a may be more than one of Literal, Role"),
-        (Twin(1), str | Passage, "inputs.a is none of str, Passage"),
-        ({"x": 1}, Message | None, "inputs.a is none of Message, NoneType"),
-        ({"name": 1}, Model, r"inputs\.a gives no Model \(ValidationError\)"),
-        ({"name": "n"}, Model, "inputs.a gives another Model than it was"),
-        (math.inf, Any, "inputs.a may be a float or the text 'Infinity', and no annotation tells"),
+        (Twin(1), Twin | Box, "inputs.a fits more than one of Twin, Box"),
+        (Twin(1), dict | Twin, "inputs.a fits more than one of dict, Twin"),
+        (Role.USER, Literal["user"] | Role, "inputs.a fits more than one of Literal, Role"),
+        (Twin(1), str | Passage, "inputs.a fits none of str, Passage"),
+        ({"x": 1}, Message | None, "inputs.a fits none of Message, NoneType"),
+        ({"name": 1}, Model, r"inputs\.a cannot be turned into Model \(ValidationError\)"),
+        ({"name": "n"}, Model, "inputs.a gives a different Model than the recorded one"),
+        (
+            math.inf,
+            Any,
+            "inputs.a may be a float or the text 'Infinity', and there is no annotation",
+        ),
         ({"b": [0, math.nan]}, Any, r"inputs\.a\.b\[1\] may be a float or the text 'NaN'"),
         ({"b": -math.inf}, dict, r"inputs\.a\.b may be a float or the text '-Infinity'"),
         ("2024", datetime.timedelta, "inputs.a was an instance of timedelta"),
@@ -278,7 +286,7 @@ def test_refused():
     with capture_sessions() as sessions:
         trace_session(call)(Shouting("a"), Query([]), Box(1))
     with pytest.raises(
-        ValueError, match=r"recorded: inputs\.a gives another.*, inputs\.c does not"
+        ValueError, match=r"recorded: inputs\.a gives a different.*, inputs\.c does not"
     ):
         replay(sessions[0], call)
     assert len(called) == 1

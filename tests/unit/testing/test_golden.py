@@ -65,7 +65,7 @@ def test_twice_in_a_test(tmp_path):
     compare([1], here, "one")
     compare([1], here, "one")
     with pytest.raises(
-        AssertionError, match=r"'one' was written with other sessions by .*twice_in"
+        AssertionError, match=r"'one' was already written with other sessions by .*twice_in"
     ):
         compare([2], here, "one")
 
@@ -94,7 +94,7 @@ def test_twice_in_a_run(run):
     )
     done.assert_outcomes(passed=1, failed=1)
     done.stdout.fnmatch_lines(
-        ["E *'one' was written with other sessions by test_it.py::test_one[[]a[]]; each *"]
+        ["E *'one' was already written with other sessions by test_it.py::test_one[[]a[]]; each *"]
     )
 
 

@@ -27,7 +27,7 @@ def of(outputs, **noted) -> list[str]:
         ({"a": "text", "b": [1, None, 2.5, True, "<b>", "<a href='x.y'>"]}, {}, []),
         ({"a": ["", "x [REDACTED:x]"]}, {}, ["outputs.a[1] was redacted"]),
         ({"a": {"[REDACTED:x]": 1}}, {}, ["outputs.a has a key that was redacted"]),
-        ({"a": "<app.Odd>"}, {}, ["outputs.a is no plain data but <app.Odd>"]),
+        ({"a": "<app.Odd>"}, {}, ["outputs.a is not plain data but <app.Odd>"]),
         ({"a": 1}, {"truncated": ["outputs.a", "outputs_", "inputs"]}, ["outputs.a was cut"]),
         ({"a": 1}, {"truncated": ["outputs"]}, ["outputs was cut"]),
         ({"a": 1}, {"truncated": ["outputs[2]"]}, ["outputs[2] was cut"]),

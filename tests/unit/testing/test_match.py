@@ -32,7 +32,7 @@ def told(sessions, *name, **fields):
 
 def test_without_sessions_it_says_so(sessions):
     """There is no tree and nothing near."""
-    assert told(sessions, "a") == "no session was caught"
+    assert told(sessions, "a") == "no session was captured"
 
 
 def test_a_misspelt_name_is_shown_with_the_nearest(sessions):
@@ -59,7 +59,7 @@ def test_of_the_same_name_the_nearest_differs_least(sessions):
     step("call", inputs={"k": 1, "q": "a"})
     step("call", inputs={"k": 2, "q": "b"})
     assert told(sessions, "call", inputs={"k": 2, "q": "c"}) == (
-        "no session fits; the nearest is 'call', whose inputs.q is 'b', not 'c'"
+        "no session matches; the nearest is 'call', whose inputs.q is 'b', not 'c'"
     )
 
 
@@ -68,7 +68,7 @@ def test_without_a_name_the_fields_decide(sessions):
     step("a", metadata={"x": 1})
     step("b", metadata={"x": 1, "y": [1, {"z": 2}]})
     assert told(sessions, metadata={"x": 1, "y": [1, {"z": 3}]}) == (
-        "no session fits; the nearest is 'b', whose metadata.y[1].z is 2, not 3"
+        "no session matches; the nearest is 'b', whose metadata.y[1].z is 2, not 3"
     )
 
 
@@ -78,7 +78,7 @@ def test_of_texts_that_differ_the_nearest_is_most_alike(sessions):
     step("a", inputs={"q": "what does yield do?"})
     step("a", inputs={"q": "why?"})
     assert told(sessions, inputs={"q": "what does yeild do?"}) == (
-        "no session fits; the nearest is 'a', "
+        "no session matches; the nearest is 'a', "
         "whose inputs.q is 'what does yield do?', not 'what does yeild do?'"
     )
 
@@ -87,7 +87,7 @@ def test_many_differences_are_cut(sessions):
     """Three are shown, the others counted."""
     step("a", inputs={"a": 1, "b": 1})
     assert told(sessions, inputs=dict.fromkeys("abcde", 2)) == (
-        "no session fits; the nearest is 'a', whose inputs.a is 1, not 2; inputs.b is 1, not 2; "
+        "no session matches; the nearest is 'a', whose inputs.a is 1, not 2; inputs.b is 1, not 2; "
         "inputs.c is absent, not 2 and 2 more differ"
     )
 
@@ -105,7 +105,7 @@ def test_many_differences_are_cut(sessions):
 def test_differences_are_named_by_their_paths(sessions, wanted, words):
     """Down to the value that differs, where the shapes are the same."""
     step("a", inputs={"list": [1, 2]})
-    assert told(sessions, **wanted) == f"no session fits; the nearest is 'a', whose {words}"
+    assert told(sessions, **wanted) == f"no session matches; the nearest is 'a', whose {words}"
 
 
 def test_long_texts_are_shown_where_they_part(sessions):
@@ -131,7 +131,7 @@ def test_several_are_listed_with_their_places(sessions):
     step("a", inputs={"k": 1})
     step("a", inputs={"k": 2})
     assert told(sessions, "a").splitlines() == [
-        "2 sessions fit, not one:",
+        "2 sessions match, not one:",
         "  [1] a  0 µs  inputs {'k': 1}",
         "  [2] a  0 µs  inputs {'k': 2}",
     ]

@@ -229,7 +229,7 @@ def test_no_function(function, words):
 def test_refused_first():
     """Inputs that do not fit are refused before anything is called."""
     called = []
-    with pytest.raises(ValueError, match="takes no 'question', 'top'"):
+    with pytest.raises(ValueError, match="has no parameter 'question', 'top'"):
         replay(of(ask), lambda: called.append(1))
     assert called == []
 
@@ -239,7 +239,7 @@ def test_refused_first():
 )
 def test_no_session(session):
     """What is no session is refused at once."""
-    with pytest.raises(TypeError, match="takes a session, or the id of one that is stored, not"):
+    with pytest.raises(TypeError, match="takes a session or the id of a stored one, not"):
         replay(session, ask)
 
 
@@ -247,7 +247,7 @@ def test_block():
     """What `with trace_session(...) as` gives is a session when it has ended, without secrets."""
     with trace_session("block", inputs={"question": "a", "top": 1}) as session:
         session.outputs = {"text": "a", "password": "x1y2z3!!"}
-        with pytest.raises(ValueError, match="running> has no outputs yet; call replay"):
+        with pytest.raises(ValueError, match="running> has not ended yet; call replay"):
             replay(session, ask)
     replayed = replay(session, ask)
     assert (replayed.old.session_id, replayed.new.outputs) == (session.session_id, {"text": "a"})
@@ -256,7 +256,7 @@ def test_block():
 
 def test_null_session():
     """The null session is none."""
-    with pytest.raises(ValueError, match="this is the null session: tracing is off, or"):
+    with pytest.raises(ValueError, match="this is the null session: tracing was off, or"):
         replay(honeytrace.current_session(), ask)
 
 
@@ -278,7 +278,7 @@ def test_off():
     old = of(ask)
     honeytrace.configure(enabled=False)
     try:
-        with pytest.raises(RuntimeError, match=r"tracing is off; configure\(enabled=True\)"):
+        with pytest.raises(RuntimeError, match=r"tracing is off; call configure\(enabled=True\)"):
             replay(old, ask)
     finally:
         honeytrace.configure(enabled=None)
