@@ -25,7 +25,7 @@ _LONGEST = 1_000_000  # seconds: systems count milliseconds in 31 bits where the
 _SIBLING = "HH_DISABLE_TRACING"  # the official client's switch, the opposite of ours
 _LAMBDA = "AWS_LAMBDA_FUNCTION_NAME"
 _UNITS = {"": 1, "K": 1000, "M": 1000**2, "G": 1000**3}  # bytes
-_AGES = {"S": 1, "M": 60, "H": 3_600, "D": 86_400, "W": 604_800}  # seconds
+_AGES = {"": 1, "S": 1, "M": 60, "H": 3_600, "D": 86_400, "W": 604_800}  # seconds
 _NO_DISK = "HONEYTRACE_SPOOL_DIR is off, so there is no disk"
 _OURS = ("HH_", "HONEYHIVE_", "HONEYTRACE_")
 
@@ -150,12 +150,10 @@ def _bytes(value: object) -> int | None:
 def _age(value: object) -> float | None:
     """Read an age such as 86_400 (seconds), "12h" or "30d"; "off" is no bound."""
     if isinstance(value, str):
-        found = re.fullmatch(r"(\d+) ?([SMHDW])", value.strip().upper())
+        found = re.fullmatch(r"(\d+(?:\.\d+)?) ?([SMHDW]?)", value.strip().upper())
         if value.strip().lower() == "off":
             return None
-        if re.fullmatch(r"[\d.]+", value):
-            return _positive(value)
-        value = int(found[1]) * _AGES[found[2]] if found else 0
+        value = float(found[1]) * _AGES[found[2]] if found else 0
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
         raise ValueError("give a number of seconds, an age such as '30d', or 'off'")
     return float(value)
