@@ -106,6 +106,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     serve.add_argument("--token", help="what clients have to give as their API key")
     resend = command("resend", resend_sessions, "Deliver what ended programs left on disk.")
+    resend.add_argument("--project", help="what waits for this project (HH_PROJECT)")
+    resend.add_argument("--rejected", action="store_true", help="also what the server refused")
     resend.add_argument("--dry-run", action="store_true", help="only say what would be sent")
     command("doctor", run_doctor, "Check the settings, the spool and the way to the server.")
     return parser

@@ -1,4 +1,4 @@
-"""What ended processes left in the spool, looked at or delivered on demand, with counts."""
+"""The command `resend`: deliver what ended processes left in the spool, and say what is there."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from honeytrace._config import settings
 from honeytrace._config.routes import deliver
 from honeytrace._config.settings import Config
 from honeytrace._delivery.spool.directory import REJECTED
@@ -23,15 +24,21 @@ from honeytrace._utils.guard import ErrorGuard
 from honeytrace._utils.paths import store_path
 from honeytrace._utils.text import printable
 from honeytrace.cli._output import print_text, rewrite
+from honeytrace.cli._rejected import put_back
 
-_TICK = 0.05  # seconds between two looks at how far it is
-_PATIENCE = 5.0  # seconds beyond the timeout of a request without any progress
+_TICK_SECONDS = 0.05  # between two looks at the progress
+_PATIENCE_SECONDS = 5.0  # without progress, beyond the timeout of a request
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """How far it is. The last one has the exit code: 0 if nothing stays, 1 if something does, 130
-    if it was interrupted."""
+    """The progress, or the result.
+
+    Attributes:
+        text: what to print.
+        code: the exit code of a result: 0 if nothing is left to send, 1 if something is, 130 after
+            Ctrl-C. None while it goes on.
+    """
 
     text: str
     code: int | None = None
@@ -46,14 +53,14 @@ class _Sent:
 
 
 class _Silent(ErrorGuard):
-    """Logs nothing: the last report has it."""
+    """Logs nothing, since the report says it."""
 
     def warn(self, about: str, words: str, *_: object, **__: object) -> None:
         pass
 
 
 def look(config: Config) -> Report:
-    """What `resend` would send; changes nothing."""
+    """Say what `resend` would send, and change nothing."""
     if not _has_spool(config):
         return _nothing(config)
     found = _survey(config)
@@ -62,9 +69,9 @@ def look(config: Config) -> Report:
 
 
 def resend(config: Config) -> Generator[Report, None, None]:
-    """Delivers what ended processes left for the server and project of these settings.
+    """Deliver what ended processes left for the server and project of these settings.
 
-    Ends by itself, also when the server is down or nothing moves any more; Ctrl-C ends it sooner.
+    Ends by itself, also when the server is down or there is no progress; Ctrl-C ends it sooner.
     """
     if not _has_spool(config):
         yield _nothing(config)
@@ -80,7 +87,7 @@ def _deliver(config: Config, waiting: int) -> Generator[Report, None, _Sent]:
     interrupted = False
     try:
         delivery.start()
-        for delivered, rejected in _progress(delivery, config.timeout + _PATIENCE):
+        for delivered, rejected in _progress(delivery, config.timeout + _PATIENCE_SECONDS):
             words = f", {rejected} rejected" if rejected else ""
             yield Report(f"Sending {_count(waiting)}: {delivered} delivered{words}")
     except KeyboardInterrupt:
@@ -93,7 +100,7 @@ def _deliver(config: Config, waiting: int) -> Generator[Report, None, _Sent]:
 
 
 def _progress(delivery: Delivery, patience: float) -> Iterator[tuple[int, int]]:
-    """The counts, again and again, while something may still be delivered."""
+    """Yield the counts again and again while something may still be delivered."""
     moved, last = clock.now(), (0, 0)
     while delivery.catching_up or delivery.sending:
         counts = _counts(delivery)
@@ -102,7 +109,7 @@ def _progress(delivery: Delivery, patience: float) -> Iterator[tuple[int, int]]:
         if clock.now() - moved > patience:
             break
         yield counts
-        time.sleep(_TICK)
+        time.sleep(_TICK_SECONDS)
 
 
 def _counts(delivery: Delivery) -> tuple[int, int]:
@@ -129,22 +136,22 @@ def _survey(config: Config) -> SpoolStatus:
 
 
 def _others(config: Config) -> list[str]:
-    """A line for each other server or project that has sessions waiting in the same spool."""
+    """Return a line for each other server or project whose sessions wait in the same spool."""
     if config.spool_dir is None:
         return []
     with _reading(config) as root:
         found = list(spool_statuses(root))
     mine = (config.server_url, config.project)
     return [
-        f"{_count(each.waiting)} more for another server or project: {_settings(each)}"
+        f"{_waiting(each)} for another server or project: {_settings(config, each)}"
         for each in found
-        if each.waiting and (each.server_url, each.project) != mine
+        if each.waiting + each.rejected and (each.server_url, each.project) != mine
     ]
 
 
 @contextmanager
 def _reading(config: Config) -> Iterator[Path]:
-    """The directory of all spools; raises `ConfigurationError` if it is there and unreadable."""
+    """Lend the directory of all spools. Raises `ConfigurationError` if it cannot be read."""
     assert config.spool_dir  # noqa: S101 - this is for those who have one
     try:
         with suppress(FileNotFoundError):  # there was nothing to keep yet
@@ -156,10 +163,19 @@ def _reading(config: Config) -> Iterator[Path]:
         raise ConfigurationError(f"{words}; {advice}") from error
 
 
-def _settings(survey: SpoolStatus) -> str:
-    """What to type to send these."""
+def _waiting(survey: SpoolStatus) -> str:
+    """Return how many wait for another server or project: `3 more`, `1 rejected`."""
+    waiting = f"{_count(survey.waiting)} more" if survey.waiting else ""
+    rejected = f"{survey.rejected} rejected" if survey.rejected else ""
+    return " and ".join(filter(None, (waiting, rejected)))
+
+
+def _settings(config: Config, survey: SpoolStatus) -> str:
+    """Return what to type to send these."""
     url, project = (printable(shlex.quote(text)) for text in (survey.server_url, survey.project))
-    return f"HH_API_URL={url} HH_PROJECT={project} honeytrace resend"
+    flags = "" if survey.waiting else " --rejected"
+    server = "" if survey.server_url == config.server_url else f"HH_API_URL={url} "
+    return f"{server}honeytrace resend --project {project}{flags}"
 
 
 def _closing(config: Config, sent: _Sent, before: SpoolStatus) -> Report:
@@ -195,6 +211,9 @@ def _report(config: Config, survey: SpoolStatus, parts: list[str]) -> Report:
     if survey.newer:
         files = _count(survey.newer, "file")
         parts.append(f"{files} left to a newer version of honeytrace, which wrote it")
+    if survey.rejected and not any("set aside in" in part for part in parts):
+        words = "that the server refused before, which `honeytrace resend --rejected` sends again"
+        parts.append(f"{_count(survey.rejected)} {words}")
     sentence = "; ".join(parts)
     text = "\n".join([f"{sentence[0].upper()}{sentence[1:]}.", *_others(config)])
     return Report(text, 1 if survey.waiting or survey.newer else 0)
@@ -209,6 +228,10 @@ def _count(number: int, noun: str = "session") -> str:
 
 
 def resend_sessions(options: argparse.Namespace, config: Config) -> int | None:
+    if options.project is not None:
+        config = settings.resolve({"home": options.home, "project": options.project})
+    if options.rejected and not options.dry_run and _has_spool(config):
+        put_back(config)
     if options.dry_run:
         report = look(config)
     else:

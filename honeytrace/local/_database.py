@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakMethod
 
 from honeytrace._utils.errors import StoreError
+from honeytrace._utils.files import open_file
 
 if TYPE_CHECKING:
     import sqlite3
@@ -252,7 +253,7 @@ def _create(path: Path) -> None:
     # An existing file must not be opened here: to close it again would take away the locks that
     # other connections of this process hold on it.
     with suppress(FileExistsError):
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        os.close(open_file(path, os.O_CREAT | os.O_EXCL | os.O_RDWR))
 
 
 def _refuse_links(path: Path) -> None:

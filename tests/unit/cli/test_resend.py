@@ -125,9 +125,6 @@ def refuse(words: str) -> Callable[[object], Any]:
     return lambda request: (401, {}, json.dumps({"message": words}).encode())
 
 
-# ---- What is delivered
-
-
 def test_delivers_all(leave: Leave, resend: Resend, server, spool: Path) -> None:
     """What killed programs left arrives once, nothing stays on disk, and it says how many."""
     leave(3)
@@ -176,7 +173,77 @@ def test_rejected(leave: Leave, resend: Resend, server, spool: Path) -> None:
     assert json.loads(aside.read_bytes())["answer"] == "status 400: too odd"
 
 
-# ---- What stays
+def test_rejected_again(leave: Leave, resend: Resend, server, spool: Path) -> None:
+    """What was rejected is counted, and sent again when that is asked for; a damaged line stays."""
+    leave(3)
+    server.script = [(400, {}, b"too odd"), (400, {}, b"too odd")]
+    resend()
+    [aside] = spool.rglob("rejected.jsonl")
+    with aside.open("ab") as file:
+        file.write(b'{"answer": "\n')
+    words = "3 sessions that the server refused before, which `honeytrace resend --rejected` sends"
+    assert words in resend("--dry-run").stdout
+    server.requests.clear()
+    done = resend("--rejected")
+    assert (done.returncode, len(server.sessions)) == (0, 2)
+    assert done.stdout.startswith("Delivered 2 sessions to ")
+    assert aside.read_bytes() == b'{"answer": "\n'
+    assert len(list(aside.parent.glob("rejected*"))) == 1
+
+
+def test_rejected_in_the_middle(leave: Leave, resend: Resend, server, spool: Path) -> None:
+    """What a killed `resend --rejected` had taken, and what is older, is sent, too."""
+    leave(3)
+    server.script = [(400, {}, b"") for _ in range(3)]
+    resend()
+    [aside] = spool.rglob("rejected.jsonl")
+    first, second, third = aside.read_bytes().splitlines(keepends=True)
+    aside.with_name("rejected.taken.jsonl").write_bytes(first)
+    aside.with_name("rejected.old.jsonl").write_bytes(second)
+    aside.write_bytes(third)
+    server.requests.clear()
+    assert resend("--rejected").stdout.startswith("Delivered 3 sessions to ")
+    assert len({session["session_id"] for session in server.sessions}) == 3
+
+
+def test_rejected_that_cannot_be_taken(leave: Leave, resend: Resend, server, spool: Path) -> None:
+    """A link in place of the file is not followed, and a full disk costs nothing."""
+    leave(1)
+    server.script = [(400, {}, b"")]
+    resend()
+    [aside] = spool.rglob("rejected.jsonl")
+    line = aside.read_bytes()
+    full = resend("--rejected", full=True)
+    assert (full.returncode, full.stdout) == (2, "")
+    assert "the spool cannot be written" in full.stderr
+    [taken] = spool.rglob("rejected.taken.jsonl")
+    assert taken.read_bytes() == line
+    taken.unlink()
+    taken.symlink_to(__file__)
+    refused = resend("--rejected")
+    assert refused.returncode == 2
+    assert f"{str(taken)!r} cannot be read" in refused.stderr
+
+
+def test_project(leave: Leave, resend: Resend, server) -> None:
+    """`--project` comes before the environment, and what waits for others is listed."""
+    leave(1, HH_PROJECT="other")
+    leave(2)
+    done = resend("--project", "other")
+    assert done.stdout == (
+        f"Delivered 1 session to {server.url}, project 'other'.\n"
+        "2 sessions more for another server or project: honeytrace resend --project p\n"
+    )
+
+
+def test_others_rejected(leave: Leave, resend: Resend, server) -> None:
+    """What another server refused is listed with the way to send it again."""
+    leave(2, HH_PROJECT="other")
+    server.script = [(400, {}, b"")]
+    resend("--project", "other")
+    line = resend(url=f"{server.url}/v2").stdout.splitlines()[1]
+    way = f"HH_API_URL={server.url} honeytrace resend --project other --rejected"
+    assert line == f"1 rejected for another server or project: {way}"
 
 
 def test_refused(leave: Leave, resend: Resend, server, spool: Path) -> None:
@@ -283,9 +350,6 @@ def test_newer(leave: Leave, resend: Resend, server, spool: Path) -> None:
     assert "; 1 file left to a newer version of honeytrace, which wrote it.\n" in done.stdout
 
 
-# ---- Beside others
-
-
 def test_running_program(leave: Leave, resend: Resend, server, spool: Path) -> None:
     """What a running program holds is left alone, counted, and no reason to fail."""
     leave(2)
@@ -308,7 +372,7 @@ def test_others(leave: Leave, resend: Resend, server) -> None:
     done = resend()
     assert done.returncode == 0
     line = done.stdout.splitlines()[1]
-    command = f"""HH_API_URL={server.url} HH_PROJECT='it'"'"'s\\nmine' honeytrace resend"""
+    command = """honeytrace resend --project 'it'"'"'s\\nmine'"""
     assert line == f"1 session more for another server or project: {command}"
 
 
@@ -317,10 +381,7 @@ def test_other_server(leave: Leave, resend: Resend, serve, server) -> None:
     leave(1)
     done = resend(url=serve().url)
     assert (done.returncode, server.requests) == (0, [])
-    assert f"HH_API_URL={server.url} HH_PROJECT=p honeytrace resend" in done.stdout
-
-
-# ---- No spool
+    assert f"HH_API_URL={server.url} honeytrace resend --project p" in done.stdout
 
 
 def test_local(leave: Leave, resend: Resend, server) -> None:
@@ -331,7 +392,7 @@ def test_local(leave: Leave, resend: Resend, server) -> None:
     store = Path(os.environ["HONEYTRACE_HOME"]) / "sessions.db"
     words = f"There is no spool to send from: sessions go to the store on this machine, {store}."
     assert (done.returncode, first) == (0, words)
-    assert second.endswith(f": HH_API_URL={server.url} HH_PROJECT=p honeytrace resend")
+    assert second.endswith(f": HH_API_URL={server.url} honeytrace resend --project p")
 
 
 @pytest.mark.parametrize("arguments", [(), ("--dry-run",)])
@@ -354,9 +415,6 @@ def test_unreadable(resend: Resend, url: str, spool_dir: str, words: str) -> Non
     assert re.fullmatch(
         rf"honeytrace: the spool '.*' cannot be read \({words}\); set HONEYTRACE.*\n", done.stderr
     )
-
-
-# ---- Progress
 
 
 def test_progress(leave: Leave, server) -> None:
