@@ -1,13 +1,14 @@
-"""`Client` and `AsyncClient`: the two operations, thin I/O around `_wire`.
+"""`Client` and `AsyncClient`: the two operations of the session API.
 
-What is to be done is written once, as generators that yield requests and pauses; the two clients
-differ only in how they perform a step.
+The steps are written once, as generators that yield requests and pauses; the two clients differ
+only in how they perform a step.
 """
 
 from __future__ import annotations
 
 import asyncio
 import pathlib
+import ssl
 import time
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
@@ -19,10 +20,17 @@ import httpx
 from honeytrace._config import settings
 from honeytrace._config.live import live
 from honeytrace._config.settings import HOSTED, Config
+from honeytrace._delivery.http.addresses import Proxy, netloc, proxy, require_socks
+from honeytrace._delivery.http.connections import trust
 from honeytrace._session import wire
 from honeytrace._session.session import Session
 from honeytrace._utils import clock
-from honeytrace._utils.errors import SDKError, SessionNotFoundError, TransportError
+from honeytrace._utils.errors import (
+    ConfigurationError,
+    SDKError,
+    SessionNotFoundError,
+    TransportError,
+)
 from honeytrace._utils.paths import store_path
 from honeytrace.local import App, Store
 from honeytrace.local._app import HERE
@@ -39,7 +47,7 @@ class StartSessionResponse:
 
 @dataclass(frozen=True, slots=True)
 class GetSessionResponse:
-    """The answer to `getSession`; keys of it that we do not know are in `session.extra`."""
+    """The answer to `getSession`; keys that we do not know are in `session.extra`."""
 
     session: Session
     status_code: int
@@ -106,23 +114,46 @@ def _raise_for_status(response: httpx.Response) -> None:
 
 
 def _base_url(http_client: httpx.Client | httpx.AsyncClient | None) -> str | None:
-    """Where a client of the user's points to, if it does."""
+    """Return the address that the user's own HTTP client has, if any."""
     return str(http_client.base_url) or None if http_client else None
 
 
+def _httpx_proxy(found: Proxy) -> httpx.Proxy:
+    url = f"{found.url.scheme.decode()}://{netloc(found.url).decode()}"
+    user = found.auth and (found.auth[0].decode(), found.auth[1].decode())
+    return httpx.Proxy(url, auth=user)
+
+
 class _Shared:
-    """What both clients know: where to, with which headers, and whose connections these are."""
+    """What both clients have: the address, the headers, and whether the HTTP client is ours."""
 
     def __init__(self, config: Config, http_client: httpx.Client | httpx.AsyncClient | None):
         self._home = config.home
         self._owns = http_client is None
         self._timeout = config.timeout
         self._headers = wire.headers(config.api_key)
+        if config.unusable:
+            raise ConfigurationError(f"HH_API_URL cannot be used: {config.unusable}")
         # A client of the user's does not reach the store of this machine.
         self.server_url = config.server_url or (HERE if self._owns else HOSTED)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.server_url}>"
+
+    def _connection(self) -> dict[str, Any]:
+        """Return how httpx is to connect: with the proxy and the certificates that senders use.
+
+        httpx itself raises for any proxy or certificate of the environment that it does not
+        understand, even if it does not need it. Raises `ConfigurationError`.
+        """
+        if self.server_url == HERE:
+            return {"transport": LocalTransport(self._home)}
+        found = proxy(self.server_url)
+        require_socks(found)
+        secure = self.server_url.lower().startswith("https:")
+        # One without certificates trusts nobody, and costs nothing where there is no TLS.
+        context = trust() if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        return {"trust_env": False, "verify": context, "proxy": found and _httpx_proxy(found)}
 
     def _arguments(self, request: _Request) -> dict[str, Any]:
         timeout = self._timeout if request.timeout is None else request.timeout
@@ -150,7 +181,7 @@ class Client(_Shared):
     """The two operations over `httpx.Client`.
 
     An argument that is left out comes from the environment (`HH_API_KEY`, `HH_API_URL`); without
-    both, the store on this machine answers. `timeout` is in seconds. A client of your own
+    both, the store on this machine answers. `timeout` is in seconds. Your own HTTP client
     (`http_client`) is used as it is and not closed.
 
         with Client(api_key="…") as client:
@@ -171,12 +202,11 @@ class Client(_Shared):
 
     def _set_up(self, config: Config, http_client: httpx.Client | None) -> None:
         super().__init__(config, http_client)
-        transport = LocalTransport(self._home) if self._owns and self.server_url == HERE else None
-        self._http = http_client or httpx.Client(transport=transport)
+        self._http = http_client or httpx.Client(**self._connection())
 
     @classmethod
     def configured(cls, config: Config) -> Client:
-        """A client to where the sessions of this configuration go."""
+        """Return a client of the server that this configuration sends to."""
         client = cls.__new__(cls)
         client._set_up(config, None)
         return client
@@ -188,10 +218,10 @@ class Client(_Shared):
         timeout: float | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> StartSessionResponse:
-        """Sends a session, or a mapping with the fields of one. The same id may be sent again.
+        """Send a session, or a mapping with the fields of one. The same id may be sent again.
 
         Raises `ValueError` before anything is sent if the session cannot be sent, `SDKError` for
-        an answer that is no success, `TransportError` if there is no answer.
+        a status that is not a success, `TransportError` if there is no answer.
         """
         return self._run(_start(session, timeout, headers))
 
@@ -203,7 +233,7 @@ class Client(_Shared):
         timeout: float | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> GetSessionResponse:
-        """Reads a session back; while there is none of this id, up to `wait` seconds long.
+        """Read a session back. If there is none with this id, ask again for up to `wait` seconds.
 
         Raises `SessionNotFoundError`, and what `start_session` raises.
         """
@@ -258,8 +288,7 @@ class AsyncClient(_Shared):
 
     def _set_up(self, config: Config, http_client: httpx.AsyncClient | None) -> None:
         super().__init__(config, http_client)
-        transport = LocalTransport(self._home) if self._owns and self.server_url == HERE else None
-        self._http = http_client or httpx.AsyncClient(transport=transport)
+        self._http = http_client or httpx.AsyncClient(**self._connection())
 
     async def start_session(
         self,
@@ -268,7 +297,7 @@ class AsyncClient(_Shared):
         timeout: float | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> StartSessionResponse:
-        """As `Client.start_session`."""
+        """Send a session; see `Client.start_session`."""
         return await self._run(_start(session, timeout, headers))
 
     async def get_session(
@@ -279,7 +308,7 @@ class AsyncClient(_Shared):
         timeout: float | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> GetSessionResponse:
-        """As `Client.get_session`."""
+        """Read a session back; see `Client.get_session`."""
         return await self._run(_get(session_id, wait, timeout, headers))
 
     async def _run(self, steps: _Steps[_R]) -> _R:
@@ -316,10 +345,10 @@ class AsyncClient(_Shared):
 
 
 def get_session(session_id: str) -> Session:
-    """Reads a session back from where sessions go, the API or the store on this machine.
+    """Read a session back from where sessions go, the API or the store on this machine.
 
-    What this process has yet to send is sent first. Raises `SessionNotFoundError`, and the other
-    errors of `Client.get_session`.
+    Sessions that this process has yet to send are sent first. Raises `SessionNotFoundError`, and
+    the other errors of `Client.get_session`.
     """
     config = live.start().config
     live.flush(config.timeout)
@@ -328,7 +357,7 @@ def get_session(session_id: str) -> Session:
 
 
 class LocalTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
-    """The session server of this machine, mounted in this process; for sync and async clients."""
+    """Answers requests of httpx from the store on this machine, without a network."""
 
     def __init__(self, home: pathlib.Path) -> None:
         self._store = Store(store_path(home))

@@ -1,5 +1,5 @@
-"""The settings: their names, variables, defaults and checks. An argument comes before the
-environment, the environment before the default."""
+"""The settings: names, variables, defaults and checks. An argument comes before the environment,
+and the environment before the default."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from honeytrace._capture.snapshot import Limits
 from honeytrace._utils.errors import ConfigurationError
 from honeytrace._utils.paths import NO_HOME, absolute, default_home, has_home
 from honeytrace._utils.text import closest, did_you_mean
+from honeytrace._utils.urls import checked_url, printable_url, why_unusable
 
 HOSTED = "https://api.honeyhive.ai"
-_LONGEST = 1_000_000  # seconds: systems count milliseconds in 31 bits where they wait
+_MAX_SECONDS = 1_000_000  # systems count milliseconds in 31 bits where they wait
 _SIBLING = "HH_DISABLE_TRACING"  # the official client's switch, the opposite of ours
+_URL = "HH_API_URL"
 _LAMBDA = "AWS_LAMBDA_FUNCTION_NAME"
 _UNITS = {"": 1, "K": 1000, "M": 1000**2, "G": 1000**3}  # bytes
 _AGES = {"": 1, "S": 1, "M": 60, "H": 3_600, "D": 86_400, "W": 604_800}  # seconds
@@ -46,17 +47,7 @@ def _key(value: object) -> str:
 
 
 def _url(value: object) -> str:
-    text = _name(value).strip()
-    try:
-        parts = urlsplit(text)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # its words may repeat a password
-        usable = False
-    if not usable or not text.isprintable() or " " in text:
-        raise ValueError("give an http:// or https:// address, as 'https://api.honeyhive.ai'")
-    if parts.username or parts.password or parts.query or parts.fragment:
-        raise ValueError("give it without user name, password, query and fragment")
-    return text.rstrip("/")
+    return checked_url(_name(value))
 
 
 def _switch(value: object) -> bool:
@@ -80,8 +71,8 @@ def _seconds(value: object) -> float:
         number = float(value)
     except (ValueError, OverflowError):
         number = math.nan
-    if not 0 <= number <= _LONGEST:
-        raise ValueError(f"give a number of seconds, not negative, {_LONGEST} at most")
+    if not 0 <= number <= _MAX_SECONDS:
+        raise ValueError(f"give a number of seconds, not negative, {_MAX_SECONDS} at most")
     return number
 
 
@@ -161,12 +152,26 @@ def _age(value: object) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The settings in force. Times are in seconds; the key does not show in the repr.
+    """The settings in force.
 
-    Without `api_key` and `server_url`, sessions go to the store on this machine, below `home`.
-    `spool_dir` is where sessions for a server wait until it has them; None turns that off.
-    `store_size` (bytes) and `store_age` (seconds) bound the store: beyond them it deletes the
-    oldest sessions; None is no bound.
+    Attributes:
+        api_key: the key of the API; it is not in the repr. None: requests carry none.
+        server_url: where sessions are sent. None: they go to the store on this machine.
+        project: the project of sessions that name no other.
+        source: the source of sessions that name no other.
+        enabled: whether anything is traced.
+        home: the directory of the store on this machine.
+        spool_dir: the directory where sessions wait until the server has them. None: in memory.
+        timeout: the seconds that one request may take.
+        exit_timeout: the seconds that the end of the program may be held up.
+        durable: whether a traced call returns only once its session is on disk.
+        background: whether sessions are sent by threads, and not before the root call returns.
+        capture_inputs: whether arguments are recorded.
+        capture_outputs: whether results are recorded.
+        redact: whether secrets are taken out, or a function of path and value that adds rules.
+        limits: how much of one field is kept.
+        store_size: the bytes above which the store deletes its oldest sessions. None: no bound.
+        store_age: the seconds after which the store deletes sessions. None: no bound.
     """
 
     api_key: str | None = field(default=None, repr=False)
@@ -191,6 +196,15 @@ class Config:
     def local(self) -> bool:
         """Whether sessions go to the store on this machine."""
         return self.server_url is None
+
+    @property
+    def unusable(self) -> str | None:
+        """Why nothing can be sent to `server_url`; None if it can be.
+
+        An address that the environment gives together with a key stays as it is, even if it cannot
+        be used: what was meant for one server must not go to another one.
+        """
+        return self.server_url and why_unusable(self.server_url)
 
 
 if TYPE_CHECKING:
@@ -240,25 +254,28 @@ _SETTINGS: dict[str, tuple[Callable[[object], Any], str]] = {
 
 
 def resolve(arguments: Mapping[str, object]) -> Config:
-    """The settings from these arguments and the environment. An argument that is None is absent.
+    """Return the settings from arguments and the environment. An argument that is None is absent.
 
-    Raises `ConfigurationError` for an argument that is unknown or cannot be used; what cannot be
-    used in the environment is logged and left aside, since no traced call may fail for it.
+    Raises `ConfigurationError` for an argument that is unknown or cannot be used. A variable that
+    cannot be used is logged and ignored, since no traced call may fail because of it; but if it is
+    the address, and there is a key, nothing is sent (see `Config.unusable`).
     """
-    values = _environment()
+    found = _look_up()
+    values, refused = found.values, found.refused_url
     for name, value in arguments.items():
         if name not in _SETTINGS:
             raise ConfigurationError(_unknown(name))
         if value is not None:
             values[name] = _checked(name, value)
     if values.get("api_key") is not None:
-        values.setdefault("server_url", HOSTED)
+        values.setdefault("server_url", refused or HOSTED)
     if "home" not in values:
         values["home"] = default_home()
         if not has_home():
             warn(f"{NO_HOME}; files go to {values['home']}, set HONEYTRACE_HOME to keep them")
     values.setdefault("spool_dir", values["home"] / "spool")
     config = Config(**values)
+    _tell_unused(found, config)
     if not (config.durable and config.spool_dir is None):
         return config
     if arguments.get("durable") is None and arguments.get("spool_dir") is None:
@@ -270,24 +287,32 @@ def resolve(arguments: Mapping[str, object]) -> Config:
     raise ConfigurationError(words)
 
 
-def _environment() -> dict[str, Any]:
-    found = _look_up()
+def _tell_unused(found: _Found, config: Config) -> None:
     for variable, why in found.unused.items():
+        if config.unusable and variable == _URL:
+            kept = f"kept in {config.spool_dir}" if config.spool_dir else "kept in memory"
+            why = f"{why}; nothing is sent until it is corrected, sessions are {kept}"
         warn(f"{variable} is not used: {why}")
-    return found.values
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Found:
-    """What the environment says: values and where each is from, by setting; by variable, why it is
-    not used."""
+    """What the environment says.
+
+    Attributes:
+        values: by setting, the value.
+        origins: by setting, the variable that the value is from.
+        unused: by variable, why it is not used.
+        refused_url: the address that cannot be used, without secrets; None if there is none.
+    """
 
     values: dict[str, Any] = field(default_factory=dict)
     origins: dict[str, str] = field(default_factory=dict)
     unused: dict[str, str] = field(default_factory=dict)
+    refused_url: str | None = None
 
     def add(self, name: str, value: object, variable: str) -> None:
-        """Adds a value, unless there is one for this setting."""
+        """Add a value, unless there is one for this setting."""
         if name not in self.values:
             self.values[name] = value
             self.origins[name] = variable
@@ -305,6 +330,8 @@ def _look_up() -> _Found:
             found.add(name, check(text), variable)
         except ValueError as error:
             found.unused[variable] = f"it cannot be {_shown(name, text)}: {error}"
+            if variable == _URL:
+                found.refused_url = printable_url(text)
     if is_set(_LAMBDA) and "background" not in found.values:
         found.add("background", False, _LAMBDA)  # frozen between calls, its threads too
     return found
@@ -317,13 +344,13 @@ def _variables() -> Iterator[tuple[str, Callable[[object], Any], str]]:
 
 
 def is_set(variable: str) -> bool:
-    """Whether it has a value; a blank one counts as none, as for the official clients."""
+    """Return whether a variable is set. A blank one is not, as for the official clients."""
     return bool(os.environ.get(variable, "").strip())
 
 
 @functools.cache
 def warn(words: str) -> None:
-    """Logs a warning; the same one is not repeated, however often the environment is read."""
+    """Log a warning once, however often the environment is read."""
     _log.warning(f"honeytrace: {words}")
 
 
@@ -336,10 +363,10 @@ def _checked(name: str, value: object) -> Any:
 
 
 def _shown(name: str, value: object) -> str:
-    """A value for a message, but no key and no address that may hold a password."""
-    text = repr(value)
-    secret = name == "api_key" or (name == "server_url" and any(mark in text for mark in "@?#"))
-    return "the given value" if secret else text
+    """Return a value for a message, unless it is a key or an address that may hold a password."""
+    if name == "server_url" and isinstance(value, str):
+        return repr(printable_url(value))
+    return "the given value" if name == "api_key" else repr(value)
 
 
 def _unknown(name: str) -> str:
@@ -348,9 +375,11 @@ def _unknown(name: str) -> str:
 
 
 def origins(arguments: Mapping[str, object]) -> dict[str, str]:
-    """For each setting of `resolve(arguments)` the variable, or "argument", or "default"."""
+    """Return for each setting of `resolve(arguments)` a variable, "argument" or "default"."""
     gone = unused()
     found = dict.fromkeys(_SETTINGS, "default")
+    if resolve(arguments).unusable:
+        found["server_url"] = _URL
     found |= {name: at for name, at in _look_up().origins.items() if at not in gone}
     found |= {name: "argument" for name, value in arguments.items() if value is not None}
     if found["spool_dir"] == "default":
@@ -359,7 +388,7 @@ def origins(arguments: Mapping[str, object]) -> dict[str, str]:
 
 
 def unused() -> dict[str, str]:
-    """The variables of ours that are set and not used, each with the reason."""
+    """Return our variables that are set and not used, each with the reason."""
     found = _look_up()
     if found.values.get("durable") and found.values.get("spool_dir", "") is None:
         found.unused["HONEYTRACE_DURABLE"] = _NO_DISK
@@ -367,7 +396,7 @@ def unused() -> dict[str, str]:
 
 
 def unknown() -> dict[str, str]:
-    """Variables that look like ours or the official client's and are not read, with a hint."""
+    """Return variables named like ours or the official client's that are not read, with hints."""
     known = [variable for _, _, variable in _variables()]
     found = sorted(name for name in os.environ if name.startswith(_OURS) and is_set(name))
     return {name: _hint(name, known) for name in found if name not in (*known, _SIBLING)}

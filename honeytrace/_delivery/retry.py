@@ -130,7 +130,7 @@ def verdict_of(status: int) -> Verdict:
         return Verdict.DELIVERED
     if status in (408, 425, 429) or status >= 500:
         return Verdict.RETRY
-    if status in (401, 403, 404) or status < 400:
+    if status in (401, 403, 404, 407) or status < 400:
         return Verdict.HOLD
     return Verdict.TOO_LARGE if status == 413 else Verdict.REJECTED
 

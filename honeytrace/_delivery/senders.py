@@ -67,12 +67,13 @@ class LazySender:
             return self._sender
 
     def _send_smaller(self, body: bytes, answer: Answer) -> Answer:
-        """Sends what is left of a session that was too large, once."""
-        smaller = self._guard.call(self._shrink, body) if self._shrink else None
-        if smaller and len(smaller) < len(body):
-            answer = self._attempt(smaller)
-        if answer.verdict is Verdict.TOO_LARGE:
-            answer = replace(answer, verdict=Verdict.REJECTED)
+        """Send less and less of a session, until it fits or nothing is left to cut."""
+        while answer.verdict is Verdict.TOO_LARGE:
+            smaller = self._guard.call(self._shrink, body) if self._shrink else None
+            if not smaller or len(smaller) >= len(body):
+                return replace(answer, verdict=Verdict.REJECTED)
+            body = smaller
+            answer = self._attempt(body)
         return answer
 
     def change(self, connect: Callable[[], Sender]) -> Sender | None:

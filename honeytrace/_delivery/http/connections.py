@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import ssl
 import threading
 from collections import deque
@@ -19,11 +20,11 @@ from typing import cast
 import certifi
 import httpcore
 
-from honeytrace._delivery.http.addresses import Proxy
+from honeytrace._delivery.http.addresses import Proxy, require_socks
 from honeytrace._delivery.http.network import DeadlineNetwork
 from honeytrace._delivery.http.reply import MAX_REPLY_BYTES, Reply, join_headers, read_plain
 from honeytrace._utils import clock
-from honeytrace._utils.errors import TransportError
+from honeytrace._utils.errors import ConfigurationError, TransportError
 
 _FAILURES = (
     httpcore.TimeoutException,
@@ -32,13 +33,15 @@ _FAILURES = (
     httpcore.ProxyError,
 )
 _CUT = (httpcore.RemoteProtocolError, httpcore.ReadError, httpcore.WriteError)
+_LASTING = (ssl.SSLError, httpcore.LocalProtocolError, ConfigurationError)
 _LOGGERS = ("connection", "http11", "proxy", "socks")
 
 
 class Connections:
     """Posts bodies to one address. Each thread that does so at a time has its own connection.
 
-    Up to `kept` idle connections stay open, each for `expiry` seconds.
+    Up to `kept` idle connections stay open, each for `expiry` seconds. Raises `ConfigurationError`
+    if certificates or the proxy cannot be used.
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class Connections:
         self._proxy = proxy
         self._kept = kept
         self._expiry = expiry
+        require_socks(proxy)
         self._tls = trust() if url.scheme == b"https" else None
         self._idle: deque[_Connection] = deque()  # the last one used is used next
         self._closed = False
@@ -134,33 +138,40 @@ class Connections:
         if proxy is None:
             return httpcore.HTTPConnection(origin, ssl_context=self._tls, network_backend=network)
         # It is a pool, but only used to make one connection through the proxy.
-        kind = httpcore.SOCKSProxy if proxy.url.scheme.startswith(b"socks") else httpcore.HTTPProxy
-        try:
-            pool = kind(proxy.url, proxy.auth, ssl_context=self._tls, network_backend=network)
-        except RuntimeError as error:
-            words = "a SOCKS proxy needs the package socksio; install 'httpx[socks]'"
-            raise httpcore.ProxyError(words) from error
+        kind = httpcore.SOCKSProxy if proxy.url.scheme == b"socks5" else httpcore.HTTPProxy
+        pool = kind(proxy.url, proxy.auth, ssl_context=self._tls, network_backend=network)
         return pool.create_connection(origin)
 
 
 def lasts(error: BaseException | None) -> bool:
     """Return whether the next attempt is bound to fail as this one did.
 
-    That is so for failures of TLS, unless the connection broke, and for headers that cannot be
-    written.
+    That is so for failures of TLS, unless the connection broke, for headers that cannot be written,
+    for settings that cannot be used, and for a proxy that refuses.
     """
-    while error is not None and not isinstance(error, (ssl.SSLError, httpcore.LocalProtocolError)):
+    while error is not None and not isinstance(error, (*_LASTING, httpcore.ProxyError)):
         error = error.__cause__  # not the context, which may be an error of the user's
+    if isinstance(error, httpcore.ProxyError):  # "407 Proxy Authentication Required", say
+        return re.match("40[1347]", str(error)) is not None
     return error is not None and not isinstance(error, ssl.SSLEOFError)
 
 
 def trust() -> ssl.SSLContext:
-    """Return a TLS context that trusts the certificates that httpx trusts."""
-    if file := os.environ.get("SSL_CERT_FILE"):
-        return ssl.create_default_context(cafile=file)
-    if directory := os.environ.get("SSL_CERT_DIR"):
-        return ssl.create_default_context(capath=directory)
-    return ssl.create_default_context(cafile=certifi.where())
+    """Return a TLS context that trusts the certificates that httpx trusts.
+
+    Raises `ConfigurationError` for a file of certificates that cannot be read.
+    """
+    file = os.environ.get("SSL_CERT_FILE")
+    directory = None if file else os.environ.get("SSL_CERT_DIR")
+    if not (file or directory):
+        return ssl.create_default_context(cafile=certifi.where())
+    try:
+        return ssl.create_default_context(cafile=file, capath=directory)
+    except OSError as error:  # of which SSLError is one: it is not a file of certificates
+        raise ConfigurationError(
+            f"SSL_CERT_FILE names {file!r}, which cannot be used ({error.strerror or error}); "
+            "correct it or unset it"
+        ) from error
 
 
 class _Quiet(threading.local):

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import enum
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import NamedTuple
+
+from honeytrace._utils.json import loads
 
 MAX_REPLY_BYTES = 64 * 1024  # of a body; what comes after that is of no interest
 
@@ -59,3 +63,45 @@ def read_plain(data: bytes) -> Reply | None:
         return None
     head = data[found.start(2) : found.end() - 4]
     return Reply(int(found[1]), head, data[found.end() :])
+
+
+class Receipt(enum.Enum):
+    """What an answer with a 2xx status says about the session that was sent."""
+
+    NAMED = "a JSON object that names a session, or nothing at all"
+    UNNAMED = "a JSON object that names no session"
+    NONE = "something else, such as a login page: the session API has not seen the session"
+
+
+_BEGINNING = re.compile(rb"\s*\{\s*(?:\"|\Z)")
+
+
+def read_receipt(reply: Reply) -> Receipt:
+    """Judge the body of an answer with a 2xx status.
+
+    Of a body that is long, broken off or compressed, the beginning or the type decides.
+    """
+    body = reply.body
+    if body.startswith(b'{"session_id":"') and body.rstrip().endswith(b"}"):
+        return Receipt.NAMED
+    body = body.removeprefix(b"\xef\xbb\xbf").strip()
+    if not body:
+        return Receipt.NAMED
+    if reply.header(b"content-encoding") not in (None, "identity"):
+        kind = (reply.header(b"content-type") or "").partition(";")[0].strip().lower()
+        return Receipt.NAMED if kind == "application/json" else Receipt.NONE
+    if not reply.complete or len(body) >= MAX_REPLY_BYTES:
+        return Receipt.NAMED if _BEGINNING.match(body) else Receipt.NONE
+    found: object = None
+    with suppress(ValueError):
+        found = loads(body)
+    if not isinstance(found, dict):
+        return Receipt.NONE
+    return Receipt.NAMED if _names_session(found) else Receipt.UNNAMED
+
+
+def _names_session(found: dict[str, object]) -> bool:
+    """Return whether there is an id, as in the answer or in an event of it."""
+    inner = found.get("session") or found.get("event")
+    ids = {"session_id", "event_id"}
+    return bool(ids & found.keys() or (isinstance(inner, dict) and ids & inner.keys()))

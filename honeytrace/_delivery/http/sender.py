@@ -1,13 +1,13 @@
-"""The two ways to a server, connections of our own and the store on this machine, and one encoded
-session over either of them.
+"""Sends one encoded session, over connections of our own or to the store on this machine.
 
-Nothing here imports httpx: what is imported in a thread is half there for the others meanwhile, and
-there are libraries that use httpx if they see it in `sys.modules`.
+Nothing here imports httpx: other threads see a module while it is still being imported, and some
+libraries use httpx as soon as it is in `sys.modules`.
 """
 
 from __future__ import annotations
 
 import io
+import logging
 import pathlib
 import time
 from typing import Any, Protocol
@@ -15,18 +15,21 @@ from wsgiref.util import setup_testing_defaults
 
 from honeytrace._delivery.http.addresses import netloc, parsed, proxy
 from honeytrace._delivery.http.connections import Connections, lasts
-from honeytrace._delivery.http.reply import Reply, join_headers
+from honeytrace._delivery.http.reply import Receipt, Reply, join_headers, read_receipt
 from honeytrace._delivery.retry import Answer, Verdict, retry_after, verdict_of
 from honeytrace._redaction.secrets import without
 from honeytrace._session import wire
-from honeytrace._utils.errors import TransportError
+from honeytrace._utils.errors import ConfigurationError, TransportError
 from honeytrace._utils.paths import store_path
 from honeytrace._utils.text import mask
+from honeytrace._utils.urls import why_unusable
 from honeytrace.local import App, Store
 
-_SHOWN = 500
-_READ = 4 * _SHOWN
+_MAX_SHOWN = 500  # characters of the server's words
+_MAX_SEARCHED = 4 * _MAX_SHOWN  # characters in which secrets are looked for
 _DELIVERED = Answer(Verdict.DELIVERED)
+
+_log = logging.getLogger("honeytrace")
 
 
 class _Way(Protocol):
@@ -37,10 +40,23 @@ class _Way(Protocol):
     def close(self) -> None: ...
 
 
+class _NoWay:
+    """Stands in for connections that the settings or the environment make impossible."""
+
+    def __init__(self, cause: ConfigurationError) -> None:
+        self._cause = cause
+
+    def post(self, body: bytes) -> Reply:  # noqa: ARG002
+        raise TransportError(str(self._cause)) from self._cause
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+
 class HttpSender:
     """Sends bodies of `startSession` to one server. Threads may share it.
 
-    `timeout` is for a whole request, from `send` to the end of the answer. No redirect is followed.
+    `timeout` is in seconds, for a whole request, to the end of the answer. No redirect is followed.
     """
 
     def __init__(
@@ -50,14 +66,12 @@ class HttpSender:
         timeout: float = 5.0,
         way: _Way | None = None,
     ) -> None:
-        url = parsed(server_url + wire.START)
-        named = {**wire.headers(api_key), "Host": netloc(url).decode()}
-        headers = [(name.encode(), value.encode()) for name, value in named.items()]
-        self._key = (api_key or "").removeprefix("Bearer ")
-        self._way = way or Connections(url, headers, timeout, proxy(server_url))
+        self._key = api_key
+        self._warned = False
+        self._way = way or _way(server_url, api_key, timeout)
 
     def send(self, body: bytes) -> Answer:
-        """Sends one body and reads at most 64 KiB of the answer."""
+        """Send one body and read at most 64 KiB of the answer."""
         try:
             reply = self._way.post(body)
         except TransportError as error:
@@ -65,23 +79,53 @@ class HttpSender:
             return Answer(verdict, self._clean(str(error)), answered=False)
         verdict = verdict_of(reply.status)
         if verdict is Verdict.DELIVERED:
-            return _DELIVERED
+            return self._received(reply)
         words = self._clean(_words(reply))
         said = f"status {reply.status}: {words}" if words else f"status {reply.status}"
         return Answer(verdict, said, retry_after(reply.header(b"retry-after"), time.time()))
+
+    def _received(self, reply: Reply) -> Answer:
+        """Judge an answer with a 2xx status: only the session API has taken the session."""
+        receipt = read_receipt(reply)
+        if receipt is Receipt.NONE:
+            words = self._clean(_words(reply))
+            said = f"status {reply.status}, but no answer of the session API: {words}"
+            return Answer(Verdict.HOLD, said)
+        if receipt is Receipt.UNNAMED and not self._warned:
+            self._warned = True
+            _log.warning(
+                "honeytrace: the server took a session and answered without a session_id (%s); "
+                "check that server_url is the address of the session API",
+                self._clean(_words(reply)),
+            )
+        return _DELIVERED
 
     def close(self) -> None:
         self._way.close()
 
     def _clean(self, words: str) -> str:
-        """Words that may be logged: one short line, without the key, which servers repeat."""
-        words = without(mask(words, self._key)[:_READ])
-        shown = (character if character.isprintable() else " " for character in words[:_READ])
-        return " ".join("".join(shown).split())[:_SHOWN]
+        """Return words as they may be logged: one short line without the key."""
+        words = without(mask(words, self._key)[:_MAX_SEARCHED])
+        words = words[:_MAX_SEARCHED]
+        shown = (character if character.isprintable() else " " for character in words)
+        return " ".join("".join(shown).split())[:_MAX_SHOWN]
+
+
+def _way(server_url: str, api_key: str | None, timeout: float) -> _Way:
+    """Return connections to a server, or what stands in for them if there cannot be any."""
+    try:
+        if why := why_unusable(server_url):
+            raise ConfigurationError(f"{server_url!r} is not the address of a server: {why}")
+        url = parsed(server_url + wire.START)
+        named = {**wire.headers(api_key), "Host": netloc(url).decode()}
+        headers = [(name.encode(), value.encode()) for name, value in named.items()]
+        return Connections(url, headers, timeout, proxy(server_url))
+    except ConfigurationError as error:
+        return _NoWay(error)
 
 
 def _words(reply: Reply) -> str:
-    """What the server said, unless it is compressed: then nobody can read it."""
+    """Return what the server said, unless it is compressed: nobody can read that."""
     body = b"" if reply.header(b"content-encoding") else reply.body
     return wire.message(body.decode("utf-8", "replace")) or reply.header(b"location") or ""
 

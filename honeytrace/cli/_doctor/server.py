@@ -72,6 +72,9 @@ class Visit:
 
 
 def name(visit: Visit) -> Finding:
+    if visit.config.unusable:
+        words = f"{visit.config.server_url!r} is not the address of a server, so nothing is sent"
+        return Finding(FAIL, words, f"HH_API_URL: {visit.config.unusable}")
     visit.aim()
     try:
         found = socket.getaddrinfo(visit.host, visit.port, type=socket.SOCK_STREAM)

@@ -461,3 +461,49 @@ def test_the_configured_client_has_the_settings_in_force(server):
     with Client.configured(config) as client:
         client.start_session(SESSION)
     assert server.requests[0].headers["Authorization"] == "Bearer k-2"
+
+
+# ---- The way to the server
+
+
+@pytest.mark.parametrize("value", ["socks://127.0.0.1:9", "socks4://127.0.0.1:9", "nonsense://"])
+def test_a_proxy_that_is_not_needed_does_no_harm(connect, server, monkeypatch, value):
+    """Desktops set such proxies for everything but this machine."""
+    monkeypatch.setenv("ALL_PROXY", value)
+    monkeypatch.setenv("NO_PROXY", "localhost, 127.0.0.1")
+    assert connect("k-1", server.url).start_session(SESSION).session_id == ID
+
+
+def test_a_proxy_that_cannot_be_used_is_a_configuration_error(kind, monkeypatch):
+    """One of ours, with the way out, instead of one of httpx."""
+    monkeypatch.setenv("ALL_PROXY", "socks4://127.0.0.1:9")
+    with pytest.raises(ConfigurationError, match="a proxy cannot be reached by socks4://; use"):
+        kind("k-1", "http://honeyhive.test")
+
+
+def test_a_proxy_is_used_for_reading(connect, server, monkeypatch):
+    """With its password, as for sending."""
+    monkeypatch.setenv("HTTP_PROXY", server.url.replace("://", "://u:p%40@"))
+    server.script = [found()]
+    connect("k-1", "http://honeyhive.test").get_session(ID)
+    (request,) = server.requests
+    assert request.path == f"http://honeyhive.test/session/{ID}"
+    assert request.headers["Proxy-Authorization"] == "Basic dTpwQA=="
+
+
+@pytest.mark.parametrize("secure", [True, False])
+def test_stale_certificates_matter_with_tls_alone(connect, server, monkeypatch, secure):
+    """The file that SSL_CERT_FILE names may be gone."""
+    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere.pem")
+    if secure:
+        with pytest.raises(ConfigurationError, match=r"SSL_CERT_FILE names '/nowhere.pem'"):
+            connect("k-1", "https://honeyhive.test")
+    else:
+        assert connect("k-1", server.url).start_session(SESSION).session_id == ID
+
+
+def test_a_wrong_address_of_the_environment_is_not_replaced(kind, monkeypatch):
+    """A session for one server must not be sent to the hosted API because of a slip."""
+    monkeypatch.setenv("HH_API_URL", "hh.internal")
+    with pytest.raises(ConfigurationError, match="HH_API_URL cannot be used: give an http"):
+        kind("k-1")

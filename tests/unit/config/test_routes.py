@@ -74,3 +74,19 @@ def test_another_project_has_a_spool_of_its_own(sent, server, tmp_path):
     work()
     honeytrace.flush(10)
     assert len(list((tmp_path / "home" / "spool").iterdir())) == 2
+
+
+def test_with_a_wrong_address_sessions_are_kept_and_never_go_elsewhere(sent, server, monkeypatch):
+    """Not even to the next server of this process, which may be another one."""
+    monkeypatch.setenv("HH_API_URL", "hh.internal:8080")
+    honeytrace.configure(server_url=None)
+    before = honeytrace.stats()
+    work(1)
+    assert not honeytrace.flush()
+    stats = honeytrace.stats()
+    assert (stats.spooled - before.spooled, stats.delivered - before.delivered) == (1, 0)
+    assert stats.last_error.startswith("'hh.internal:8080' is not the address of a server: give ")
+    honeytrace.configure(server_url=server.url)
+    work(2)
+    server.wait(1)
+    assert [s["inputs"]["n"] for s in server.sessions] == [2]

@@ -10,7 +10,7 @@ import tempfile
 import pytest
 
 from honeytrace import Config, ConfigurationError
-from honeytrace._config.settings import HOSTED, resolve
+from honeytrace._config.settings import HOSTED, origins, resolve
 
 HOME = pathlib.Path.home()
 VARIABLES = {
@@ -214,6 +214,58 @@ def test_a_wrong_variable_is_logged_and_left_aside(name, text, monkeypatch, said
     assert resolve({}) == Config()
     (message,) = said()
     assert message.startswith(f"{VARIABLES[name]} is not used: ")
+
+
+MALFORMED = [
+    ("hh.internal:8080", "hh.internal:8080"),
+    ("'https://hh.internal'", "'https://hh.internal'"),
+    ("${HH_URL}", "${HH_URL}"),
+    ("https://user:pw@gw.internal/hh", "https://…@gw.internal/hh"),
+    ("user:p#w@gw.internal", "…@gw.internal"),
+    ("https://gw.internal/?token=secret", "https://gw.internal/?…"),
+    ("hh_0123456789abcdef", "…"),
+    ("https://", "https://"),
+]
+
+
+@pytest.mark.parametrize(("text", "shown"), MALFORMED)
+def test_with_a_key_a_wrong_address_sends_nowhere(text, shown, monkeypatch, said):
+    """What was meant for one server must not go to another because of a slip."""
+    monkeypatch.setenv("HH_API_KEY", "k-1")
+    monkeypatch.setenv("HH_API_URL", text)
+    config = resolve({})
+    assert (config.server_url, config.local) == (shown, False)
+    assert config.unusable.startswith("give ")
+    (message,) = said()
+    assert message.startswith(f"HH_API_URL is not used: it cannot be {shown!r}: give ")
+    assert message.endswith(
+        f"; nothing is sent until it is corrected, sessions are kept in {config.spool_dir}"
+    )
+
+
+@pytest.mark.parametrize("arguments", [{"api_key": "k-1"}, {"api_key": "k-1", "spool_dir": "off"}])
+def test_the_key_may_be_an_argument(arguments, monkeypatch, said):
+    """It is the address that decides."""
+    monkeypatch.setenv("HH_API_URL", "hh.internal")
+    assert resolve(arguments).server_url == "hh.internal"
+    kept = "kept in memory" if "spool_dir" in arguments else "kept in /"
+    assert kept in said()[0]
+
+
+def test_an_address_as_an_argument_replaces_a_wrong_variable(monkeypatch):
+    """Then there is no doubt about what was meant."""
+    monkeypatch.setenv("HH_API_KEY", "k-1")
+    monkeypatch.setenv("HH_API_URL", "hh.internal")
+    config = resolve({"server_url": "https://hh.internal"})
+    assert (config.server_url, config.unusable) == ("https://hh.internal", None)
+
+
+@pytest.mark.parametrize(("url", "origin"), [("hh.internal", "HH_API_URL"), ("", "default")])
+def test_the_origin_of_a_wrong_address_is_its_variable(url, origin, monkeypatch):
+    """The doctor shows where it is from."""
+    monkeypatch.setenv("HH_API_KEY", "k-1")
+    monkeypatch.setenv("HH_API_URL", url)
+    assert origins({})["server_url"] == origin
 
 
 def test_a_path_of_bytes_is_refused():

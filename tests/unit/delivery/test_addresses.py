@@ -5,6 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
+from honeytrace import ConfigurationError
 from honeytrace._delivery.http.addresses import netloc, parsed, proxy
 
 ADDRESSES = [
@@ -40,7 +41,69 @@ def test_a_proxy_is_what_httpx_makes_of_it(address, monkeypatch):
 
 
 def test_nonsense_for_a_proxy_is_refused(monkeypatch):
-    """In words that do not repeat the password."""
+    """In words that do not repeat the password, and that say what to do."""
     monkeypatch.setenv("http_proxy", "ftp://user:secret@127.0.0.1")
-    with pytest.raises(ValueError, match=r"^a proxy cannot be reached by ftp://$"):
+    with pytest.raises(ConfigurationError, match=r"^a proxy cannot be reached by ftp://; use "):
         proxy("http://honeyhive.test")
+
+
+@pytest.mark.parametrize(
+    "value", ["http://", "http://u:secret@h:port", "http://[::1", "socks5://:9"]
+)
+def test_a_proxy_without_a_usable_address_is_refused(value, monkeypatch):
+    """Also in words of our own."""
+    monkeypatch.setenv("all_proxy", value)
+    with pytest.raises(ConfigurationError, match=r"^the proxy of the environment is not an add"):
+        proxy("http://honeyhive.test")
+
+
+@pytest.mark.parametrize("scheme", ["socks", "socks5h", "SOCKS5", "socks5"])
+def test_a_socks_proxy_has_several_names(scheme, monkeypatch):
+    """Desktops and curl write them, and all mean the same to us."""
+    monkeypatch.setenv("ALL_PROXY", f"{scheme}://127.0.0.1:9")
+    found = proxy("https://honeyhive.test")
+    assert (found.url.scheme, found.url.port) == (b"socks5", 9)
+
+
+BYPASSED = [
+    ("http://[::1]:8787", "[::1]"),
+    ("http://[::1]:8787", "::1"),
+    ("http://[::1]:8787", "[::1]:8787"),
+    ("http://[::1]", "localhost, 127.0.0.1, ::1"),
+    ("http://[2001:db8::5]", "2001:db8::/32"),
+    ("http://[2001:db8::5]", "[2001:db8::/32]"),
+    ("http://[2001:db8:0:0::5]", "2001:db8::5"),
+    ("http://10.1.2.3", "10.0.0.0/8"),
+    ("http://10.1.2.3:81", "10.1.2.3:81"),
+    ("https://hh.internal", "*.internal"),
+    ("https://hh.internal", ".INTERNAL"),
+    ("https://HH.internal", "internal"),
+    ("https://hh.internal", "https://hh.internal/"),
+    ("https://hh.internal", "hh.internal:443"),
+    ("https://hh.internal", "a b,hh.internal"),
+    ("https://hh.internal", "*"),
+]
+PROXIED = [
+    ("http://[::1]:8787", "[::2]"),
+    ("http://[::1]:8787", "[::1]:8788"),
+    ("http://[::1]:8787", "::1.example"),
+    ("http://10.1.2.3", "11.0.0.0/8"),
+    ("http://10.1.2.3", "10.1.2.300/99"),
+    ("http://10.1.2.3:81", "10.1.2.3:82"),
+    ("https://hhinternal", "*.internal"),
+    ("https://internal.test", "internal"),
+    ("https://hh.internal", "[,:,]"),
+    ("https://hh.internal", ".,*."),
+    ("https://hh.internal", ""),
+]
+
+
+@pytest.mark.parametrize(
+    ("address", "pattern", "bypassed"),
+    [*((*each, True) for each in BYPASSED), *((*each, False) for each in PROXIED)],
+)
+def test_no_proxy_is_understood_in_every_form(address, pattern, bypassed, monkeypatch):
+    """As curl and Go understand it, too: addresses of IPv6, networks, wildcards."""
+    monkeypatch.setenv("all_proxy", "http://127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", pattern)
+    assert (proxy(address) is None) is bypassed

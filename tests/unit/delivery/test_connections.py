@@ -315,7 +315,7 @@ def test_the_rest_of_a_long_answer_is_not_awaited(talk, connect):
     def say(_, connection):
         receive(connection)
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n")
-        connection.sendall(b"x" * 100_000)
+        connection.sendall(b'{"x":"' + b"x" * 100_000)
         if select.select([connection], [], [], 10)[0]:  # the other side has closed it
             left.set()
 
@@ -543,6 +543,46 @@ def test_a_certificate_in_a_directory_is_trusted(tls, connect, tmp_path, monkeyp
     assert connect(tls).send(BODY) == DELIVERED
 
 
+@pytest.mark.parametrize("kind", ["missing", "empty", "directory"])
+def test_certificates_that_cannot_be_read_are_said(tls, connect, tmp_path, monkeypatch, kind):
+    """SSL_CERT_FILE often names a file of an environment that is gone. Sessions are kept."""
+    path = tmp_path / "gone.pem"
+    path.mkdir() if kind == "directory" else kind == "missing" or path.touch()
+    monkeypatch.setenv("SSL_CERT_FILE", str(path))
+    answer = connect(tls).send(BODY)
+    assert (answer.verdict, answer.answered) == (Verdict.HOLD, False)
+    assert answer.words.startswith(f"SSL_CERT_FILE names '{path}', which cannot be used (")
+
+
+def test_certificates_do_not_matter_without_tls(server, connect, monkeypatch):
+    """A server on this machine is reached, whatever the environment says of certificates."""
+    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere")
+    assert connect(server.url).send(BODY) == DELIVERED
+
+
+@pytest.mark.parametrize("descriptors", ["0", "0, 1, 2"])
+def test_a_connection_has_no_descriptor_of_a_standard_stream(server, program, descriptors):
+    """In a program without them, what is printed would be sent to the server."""
+    done = program(
+        f"""
+        import os
+        from honeytrace._delivery.http.sender import HttpSender
+        kept = os.fdopen(os.dup(1), "w")
+        for descriptor in ({descriptors},):
+            os.close(descriptor)
+        sender = HttpSender({server.url!r})
+        print([sender.send({BODY!r}).verdict.value for _ in range(2)], file=kept)
+        for descriptor in ({descriptors},):
+            try:
+                os.fstat(descriptor)
+                print(descriptor, "is open", file=kept)
+            except OSError:
+                pass
+        """
+    )
+    assert (done.stdout, server.connections) == ("['delivered', 'delivered']\n", 1)
+
+
 def test_a_failure_of_tls_elsewhere_is_none_of_ours(server, connect):
     """A session may be sent while the program handles an error of its own."""
     server.script = [server.reset]
@@ -584,7 +624,9 @@ def test_a_tunnel_through_a_proxy_is_kept(server, tls, talk, connect, monkeypatc
 def test_a_socks_proxy_needs_its_package(connect, monkeypatch):
     """Without it, what is missing is said."""
     monkeypatch.setenv("all_proxy", "socks5://127.0.0.1:9")
-    assert "install 'httpx[socks]'" in connect("http://honeyhive.test").send(BODY).words
+    answer = connect("http://honeyhive.test").send(BODY)
+    assert "install 'httpx[socks]'" in answer.words
+    assert answer.verdict is Verdict.HOLD
 
 
 def test_a_header_that_cannot_be_sent_is_not_repeated(server, connect):

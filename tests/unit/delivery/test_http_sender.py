@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import itertools
 import json
 import socket
@@ -108,6 +109,7 @@ def test_threads_share_a_sender(server, connect):
         (401, Verdict.HOLD),
         (403, Verdict.HOLD),
         (404, Verdict.HOLD),
+        (407, Verdict.HOLD),
         (408, Verdict.RETRY),
         (413, Verdict.TOO_LARGE),
         (422, Verdict.REJECTED),
@@ -125,11 +127,67 @@ def test_each_status_has_its_verdict(server, send, status, verdict):
     assert answer == Answer(verdict, expected)
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>", b'{"session_id": "other"}', b"\xff" * 10])
-def test_a_success_is_one_whatever_the_body(server, send, body):
-    """Any answer with a 2xx status has taken the session."""
-    server.script = [(200, {"Content-Type": "text/html"}, body)]
-    assert send() == Answer(Verdict.DELIVERED)
+LONG = json.dumps({"session": {"inputs": "x" * 100_000}}).encode()
+TAKEN = [
+    (200, b""),
+    (201, b" \r\n"),
+    (204, b""),
+    (200, b'{"session_id": "other"}'),
+    (200, b'{"session_id":"other"}\n'),
+    (202, b'{"event":{"event_id":"other"}}'),
+    (200, b'\xef\xbb\xbf{"session_id": "other"}'),
+    (200, b'\n  {\n  "session": {"session_id": "other"}\n}\n'),
+    (200, LONG),
+    (200, b"  " + LONG),
+]
+NOT_TAKEN = [
+    (200, b"<!doctype html><title>Sign in</title>"),
+    (200, b"OK"),
+    (201, b"[]"),
+    (200, b"null"),
+    (200, b'"session_id"'),
+    (200, b'{"session_id": '),
+    (200, b"\xff" * 10),
+    (203, b"<html>" + b"x" * 100_000),
+    (200, b"{{ page }}" + b"x" * 100_000),
+]
+
+
+@pytest.mark.parametrize(("status", "body"), TAKEN)
+def test_an_empty_body_or_an_object_means_delivered(server, send, caplog, status, body):
+    """Whatever the server says its type is; nothing is logged."""
+    server.script = [(status, {"Content-Type": "text/html"}, body)]
+    assert (send(), caplog.messages) == (Answer(Verdict.DELIVERED), [])
+
+
+@pytest.mark.parametrize(("status", "body"), NOT_TAKEN)
+def test_a_success_of_something_else_is_held(server, send, status, body):
+    """A login page, a captive portal or the catch-all of a web app did not take the session."""
+    server.script = [(status, {"Content-Type": "application/json"}, body)]
+    answer = send()
+    assert answer.verdict is Verdict.HOLD
+    assert answer.words.startswith(f"status {status}, but no answer of the session API: ")
+
+
+@pytest.mark.parametrize(
+    ("kind", "verdict"),
+    [("application/json; charset=utf-8", Verdict.DELIVERED), ("text/html", Verdict.HOLD)],
+)
+def test_the_type_of_a_compressed_answer_decides(server, send, kind, verdict):
+    """We ask for none, and do not unpack it."""
+    headers = {"Content-Type": kind, "Content-Encoding": "gzip"}
+    server.script = [(200, headers, gzip.compress(b"whatever"))]
+    assert send().verdict is verdict
+
+
+@pytest.mark.parametrize("body", [b"{}", b'{"success": true}', b'{"session": "x"}'])
+def test_an_object_without_a_session_is_delivered_and_said_once(server, connect, said, body):
+    """The server has taken it, but it may be another API."""
+    server.script = [(200, {}, body), (200, {}, body)]
+    sender = connect(server.url)
+    assert [sender.send(BODY), sender.send(BODY)] == [Answer(Verdict.DELIVERED)] * 2
+    (message,) = said()
+    assert message.startswith("the server took a session and answered without a session_id (")
 
 
 @pytest.mark.parametrize(
@@ -190,13 +248,13 @@ def test_after_an_endless_answer_there_is_a_new_connection(server, connect):
 
 def drip(server):
     while not server.closing.wait(0.02):
-        yield b"x"
+        yield b" "
 
 
 @pytest.mark.parametrize(("status", "verdict"), [(200, Verdict.DELIVERED), (503, Verdict.RETRY)])
 def test_a_dripping_answer_is_left(server, send, status, verdict):
     """A body that comes byte by byte is read no longer than the timeout."""
-    server.script = [(status, {}, drip(server))]
+    server.script = [(status, {}, itertools.chain([b"{"], drip(server)))]
     assert send(timeout=0.2).verdict is verdict
 
 
@@ -310,6 +368,32 @@ def test_a_proxy_is_asked_for_a_tunnel_to_https(server, connect, monkeypatch):
     (request,) = server.requests
     assert (request.method, request.path) == ("CONNECT", "honeyhive.test:443")
     assert "k-1" not in str(request.headers)
+
+
+def test_a_proxy_that_wants_a_password_is_held(server, connect, monkeypatch):
+    """407 by itself, or in answer to the request for a tunnel: nothing is set aside."""
+    monkeypatch.setenv("all_proxy", server.url)
+    server.script = [(407, {}, b""), (407, {}, b"")]
+    senders = [connect(f"{scheme}://honeyhive.test") for scheme in ("http", "https")]
+    assert [sender.send(BODY).verdict for sender in senders] == [Verdict.HOLD] * 2
+
+
+@pytest.mark.parametrize("value", ["socks4://127.0.0.1:9", "ftp://u:secret@h", "http://:99"])
+def test_a_proxy_that_cannot_be_used_is_said(connect, monkeypatch, value):
+    """Sessions are kept, and the sentence does not repeat a password."""
+    monkeypatch.setenv("ALL_PROXY", value)
+    answer = connect("http://honeyhive.test").send(BODY)
+    assert (answer.verdict, answer.answered) == (Verdict.HOLD, False)
+    assert "use http://, https:// or socks5://" in answer.words
+    assert "secret" not in answer.words
+
+
+@pytest.mark.parametrize("address", ["hh.internal:8080", "'http://h'", "${HH_URL}", "http://…@h"])
+def test_an_address_that_cannot_be_used_is_held(connect, address):
+    """Nothing is sent anywhere."""
+    answer = connect(address, "k-1").send(BODY)
+    assert (answer.verdict, answer.answered) == (Verdict.HOLD, False)
+    assert answer.words.startswith(f"{address!r} is not the address of a server: give ")
 
 
 @pytest.mark.parametrize("pattern", ["127.0.0.1", "*", "localhost,127.0.0.1", "{host}"])

@@ -78,15 +78,17 @@ def test_a_connection_that_cannot_be_made(error, counted, guard):
 @pytest.mark.parametrize(
     ("shrink", "bodies", "verdict"),
     [
-        (lambda body: body[:1], [b"xx", b"x"], Verdict.DELIVERED),
-        (lambda body: body, [b"xx"], Verdict.REJECTED),
-        (None, [b"xx"], Verdict.REJECTED),
+        (lambda body: body[1:], [b"xxxx", b"xxx", b"xx"], Verdict.DELIVERED),
+        (lambda body: body[:3], [b"xxxx", b"xxx"], Verdict.REJECTED),
+        (lambda body: body, [b"xxxx"], Verdict.REJECTED),
+        (lambda body: 1 / 0, [b"xxxx"], Verdict.REJECTED),
+        (None, [b"xxxx"], Verdict.REJECTED),
     ],
 )
 def test_what_is_too_large_is_sent_with_less(shrink, bodies, verdict, guard):
-    """Once, if there is less to be sent; else it is rejected."""
-    sender = Scripted(TOO_LARGE, DELIVERED)
-    assert LazySender(lambda: sender, guard, shrink).send(b"xx").verdict is verdict
+    """Less and less, until it fits or nothing is left to cut; then it is rejected."""
+    sender = Scripted(TOO_LARGE, TOO_LARGE, DELIVERED)
+    assert LazySender(lambda: sender, guard, shrink).send(b"xxxx").verdict is verdict
     assert sender.bodies == bodies
 
 
