@@ -1,7 +1,8 @@
-"""Values in the form that costs the caller least, and the reading of it later.
+"""Keep the values of a call in the form that costs the caller least; the worker reads it later.
 
-Three forms. What cannot change is kept as it is. Small plain data becomes bytes: `marshal` copies
-it five times as fast as Python code can, and the worker decodes it. All else is copied at once.
+There are three forms. A value that cannot change is kept as it is. Small plain data becomes bytes:
+`marshal` copies it five times as fast as Python code can, and the worker decodes it. Any other
+value is copied at once.
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 
 Bind = Callable[[tuple[Any, ...], dict[str, Any]], dict[str, Any]]
 
-_MOST = 64 * 1024  # bytes, by a rough estimate, up to which data is small
-_EACH = 16  # bytes that count for a value, so that many small ones are not small
-_DEEP = 8
+_MAX_PACKED_BYTES = 64 * 1024  # by a rough estimate
+_BYTES_PER_VALUE = 16  # added to the estimate for each value, so that many numbers weigh too
+_MAX_PACKED_DEPTH = 8
 
 
 def constant(value: object) -> bool:
-    """Whether this can never change, and needs no copy."""
+    """Return whether a value can never change and so needs no copy."""
     kind = type(value)
     # `kind in (str, …)` would ask a class of the user's whether it equals one of these.
     return value is None or kind is str or kind is int or kind is bool or kind is float
@@ -37,18 +38,23 @@ class Copied(NamedTuple):
 
 
 class Inputs(NamedTuple):
-    """Arguments that were named and copied at once, and those of them that go to `config`."""
+    """Arguments that were named and copied at once.
+
+    Attributes:
+        inputs: the copies by parameter name.
+        config: those of them that `config_args` names.
+    """
 
     inputs: dict[str, Any]
     config: dict[str, Any]
 
 
 Kept = tuple[Any, int, "list[str] | None"]
-"""A form of a value, its size in bytes, and the paths that were cut."""
+"""One of the three forms of a value, its size in bytes, and the paths that were cut."""
 
 
 def arguments(args: tuple[Any, ...], kwargs: dict[str, Any], bind: Bind) -> Kept:
-    """The arguments of a call, for `named`."""
+    """Keep the arguments of a call; `named` reads them."""
     values = (*args, *kwargs.values()) if kwargs else args
     size = 0
     for value in values:
@@ -75,14 +81,14 @@ def named(captured: Any, bind: Bind) -> dict[str, Any]:
 
 
 def copied(value: object, at: str) -> Kept:
-    """Any value, copied at once; `at` begins the paths of what is cut."""
+    """Copy any value at once; `at` begins the paths of what is cut."""
     taken = Snapshot()
     copy = taken.take(value, at)
     return Copied(copy), taken.size, taken.cuts or None
 
 
 def keep(value: object, at: str) -> Kept:
-    """Any value in the form that costs least, for `read`."""
+    """Keep any value in the form that costs least; `read` reads it."""
     size = len(value) if type(value) is str else 0
     if constant(value) and size <= rules.limits.string and size <= rules.limits.chars:
         return value, size, None
@@ -106,7 +112,7 @@ def is_json(value: Any) -> bool:
     """Return whether a value is JSON data just as it is, and means the same to every parser."""
     kind = type(value)
     if kind is dict:
-        for key, item in value.items():  # mostly texts; a call for each takes twice as long
+        for key, item in value.items():  # no call for texts, which are most: it takes twice as long
             if type(key) is not str or (type(item) is not str and not is_json(item)):
                 return False
         return True
@@ -128,51 +134,60 @@ def _loaded(kept: Any) -> Any:
 
 
 def as_object(copy: Any) -> dict[str, Any]:
-    """A mapping with string keys or a record as it is, all else as `result`."""
+    """Return the copy of a mapping or a record as it is, any other as `{"result": copy}`."""
     return copy if type(copy) is dict else {"result": copy}
 
 
 def _pack(whole: Any, values: Iterable[Any]) -> bytes | None:
-    """The bytes of small plain data; None for anything else, and if the limits are smaller still:
-    what is cut has to be told at once."""
+    """Return the bytes of small plain data, None for anything else.
+
+    Also None if a limit is so small that this data may exceed it: cuts have to be listed at once.
+    """
     limits = rules.limits
-    if limits.string < _MOST or limits.chars < _MOST or limits.nodes < _MOST // _EACH:
+    if (
+        limits.string < _MAX_PACKED_BYTES
+        or limits.chars < _MAX_PACKED_BYTES
+        or limits.nodes < _MAX_PACKED_BYTES // _BYTES_PER_VALUE
+    ):
         return None
-    if limits.depth <= _DEEP + 1:
+    if limits.depth <= _MAX_PACKED_DEPTH + 1:
         return None
     try:
-        return marshal.dumps(whole) if _weigh(values) <= _MOST else None
+        return marshal.dumps(whole) if _weigh(values) <= _MAX_PACKED_BYTES else None
     except (ValueError, RuntimeError):  # a key that is not plain, a dict that another thread fills
         return None
 
 
 def _weigh(values: Iterable[Any], depth: int = 0) -> int:
-    """About the bytes in plain data; more than is small for what is not plain or too deep."""
-    if depth > _DEEP:
-        return _MOST + 1
+    """Estimate the bytes of plain data.
+
+    The result is over `_MAX_PACKED_BYTES` for data that is not plain or too deep.
+    """
+    if depth > _MAX_PACKED_DEPTH:
+        return _MAX_PACKED_BYTES + 1
     weight = 0
     for value in values:
         kind = type(value)
         if kind is str:
             weight += len(value)
         elif kind is dict:
-            weight += _EACH * len(value)
-            if weight > _MOST:
+            weight += _BYTES_PER_VALUE * len(value)
+            if weight > _MAX_PACKED_BYTES:
                 break
-            for item in value.values():  # mostly texts; a call for each takes twice as long
+            for item in value.values():  # no call for texts: it takes twice as long
                 if type(item) is str:
                     weight += len(item)
                 elif not constant(item):
                     weight += _weigh((item,), depth + 1)
-                    if weight > _MOST:
+                    if weight > _MAX_PACKED_BYTES:
                         break
         elif kind is list or kind is tuple:
-            weight += _EACH * len(value)
-            if weight > _MOST or len(value) > rules.limits.items:
-                return _MOST + 1
+            weight += _BYTES_PER_VALUE * len(value)
+            if weight > _MAX_PACKED_BYTES or len(value) > rules.limits.items:
+                return _MAX_PACKED_BYTES + 1
             weight += _weigh(value, depth + 1)
         elif not constant(value):
-            return _MOST + 1
-        if weight > _MOST:
+            return _MAX_PACKED_BYTES + 1
+        if weight > _MAX_PACKED_BYTES:
             break
     return weight

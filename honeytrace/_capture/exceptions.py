@@ -1,4 +1,4 @@
-"""How a call that raised is recorded: text and plain data, without local variables."""
+"""Record the exception of a call as text and plain data, without local variables."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from honeytrace._capture.stdlib_types import mro, nearest, qualname, state
 from honeytrace._utils.guard import try_call
 from honeytrace._utils.json import Json
 
-_MOST = 4096  # bytes of `error`
-_NAMED = 256  # of those, room for the name of the exception
+_MAX_ERROR_BYTES = 4096  # of the field `error`
+_MAX_NAME_BYTES = 256  # reserved in `error` for the type of the exception
 _END = " more characters]"
-_WORD = 1024  # characters of a word that is not cut through
-_FRAMES = 50
-_ALL = 20  # exceptions that are told of: causes of causes, members of groups
-_NOTES = 20
+_MAX_WORD_CHARACTERS = 1024  # a longer word may be cut in the middle
+_MAX_FRAMES = 50
+_MAX_EXCEPTIONS = 20  # in one error: with its causes and the members of groups
+_MAX_NOTES = 20
 _CANCELLED = ("CancelledError", "Cancelled", "GreenletExit")  # of asyncio, trio and gevent
 _EXIT_CODES = ("exit_code", "_code", "code", "returncode")
 
 _GROUP = getattr(builtins, "BaseExceptionGroup", None)  # from Python 3.11 on
 
-# Read past whatever a class of the user's may say of its attributes.
+# A user's class may define these attributes in its own way; here they are read past it.
 _own = BaseException.__dict__["__dict__"].__get__
 _cause = BaseException.__dict__["__cause__"].__get__
 _context = BaseException.__dict__["__context__"].__get__
@@ -39,7 +39,7 @@ def failure(error: BaseException | None) -> Failure | None:
     details = _details(error, set())
     name, words = details["type"], details["message"]
     status = "cancelled" if name in _CANCELLED else "error"
-    text = _cut(f"{name}: {words}" if words else name, _MOST)
+    text = _cut(f"{name}: {words}" if words else name, _MAX_ERROR_BYTES)
     return Failure(text, status, details, text.endswith(_END))
 
 
@@ -65,19 +65,19 @@ def _is_zero(code: object) -> bool:
 
 
 def _details(error: BaseException, told: set[int]) -> Json:
-    """An exception with its notes, what led to it and, if it is a group, its members.
+    """Describe an exception with its notes, its cause and, if it is a group, its members.
 
-    Each is told of once, and of `_ALL` in all.
+    Each exception is described once; `_MAX_EXCEPTIONS` bounds their number.
     """
     told.add(id(error))
     details: Json = {
         "type": type(error).__qualname__,
-        "message": _words(error),
+        "message": _message(error),
         "traceback": _frames(_trace(error)),
     }
     notes = _own(error).get("__notes__")
     if type(notes) is list:
-        details["notes"] = [_cut(note) for note in notes[:_NOTES] if type(note) is str]
+        details["notes"] = [_cut(note) for note in notes[:_MAX_NOTES] if type(note) is str]
     cause = _cause(error)
     context = None if cause is not None or _suppressed(error) else _context(error)
     for name, other in (("cause", cause), ("context", context)):
@@ -93,11 +93,11 @@ def _details(error: BaseException, told: set[int]) -> Json:
 
 
 def _is_new(error: BaseException, told: set[int]) -> bool:
-    return id(error) not in told and len(told) < _ALL
+    return id(error) not in told and len(told) < _MAX_EXCEPTIONS
 
 
 def _members(error: BaseException) -> tuple[BaseException, ...]:
-    """The members of an exception group, of the standard's or of the backport for 3.10."""
+    """Return the members of an exception group, also of the backport for Python 3.10."""
     if _GROUP and issubclass(type(error), _GROUP):
         return tuple(_GROUP.__dict__["exceptions"].__get__(error))
     if any(parent.__name__ == "BaseExceptionGroup" for parent in type(error).__mro__):
@@ -105,23 +105,23 @@ def _members(error: BaseException) -> tuple[BaseException, ...]:
     return ()
 
 
-def _words(error: BaseException) -> str:
-    words, fault = try_call(_text, error)  # the exception is the user's, and so is its __str__
+def _message(error: BaseException) -> str:
+    words, fault = try_call(_text, error)  # its __str__ is the user's code
     return f"[{type(fault).__name__} in __str__]" if words is None else _cut(words)
 
 
 def _text(error: BaseException) -> str:
-    return "".join((str(error),))  # `str` may return a subclass, with methods of its own
+    return "".join((str(error),))  # `str` may return a subclass with methods of its own
 
 
-def _cut(text: str, most: int = _MOST - _NAMED) -> str:
-    """So many bytes at most; between words, for half a secret would not be known as one."""
+def _cut(text: str, most: int = _MAX_ERROR_BYTES - _MAX_NAME_BYTES) -> str:
+    """Cut a text to `most` bytes, between words: redaction would not recognize half a secret."""
     if len(text) * 4 <= most or (len(text) <= most and len(_encoded(text)) <= most):
         return text
     room = most - len(_encoded(f"… [{len(text)}{_END}"))
     kept = _encoded(text[:room])[:room].decode("utf-8", "ignore")
     head, *word = kept.rsplit(None, 1)
-    if word and len(word[0]) < _WORD:
+    if word and len(word[0]) < _MAX_WORD_CHARACTERS:
         kept = head
     return f"{kept}… [{len(text) - len(kept)}{_END}"
 
@@ -131,20 +131,27 @@ def _encoded(text: str) -> bytes:
 
 
 def _frames(trace: TracebackType | None) -> list[str]:
-    """Where it was raised, outermost first, without the frames of our own."""
+    """List where an exception was raised, outermost frame first, without our own frames."""
     frames = []
     while trace is not None:
         code = trace.tb_frame.f_code
         if not is_ours(code):
             frames.append(f"{code.co_filename}:{trace.tb_lineno} in {code.co_name}")
         trace = trace.tb_next
-    more = len(frames) - _FRAMES
+    more = len(frames) - _MAX_FRAMES
     return [f"… [{more} more frames]", *frames[more:]] if more > 0 else frames
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """How a call ended that did not return: the text for `error`, and what goes with it."""
+    """How a call ended that raised.
+
+    Attributes:
+        text: type and message, for the field `error`.
+        status: "error" or "cancelled".
+        details: the exception as plain data, for the metadata.
+        cut: whether `text` was shortened.
+    """
 
     text: str
     status: str
@@ -153,12 +160,12 @@ class Failure:
 
 
 FILE = "<traced by honeytrace>"
-"""Stands in tracebacks in the place of a file's name."""
+"""The file name of our frames in tracebacks."""
 
-# Empty lines, or `inspect.getsource` of the code raises, amid what pytest has to say of a fixture.
+# Without lines `inspect.getsource` raises, also in the middle of pytest's report on a fixture.
 linecache.cache[FILE] = (0, None, ["\n"] * 9, FILE)
 
 
 def is_ours(code: CodeType) -> bool:
-    """Whether this is the code of a stand-in."""
+    """Return whether this is the code of one of our wrappers."""
     return code.co_filename == FILE

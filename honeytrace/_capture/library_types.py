@@ -1,9 +1,9 @@
-"""What values of modules become that are not imported here: numpy, pandas, torch, PIL, pytest, and
-such of the standard library as is seldom used.
+"""Turn values of libraries that are not imported here into text, numbers, or data to copy instead.
 
-A class is recognised by its name and then by being the very class that its module has. The
-libraries' own code is run for values of exactly these classes; one of a class derived from them is
-described by what the base class knows.
+These are numpy, pandas, torch, PIL, pytest, and rarely used parts of the standard library. A class
+is recognized by its name, and then by being the class that its module holds. Code of a library
+runs only for values of exactly these classes; a value of a subclass is described by what the base
+class knows.
 """
 
 from __future__ import annotations
@@ -25,16 +25,15 @@ from honeytrace._capture.stdlib_types import (
 )
 from honeytrace._utils.guard import try_call
 
-_TELLTALES = {"type", "choices", "delta", "usage", "usage_metadata"}
+_ANSWER_ATTRIBUTES = {"type", "choices", "delta", "usage", "usage_metadata"}
 
 
 def is_answer(own: dict[str, Any]) -> bool:
-    """Whether the attributes of an object are those of an answer or a chunk as OpenAI and
-    Anthropic shape them.
+    """Return whether these are the attributes of an answer or a chunk of OpenAI or Anthropic.
 
-    Narrow, since `usage` and `choices` alone are also attributes of parsers and form fields.
+    The test is narrow, because parsers and form fields have `usage` or `choices` too.
     """
-    if _TELLTALES.isdisjoint(own):
+    if _ANSWER_ATTRIBUTES.isdisjoint(own):
         return False
     about, choices = own.get("type"), own.get("choices")
     return (
@@ -51,19 +50,19 @@ def _has(value: object, *names: str) -> bool:
 
 
 def _parts(value: object) -> dict[str, Any]:
-    """The items of a dict, the attributes of an object."""
+    """Return the items of a dict or the attributes of an object."""
     return named(value) if type(value) is dict else state(value, type(value))
 
 
-_SMALL = 64  # elements that are listed
-_BYTES = 16 * 1024  # of these: a text may be long
-_SHOWN = 20  # columns
-_CHARS = 50  # of a column's name
+_MAX_ELEMENTS = 64  # of an array that is listed
+_MAX_BYTES = 16 * 1024  # of such an array; its elements may be long texts
+_MAX_COLUMNS = 20  # shown of a table
+_MAX_LABEL_CHARACTERS = 50
 _globals: Any = vars(types.ModuleType)["__dict__"]
 
 
 def known(kind: type) -> Read | None:
-    """How to read the values of a class of a library, if it is one of those below."""
+    """Return how to read the values of a class, if it is one of those below."""
     name = qualname(kind)
     found = _KNOWN.get(name) if type(name) is str else None
     if found is None or _find(found[0], name) is not kind:
@@ -78,12 +77,12 @@ def _careful(read: Read, value: Any) -> Any:
 
 def _find(module: str, name: str) -> Any:
     found = sys.modules.get(module)
-    # A module may be replaced by any object.
+    # Any object may stand in `sys.modules`.
     return _globals.__get__(found).get(name) if issubclass(type(found), types.ModuleType) else None
 
 
 def _is_own(kind: type, module: str) -> bool:
-    """Whether a class is one of the module's, and not derived from one."""
+    """Return whether a class is the module's own, and not derived from one."""
     return _find(module, qualname(kind)) is kind
 
 
@@ -92,58 +91,60 @@ def _shape(sizes: Any) -> str:
 
 
 def _scalar(value: Any) -> Any:
-    """A number or text as Python has it; structures and what only numpy can hold by their type."""
+    """Return a number or text as Python's; structures and numpy's own types by their names."""
     kind = type(value)
     found = value.item() if _is_own(kind, "numpy") else value
-    # A long double is its own item.
+    # `item()` of a long double is a long double.
     return describe(value) if type(found) is kind or type(found) is tuple else found
 
 
 def _ndarray(value: Any) -> Any:
     base = _find("numpy", "ndarray")
     shape, kind = base.shape.__get__(value), base.dtype.__get__(value)
-    small = base.size.__get__(value) <= _SMALL and base.nbytes.__get__(value) <= _BYTES
+    small = base.size.__get__(value) <= _MAX_ELEMENTS and base.nbytes.__get__(value) <= _MAX_BYTES
     if small and type(value) is base and kind.kind in "biufcU":
         return value.tolist()
     return f"<{called(type(value))} {_shape(shape)} {kind.name}>"
 
 
 def _frame(value: Any) -> Any:
-    """A small one as its rows, else its shape and columns."""
+    """Return the rows of a small table, or else its shape and columns."""
     axes: list[Any] = value.axes if _is_own(type(value), "pandas") else [None]
     if not all(_is_own(type(axis), "pandas") for axis in axes):
         return describe(value)
     columns = axes[1]
     labels, dtypes = _labels(columns), value.dtypes.tolist()
-    if labels is not None and value.size <= _SMALL and all(map(_is_plain, dtypes)):
+    if labels is not None and value.size <= _MAX_ELEMENTS and all(map(_is_plain, dtypes)):
         items = [value[label].tolist() for label in labels]
         return [dict(zip(labels, row, strict=True)) for row in zip(*items, strict=True)]
-    names = map(_label, columns[:_SHOWN].tolist() if _is_plain(columns.dtype) else dtypes)
-    shown = [f"{name} {_dtype(kind)}" for name, kind in zip(names, dtypes[:_SHOWN], strict=False)]
-    rest = [f"{len(dtypes) - _SHOWN} more"] if len(dtypes) > _SHOWN else []
+    names = map(_label, columns[:_MAX_COLUMNS].tolist() if _is_plain(columns.dtype) else dtypes)
+    shown = [
+        f"{name} {_dtype(kind)}" for name, kind in zip(names, dtypes[:_MAX_COLUMNS], strict=False)
+    ]
+    rest = [f"{len(dtypes) - _MAX_COLUMNS} more"] if len(dtypes) > _MAX_COLUMNS else []
     return f"<pandas.DataFrame {_shape(value.shape)}: {', '.join(shown + rest)}>"
 
 
 def _series(value: Any) -> Any:
-    """A small one by its labels if these are texts, or as a list; else its length and type."""
+    """Return a small series by its labels if these are texts, or as a list; else its type."""
     items = _column(value)
     labels = _labels(value.index) if type(items) is list else None
     return items if labels is None else dict(zip(labels, items, strict=True))
 
 
 def _column(value: Any) -> Any:
-    """A small series or index as a list."""
+    """Return a small series or index as a list, or else its type."""
     kind = type(value)
     if not _is_own(kind, "pandas"):
         return describe(value)
-    if value.size > _SMALL or not _is_plain(value.dtype):
+    if value.size > _MAX_ELEMENTS or not _is_plain(value.dtype):
         return f"<pandas.{qualname(kind)} {_shape(value.shape)} {_dtype(value.dtype)}>"
     return value.tolist()
 
 
 def _labels(index: Any) -> list[str] | None:
-    """The labels of an index if they are texts, and no two the same."""
-    own = _is_own(type(index), "pandas") and len(index) <= _SMALL and _is_plain(index.dtype)
+    """Return the labels of an index if they are texts and all different."""
+    own = _is_own(type(index), "pandas") and len(index) <= _MAX_ELEMENTS and _is_plain(index.dtype)
     labels: list[Any] = index.tolist() if own else [None]
     fit = all(type(label) is str for label in labels) and len(set(labels)) == len(labels)
     return labels if fit else None
@@ -151,12 +152,12 @@ def _labels(index: Any) -> list[str] | None:
 
 def _label(value: Any) -> str:
     if type(value) is str:
-        return value[:_CHARS]
+        return value[:_MAX_LABEL_CHARACTERS]
     return str(value) if type(value) is int else describe(value)
 
 
 def _is_plain(dtype: Any) -> bool:
-    """Whether the items of such a column can be listed without code of the user's."""
+    """Return whether the items of such a column can be listed without running users' code."""
     if issubclass(type(dtype), _find("numpy", "dtype")):
         return dtype.kind in "biufcMmO"
     return _is_own(type(dtype), "pandas") and qualname(type(dtype)) in _COLUMNS
@@ -173,19 +174,23 @@ _COLUMNS = {"BooleanDtype", "StringDtype"} | {
 
 
 def _tensor(value: Any) -> Any:
-    """A small one in the memory of the processor as a list: to read from another device waits."""
+    """Return a small tensor as a list, unless reading would wait for another device."""
     kind = type(value)
     torch = sys.modules["torch"]
     if kind is not torch.Tensor and not _is_own(kind, "torch.nn"):
         return describe(value)
-    if value.device.type == "cpu" and value.numel() <= _SMALL and value.layout is torch.strided:
+    if (
+        value.device.type == "cpu"
+        and value.numel() <= _MAX_ELEMENTS
+        and value.layout is torch.strided
+    ):
         return value.tolist()
     name = str(value.dtype).removeprefix("torch.")
     return f"<{called(kind)} {_shape(value.shape)} {name} {value.device}>"
 
 
 def _image(value: Any) -> str:
-    """Its mode and size, which it holds itself."""
+    """Describe an image by its mode and size, which are attributes."""
     own = state(value, type(value))
     mode, size = own.get("_mode", own.get("mode")), own.get("_size")
     if type(mode) is not str or type(size) is not tuple or len(size) != 2:
@@ -197,16 +202,16 @@ def _image(value: Any) -> str:
 
 
 def _request(value: Any) -> Any:
-    """What a fixture with parameters asks it for."""
+    """Return the parameter of a pytest fixture."""
     own = state(value, type(value))
     return own["param"] if "param" in own else describe(value)
 
 
 def _array(value: Any) -> Any:
-    """A small array of numbers as a list, else its type code and length."""
+    """Return a small array of numbers as a list, or else its type code and length."""
     base = _find("array", "array")
     size, code = base.__len__(value), base.typecode.__get__(value)
-    if size <= _SMALL and type(value) is base:
+    if size <= _MAX_ELEMENTS and type(value) is base:
         return value.tolist()
     return f"<{called(type(value))} {code} {_shape([size])}>"
 

@@ -1,7 +1,7 @@
-"""The fields of records: dataclasses, attrs, pydantic, msgspec, namespaces and exceptions.
+"""Find the fields of records: of dataclasses, attrs, pydantic, msgspec, namespaces, exceptions.
 
-A field is told by what its library noted in the class. As everywhere in this package, only
-namespaces and states are read; no code of the class is run.
+Which fields there are is read from what their library noted in the class. As everywhere in this
+package, no code of the class runs.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from honeytrace._capture.stdlib_types import (
 HIDDEN = "[REDACTED:hidden_field]"
 """Stands for a field that its author keeps out of texts with `repr=False`."""
 
-_MARKS = (
+_CLASS_ATTRIBUTES = (
     "__dataclass_fields__",
     "__attrs_attrs__",
     "__pydantic_fields__",
@@ -36,7 +36,7 @@ _MARKS = (
 
 def is_record(kind: type) -> bool:
     """Return whether a class is one of dataclasses, attrs, pydantic or msgspec."""
-    return any(mark in namespace(parent) for parent in mro(kind) for mark in _MARKS)
+    return any(name in namespace(parent) for parent in mro(kind) for name in _CLASS_ATTRIBUTES)
 
 
 def fields(value: object) -> Any:
@@ -95,17 +95,24 @@ def _all_private(own: dict[str, Any]) -> dict[str, Any]:
 
 
 class _Field(NamedTuple):
-    """What a library noted of one field."""
+    """What a library noted about one field.
+
+    Attributes:
+        required: the constructor has to be given its value.
+        hidden: `repr=False`.
+        excluded: pydantic's `exclude=True`.
+        on_class: the class holds the value, its objects do not.
+    """
 
     name: str
     required: bool
     hidden: bool = False
     excluded: bool = False
-    on_class: bool = False  # the class holds its value, the objects do not
+    on_class: bool = False
 
 
 class _Declared(NamedTuple):
-    """The names of a class's fields that are treated in a way of their own."""
+    """The names of a class's fields with special treatment, as in `_Field`."""
 
     required: frozenset[str]
     hidden: frozenset[str]
@@ -143,8 +150,8 @@ def _of_attrs(kind: type) -> Iterator[_Field]:
 
 
 def _of_pydantic(kind: type) -> Iterator[_Field]:
-    for mark in ("__pydantic_fields__", "model_fields", "__fields__"):
-        for name, each in _items(nearest(kind, mark)):
+    for noted in ("__pydantic_fields__", "model_fields", "__fields__"):
+        for name, each in _items(nearest(kind, noted)):
             own = state(each, type(each))
             about = own.get("field_info")  # pydantic 1
             if about is not None:

@@ -1,8 +1,8 @@
-"""Any value as a bounded, detached copy of plain JSON data.
+"""Copy any value as bounded plain JSON data.
 
-One pass over exact types: containers are copied, strings shared, everything else described. It
-runs no code of the value's own (`__repr__`, `__getattr__`, properties, iterators), so that what is
-captured can neither change nor stall the traced call.
+One pass over exact types: containers are copied, strings are shared, and everything else is
+described. No code of the value itself runs (`__repr__`, `__getattr__`, properties, iterators), so
+that capturing it can neither change nor stall the traced call.
 """
 
 from __future__ import annotations
@@ -38,12 +38,20 @@ from honeytrace._utils.json import spell
 _T = TypeVar("_T")
 
 Path = tuple[Any, Any]
-"""Where a value stands: (the path of its container or None, its key)."""
+"""Where a value is: (path of its container or None, its key)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much of one field is kept; what is over is marked in place and its path listed."""
+    """How much of one field is kept. A note in the data says what was cut, and its path is listed.
+
+    Attributes:
+        chars: characters in all texts.
+        nodes: values in all containers.
+        depth: levels of containers.
+        string: characters of one text.
+        items: items of one list.
+    """
 
     chars: int = 4 * 2**20
     nodes: int = 20_000
@@ -53,7 +61,7 @@ class Limits:
 
     @classmethod
     def of(cls, given: Mapping[str, int]) -> Limits:
-        """The defaults with what is given instead, e.g. `{"string": 1000}`. Raises `ValueError`."""
+        """Return the defaults changed as given, e.g. `{"string": 1000}`. Raises `ValueError`."""
         if not isinstance(given, Mapping):
             raise ValueError(
                 f"limits cannot be {given!r}; give a mapping such as {{'string': 1000}}"
@@ -64,25 +72,25 @@ class Limits:
                 raise ValueError(f"there is no limit {name!r}; the limits are {', '.join(names)}")
             if type(value) is not int or value < 1:
                 raise ValueError(f"limits: {name} is {value!r}; it has to be a positive integer")
-            if name == "depth" and value > _DEEPEST:
-                raise ValueError(f"limits: depth is {value}; it can be {_DEEPEST} at most")
+            if name == "depth" and value > _MAX_DEPTH_LIMIT:
+                raise ValueError(f"limits: depth is {value}; it can be {_MAX_DEPTH_LIMIT} at most")
         return cls(**given)
 
 
-_DEEPEST = 200  # to copy is to recurse
-_KEYS = Limits(chars=4096, nodes=64, depth=4)
+_MAX_DEPTH_LIMIT = 200  # each level is a recursion
+_KEY_LIMITS = Limits(chars=4096, nodes=64, depth=4)
 
-_LONG = 128  # characters of a key; what is longer counts as text does
-_SMALL = 16 * 1024
-_LISTED = 20
-_COSTLY = 7  # nodes that count for a value of other kinds than JSON's, besides its own
-_OVER = "[over the budget of the field]"
-_MORE = "…"  # stands for the keys that are left out
+_MAX_KEY_CHARACTERS = 128  # longer keys count, and are cut, as texts are
+_SMALL_TEXT_CHARACTERS = 16 * 1024
+_MAX_CUTS = 20
+_NODES_PER_OBJECT = 7  # more than for JSON data, because an object takes longer to copy
+_OVER_BUDGET = "[over the budget of the field]"
+_MORE = "…"  # the key for what was left out
 _TOO_NEAR = "[too near the recursion limit]"
 
 
 class Rules:
-    """How values are copied: the limits, and what users have taught."""
+    """How values are copied: the limits, and the functions that users registered."""
 
     def __init__(self) -> None:
         self.limits = Limits()
@@ -91,12 +99,12 @@ class Rules:
         self._types: dict[int, tuple[type, Callable[[Any], object]]] = {}
 
     def register(self, kind: type[_T], function: Callable[[_T], object] | None) -> None:
-        """From now on `function(value)` is copied in place of a value of `kind`.
+        """From now on copy `function(value)` instead of a value of `kind`.
 
-        For subclasses too; the nearest class counts, and comes before what we know of the value.
-        What is taught for `object` serves for values that are only named otherwise. Plain strings,
-        numbers, booleans, dicts, lists, tuples and None stay as they are; their subclasses can be
-        taught. None takes back what was registered. Raises `TypeError`.
+        This holds for subclasses too. The nearest class counts, and comes before our own way of
+        copying. A function for `object` serves for values that would only be named otherwise.
+        Plain strings, numbers, booleans, dicts, lists, tuples and None stay as they are; their
+        subclasses can be registered. None takes back what was registered. Raises `TypeError`.
 
             honeytrace.register(Document, lambda document: {"id": document.id})
         """
@@ -113,7 +121,7 @@ class Rules:
             )
 
     def taught(self, kind: type) -> Callable[[Any], object] | None:
-        """The function for values of this class, but for what is taught for `object`."""
+        """Return the function registered for this class or a parent, except for `object`."""
         if not self._types:
             return None
         found = (self._types.get(id(parent)) for parent in mro(kind)[:-1])
@@ -125,11 +133,11 @@ class Rules:
 
 
 rules = Rules()
-"""Module-level state: how values are copied in this process."""
+"""How values are copied in this process. Module-level state."""
 
 
 class Snapshot:
-    """The copy of one field, as it is being made."""
+    """Makes the copy of one field."""
 
     __slots__ = ("_chars", "_inside", "_limits", "_nodes", "_odd", "_open", "_small", "cuts")
 
@@ -138,18 +146,20 @@ class Snapshot:
         self._nodes = limits.nodes
         self._chars = limits.chars
         self._odd = limits.items
-        self._small = _SMALL if limits.string >= _SMALL else limits.string
+        self._small = (
+            _SMALL_TEXT_CHARACTERS if limits.string >= _SMALL_TEXT_CHARACTERS else limits.string
+        )
         self._open: set[int] = set()
-        self._inside = False  # an answer of a model
+        self._inside = False  # of a model's answer
         self.cuts: list[str] = []
 
     @property
     def size(self) -> int:
-        """About how many bytes of memory the copy holds."""
+        """About how many bytes of memory the copy takes."""
         return self._limits.chars - self._chars + 64 * (self._limits.nodes - self._nodes)
 
     def take(self, value: object, at: str) -> Any:
-        """The copy of `value`; `at` is the name that begins the paths in `cuts`."""
+        """Copy `value`; `at` is the name that begins the paths in `cuts`."""
         try:
             return self._value(value, (None, at), 0)
         except RecursionError:
@@ -174,18 +184,18 @@ class Snapshot:
             return value
         try:
             return self._other(value, kind, path, depth)
-        # A view that was released, an object half made, a call that is nearly too deep already.
+        # A released view, an object whose __init__ never ran, a call that is nearly too deep.
         except (AttributeError, LookupError, ValueError, RecursionError):
             return describe(value)
 
     def _container(self, value: Any, path: Path, depth: int, copy: Callable[..., Any]) -> Any:
-        """Copies a container, unless it is open already, too deep, or over the budget."""
+        """Copy a container, unless it is inside itself, too deep, or over the budget."""
         if id(value) in self._open:
             return self._cut(path, "[circular]")
         if depth >= self._limits.depth:
             return self._cut(path, f"[deeper than {self._limits.depth} levels]")
         if self._nodes <= 0:
-            return self._cut(path, _OVER)
+            return self._cut(path, _OVER_BUDGET)
         self._open.add(id(value))
         try:
             return copy(value, path, depth + 1)
@@ -202,7 +212,7 @@ class Snapshot:
         odd = False
         for key, item in copy.items():
             kind = type(item)
-            if type(key) is not str or len(key) > _LONG:
+            if type(key) is not str or len(key) > _MAX_KEY_CHARACTERS:
                 odd = True
             elif kind is str and len(item) < self._small <= self._chars:
                 self._chars -= len(item)
@@ -218,15 +228,15 @@ class Snapshot:
         return copy
 
     def _begun(self, value: dict[Any, Any]) -> dict[str, Any]:
-        """As much of a dict as the budget allows, read past the methods of its class."""
+        """Copy as much of a dict as the budget allows, past the methods of its class."""
         pairs = first(partial(dict.items, value), self._nodes)
         return {key if type(key) is str else self._name(key): item for key, item in pairs}
 
     def _renamed(self, copy: dict[Any, Any], path: Path, depth: int) -> dict[str, Any]:
-        """The items with odd keys, copied now, under names for these; the others as they are."""
+        """Copy the items with odd keys under names for these; the others are copied already."""
         renamed: dict[str, Any] = {}
         for key, item in copy.items():
-            odd = type(key) is not str or len(key) > _LONG
+            odd = type(key) is not str or len(key) > _MAX_KEY_CHARACTERS
             name = self._text(self._name(key), path) if odd else key
             if name in renamed and name != _MORE:  # {1: "a", "1": "b"}
                 name = f"{name} ({qualname(type(key))})"
@@ -234,7 +244,7 @@ class Snapshot:
         return renamed
 
     def _name(self, key: object) -> str:
-        """A key that is no small text as one; after so many as a list may have items, all alike."""
+        """Return the name for an odd key; after as many as a list may have items, one for all."""
         if type(key) is str:
             return key
         if type(key) is int:
@@ -245,7 +255,7 @@ class Snapshot:
     def _list(
         self, value: list[Any] | tuple[Any, ...], path: Path, depth: int, size: int | None = None
     ) -> list[Any]:
-        """The first items; `size` is their number where `value` does not hold all of them."""
+        """Copy the first items; `size` is their number if `value` does not hold all of them."""
         most = min(self._limits.items, self._nodes)
         if size is None:
             size = len(value)
@@ -269,13 +279,17 @@ class Snapshot:
         return value[:most] + self._cut(path, f"… [{len(value) - most} more characters]")
 
     def _other(self, value: Any, kind: type, path: Path, depth: int) -> Any:
-        """What is taught; subclasses by what they hold; records by their fields; else a name."""
+        """Copy a value that is not plain data.
+
+        In this order: by a registered function, as the type it is derived from, by its fields, as
+        a model's answer, or else by its name.
+        """
         teach = rules.taught(kind)
         copy, read = _way(kind)
         if teach is not None or copy is None or copy is Snapshot._record:
-            self._nodes -= _COSTLY
+            self._nodes -= _NODES_PER_OBJECT
             if self._nodes <= 0:
-                return self._cut(path, _OVER)
+                return self._cut(path, _OVER_BUDGET)
         if teach is not None:
             return self._container(value, path, depth, partial(self._taught, teach))
         plain = PLAIN.get(kind) if type(kind) is type else None
@@ -284,7 +298,7 @@ class Snapshot:
         if copy is not None:
             return self._container(value, path, depth, partial(copy, self))
         if read is not None:
-            return self._stand_in(value, read(value), path, depth)
+            return self._replacement(value, read(value), path, depth)
         own = state(value, kind)
         if (self._inside and public(own)) or is_answer(own):
             return self._container(value, path, depth, self._answer)
@@ -293,8 +307,8 @@ class Snapshot:
             return self._container(value, path, depth, partial(self._taught, teach))
         return describe(value)
 
-    def _stand_in(self, value: Any, found: Any, path: Path, depth: int) -> Any:
-        """Copies what was found for a value. It is open meanwhile: this may lead back to it."""
+    def _replacement(self, value: Any, found: Any, path: Path, depth: int) -> Any:
+        """Copy what stands for a value. The value counts as open meanwhile, as it may be inside."""
         kind = type(found)
         if kind is str or kind is int or kind is float or kind is bool or found is None:
             return self._value(found, path, depth)
@@ -304,7 +318,7 @@ class Snapshot:
         return self._in_place(fields(value), path, depth)
 
     def _in_place(self, found: Any, path: Path, depth: int) -> Any:
-        """Copies what stands for a value as deep as that one is."""
+        """Copy what stands for a value, at the depth of that value."""
         kind = type(found)
         if kind is dict:
             return self._dict(found, path, depth)
@@ -319,8 +333,10 @@ class Snapshot:
         return f"<{called(type(value))}: {qualname(type(fault))} in its registered function>"
 
     def _items(self, value: Any, path: Path, depth: int) -> Any:
-        """A named tuple as an object; what else holds items, of a subclass too, as a list: that of
-        a set in order."""
+        """Copy a named tuple as an object, and any other collection of items as a list.
+
+        The items of a set are sorted.
+        """
         kind = type(value)
         names = tuple_names(kind) if issubclass(kind, tuple) else ()
         if names and len(names) == tuple.__len__(value):
@@ -335,17 +351,17 @@ class Snapshot:
         return copy
 
     def _answer(self, value: Any, path: Path, depth: int) -> Any:
-        """An answer of a model by its public attributes, and so the plain objects inside."""
+        """Copy a model's answer and the objects inside by their public attributes."""
         outer, self._inside = self._inside, True
         try:
             return self._dict(public(state(value, type(value))), path, depth)
         finally:
             self._inside = outer
 
-    def _cut(self, path: Path, mark: str) -> str:
-        if len(self.cuts) < _LISTED:
-            self.cuts.append(_spell(path))
-        return mark
+    def _cut(self, path: Path, note: str) -> str:
+        if len(self.cuts) < _MAX_CUTS:
+            self.cuts.append(_format_path(path))
+        return note
 
 
 _CONTAINERS: dict[int, Callable[..., Any]] = {
@@ -353,12 +369,12 @@ _CONTAINERS: dict[int, Callable[..., Any]] = {
     **{id(kind): Snapshot._items for kind in LISTS},
     **{id(kind): Snapshot._record for kind in RECORDS},
 }
-"""By the id of a class: how its values, and those of its subclasses, are copied."""
+"""By the id of a class: how values of it and of its subclasses are copied."""
 
 
 @by_class
 def _way(kind: type) -> tuple[Callable[..., Any] | None, Read | None]:
-    """How the values of a class are copied, or read and that copied; neither if it is not known."""
+    """Return how values of a class are copied, or how they are read first; None if unknown."""
     for parent in mro(kind):
         copy = _CONTAINERS.get(id(parent))
         read = VALUES.get(id(parent)) or known(parent)
@@ -368,25 +384,25 @@ def _way(kind: type) -> tuple[Callable[..., Any] | None, Read | None]:
 
 
 def _sort(copy: list[Any]) -> None:
-    """Puts the copies of a set's items in an order that is the same in each run."""
+    """Sort the copies of a set's items, so that each run has the same order."""
     try:
         copy.sort()
-    except TypeError:  # of several kinds, or objects
+    except TypeError:  # several types, or objects
         copy.sort(key=repr)
 
 
 def _key(key: object) -> str:
-    """A key of a JSON object: text as it is, any other as the JSON of its copy."""
+    """Return a key as text: a string as it is, any other key as the JSON of its copy."""
     if type(key) is str:
         return key
-    if type(key) is bytes and len(key) <= _LONG and key.isascii():  # a header, say
+    if type(key) is bytes and len(key) <= _MAX_KEY_CHARACTERS and key.isascii():  # a header, say
         return key.decode()
-    copy = Snapshot(_KEYS).take(key, "")
+    copy = Snapshot(_KEY_LIMITS).take(key, "")
     return copy if type(copy) is str else spell(copy, ", ", ": ")
 
 
-def _spell(path: Path | None) -> str:
-    """`((None, "inputs"), "messages"), 3)` as `inputs.messages[3]`."""
+def _format_path(path: Path | None) -> str:
+    """Format `(((None, "inputs"), "messages"), 3)` as `inputs.messages[3]`."""
     parts: list[str] = []
     while path is not None:
         path, key = path

@@ -1,8 +1,8 @@
-"""What one value of a known kind becomes: a text, a number, or other data to be copied for it.
+"""Turn values of the standard library's types into text, numbers, or data to copy instead.
 
-No code of the value's own is run (`__repr__`, `__getattr__`, properties, iterators), so nothing
-here says `isinstance`, which asks for `__class__`, or compares or hashes classes and keys that are
-not known; tables have the ids of classes.
+No code of the value itself runs (`__repr__`, `__getattr__`, properties, iterators). So nothing
+here calls `isinstance`, which asks for `__class__`, nor compares or hashes unknown classes and
+keys; tables are keyed by the ids of classes.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from typing import Any, TypeVar
 _T = TypeVar("_T")
 
 Read = Callable[[Any], Any]
-"""From a value to what is copied in its place."""
+"""Turns a value into what is copied instead of it."""
 
-EXACT = 2**63  # integers below are the same in any JSON parser that knows 64 bits
-_HASHED = 64 * 1024
-_BITS = 2048  # of an integer that is spelled out: 617 digits, and Python may refuse from 640 on
-_DIGITS = 4096  # of a Decimal that is
-_MOST = 20_000  # attributes of one object
+EXACT = 2**63  # smaller integers are the same in any JSON parser with 64-bit integers
+_MAX_HASHED_BYTES = 64 * 1024
+_MAX_INTEGER_BITS = 2048  # 617 digits; Python may refuse to spell 640
+_MAX_DECIMAL_CHARACTERS = 4096
+_MAX_ATTRIBUTES = 20_000  # of one object
 _PATHS = (
     pathlib.PosixPath,
     pathlib.PurePosixPath,
@@ -43,7 +43,7 @@ _PATHS = (
 
 _SLOT, _DICT = types.MemberDescriptorType, types.GetSetDescriptorType
 
-# Taken off `type` itself, so that no `__getattribute__` of a metaclass is asked.
+# Taken from `type` itself, so that no `__getattribute__` of a metaclass runs.
 mro = type.__dict__["__mro__"].__get__
 namespace = type.__dict__["__dict__"].__get__
 qualname = type.__dict__["__qualname__"].__get__
@@ -54,13 +54,13 @@ _time_zone = datetime.time.tzinfo.__get__
 
 
 def nearest(kind: type, name: str) -> Any:
-    """Return what a class or its nearest parent has under this name; None if there is nothing."""
+    """Return what a class or its nearest parent has under a name; None if there is nothing."""
     return next((namespace(each)[name] for each in mro(kind) if name in namespace(each)), None)
 
 
 def by_class(find: Callable[[type], _T]) -> Callable[[type], _T]:
-    """Remembers what `find` finds of a class, which must not keep the class alive."""
-    # By the id of the class, since its metaclass may have a hash of its own.
+    """Cache `find` by class. What it returns must not keep the class alive."""
+    # By the id of the class, because its metaclass may define a hash.
     known: dict[int, tuple[weakref.ref[type], _T]] = {}
 
     def found(kind: type) -> _T:
@@ -74,7 +74,7 @@ def by_class(find: Callable[[type], _T]) -> Callable[[type], _T]:
 
 
 def first(values: Callable[[], Iterable[Any]], most: int) -> list[Any]:
-    """The first items of a container that other threads may be changing."""
+    """Return the first items of a container that other threads may be changing."""
     while True:
         items = iter(values())
         try:
@@ -84,7 +84,7 @@ def first(values: Callable[[], Iterable[Any]], most: int) -> list[Any]:
 
 
 def describe(value: Any) -> str:
-    """A name for a value that is not copied: its type, and its own name if it is code."""
+    """Name a value that is not copied: its type, and its own name if it is code."""
     kind = type(value)
     if issubclass(kind, type):
         return f"<{qualname(kind)} {called(value)}>"
@@ -98,29 +98,29 @@ def describe(value: Any) -> str:
 
 
 def called(kind: Any) -> str:
-    """A class as `module.qualname`."""
+    """Return the name of a class as `module.qualname`."""
     try:
         module = _module(kind)
-    except AttributeError:  # made where there was no `__name__`
+    except AttributeError:  # it was made in a namespace without `__name__`
         module = None
     return _dotted(module, qualname(kind))
 
 
 def _dotted(*parts: object) -> str:
-    """The parts that are texts; to format another would run its `__format__`."""
+    """Join the parts that are texts; formatting another would run its `__format__`."""
     return ".".join(part for part in parts if type(part) is str)
 
 
 def whole(value: int) -> int | str:
-    """An integer; as text if a JSON parser may lose digits, by its size if it is huge."""
+    """Return an integer; as text if a JSON parser may round it, as its size if it is huge."""
     if -EXACT <= value < EXACT:
         return value
     bits = value.bit_length()
-    return str(value) if bits < _BITS else f"<int of {bits} bits>"
+    return str(value) if bits < _MAX_INTEGER_BITS else f"<int of {bits} bits>"
 
 
 def real(value: float) -> float | str:
-    """A float; those that JSON lacks by name."""
+    """Return a float; as text if JSON does not have it."""
     if value - value == 0.0:  # neither infinite nor NaN
         return value
     return "NaN" if value != value else ("Infinity" if value > 0 else "-Infinity")
@@ -128,20 +128,20 @@ def real(value: float) -> float | str:
 
 def _bytes(value: bytes | bytearray) -> str:
     size = len(value)
-    if size > _HASHED:
+    if size > _MAX_HASHED_BYTES:
         return f"<bytes: {size}>"
     return f"<bytes: {size}, sha256 {hashlib.sha256(value).hexdigest()[:16]}>"
 
 
 def _view(value: memoryview) -> str:
-    if value.nbytes > _HASHED:
+    if value.nbytes > _MAX_HASHED_BYTES:
         return f"<bytes: {value.nbytes}>"
     return _bytes(value.tobytes())
 
 
 def _decimal(value: decimal.Decimal) -> str:
     text = str(value)
-    return text if len(text) <= _DIGITS else f"<Decimal of {len(text)} characters>"
+    return text if len(text) <= _MAX_DECIMAL_CHARACTERS else f"<Decimal of {len(text)} characters>"
 
 
 def _range(value: range) -> str:
@@ -149,7 +149,7 @@ def _range(value: range) -> str:
 
 
 def _moment(value: datetime.datetime) -> str:
-    """ISO 8601; a time zone of the user's is not asked for its offset, only named."""
+    """Format as ISO 8601; a user's time zone is named, not asked for its offset."""
     zone = _zone(value)
     if _is_known(zone):
         return datetime.datetime.isoformat(value)
@@ -166,13 +166,13 @@ def _is_known(zone: object) -> bool:
 
 
 def _zone_info() -> object:
-    """The standard's `ZoneInfo`, if anybody has imported it."""
+    """Return the standard library's `ZoneInfo` if the program has imported it."""
     module = sys.modules.get("zoneinfo")
     return module and module.ZoneInfo
 
 
 def _path(value: pathlib.PurePath) -> str:
-    """A path of the standard's as text: those of other classes may work it out in their own way."""
+    """Return a standard path as text; other classes may compute it in their own code."""
     return str(value) if any(type(value) is own for own in _PATHS) else describe(value)
 
 
@@ -189,21 +189,21 @@ PLAIN: dict[type, Read] = {
     decimal.Decimal: _decimal,
     uuid.UUID: str,
 }
-"""Classes, not their subclasses, whose values become JSON at once."""
+"""Classes, without their subclasses, whose values become JSON at once."""
 
 
 def state(value: object, kind: type) -> dict[str, Any]:
-    """The attributes that an object holds itself: its slots and its `__dict__`."""
+    """Return the attributes that an object holds itself: its slots and its `__dict__`."""
     found: dict[str, Any] = {}
     parents = mro(kind)
     for at, name in _members(kind):
         member = namespace(parents[at]).get(name)
         if type(member) is not _SLOT and type(member) is not _DICT:
-            continue  # it was replaced since
+            continue  # it was replaced after the class was made
         try:
             held = member.__get__(value, kind)
         except AttributeError:
-            continue  # a slot that was never filled
+            continue  # an empty slot
         if name == "__dict__":
             found.update(named(held))
         else:
@@ -213,8 +213,10 @@ def state(value: object, kind: type) -> dict[str, Any]:
 
 @by_class
 def _members(kind: type) -> list[tuple[int, str]]:
-    """What there is to ask for the state of a class's values: the place of a parent, and a name of
-    its. Not what this parent has there, which would keep the class alive."""
+    """List the slots of a class and its parents, as index in the MRO and name.
+
+    The descriptors themselves are not listed, because they would keep the class alive.
+    """
     found: list[tuple[int, str]] = []
     for at, parent in reversed([*enumerate(mro(kind))]):
         names = namespace(parent)
@@ -229,19 +231,19 @@ def _members(kind: type) -> list[tuple[int, str]]:
 
 
 def named(items: dict[Any, Any]) -> dict[str, Any]:
-    """The items whose keys may be names of attributes."""
-    few = dict.__len__(items) <= _MOST
-    pairs = dict.copy(items).items() if few else first(partial(dict.items, items), _MOST)
+    """Return the items whose keys can be names of attributes."""
+    few = dict.__len__(items) <= _MAX_ATTRIBUTES
+    pairs = dict.copy(items).items() if few else first(partial(dict.items, items), _MAX_ATTRIBUTES)
     return {name: item for name, item in pairs if type(name) is str}
 
 
 def _held(name: str) -> Read:
-    """What an object holds under this name."""
+    """Return a function that reads an attribute held by the object itself."""
     return lambda value: state(value, type(value))[name]
 
 
 def _inner(value: types.MappingProxyType[Any, Any]) -> object:
-    """The mapping behind a read-only view: the view's own methods would ask that mapping."""
+    """Return the mapping behind a read-only view, whose own methods would ask that mapping."""
     return gc.get_referents(value)[0]
 
 
@@ -267,10 +269,10 @@ _VALUES: dict[type, Read] = {
     types.ModuleType: describe,
 }
 VALUES = {id(kind): read for kind, read in _VALUES.items()}
-"""By the id of a class: what its values, and those of its subclasses, are copied as."""
+"""By the id of a class: what values of it and of its subclasses are copied as."""
 
 RECORDS: tuple[type, ...] = (BaseException, types.SimpleNamespace)
-"""What is copied by its `fields`, like that which `is_record`."""
+"""Classes whose values are copied by their `fields`, as records are."""
 
 LISTS: tuple[type, ...] = (
     list,

@@ -1,7 +1,7 @@
 """The API's field names and shapes: requests from sessions, sessions from answers, and back.
 
 Nothing else in the package knows a name that travels. What the official clients send and accept
-was read off their traffic: `startSession` is `POST /session/start` with `{"session": {...}}`,
+was found out from their traffic: `startSession` is `POST /session/start` with `{"session": {...}}`,
 `getSession` is `GET /session/{id}` and answers with an event.
 """
 
@@ -26,20 +26,20 @@ START = f"{SESSION}start"
 
 _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 _RENAMED = {"project": "project_id", "session_name": "event_name"}
-_SHOWN = 200
+_MAX_SHOWN_CHARACTERS = 200
 _TEXTS = {"project_id", "event_name", "parent_id", "org_id", "workspace_id"}
 _REQUIRED = ("project", "session_name", "source")
 
 
 def path(session_id: str) -> str:
-    """The path of `getSession`; only a UUID fits, so no id can become another path."""
+    """Return the path of `getSession`. Only a UUID is accepted, so no id can lead elsewhere."""
     if not is_uuid(session_id):
         raise ValueError(f"session_id is {session_id!r}; give a UUID, as start_session returned it")
     return f"{SESSION}{session_id.lower()}"
 
 
 def headers(api_key: str | None) -> dict[str, str]:
-    """The headers of every request; without a key there is no `Authorization`."""
+    """Return the headers of every request; without a key there is no `Authorization`."""
     common = {
         "Accept": "application/json",
         "Content-Type": "application/json",
@@ -59,7 +59,7 @@ def _is_text(value: object) -> bool:
 
 
 def _is_number(value: object) -> bool:
-    """Anything a double can hold: an integer may be too large, too."""
+    """Return whether a double can hold the value; an integer may be too large for that."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return False
     return abs(value) <= sys.float_info.max
@@ -94,7 +94,7 @@ _RULES = {name: _RULE_OF_FIELD.get(name) or _RULE_OF_TYPE[TYPES[name]] for name 
 
 
 def _check(payload: Mapping[str, Any]) -> None:
-    """Every known field has its type, else `ValueError`; unknown fields are not looked at."""
+    """Check the types of the known fields; unknown ones are ignored. Raises `ValueError`."""
     for name in payload.keys() & _RULES.keys():
         fits, what = _RULES[name]
         if not fits(payload[name]):
@@ -103,7 +103,7 @@ def _check(payload: Mapping[str, Any]) -> None:
 
 def _shown(value: object) -> str:
     text = repr(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+    return text if len(text) <= _MAX_SHOWN_CHARACTERS else f"{text[:_MAX_SHOWN_CHARACTERS]}…"
 
 
 def _refuse_unknown(names: Mapping[str, Any]) -> None:
@@ -113,18 +113,20 @@ def _refuse_unknown(names: Mapping[str, Any]) -> None:
 
 
 def payload(session: Session) -> Json:
-    """The session object of a request; what is None is left out."""
+    """Return the session object of a request; fields that are None are left out."""
     return {name: value for name in SENT if (value := getattr(session, name)) is not None}
 
 
 def encode(session: Session) -> bytes:
-    """The body of `startSession` for a session of ours."""
+    """Return the body of `startSession` for a session that was recorded here."""
     return dumps({"session": payload(session)}, is_tree=True)
 
 
 def shrunk(body: bytes) -> bytes:
-    """The body of `startSession` once more, with half of what the capture limits allow, or of what
-    it has if that is less."""
+    """Return a smaller body of `startSession`.
+
+    It has half of what the capture limits allow, or half of its size if that is less.
+    """
     half = Limits(*(number // 2 for number in astuple(rules.limits)))
     limits = replace(
         half, chars=min(half.chars, len(body) // 2), string=min(half.string, len(body) // 4)
@@ -140,10 +142,10 @@ def shrunk(body: bytes) -> bytes:
 
 
 def request(session: Session | Mapping[str, Any]) -> tuple[str, bytes]:
-    """The id and the body of `startSession` for a session of the user's.
+    """Return the id and the body of `startSession` for a session that a user made.
 
-    A mapping goes through as it is, but for values that are None. Raises `ValueError` before
-    anything is sent if a field is missing, unknown or of the wrong type.
+    A mapping is sent as it is, without values that are None. Raises `ValueError` if a field is
+    missing, unknown or of the wrong type.
     """
     if isinstance(session, Session):
         fields = payload(session)
@@ -161,7 +163,7 @@ def request(session: Session | Mapping[str, Any]) -> tuple[str, bytes]:
 
 
 def started_id(body: bytes) -> str:
-    """The session_id of an answer to `startSession`. Raises `ValueError`."""
+    """Return the session_id of an answer to `startSession`. Raises `ValueError`."""
     found = loads(body)
     if not isinstance(found, dict) or not _is_text(found.get("session_id")):
         raise ValueError("no session_id in it")
@@ -169,10 +171,11 @@ def started_id(body: bytes) -> str:
 
 
 def decode(body: bytes) -> Session:
-    """The session of an answer to `getSession`.
+    """Return the session of an answer to `getSession`.
 
-    Null counts as absent, a fraction in `end_time` is rounded. What is no field of a session, or
-    not of its type, is kept in `extra`. Raises `ValueError` if it is no object or has no id.
+    Null counts as absent, and a fraction in `end_time` is rounded. Keys that are not fields of a
+    session, or not of their type, are kept in `extra`. Raises `ValueError` if the answer is not an
+    object or has no id.
     """
     found = loads(body)
     if not isinstance(found, dict):
@@ -192,7 +195,7 @@ def decode(body: bytes) -> Session:
 
 
 def message(body: str) -> str:
-    """The words of an error answer: the `message` of a JSON object, else the text."""
+    """Return the message of an error answer: the `message` of a JSON object, else the text."""
     try:
         found = loads(body)
     except ValueError:
@@ -206,10 +209,11 @@ def _rounded(value: object) -> object:
 
 
 def received(body: bytes) -> Json:
-    """The session object of a `startSession` request, ready to be stored. Raises `ValueError`.
+    """Return the session object of a `startSession` request, ready to be stored.
 
-    As lenient as the official clients need: names may be missing or empty, the id in any case or
-    absent, times with a fraction, the object a JSON-encoded string, unknown keys are kept.
+    It is as lenient as the official clients need: names may be missing or empty, the id absent or
+    in upper case, times may have a fraction, and the object may be a JSON-encoded string. Unknown
+    keys are kept. Raises `ValueError`.
     """
     found = _parsed(body)
     session = found.get("session") if isinstance(found, dict) else None
@@ -242,16 +246,16 @@ def _parsed(body: bytes | str) -> Any:
 
 
 def parent(fields: Mapping[str, Any]) -> str | None:
-    """The id of the session that a stored one was started in, as the client wrote it down."""
+    """Return the id of the parent of a stored session, as its client noted it."""
     ours = fields.get("metadata", {}).get(RESERVED)
     found = fields.get("parent_id") or (ours.get("parent_id") if isinstance(ours, dict) else None)
     return found if isinstance(found, str) else None
 
 
 def event(fields: Mapping[str, Any]) -> Json:
-    """The event that answers `getSession`: a stored session object under the event's names.
+    """Return the answer to `getSession`: a stored session object under the names of an event.
 
-    Only `parent_id` may be null: TypeScript 1.x refuses null in any other key.
+    Only `parent_id` may be null; the TypeScript client 1.x refuses null in any other key.
     """
     named = {name: value for name, value in fields.items() if name not in _RENAMED}
     for name in fields.keys() & _RENAMED.keys():
@@ -269,5 +273,5 @@ def event(fields: Mapping[str, Any]) -> Json:
 
 
 def started(fields: Mapping[str, Any]) -> Json:
-    """The answer to `startSession`: the event, with what the newest clients insist on."""
+    """Return the answer to `startSession`: the event, with keys that the newest clients need."""
     return {"org_id": "local", "workspace_id": "local", **event(fields)}

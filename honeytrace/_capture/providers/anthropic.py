@@ -1,4 +1,4 @@
-"""Anthropic's messages."""
+"""Merge the events of Anthropic's messages."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from honeytrace._utils.json import parse
 
 
 class Message:
-    """One message, from its events; `add` says whether an item is one of them, and takes it."""
+    """Merges the events of one message. `add` returns False for what is not one of them."""
 
-    def __init__(self, room: Budget) -> None:
-        self._room = room
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
         self._head: dict[str, Any] = {"type": "message", "role": "assistant", "content": []}
         self._blocks = IndexedEntries()
         self._inputs: dict[int, Text] = {}
@@ -32,7 +32,7 @@ class Message:
             return self._end(event.get("delta"), event.get("usage"))
         if kind == "error" and "error" in event:
             self._set({"error": event["error"]})
-        return kind in MARKS
+        return kind in SILENT_EVENTS
 
     def _start(self, message: Any) -> bool:
         if type(message) is not dict or "id" in self._head:  # the next message
@@ -43,14 +43,14 @@ class Message:
     def _set(self, values: dict[str, Any]) -> None:
         for key, value in values.items():
             if value is not None or key not in self._head:
-                self._room.put(self._head, key, value)
+                self._budget.put(self._head, key, value)
 
     def _block(self, index: Any, block: Any) -> bool:
         if not _may_be_index(index) or type(block) is not dict:
             return False
         known = self._blocks.with_id(block.get("id"))  # some proxies send a start twice
         key = self._blocks.begin(index) if known is None else known
-        grow(self._blocks.at(key, self._room), block, self._room)
+        grow(self._blocks.at(key, self._budget), block, self._budget)
         return True
 
     def _delta(self, index: Any, delta: Any) -> bool:
@@ -59,21 +59,23 @@ class Message:
         rest = dict(delta)
         kind = rest.pop("type", None)
         key = self._blocks.key(index)
-        block = self._blocks.at(key, self._room)
+        block = self._blocks.at(key, self._budget)
         if type(kind) is str and kind in _BLOCKS:
-            block.setdefault("type", _BLOCKS[kind])  # of a stream that is kept in part only
+            block.setdefault(
+                "type", _BLOCKS[kind]
+            )  # its start is missing if only part of a stream is kept
         if kind == "input_json_delta":
             return self._input(key, rest.get("partial_json"))
         if kind == "citations_delta":
             rest = {"citations": [rest.get("citation")]}
-        grow(block, rest, self._room)
+        grow(block, rest, self._budget)
         return True
 
     def _input(self, key: int, piece: Any) -> bool:
         if type(piece) is not str:
             return False
         if key in self._blocks:
-            self._inputs.setdefault(key, Text(self._room)).add(piece)
+            self._inputs.setdefault(key, Text(self._budget)).add(piece)
         return True
 
     def _end(self, delta: Any, usage: Any) -> bool:
@@ -94,8 +96,8 @@ class Message:
         return {**self._head, "content": list(blocks.values())}
 
 
-# What says nothing that the other events do not, of Anthropic's own accumulator too.
-MARKS = frozenset(
+# Events without content of their own, also those of the accumulator in Anthropic's SDK.
+SILENT_EVENTS = frozenset(
     (
         *("content_block_stop", "message_stop", "ping", "error"),
         *("text", "input_json", "citation", "thinking", "signature"),
@@ -116,7 +118,7 @@ def _may_be_index(value: object) -> bool:
 
 
 def _parsed(spelled: str) -> Any:
-    """The value of a JSON text; of one that is not whole, the text."""
+    """Return the value of a JSON text; the text itself if it is incomplete."""
     try:
         value = parse(spelled)
     except ValueError:

@@ -1,7 +1,7 @@
-"""Plain JSON data that grows piece by piece, within bounds.
+"""Grow plain JSON data by deltas, within bounds.
 
-An object grows by deltas: its texts are joined, its lists extended, its objects grow in turn, and
-of all else the last value wins. Nothing that is given is changed or kept a part of.
+When an object grows by a delta, its texts are joined, its lists are extended, its objects grow in
+turn, and any other value is replaced by the newer one. Deltas are neither changed nor kept.
 """
 
 from __future__ import annotations
@@ -11,20 +11,27 @@ from typing import Any, TypeGuard
 from honeytrace._capture.snapshot import rules
 from honeytrace._utils.json import loads
 
-MOST = 1_000
-"""Entries of a list or an object; the pieces that a text is held in."""
+MAX_ENTRIES = 1_000
+"""Bounds the entries of a list or an object, and the pieces that a text is held in."""
 
-_SHORT = 4096  # bytes of a value for which there always is room
+_ALWAYS_KEPT_BYTES = 4096  # a value up to this size is kept even over the budget
 
-# Strings that come whole, where others come in pieces. Some servers repeat them in each delta.
+# Strings that come whole, while others come in pieces. Some servers repeat them in each delta.
 _WHOLE = frozenset(("finish_reason", "format", "id", "name", "role", "signature", "status", "type"))
 
-# Lists whose entries grow, where others get more. Such a delta says the index of its entry.
+# Lists whose entries grow, while other lists get more entries.
 _INDEXED = frozenset(("tool_calls", "reasoning_details"))
 
 
 class Budget:
-    """How much may still be kept: characters of growing texts, and about the bytes of all else."""
+    """How much may still be kept.
+
+    Attributes:
+        text: characters of growing texts that may still be added.
+        rest: about the bytes of anything else that may still be added.
+        cut: whether something was left out.
+        limits: the limits of captured values when the stream began.
+    """
 
     __slots__ = ("cut", "limits", "rest", "text")
 
@@ -46,21 +53,21 @@ class Budget:
         return True
 
     def swap(self, old: Any, new: Any) -> Any:
-        """The new value in the place of the old, or the old one where there is no room."""
+        """Return the new value, or the old one if the new one is over the budget."""
         size = weigh(new)
-        # What comes last is short and matters: why it ended, and the tokens used.
-        return new if size <= _SHORT or self.takes(max(0, size - weigh(old))) else old
+        # The last values are short and important: the reason for the end, and the tokens used.
+        return new if size <= _ALWAYS_KEPT_BYTES or self.takes(max(0, size - weigh(old))) else old
 
     def put(self, node: dict[str, Any], key: str, value: Any) -> None:
-        """Sets one of the values of an object that come whole."""
-        if key in node or len(node) < MOST:
+        """Set a value that comes whole."""
+        if key in node or len(node) < MAX_ENTRIES:
             node[key] = self.swap(node.get(key), value)
         else:
             self.cut = True
 
 
 def weigh(value: Any) -> int:
-    """About the bytes that a value of plain data holds."""
+    """Estimate the bytes of memory that plain data takes."""
     kind = type(value)
     if kind is str:
         return 64 + len(value)
@@ -70,31 +77,33 @@ def weigh(value: Any) -> int:
 
 
 class Text:
-    """A string that grows."""
+    """A growing string."""
 
-    __slots__ = ("_lost", "_parts", "_room")
+    __slots__ = ("_budget", "_lost", "_parts")
 
-    def __init__(self, room: Budget) -> None:
-        self._room = room
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
         self._parts: list[str] = []
         self._lost = 0
 
     def add(self, piece: str) -> None:
-        left = self._room.text - len(piece)
+        left = self._budget.text - len(piece)
         if left < 0:
             return self._cut(piece)
-        self._room.text = left
+        self._budget.text = left
         self._parts.append(piece)
-        if len(self._parts) > MOST:  # many short strings take ten times their characters
+        if (
+            len(self._parts) > MAX_ENTRIES
+        ):  # many short strings take ten times the memory of their characters
             self._parts = ["".join(self._parts)]
         return None
 
     def _cut(self, piece: str) -> None:
-        room = self._room
-        self._parts.append(piece[: room.text])
-        self._lost += len(piece) - room.text
-        room.text = 0
-        room.cut = True
+        budget = self._budget
+        self._parts.append(piece[: budget.text])
+        self._lost += len(piece) - budget.text
+        budget.text = 0
+        budget.cut = True
 
     def joined(self) -> str:
         mark = f"… [{self._lost} more characters]" if self._lost else ""
@@ -113,12 +122,12 @@ class IndexedEntries(dict[int, Any]):
         self._moved: dict[int, int] = {}  # by index, the key of the entry begun last
         self._last = 0
 
-    def at(self, key: int, room: Budget) -> Any:
+    def at(self, key: int, budget: Budget) -> Any:
         """Return the entry, made if it is missing; a throwaway if there are too many."""
         self._last = key
         if key not in self:
-            if len(self) >= MOST or not room.takes(64):
-                room.cut = True
+            if len(self) >= MAX_ENTRIES or not budget.takes(64):
+                budget.cut = True
                 return {}
             self[key] = {}
         return self[key]
@@ -147,46 +156,46 @@ def is_index(value: object) -> TypeGuard[int]:
     return type(value) is int and value >= 0
 
 
-def grow(node: dict[str, Any], delta: dict[str, Any], room: Budget) -> None:
-    """Adds a delta to an object: texts are joined, lists extended, else the last value wins."""
+def grow(node: dict[str, Any], delta: dict[str, Any], budget: Budget) -> None:
+    """Add a delta to an object."""
     for key, new in delta.items():
         old = node.get(key)
         if type(old) is Text and type(new) is str:
             old.add(new)
         elif key not in node:
-            if room.takes(64 + len(key)):
-                node[key] = _joined(key, None, new, room)
+            if budget.takes(64 + len(key)):
+                node[key] = _joined(key, None, new, budget)
         elif new is not None:
-            node[key] = _joined(key, old, new, room)
+            node[key] = _joined(key, old, new, budget)
 
 
-def _joined(key: str, old: Any, new: Any, room: Budget) -> Any:
-    """The old value of a key (None if there is none) and the new one."""
+def _joined(key: str, old: Any, new: Any, budget: Budget) -> Any:
+    """Return what the old value of a key, None if there is none, and the new one make."""
     kind = type(new)
     if kind is str and key in _WHOLE:
-        return room.swap(old, new) if new else old or new
+        return budget.swap(old, new) if new else old or new
     if kind is str:
-        return _spoken(old, new, room)
+        return _spoken(old, new, budget)
     if kind is list:
-        return _listed(key, old, new, room)
+        return _listed(key, old, new, budget)
     if kind is dict and (old is None or type(old) is dict):
         node: dict[str, Any] = {} if old is None else old
-        grow(node, new, room)
+        grow(node, new, budget)
         return node
-    return room.swap(old, new)
+    return budget.swap(old, new)
 
 
-def _spoken(old: Any, new: str, room: Budget) -> Any:
-    """A piece of text, after a list too: Mistral's content is a list first, then text."""
+def _spoken(old: Any, new: str, budget: Budget) -> Any:
+    """Return a text begun by this piece; Mistral's content is a list first, then text."""
     if type(old) is list:
-        _extend(old, [new], room)
+        _extend(old, [new], budget)
         return old
-    text = Text(room)
+    text = Text(budget)
     text.add(new)
     return text
 
 
-def _listed(key: str, old: Any, new: list[Any], room: Budget) -> Any:
+def _listed(key: str, old: Any, new: list[Any], budget: Budget) -> Any:
     if (
         key in _INDEXED
         and (type(old) is IndexedEntries or not old)
@@ -195,12 +204,12 @@ def _listed(key: str, old: Any, new: list[Any], room: Budget) -> Any:
         slots = old if type(old) is IndexedEntries else IndexedEntries()
         for entry in new:
             rest = {name: value for name, value in entry.items() if name != "index"}
-            grow(slots.at(_key(slots, entry), room), rest, room)
+            grow(slots.at(_key(slots, entry), budget), rest, budget)
         return slots
     entries = old if type(old) is list else []
     if type(old) is Text and old.joined():
         entries.append(old)
-    _extend(entries, new, room)
+    _extend(entries, new, budget)
     return entries
 
 
@@ -247,18 +256,18 @@ def _is_complete(arguments: Any) -> bool:
     return True
 
 
-def _extend(entries: list[Any], new: list[Any], room: Budget) -> None:
+def _extend(entries: list[Any], new: list[Any], budget: Budget) -> None:
     for entry in new:
         if type(entry) is str and entries and type(entries[-1]) is Text:
             entries[-1].add(entry)
-        elif len(entries) < MOST and room.takes(weigh(entry)):
-            entries.append(_spoken(None, entry, room) if type(entry) is str else entry)
+        elif len(entries) < MAX_ENTRIES and budget.takes(weigh(entry)):
+            entries.append(_spoken(None, entry, budget) if type(entry) is str else entry)
         else:
-            room.cut = True
+            budget.cut = True
 
 
 def done(node: Any) -> Any:
-    """What has grown, as plain data of its own."""
+    """Return what has grown, as plain data of its own."""
     kind = type(node)
     if kind is Text:
         return node.joined()

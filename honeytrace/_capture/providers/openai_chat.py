@@ -1,4 +1,4 @@
-"""Completions: OpenAI's chat and legacy ones, and those of servers that speak alike."""
+"""Merge the chunks of completions, of OpenAI and of servers with the same API."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from honeytrace._capture.providers.deltas import Budget, IndexedEntries, done, g
 
 
 class Completion:
-    """One completion, from its chunks; `add` says whether an item is one of them, and takes it."""
+    """Merges the chunks of one completion. `add` returns False for what is not one of them."""
 
-    def __init__(self, room: Budget) -> None:
-        self._room = room
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
         self._head: dict[str, Any] = {}
         self._choices = IndexedEntries()
 
@@ -23,17 +23,17 @@ class Completion:
         if chunk is None or self._is_next(chunk):
             return False
         for key, value in chunk.items():
-            # Azure's first chunk and its last have an empty id and model.
+            # The first and the last chunk of Azure have an empty id and model.
             if key == "choices":
                 continue
             if key not in self._head or (value and value != self._head[key]):
-                self._room.put(self._head, key, value)
+                self._budget.put(self._head, key, value)
         for choice in chunk["choices"]:
             self._choose(choice)
         return True
 
     def _is_next(self, chunk: dict[str, Any]) -> bool:
-        """Whether another completion begins; some servers give each chunk an id of its own."""
+        """Return whether another completion begins; on some servers ids alone do not tell."""
         if not chunk["choices"] or chunk.get("id") in ("", None, self._head.get("id")):
             return False
         ended = [bool(choice.get("finish_reason")) for choice in self._choices.values()]
@@ -45,7 +45,7 @@ class Completion:
             rest["message"] = choice["delta"]
         elif "text" in choice:
             rest["text"] = choice["text"]
-        grow(self._choices.at(_index(choice), self._room), rest, self._room)
+        grow(self._choices.at(_index(choice), self._budget), rest, self._budget)
 
     def result(self) -> dict[str, Any]:
         head = {key: value for key, value in self._head.items() if key != "obfuscation"}
@@ -61,11 +61,11 @@ class Completion:
         return head
 
 
-# Of a choice: what has a place of its own. Beside the delta, some servers repeat it as the text
-# (Together) or as the message.
+# Keys of a choice that are read one by one. Some servers repeat the delta as `text` (Together) or
+# as `message`.
 _NOT_REST = frozenset(("delta", "index", "message", "text"))
 
-# What OpenAI's own accumulator tells beside the chunks, at their end or with all so far.
+# Events that the accumulator in OpenAI's SDK adds to the chunks, with the content so far.
 _TOLD = frozenset(
     f"{part}.{what}"
     for part in (
@@ -77,11 +77,11 @@ _TOLD = frozenset(
 
 
 def _chunk(item: dict[str, Any]) -> dict[str, Any] | None:
-    """The chunk of a completion that an item is, or holds: Mistral's `data`, OpenAI's `chunk`."""
+    """Return the chunk that an item is or holds, as Mistral's `data` and OpenAI's `chunk`."""
     for held in (item, item.get("data"), item.get("chunk")):
         if type(held) is dict and type(held.get("choices")) is list:
             choices, kind = held["choices"], held.get("object")
-            # Azure's first chunk is of no kind.
+            # The first chunk of Azure has an empty `object`.
             if not choices and kind not in ("chat.completion.chunk", "text_completion", ""):
                 continue
             if all(_is_choice(choice, kind) for choice in choices):
@@ -95,7 +95,7 @@ def _is_choice(choice: Any, kind: Any) -> bool:
     delta = choice.get("delta")
     if kind == "text_completion" and type(choice.get("text")) is str:
         return True
-    # What Azure says later of its content filter is of no kind, and has no delta.
+    # Later chunks of Azure about its content filter have an empty `object` and no delta.
     return type(delta) is dict or (delta is None and kind == "")
 
 

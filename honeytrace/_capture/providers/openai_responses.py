@@ -1,4 +1,4 @@
-"""The responses of OpenAI's Responses API."""
+"""Merge the events of OpenAI's Responses API."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from honeytrace._capture.providers.deltas import Budget, IndexedEntries, done, g
 
 
 class Response:
-    """One response, from its events; `add` says whether an item is one of them, and takes it."""
+    """Merges the events of one response. `add` returns False for what is not one of them."""
 
-    def __init__(self, room: Budget) -> None:
-        self._room = room
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
         self._head: dict[str, Any] = {"object": "response", "output": []}
         self._items = IndexedEntries()
         self._whole: dict[int, Any] = {}
@@ -33,25 +33,25 @@ class Response:
         if name is not None and name != self._head.get("id", name):
             return False  # the next response
         for key, value in values.items():
-            self._room.put(self._head, key, value)
+            self._budget.put(self._head, key, value)
         return True
 
     def _item(self, kind: str, event: dict[str, Any]) -> None:
         key = self._key(kind, event)
-        node, item, delta = self._items.at(key, self._room), event.get("item"), event.get("delta")
+        node, item, delta = self._items.at(key, self._budget), event.get("item"), event.get("delta")
         if kind == _DONE and type(item) is dict:
             node.setdefault("id", item.get("id"))
-            self._whole[key] = self._room.swap(self._whole.get(key), item)
+            self._whole[key] = self._budget.swap(self._whole.get(key), item)
         elif kind == _ADDED and type(item) is dict:
-            grow(node, item, self._room)
+            grow(node, item, self._budget)
         elif kind in _DELTAS and type(delta) is str:
             of, parts, part, grown = _DELTAS[kind]
             node.setdefault("type", of)
             if parts:
                 at = event.get("summary_index" if parts == "summary" else "content_index", 0)
-                node = _part(node, parts, at if is_index(at) else 0, self._room)
+                node = _part(node, parts, at if is_index(at) else 0, self._budget)
                 node.setdefault("type", part)
-            grow(node, {grown: delta}, self._room)
+            grow(node, {grown: delta}, self._budget)
 
     def _key(self, kind: str, event: dict[str, Any]) -> int:
         """Return the key of the item that an event belongs to.
@@ -68,25 +68,25 @@ class Response:
         return self._items.begin(index) if kind in _ITEMS and taken else key
 
     def result(self) -> dict[str, Any]:
-        # The end of the stream has the whole response; one that ends early has no output yet.
+        # The last event has the whole response; a stream that ends early has no output yet.
         if self._head["output"]:
             return dict(self._head)
         items = {index: self._whole.get(index) or done(self._items[index]) for index in self._items}
         return {**self._head, "output": [items[index] for index in sorted(items)]}
 
 
-def _part(item: dict[str, Any], parts: str, index: int, room: Budget) -> dict[str, Any]:
-    """A part of an output item, by its index."""
+def _part(item: dict[str, Any], parts: str, index: int, budget: Budget) -> dict[str, Any]:
+    """Return a part of an output item by its index."""
     if type(item.get(parts)) is not IndexedEntries:
         item[parts] = IndexedEntries()
-    part: dict[str, Any] = item[parts].at(index, room)
+    part: dict[str, Any] = item[parts].at(index, budget)
     return part
 
 
 _ADDED, _DONE = "response.output_item.added", "response.output_item.done"
 _ITEMS = (_ADDED, _DONE)
 
-# The type of the item, the list of its parts, the type of the part, and the text that grows.
+# For each event: type of the item, list of its parts, type of the part, and the text that grows.
 _DELTAS = {
     "response.output_text.delta": ("message", "content", "output_text", "text"),
     "response.refusal.delta": ("message", "content", "refusal", "refusal"),

@@ -1,7 +1,7 @@
-"""Token usage and the model, found in the outputs of a call by their shape.
+"""Find token usage and the model in the outputs of a call, by their shape.
 
-Read are the answers of OpenAI (chat, legacy and Responses API, embeddings), of Anthropic, and of
-the many servers that speak like one of the two.
+These are the answers of OpenAI (chat, legacy and Responses API, embeddings), of Anthropic, and of
+the many servers with the API of one of the two.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from typing import Any
 
 
 def usage(outputs: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What goes to `metrics` and to `config`; both empty where the shape is not there.
+    """Return what goes to `metrics` and to `config`; both are empty if no usage is found.
 
-    The answer is looked for in the outputs themselves, then in their `result`.
+    The answer may be the outputs themselves or their `result`.
     """
     for answer in (outputs, outputs.get("result")):
         if type(answer) is dict:
@@ -25,12 +25,12 @@ def usage(outputs: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _tokens(counts: Any) -> dict[str, int]:
-    """The counts under OpenAI's names; nothing if one of them is no count."""
+    """Return the counts under OpenAI's names; nothing if one of them is not a count."""
     if type(counts) is not dict:
         return {}
     found = [counts.get(name) for name in _names(counts)]
     prompt, completion, total, *cached = found
-    # Embeddings have no completion; of a usage that somebody else defined, the prompt may be all.
+    # Embeddings have no completion. A lone prompt count may be the usage of something else.
     if prompt is None or (completion is None and total is None):
         return {}
     if any(count is not None and (type(count) is not int or count < 0) for count in found):
@@ -43,7 +43,7 @@ def _tokens(counts: Any) -> dict[str, int]:
 
 
 def _names(counts: dict[str, Any]) -> tuple[str, ...]:
-    """The names of prompt, completion, total, and of what the prompt does not include."""
+    """Return the names of prompt, completion and total, and of what the prompt leaves out."""
     if "prompt_tokens" in counts:
         return "prompt_tokens", "completion_tokens", "total_tokens"
     # Anthropic: "Total input tokens in a request is the summation of `input_tokens`,

@@ -40,9 +40,6 @@ def test_none_of_them_is_imported():
     assert done.stdout == "[] set()\n"
 
 
-# ---- The standard library
-
-
 class Numbers(array.array):
     __len__ = __iter__ = tolist = forbidden
 
@@ -114,9 +111,6 @@ def test_a_module_may_be_any_object(monkeypatch):
     assert take(array.array("i", [1])) == "<array.array>"
 
 
-# ---- numpy
-
-
 def test_scalars_of_numpy():
     """Numbers, texts and moments are as Python has them."""
     np = pytest.importorskip("numpy")
@@ -156,9 +150,6 @@ def test_no_code_of_a_derived_array_is_run():
     names = ("shape", "dtype", "size", "nbytes", "tolist", "__len__")
     kind = type("Own", (np.ndarray,), dict.fromkeys(names, property(forbidden)))
     assert take(np.zeros(2).view(kind)) == "<test_library_types.Own (2,) float64>"
-
-
-# ---- pandas
 
 
 @pytest.fixture(scope="module")
@@ -233,9 +224,6 @@ def test_no_code_of_a_derived_frame_is_run(pd):
                 delattr(kind, name)
 
 
-# ---- torch
-
-
 @pytest.fixture(scope="module")
 def torch():
     """The real one is slow to import and large; what is read of it stands here as well."""
@@ -276,9 +264,6 @@ def test_tensors(torch, monkeypatch):
     assert take(torch.Tensor([0.5])) == "<torch.Tensor>"
 
 
-# ---- PIL
-
-
 def test_images():
     """Mode and size, and no pixel is read, nor a file."""
     image = pytest.importorskip("PIL.Image")
@@ -298,9 +283,6 @@ def test_an_image_of_no_size_is_named(odd):
     value = pytest.importorskip("PIL.Image").new("L", (1, 1))
     vars(value).update(odd)
     assert take(value) == "<PIL.Image.Image>"
-
-
-# ---- Records
 
 
 class Color(enum.Enum):

@@ -30,8 +30,6 @@ from hypothesis import strategies as st
 
 from honeytrace._capture.snapshot import Limits, Rules, Snapshot, rules
 
-# ---- Helpers
-
 
 def take(value):
     return Snapshot().take(value, "inputs")
@@ -77,9 +75,6 @@ def hostile(base, *arguments):
     for name in ("__getattribute__", "__hash__", "__eq__", "__instancecheck__", "__repr__"):
         setattr(meta, name, forbidden)
     return value
-
-
-# ---- Any value
 
 
 class Color(enum.Enum):
@@ -224,9 +219,6 @@ json_values = st.recursive(
 def test_json_is_its_own_copy(value):
     """What is plain JSON data already is copied as it is, and nothing is cut."""
     assert cut(value) == (value, [])
-
-
-# ---- What becomes of each kind
 
 
 @pytest.mark.parametrize(
@@ -437,9 +429,6 @@ def test_a_set_that_was_cut_is_in_no_order():
     assert copy[int(place[len("inputs[") : -1])] == "long… [32 more characters]"
 
 
-# ---- Records
-
-
 class Plain:
     def __init__(self):
         self.x, self._y = 1, 2
@@ -562,9 +551,6 @@ def test_an_object_with_very_many_attributes_is_bounded():
     assert len(take(box)) <= 20_001
 
 
-# ---- Answers of language models
-
-
 MESSAGE = {"role": "assistant", "content": "hi", "tool_calls": None}
 CHAT = {"choices": [{"index": 0, "message": MESSAGE}]}
 
@@ -612,9 +598,6 @@ def test_code_in_an_answer_is_named():
     copy = take(chat(other=[take, Thing, json]))
     assert copy["other"] == ["<function test_snapshot.take>", "<type test_snapshot.Thing>",
                              "<module json>"]  # fmt: skip
-
-
-# ---- What users teach
 
 
 class Shape:
@@ -769,8 +752,6 @@ def test_a_class_that_cannot_be_hashed_can_be_taught():
     assert take(value) == "taught"
     rules.register(type(value), None)
 
-
-# ---- Nothing foreign is run
 
 HOSTILE = {
     "object": (object,),
@@ -955,9 +936,6 @@ def test_a_stack_that_is_nearly_full_is_no_error(value, spare):
     finally:
         sys.setrecursionlimit(limit)
     assert strict(copy) == copy
-
-
-# ---- Limits
 
 
 @pytest.mark.parametrize(
@@ -1199,9 +1177,6 @@ def test_the_size_grows_with_the_copy():
     taken = Snapshot()
     taken.take({"a": "x" * 1000, "b": [1, 2]}, "inputs")
     assert taken.size == 1000 + 4 * 64
-
-
-# ---- While it changes
 
 
 def test_a_value_may_change_meanwhile():

@@ -54,9 +54,6 @@ def test_split_anywhere(name):
     assert accumulator.result() == whole
 
 
-# ---- Other streams
-
-
 def test_several_answers():
     """The answers of an agent's turns, one after the other, are not mixed."""
     turns = [
@@ -115,9 +112,6 @@ def test_malformed(name):
     items = STREAMS[name][0][:3]
     for odd in ({"type": "content_block_delta"}, {"choices": 3}, ["x"], {"type": {}}, None):
         assert merge([*items, odd]) == [merge(items), odd]
-
-
-# ---- Bounds
 
 
 def test_long_text():
@@ -184,8 +178,6 @@ def test_constant_memory(item):
     fed(accumulator, [item(at) for at in range(2_000, 20_000)])
     assert size(accumulator) < before + 80_000
 
-
-# ---- Any stream
 
 KEYS = [
     "id",

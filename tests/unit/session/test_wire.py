@@ -21,7 +21,6 @@ from honeytrace._utils.json import READABLE, dumps, loads
 ID = "6f0fdd4b-38d8-4ce2-a0b3-1f3c0a8f5a11"
 NOW = 1_700_000_000.0
 
-# ---- Any session
 
 scalars = (
     st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.floats(allow_nan=False,
@@ -84,9 +83,6 @@ def test_any_text_becomes_utf_8(text):
     expected = re.sub("[\ud800-\udfff]", "�", text.encode("utf-16", "surrogatepass").decode(
         "utf-16", "surrogatepass"))  # fmt: skip
     assert json.loads(dumps({text: text}).decode()) == {expected: expected}
-
-
-# ---- Requests
 
 
 def test_the_request_is_an_object_below_session():
@@ -203,9 +199,6 @@ def test_a_deep_value_is_refused():
         dumps(deep)
 
 
-# ---- Paths and headers
-
-
 def test_the_path_has_the_id_in_small_letters():
     """getSession is a GET of the id."""
     assert wire.path(ID.upper()) == f"/session/{ID}"
@@ -232,9 +225,6 @@ def test_the_headers_are_our_own():
     headers = wire.headers("k")
     assert headers["Accept"] == headers["Content-Type"] == "application/json"
     assert headers["User-Agent"].startswith("honeytrace/")
-
-
-# ---- Strict JSON
 
 
 @pytest.mark.parametrize(
@@ -266,9 +256,6 @@ def test_numbers_are_read_as_they_are():
 def test_readable_json_is_indented():
     """For people there is the same strict JSON on several lines."""
     assert dumps({"a": "é"}, READABLE).decode() == '{\n  "a": "é"\n}'
-
-
-# ---- Answers
 
 
 def test_the_id_of_an_answer_is_enough():
@@ -385,9 +372,6 @@ def test_any_retry_after_is_within_its_bounds(value):
     assert seconds is None or 0 <= seconds <= 300
 
 
-# ---- The server's half
-
-
 def test_a_request_is_received_leniently():
     """Whole floats, any case of the id, nulls, empty names and unknown keys are taken."""
     fields = wire.received(
@@ -490,9 +474,6 @@ def test_the_answer_to_start_has_what_the_newest_clients_insist_on():
     """org_id and workspace_id stand beside the event."""
     answer = wire.started({"session_id": ID})
     assert answer == {"org_id": "local", "workspace_id": "local", **wire.event({"session_id": ID})}
-
-
-# ---- Less of a session
 
 
 def test_a_shrunk_body_keeps_half_of_what_the_limits_allow():
