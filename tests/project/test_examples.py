@@ -68,7 +68,7 @@ def chat(server: Server) -> Server:
 
 @dataclass
 class Run:
-    """Runs an example from a directory that is not the repository's."""
+    """Runs an example from a directory outside the repository, unless told where to `start`."""
 
     home: pathlib.Path
 
@@ -77,13 +77,15 @@ class Run:
     ) -> subprocess.CompletedProcess[str]:
         return self.python(str(EXAMPLES / example), *arguments, **environment)
 
-    def python(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    def python(
+        self, *arguments: str, start: pathlib.Path | None = None, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
         clean = {name: value for name, value in os.environ.items() if not FOREIGN.match(name)}
         clean |= {"HONEYTRACE_HOME": str(self.home / "store"), "PYTHONUTF8": "1"}
         return subprocess.run(
             [sys.executable, *arguments],
             env=clean | environment,
-            cwd=self.home,
+            cwd=start or self.home,
             capture_output=True,
             encoding="utf-8",
             timeout=60,
@@ -112,10 +114,13 @@ def one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-PROGRAMS = sorted({path.name for path in EXAMPLES.glob("*.py")} - {"test_rag_pipeline.py"})
+def programs() -> list[str]:
+    """The paths of the examples, without their tests."""
+    paths = {path.relative_to(EXAMPLES) for path in EXAMPLES.rglob("*.py")}
+    return sorted(path.as_posix() for path in paths if not path.name.startswith("test_"))
 
 
-@pytest.mark.parametrize("example", PROGRAMS)
+@pytest.mark.parametrize("example", [path for path in programs() if "outage" not in path])
 def test_succeeds(run: Run, example: str) -> None:
     """Every example succeeds with nothing configured, and complains of nothing."""
     done = run(example)
@@ -131,10 +136,35 @@ def test_quickstart(run: Run) -> None:
 
 def test_async_app(run: Run) -> None:
     """Coroutines run at once are the children of one session, in start order, errors included."""
-    output = run("async_app.py").stdout
+    output = run("tracing/async_app.py").stdout
     assert output.startswith("['Cosmos', 'Emma', 'Ulysses']\n")
     assert tree(output, "Library") == ["Library", "  search", "  search", "  search", "  merge"]
     assert output.count("KeyError: 'poetry'") == 1
+
+
+def test_sign_up(run: Run) -> None:
+    """Neither the password nor the e-mail address is in what is read back."""
+    assert run("redaction/sign_up.py").stdout.splitlines() == [
+        "{'email': '[an e-mail address]', 'password': '[REDACTED:password]'}",
+        "{'email': '[an e-mail address]', 'strong': True}",
+    ]
+
+
+def test_outage(run: Run) -> None:
+    """A session that meets a server that is down is on disk, and delivered when it is up."""
+    done = run("delivery/outage.py")
+    assert done.stdout.splitlines() == [
+        "The server is down: 0 delivered, 1 on disk.",
+        "The server is up: 1 delivered, 0 on disk.",
+    ]
+    assert done.returncode == 0
+
+
+def test_outage_is_logged(run: Run) -> None:
+    """The beginning and the end of the outage are logged once each."""
+    began, ended = run("delivery/outage.py").stderr.splitlines()
+    assert began.startswith("honeytrace: sessions wait to be sent again (ConnectError")
+    assert ended == "honeytrace: sessions are delivered again"
 
 
 @pytest.mark.parametrize(
@@ -257,12 +287,21 @@ def test_rag_config(sent: dict[str, dict[str, Any]]) -> None:
     assert (sent["retrieve"]["config"], sent["search"]["config"]) == ({"k": 2}, {"k": 20})
 
 
-def test_rag_tests(run: Run, server: Server) -> None:
-    """The pipeline's own tests pass, send nothing to where a key would, and write nothing."""
+@pytest.mark.parametrize(
+    ("start", "argument"),
+    [
+        (EXAMPLES.parent, "examples"),
+        (EXAMPLES.parent, "examples/testing"),
+        (EXAMPLES.parent, "examples/testing/test_rag_pipeline.py"),
+        (EXAMPLES / "testing", "."),
+    ],
+)
+def test_rag_tests(run: Run, server: Server, start: pathlib.Path, argument: str) -> None:
+    """The pipeline's own tests pass from wherever they are started in a checkout. They send nothing
+    to where a key would, and write nothing."""
     where = {"HH_API_KEY": "hh-loopback", "HH_API_URL": server.url}
-    tests = str(EXAMPLES / "test_rag_pipeline.py")
-    ours = ("-c", os.devnull, "-W", "error", "-p", "no:asyncio", "-p", "no:cacheprovider")
-    done = run.python("-B", "-m", "pytest", *ours, tests, **where)
+    quiet = ("-W", "error", "-p", "no:cacheprovider")
+    done = run.python("-B", "-m", "pytest", *quiet, argument, start=start, **where)
     assert done.returncode == 0, done.stdout
     assert server.requests == []
     assert not (run.home / "store").exists()

@@ -1,6 +1,6 @@
 """Tests of rag_pipeline.py that look at what it did, not only at what it said.
 
-    pytest examples/test_rag_pipeline.py
+    pytest examples/testing
 
 The fixture `honeytrace_sessions` comes with honeytrace, and under pytest nothing is sent.
 """
