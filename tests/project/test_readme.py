@@ -1,7 +1,9 @@
-"""README.md: its code runs, its commands print what it says, its links and names are there."""
+"""README.md and the guides beside the examples: their code runs, their commands print what is shown
+below them, and their links lead somewhere."""
 
 from __future__ import annotations
 
+import json
 import os
 import pathlib
 import re
@@ -10,45 +12,52 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 import pytest
 
 import honeytrace
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+README = ROOT / "README.md"
+PAGES = [README, *sorted((ROOT / "examples").rglob("*.md"))]
+TEXTS = {page: page.read_text(encoding="utf-8") for page in PAGES}
 BIN = pathlib.Path(sys.executable).parent
 FOREIGN = re.compile("(HH|HONEYHIVE|HONEYTRACE|OPENAI)_|PYTHONPATH$|VIRTUAL_ENV$")
 OUTSIDE = {name: value for name, value in os.environ.items() if not FOREIGN.match(name)}
-"""The environment as it was before the tests took the proxies out, which pip may need."""
+"""The environment before the tests took the proxies out, which pip may need."""
 COPIED = ("pyproject.toml", "README.md", "LICENSE", "honeytrace", "tests", "examples")
 NO_INDEX = re.compile(r"Retrying \(Retry\(|Could not fetch URL|NewConnectionError|ProxyError")
-INSTALL = "pip install . && python examples/rag_pipeline.py"
+INSTALL = (
+    "python3 -m venv .venv && . .venv/bin/activate && pip install . "
+    "&& python examples/rag_pipeline.py"
+)
 DEVELOP = "pip install -e '.[dev]' && pytest"
+OPTIONAL = ("fastapi", "openai")
+"""Packages that snippets use; without them these snippets are skipped."""
 
 
 @dataclass(frozen=True)
 class Block:
+    page: pathlib.Path
     kind: str
     line: int
     code: str
 
+    def __str__(self) -> str:
+        return f"{self.page.relative_to(ROOT)} line {self.line}"
 
-def blocks(text: str) -> Iterator[Block]:
-    """The fenced blocks of a page, with the line that each begins in."""
+
+def blocks(page: pathlib.Path, kind: str) -> Iterator[Block]:
+    """The fenced blocks of one kind on a page, with the line that each begins in."""
+    text = TEXTS[page]
     for found in re.finditer(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
-        yield Block(found[1], text.count("\n", 0, found.start()) + 1, found[2])
+        if found[1] == kind:
+            yield Block(page, kind, text.count("\n", 0, found.start()) + 1, found[2])
 
 
-def programs(text: str) -> list[Block]:
-    """The Python blocks; one that begins with `# continued` goes with those before it."""
-    found: list[Block] = []
-    for block in blocks(text):
-        if block.kind != "python":
-            continue
-        before = found[-1].code if block.code.startswith("# continued") else ""
-        found.append(Block(block.kind, block.line, before + block.code))
-    return found
+PROGRAMS = [block for page in PAGES for block in blocks(page, "python")]
+CONSOLES = [block for page in PAGES for block in blocks(page, "console")]
 
 
 def commands(block: str) -> list[tuple[str, str]]:
@@ -58,22 +67,10 @@ def commands(block: str) -> list[tuple[str, str]]:
     return list(zip(parts[1::2], parts[2::2], strict=True))
 
 
-def matches(shown: str, output: str) -> bool:
-    """Whether this is the output that is shown, where `…` is anything in a line.
-
-    A line of `…` alone is any number of lines.
-    """
-    lines = [
-        r"(.*\n)*" if line == "…" else ".*".join(map(re.escape, line.split("…"))) + r"\s*?\n"
-        for line in shown.splitlines()
-    ]
-    return re.fullmatch("".join(lines), output) is not None
-
-
 def shell(
     command: str, cwd: pathlib.Path, path: pathlib.Path, environment: Mapping[str, str]
 ) -> subprocess.CompletedProcess[str]:
-    """Runs a command as a reader would, the programs of `path` first; stderr is in the output."""
+    """Run a command as a reader would, the programs of `path` first; stderr is in the output."""
     return subprocess.run(
         command,
         shell=True,
@@ -100,13 +97,116 @@ def copy(tmp_path: pathlib.Path) -> pathlib.Path:
     return root
 
 
+# ---- Output as a page shows it: ids, times and durations differ from run to run
+
+VARYING = re.compile(
+    r"(?P<any>…)"
+    r"|\b(?P<id>[0-9a-f]{8})(?P<rest>(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})?\b"
+    r"|(?P<time>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)"
+    r"|(?P<duration> *\b[\d.]+ (?:µs|ms|s)\b)"
+)
+EXPRESSIONS = {
+    "any": ".*",
+    "time": r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d",
+    "duration": r" *\b[\d.]+ (?:µs|ms|s)\b",
+}
+
+
+def expression(line: str, ids: dict[str, str]) -> str:
+    """A regular expression for a line that is shown; `ids` has one for each id that is known."""
+    found, end = "", 0
+    for varying in VARYING.finditer(line):
+        found += re.escape(line[end : varying.start()])
+        end = varying.end()
+        if shown := varying["id"]:
+            found += ids.get(shown, f"(?P<id_{shown}>[0-9a-f]{{8}})")
+            found += r"(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}" if varying["rest"] else ""
+            ids.setdefault(shown, f"(?P=id_{shown})")
+        else:
+            found += EXPRESSIONS[varying.lastgroup]
+    return found + re.escape(line[end:])
+
+
+def matches(shown: str, output: str, ids: dict[str, str] | None = None) -> bool:
+    """Whether the output is as shown, where `…` is anything in a line.
+
+    A line of `…` alone is any number of lines. Ids of sessions, times and durations may differ, but
+    an id that is shown twice has to be the same one. `ids` maps shown ids to those of this run.
+    """
+    ids = {} if ids is None else ids
+    known = dict(ids)
+    lines = [
+        r"(.*\n)*" if line == "…" else expression(line, known) + r"\s*?\n"
+        for line in shown.splitlines()
+    ]
+    found = re.fullmatch("".join(lines), output)
+    if found:
+        ids |= {name.removeprefix("id_"): value for name, value in found.groupdict().items()}
+    return found is not None
+
+
+@pytest.mark.parametrize(
+    ("shown", "output", "match"),
+    [
+        ("one\ntwo\n", "one\ntwo\n", True),
+        ("one\n", "one\ntwo\n", False),
+        ("one\n…\n", "one\ntwo\nthree\n", True),
+        ("one\n…\nthree\n", "one\ntwo\n", False),
+        ("…\nthree\n", "one\ntwo\nthree\n", True),
+        ("a  …  c…\n", "a  1.5 ms  c (d)\n", True),
+        ("a  …  c\n", "a  1.5 ms  d\n", False),
+        ("…\n", "", True),
+        ("", "one\n", False),
+        ("a  12.5 ms  b\n", "a  7 µs  b\n", True),
+        ("a  12.5 ms  b\n", "a  b\n", False),
+        ("2026-01-01 00:00:00  a\n", "2030-12-31 10:20:30  a\n", True),
+        ("01234567  a\n01234567  b\n", "89abcdef  a\n89abcdef  b\n", True),
+        ("01234567  a\n01234567  b\n", "89abcdef  a\nfedcba98  b\n", False),
+    ],
+)
+def test_matches(shown: str, output: str, match: bool) -> None:
+    """The whole output has to be shown, except for what differs and what an ellipsis stands for."""
+    assert matches(shown, output) is match
+
+
 # ---- The code
 
 
-@pytest.mark.parametrize("program", programs(TEXT), ids=lambda block: f"line {block.line}")
-def test_program(program: Block, tmp_path: pathlib.Path) -> None:
+def completion(request: object) -> tuple[int, dict[str, str], object]:
+    """An answer as a chat model of OpenAI gives it, at once or in chunks."""
+    words, usage = ["A yield ", "makes a ", "generator."], {"prompt_tokens": 12, "total_tokens": 19}
+    usage["completion_tokens"] = 7
+    about = {"id": "c-1", "created": 1, "model": "gpt-4o-mini", "usage": None}
+    if not request.json.get("stream"):
+        message = {"role": "assistant", "content": "".join(words)}
+        choice = {"index": 0, "finish_reason": "stop", "message": message}
+        whole = {**about, "object": "chat.completion", "choices": [choice], "usage": usage}
+        return 200, {}, json.dumps(whole).encode()
+    about["object"] = "chat.completion.chunk"
+    deltas = [{"role": "assistant"}, *({"content": word} for word in words)]
+    chunks = [{**about, "choices": [{"index": 0, "delta": delta}]} for delta in deltas]
+    chunks += [{**about, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}]
+    chunks += [{**about, "choices": [], "usage": usage}]
+    events = [*map(json.dumps, chunks), "[DONE]"]
+    sent = [f"data: {event}\n\n".encode() for event in events]
+    return 200, {"Content-Type": "text/event-stream"}, (event for event in sent)
+
+
+@pytest.fixture
+def model(server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model on this machine, for snippets with a client of OpenAI's."""
+    server.script = completion
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-loopback")
+    monkeypatch.setenv("OPENAI_BASE_URL", f"{server.url}/v1/")
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=str)
+def test_program(program: Block, tmp_path: pathlib.Path, model: None) -> None:
     """Every Python block succeeds with nothing configured, as a program or, if it has tests, as a
-    suite."""
+    suite. A `print` at the margin prints what a comment behind it says."""
+    used = set(re.findall(r"^(?:from|import) (\w+)", program.code, re.MULTILINE))
+    if missing := [name for name in used.intersection(OPTIONAL) if find_spec(name) is None]:
+        pytest.skip(f"{missing[0]} is not installed")
     runs = ["-c", program.code]
     if re.search("^(async )?def test_", program.code, re.MULTILINE):
         (tmp_path / "test_page.py").write_text(program.code, encoding="utf-8")
@@ -121,78 +221,89 @@ def test_program(program: Block, tmp_path: pathlib.Path) -> None:
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    if said := re.findall(r"^print\(.*\)  # (.+)$", program.code, re.MULTILINE):
+        assert matches("\n".join(said), done.stdout), done.stdout
 
 
 def test_example_comes_early() -> None:
     """A working example begins within the first 30 lines."""
-    assert programs(TEXT)[0].line <= 30
+    assert next(blocks(README, "python")).line <= 30
 
 
 @pytest.mark.skipif(not (BIN / "honeytrace").exists(), reason="the package is not installed")
-@pytest.mark.parametrize(
-    "block",
-    [block for block in blocks(TEXT) if block.kind == "console"],
-    ids=lambda block: f"line {block.line}",
-)
+@pytest.mark.parametrize("block", CONSOLES, ids=str)
 def test_console(block: Block, copy: pathlib.Path) -> None:
-    """Every command of a console block succeeds and prints what is shown below it."""
+    """Every command of a console block succeeds and prints what is shown below it.
+
+    A program that is not in the repository is the last one on the page above the block.
+    """
+    ids: dict[str, str] = {}
+    above = [program for program in PROGRAMS if program.page == block.page]
     for command, shown in commands(block.code):
-        done = shell(command, copy, BIN, os.environ)
+        program = re.fullmatch(r"python (\w+\.py)", command)
+        if program and not (copy / program[1]).exists():
+            code = [program.code for program in above if program.line < block.line][-1]
+            (copy / program[1]).write_text(code, encoding="utf-8")
+        done = shell(expand(command, ids), copy, BIN, os.environ)
         assert done.returncode == 0, done.stdout
-        assert matches(shown, done.stdout), f"$ {command}\n{done.stdout}\nis not\n{shown}"
+        assert matches(shown, done.stdout, ids), f"$ {command}\n{done.stdout}\nis not\n{shown}"
 
 
-@pytest.mark.parametrize(
-    ("shown", "output", "match"),
-    [
-        ("one\ntwo\n", "one\ntwo\n", True),
-        ("one\n", "one\ntwo\n", False),
-        ("one\n…\n", "one\ntwo\nthree\n", True),
-        ("one\n…\nthree\n", "one\ntwo\n", False),
-        ("a  …  c…\n", "a  1.5 ms  c (d)\n", True),
-        ("a  …  c\n", "a  1.5 ms  d\n", False),
-        ("…\n", "", True),
-        ("", "one\n", False),
-    ],
-)
-def test_matches(shown: str, output: str, match: bool) -> None:
-    """What is shown has to be the whole output, but for what an ellipsis stands for."""
-    assert matches(shown, output) is match
+def expand(command: str, ids: Mapping[str, str]) -> str:
+    """The command with the ids of this run."""
+    return re.sub(r"\b[0-9a-f]{8}\b", lambda found: ids[found[0]], command)
 
 
 # ---- The two commands
 
 
 def test_commands() -> None:
-    """The page has two commands for the shell: one to install and run, one to install and test."""
-    assert [block.code.strip() for block in blocks(TEXT) if block.kind == "sh"] == [
-        INSTALL,
-        DEVELOP,
-    ]
+    """The README has two commands for the shell: to install and run, and to install and test."""
+    assert [block.code.strip() for block in blocks(README, "sh")] == [INSTALL, DEVELOP]
 
 
 def test_install(copy: pathlib.Path, tmp_path: pathlib.Path) -> None:
-    """The first of them works in a fresh virtual environment; this run is the second."""
-    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
+    """The first of them works on a fresh machine; this run is the second."""
     environment = {**OUTSIDE, "HONEYTRACE_HOME": str(tmp_path / "home")}
-    done = shell(INSTALL, copy, tmp_path / "venv" / "bin", environment)
+    done = shell(INSTALL, copy, BIN, environment)
     if done.returncode and NO_INDEX.search(done.stdout):
         pytest.skip("pip cannot reach the package index")
     assert done.returncode == 0, done.stdout
     assert "Successfully installed " in done.stdout
     assert "\nRAG pipeline  " in done.stdout
+    assert (copy / ".venv" / "bin" / "honeytrace").exists()
 
 
 # ---- Links and names
 
 
-@pytest.mark.parametrize("link", re.findall(r"\]\((?!\w+:|#)([^)#\s]+)", TEXT))
-def test_link(link: str) -> None:
-    """Every relative link leads to a file."""
-    assert (ROOT / link).exists()
+def anchors(page: pathlib.Path) -> set[str]:
+    """The anchors of the headings, as GitHub makes them."""
+    text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize(
+    ("page", "link"),
+    [(page, link) for page in PAGES for link in re.findall(r"\]\((?!\w+:)(\S+)\)", TEXTS[page])],
+    ids=lambda value: str(value.relative_to(ROOT)) if isinstance(value, pathlib.Path) else value,
+)
+def test_link(page: pathlib.Path, link: str) -> None:
+    """Every relative link leads to a file, and to a heading in it."""
+    path, _, anchor = link.partition("#")
+    target = page.parent / path if path else page
+    assert target.exists()
+    assert not anchor or anchor in anchors(target)
+
+
+def test_guides_are_linked() -> None:
+    """The README links to every guide."""
+    linked = {(ROOT / link).resolve() for link in re.findall(r"\]\(([^)#\s]+)", TEXTS[README])}
+    assert set(PAGES) - {README} <= linked
 
 
 @pytest.mark.parametrize("name", [name for name in honeytrace.__all__ if name[0] != "_"])
 def test_name(name: str) -> None:
-    """Every public name is on the page."""
-    assert re.search(rf"\b{name}\b", TEXT)
+    """Every public name is on one of the pages."""
+    assert any(re.search(rf"\b{name}\b", text) for text in TEXTS.values())
