@@ -20,7 +20,7 @@ import honeytrace
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
-PAGES = [README, *sorted((ROOT / "examples").rglob("*.md"))]
+PAGES = [README, *sorted((ROOT / "examples").glob("[a-z]*/README.md"))]
 TEXTS = {page: page.read_text(encoding="utf-8") for page in PAGES}
 BIN = pathlib.Path(sys.executable).parent
 FOREIGN = re.compile("(HH|HONEYHIVE|HONEYTRACE|OPENAI)_|PYTHONPATH$|VIRTUAL_ENV$")
