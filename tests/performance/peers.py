@@ -1,8 +1,8 @@
 """Measure honeytrace beside its peers; the README's table comes from one run of this file.
 
-    python tests/performance/peers.py                    # everything, about ten minutes
-    python tests/performance/peers.py calls secret       # some of the measurements
-    python tests/performance/peers.py --environments DIR # keep the installed packages there
+    python tests/performance/peers.py                     # everything, about ten minutes
+    python tests/performance/peers.py calls secret        # some of the measurements
+    python tests/performance/peers.py --environments DIR  # keep the installed packages there
 
 Each package is installed into a virtual environment of its own: honeytrace from this checkout, the
 others from PyPI. All run the same programs, set up as their documentation says, and send to a
@@ -23,7 +23,7 @@ import threading
 import time
 import venv
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -32,7 +32,7 @@ from typing import NamedTuple
 
 from peer_programs import CALLS, PEERS, SECRET, START, THEN_WAIT, TWENTY, Peer
 
-CALL_ROUNDS, START_ROUNDS = 3, 9
+CALL_ROUNDS, START_ROUNDS = 5, 9
 TIMEOUT_S = 60
 VENV = ("pip", "setuptools")  # in every environment
 Rows = dict[str, list[str]]
@@ -130,18 +130,19 @@ class Installed(NamedTuple):
 
 
 def calls(found: list[Installed]) -> Rows:
-    """The caller's time a call, the best of 30 bursts; then the median of three processes."""
+    """The caller's time a call: the best of 30 bursts, and of five processes the median.
+
+    The multiple is that of the fastest `limit` of the run.
+    """
     rounds = [[package.figures(CALLS) for package in found] for _ in range(CALL_ROUNDS)]
+    limit = min(times[0] for each in rounds for times in each)
 
-    def cell(figures: Sequence[list[float]], column: int) -> str:
-        ratio = median(times[column] / times[0] for times in figures)
-        return f"{ratio:.1f} × ({median(times[column] for times in figures) / 1e3:.0f} µs)"
+    def row(column: int) -> list[str]:
+        spent = [median(times[column] for times in each) for each in zip(*rounds, strict=True)]
+        return [f"{nanos / limit:.1f} × ({nanos / 1e3:.0f} µs)" for nanos in spent]
 
-    each = list(zip(*rounds, strict=True))
-    return {
-        "a call": [cell(figures, 1) for figures in each],
-        "a call with a 4 KB chat": [cell(figures, 2) for figures in each],
-    }
+    print(f"limit: {limit / 1e3:.1f} µs\n", file=sys.stderr)
+    return {"a call": row(1), "a call with a 4 KB chat": row(2)}
 
 
 def start(found: list[Installed]) -> Rows:
