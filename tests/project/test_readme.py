@@ -39,25 +39,28 @@ OPTIONAL = ("fastapi", "openai")
 
 @dataclass(frozen=True)
 class Block:
-    page: pathlib.Path
-    kind: str
     line: int
     code: str
 
-    def __str__(self) -> str:
-        return f"{self.page.relative_to(ROOT)} line {self.line}"
 
-
-def blocks(page: pathlib.Path, kind: str) -> Iterator[Block]:
+def blocks(text: str, kind: str) -> Iterator[Block]:
     """The fenced blocks of one kind on a page, with the line that each begins in."""
-    text = TEXTS[page]
-    for found in re.finditer(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
-        if found[1] == kind:
-            yield Block(page, kind, text.count("\n", 0, found.start()) + 1, found[2])
+    for found in re.finditer(rf"^```{kind}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+        yield Block(text.count("\n", 0, found.start()) + 1, found[1])
 
 
-PROGRAMS = [block for page in PAGES for block in blocks(page, "python")]
-CONSOLES = [block for page in PAGES for block in blocks(page, "console")]
+def programs(text: str) -> list[Block]:
+    """The Python blocks of a page."""
+    return list(blocks(text, "python"))
+
+
+def on_pages(kind: str) -> list[object]:
+    """The blocks of one kind on all pages, each with its page, as parameters of a test."""
+    return [
+        pytest.param(page, block, id=f"{page.relative_to(ROOT)} line {block.line}")
+        for page, text in TEXTS.items()
+        for block in blocks(text, kind)
+    ]
 
 
 def commands(block: str) -> list[tuple[str, str]]:
@@ -200,8 +203,8 @@ def model(server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_BASE_URL", f"{server.url}/v1/")
 
 
-@pytest.mark.parametrize("program", PROGRAMS, ids=str)
-def test_program(program: Block, tmp_path: pathlib.Path, model: None) -> None:
+@pytest.mark.parametrize(("page", "program"), on_pages("python"))
+def test_program(page: pathlib.Path, program: Block, tmp_path: pathlib.Path, model: None) -> None:
     """Every Python block succeeds with nothing configured, as a program or, if it has tests, as a
     suite. A `print` at the margin prints what a comment behind it says."""
     used = set(re.findall(r"^(?:from|import) (\w+)", program.code, re.MULTILINE))
@@ -227,23 +230,22 @@ def test_program(program: Block, tmp_path: pathlib.Path, model: None) -> None:
 
 def test_example_comes_early() -> None:
     """A working example begins within the first 30 lines."""
-    assert next(blocks(README, "python")).line <= 30
+    assert programs(TEXTS[README])[0].line <= 30
 
 
 @pytest.mark.skipif(not (BIN / "honeytrace").exists(), reason="the package is not installed")
-@pytest.mark.parametrize("block", CONSOLES, ids=str)
-def test_console(block: Block, copy: pathlib.Path) -> None:
+@pytest.mark.parametrize(("page", "block"), on_pages("console"))
+def test_console(page: pathlib.Path, block: Block, copy: pathlib.Path) -> None:
     """Every command of a console block succeeds and prints what is shown below it.
 
     A program that is not in the repository is the last one on the page above the block.
     """
     ids: dict[str, str] = {}
-    above = [program for program in PROGRAMS if program.page == block.page]
+    above = [each.code for each in programs(TEXTS[page]) if each.line < block.line]
     for command, shown in commands(block.code):
         program = re.fullmatch(r"python (\w+\.py)", command)
         if program and not (copy / program[1]).exists():
-            code = [program.code for program in above if program.line < block.line][-1]
-            (copy / program[1]).write_text(code, encoding="utf-8")
+            (copy / program[1]).write_text(above[-1], encoding="utf-8")
         done = shell(expand(command, ids), copy, BIN, os.environ)
         assert done.returncode == 0, done.stdout
         assert matches(shown, done.stdout, ids), f"$ {command}\n{done.stdout}\nis not\n{shown}"
@@ -259,7 +261,7 @@ def expand(command: str, ids: Mapping[str, str]) -> str:
 
 def test_commands() -> None:
     """The README has two commands for the shell: to install and run, and to install and test."""
-    assert [block.code.strip() for block in blocks(README, "sh")] == [INSTALL, DEVELOP]
+    assert [block.code.strip() for block in blocks(TEXTS[README], "sh")] == [INSTALL, DEVELOP]
 
 
 def test_install(copy: pathlib.Path, tmp_path: pathlib.Path) -> None:
