@@ -107,11 +107,13 @@ VARYING = re.compile(
     r"|\b(?P<id>[0-9a-f]{8})(?P<rest>(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})?\b"
     r"|(?P<time>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)"
     r"|(?P<duration> *\b[\d.]+ (?:µs|ms|s)\b)"
+    r"|(?P<bar>[━·]+)"
 )
 EXPRESSIONS = {
     "any": ".*",
     "time": r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d",
     "duration": r" *\b[\d.]+ (?:µs|ms|s)\b",
+    "bar": "[━·]+",
 }
 
 
