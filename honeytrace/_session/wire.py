@@ -208,7 +208,7 @@ def _rounded(value: object) -> object:
     return round(value) if isinstance(value, float) and math.isfinite(value) else value
 
 
-def received(body: bytes) -> Json:
+def received(body: bytes | str) -> Json:
     """Return the session object of a `startSession` request, ready to be stored.
 
     It is as lenient as the official clients need: names may be missing or empty, the id absent or

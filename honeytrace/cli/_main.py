@@ -104,6 +104,9 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument(
         "--port", type=_port, default=DEFAULT_PORT, help=f"{DEFAULT_PORT}; 0 picks a free one"
     )
+    serve.add_argument(
+        "--allow-host", action="append", default=[], metavar="NAME", help="a name it is reached by"
+    )
     serve.add_argument("--token", help="what clients have to give as their API key")
     resend = command("resend", resend_sessions, "Deliver what ended programs left on disk.")
     resend.add_argument("--project", help="what waits for this project (HH_PROJECT)")

@@ -1,6 +1,7 @@
 """The session server of this machine, for any WSGI server: `honeytrace.local:app`."""
 
 from honeytrace.local._app import App, app
+from honeytrace.local._doors import LOOPBACK
 from honeytrace.local._query import Query, parse
 from honeytrace.local._query import seconds as span_seconds
 from honeytrace.local._schema import Row
@@ -12,6 +13,7 @@ DEFAULT_PORT = 8787
 
 __all__ = [
     "DEFAULT_PORT",
+    "LOOPBACK",
     "App",
     "Found",
     "Query",

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hmac
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +13,9 @@ from honeytrace._session import wire
 from honeytrace._utils.errors import ConfigurationError, StoreError
 from honeytrace._utils.json import Json, dumps
 from honeytrace._utils.paths import default_home, store_path
-from honeytrace.local._store import Store
+from honeytrace.local._doors import LOOPBACK, RequestError, check_browser, check_token, check_type
+from honeytrace.local._nodes import has_too_many_values
+from honeytrace.local._store import Store, row_of
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import InputStream, StartResponse, WSGIEnvironment
@@ -23,30 +24,29 @@ if TYPE_CHECKING:
 HERE = "http://honeytrace.local"
 """The address of the store on this machine: a name for messages, nothing connects to it."""
 
-_LIMIT = 64 * 1024 * 1024
-_PIECE = 1024 * 1024
-
-
-class _RequestError(Exception):
-    """A request ends here, with this status and sentence."""
-
-    def __init__(self, status: HTTPStatus, message: str, *headers: tuple[str, str]) -> None:
-        super().__init__(message)
-        self.status = status
-        self.headers = headers
+_MAX_BODY_BYTES = 64 * 1024 * 1024
+_PIECE_BYTES = 1024 * 1024
+_IDS = {"session_id", "project", "session_name", "source", "parent_id"}
+_LARGE_BYTES = 1024 * 1024  # of a session that is answered by its ids alone, to save memory
 
 
 class App:
-    """`POST /session/start` and `GET /session/{id}`; every failure is an object with `message`.
+    """`POST /session/start` and `GET /session/{id}`; every failure is an object with `message`."""
 
-    With a token, each request has to carry `Authorization: Bearer TOKEN`.
-    """
+    def __init__(
+        self, store: Store, token: str | None = None, hosts: Collection[str] | None = None
+    ) -> None:
+        """Answer from a store.
 
-    def __init__(self, store: Store, token: str | None = None) -> None:
+        token: what each request has to carry as `Authorization: Bearer TOKEN`.
+        hosts: the names that the server is reached by, "*" for any; then pages of other origins are
+            refused, too. None if no browser can reach it, since it is called in this process.
+        """
         if token == "":
             raise ConfigurationError("the token is ''; give one that is not empty, or None")
         self.store = store
         self._token = token
+        self._hosts = hosts
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         status, headers, answer = self._handle(environ)
@@ -65,35 +65,25 @@ class App:
         self, environ: WSGIEnvironment
     ) -> tuple[HTTPStatus, tuple[tuple[str, str], ...], Json]:
         try:
-            self._authorize(environ.get("HTTP_AUTHORIZATION", ""))
+            if self._hosts is not None:
+                check_browser(environ, self._hosts)
+            check_token(environ, self._token)
             return HTTPStatus.OK, (), self._route(environ)
-        except _RequestError as refusal:
+        except RequestError as refusal:
             return refusal.status, refusal.headers, {"message": str(refusal)}
         except StoreError as error:
             return HTTPStatus.INTERNAL_SERVER_ERROR, (), {"message": str(error)}
-
-    def _authorize(self, header: str) -> None:
-        if self._token is None:
-            return
-        scheme, _, given = header.partition(" ")
-        # A WSGI server hands the header's bytes over as Latin-1.
-        right = hmac.compare_digest(given.encode("latin-1", "replace"), self._token.encode())
-        if not right or scheme.lower() != "bearer":
-            raise _RequestError(
-                HTTPStatus.UNAUTHORIZED,
-                "this server wants its token; set HH_API_KEY to it, or send it as "
-                "'Authorization: Bearer TOKEN'",
-                ("WWW-Authenticate", "Bearer"),
-            )
 
     def _route(self, environ: WSGIEnvironment) -> Json:
         path = environ.get("PATH_INFO", "")
         if path == wire.START:
             _allow(environ, "POST")
+            if self._hosts is not None:
+                check_type(environ)
             return self._start(_body(environ))
         session_id = path.removeprefix(wire.SESSION)
         if session_id == path or "/" in session_id:
-            raise _RequestError(
+            raise RequestError(
                 HTTPStatus.NOT_FOUND,
                 f"there is nothing at {path!r}; "
                 f"use POST {wire.START} or GET {wire.SESSION}{{session_id}}",
@@ -101,82 +91,107 @@ class App:
         _allow(environ, "GET")
         return self._get(session_id)
 
-    def _start(self, body: bytes) -> Json:
+    def _start(self, body: bytearray) -> Json:
+        if has_too_many_values(body):
+            raise _too_large("the body has too many values")
+        large = len(body) > _LARGE_BYTES
         try:
-            return wire.started(self.store.add(wire.received(body)))
+            fields = wire.received(_text(body))
+            if not large:
+                return wire.started(self.store.add(fields))
         except ValueError as error:
-            raise _RequestError(HTTPStatus.BAD_REQUEST, str(error)) from error
+            raise RequestError(HTTPStatus.BAD_REQUEST, str(error)) from error
+        ids = {name: fields[name] for name in fields.keys() & _IDS}
+        made = row_of(fields)
+        del fields
+        self.store.put_many([made])
+        return wire.started(ids)
 
     def _get(self, session_id: str) -> Json:
         fields = self.store.get(session_id) if wire.is_uuid(session_id) else None
         if fields is None:
-            raise _RequestError(HTTPStatus.NOT_FOUND, f"there is no session {session_id!r}")
+            raise RequestError(HTTPStatus.NOT_FOUND, f"there is no session {session_id!r}")
         return wire.event(fields)
+
+
+def _text(body: bytearray) -> str:
+    """Decode a body and empty it, so that there is only one copy of what may be 64 MiB."""
+    try:
+        return body.decode()
+    except UnicodeDecodeError as error:
+        words = f"the body is not JSON in UTF-8 ({error})"
+        raise RequestError(HTTPStatus.BAD_REQUEST, words) from None
+    finally:
+        body.clear()
 
 
 def _allow(environ: WSGIEnvironment, method: str) -> None:
     found = environ["REQUEST_METHOD"]
     if found != method:
-        raise _RequestError(
+        raise RequestError(
             HTTPStatus.METHOD_NOT_ALLOWED,
             f"{found!r} is not possible here; use {method}",
             ("Allow", method),
         )
 
 
-def _body(environ: WSGIEnvironment) -> bytes:
-    """The whole body. Raises `_RequestError` if it is too long, cut short or badly framed."""
+def _body(environ: WSGIEnvironment) -> bytearray:
+    """Read the whole body. Raises `RequestError` if it is too long, cut short or badly framed."""
     given = environ.get("CONTENT_LENGTH") or ""
-    length = _length(given) if given else _LIMIT + 1
-    if given and length > _LIMIT:
+    length = _length(given) if given else _MAX_BODY_BYTES + 1
+    if given and length > _MAX_BODY_BYTES:
         raise _too_large()
-    # Without a length, only a server that ends the body itself can be read without end.
+    # Without a length, reading ends only if the server ends the body itself.
     if not (given or environ.get("wsgi.input_terminated") or "HTTP_TRANSFER_ENCODING" in environ):
-        return b""
+        return bytearray()
     body = _read(environ["wsgi.input"], length)
-    if len(body) > _LIMIT:
+    if len(body) > _MAX_BODY_BYTES:
         raise _too_large()
     if given and len(body) < length:
         message = f"the body ended after {len(body)} of {length} bytes; send all of it"
-        raise _RequestError(HTTPStatus.BAD_REQUEST, message)
+        raise RequestError(HTTPStatus.BAD_REQUEST, message)
     return body
 
 
 def _length(given: str) -> int:
     if not re.fullmatch("[0-9]{1,18}", given):
         message = f"Content-Length is {given!r}; it has to be a number of bytes"
-        raise _RequestError(HTTPStatus.BAD_REQUEST, message)
+        raise RequestError(HTTPStatus.BAD_REQUEST, message)
     return int(given)
 
 
-def _read(source: InputStream, length: int) -> bytes:
-    """Up to `length` bytes; a `ValueError` of the source says that the framing is wrong."""
-    pieces = []
+def _read(source: InputStream, length: int) -> bytearray:
+    """Read up to `length` bytes. The source raises `ValueError` if the framing is wrong."""
+    body = bytearray()
     try:
-        while length and (piece := source.read(min(length, _PIECE))):
-            pieces.append(piece)
+        while length and (piece := source.read(min(length, _PIECE_BYTES))):
+            body += piece
             length -= len(piece)
     except ValueError as error:
-        raise _RequestError(HTTPStatus.BAD_REQUEST, str(error)) from error
-    return b"".join(pieces)
+        raise RequestError(HTTPStatus.BAD_REQUEST, str(error)) from error
+    return body
 
 
-def _too_large() -> _RequestError:
-    return _RequestError(
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        f"the body is over {_LIMIT >> 20} MiB; lower the limits of what is captured",
-    )
+def _too_large(words: str = f"the body is over {_MAX_BODY_BYTES >> 20} MiB") -> RequestError:
+    words = f"{words}; lower the limits of what is captured"
+    return RequestError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, words)
 
 
-_apps: dict[str, App] = {}
-"""One for each home that the environment has named so far: one, but for tests."""
+_apps: dict[tuple[Path, str], App] = {}
+"""One for each home and token that the environment has named so far: one, except in tests."""
 
 
 def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-    """The session API over the store in `HONEYTRACE_HOME`, or else in `~/.honeytrace`."""
+    """Answer from the store in `HONEYTRACE_HOME`, or else in `~/.honeytrace`.
+
+    With `HONEYTRACE_TOKEN` each request needs that token; without it, only requests for a loopback
+    name are answered.
+    """
     home = os.environ.get("HONEYTRACE_HOME", "").strip()
-    if home not in _apps:
-        path = store_path(Path(home) if home else default_home())
-        _apps.setdefault(home, App(Store(path)))
-    found = _apps[home]
+    token = os.environ.get("HONEYTRACE_TOKEN", "").strip()
+    path = store_path(Path(home) if home else default_home())
+    found = _apps.get((path, token))
+    if found is None:
+        made = App(Store(path), token or None, ("*",) if token else LOOPBACK)
+        found = _apps.setdefault((path, token), made)
     return found(environ, start_response)

@@ -10,16 +10,16 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 
-_LINE = 8192
-_TRAILERS = 100
-_PIECE = 64 * 1024
+_MAX_LINE_BYTES = 8192
+_MAX_TRAILERS = 100
+_PIECE_BYTES = 64 * 1024
 
 
 class Body(io.RawIOBase):
     """A body of `length` bytes, or in chunks if that is None.
 
-    Reading raises `ValueError` if the chunks are badly framed or cut short; a body with a length
-    that is cut short just ends.
+    Reading raises `ValueError` if the chunks are badly framed or cut short. A body with a length
+    just ends early if it is cut short.
     """
 
     def __init__(self, source: io.BufferedIOBase, length: int | None) -> None:
@@ -41,16 +41,16 @@ class Body(io.RawIOBase):
         return len(piece)
 
     def skip(self, limit: int) -> bool:
-        """Reads on; whether that reached the end within `limit` bytes, roughly."""
+        """Read on for about `limit` bytes; return whether that reached the end."""
         try:
-            while limit > 0 and (piece := self.read(_PIECE)):
+            while limit > 0 and (piece := self.read(_PIECE_BYTES)):
                 limit -= len(piece)
         except ValueError:
             return False
         return not (self._left or self._chunked)
 
     def _check(self, piece: bytes) -> None:
-        """A chunk ends neither early nor without its line break."""
+        """Refuse a chunk that ends early or without its line break."""
         if not piece or (not self._left and self._line()):
             self._fail()
 
@@ -64,18 +64,18 @@ class Body(io.RawIOBase):
             self._trailers()
 
     def _trailers(self) -> None:
-        for _ in range(_TRAILERS):
+        for _ in range(_MAX_TRAILERS):
             if not self._line():
                 return
         self._fail()
 
     def _line(self) -> bytes:
-        line = self._source.readline(_LINE)
-        if not line.endswith(b"\n"):
+        line = self._source.readline(_MAX_LINE_BYTES)
+        if not line.endswith(b"\r\n"):
             self._fail()
-        return line.rstrip(b"\r\n")
+        return line[:-2]
 
     def _fail(self) -> NoReturn:
-        # Nothing more is read: what follows is no chunk, whatever it looks like.
+        # Read nothing more: what follows is not a chunk, whatever it looks like.
         self._source, self._chunked = io.BytesIO(), True
         raise ValueError("the body's chunks are badly framed or cut short; send all of it again")

@@ -46,9 +46,10 @@ _STATE = "CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, value INTEGER
 _WORDS = "CREATE VIRTUAL TABLE words USING fts5 (text, content = '')"
 
 _ADD = """
-INSERT INTO sessions (id, start, child, body) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO NOTHING
+INSERT INTO sessions (id, start, child, body) VALUES (?, ?, ?, CAST(? AS TEXT))
+ON CONFLICT (id) DO NOTHING
 """
-_CHANGE = "UPDATE sessions SET start = ?, child = ?, body = ? WHERE number = ?"
+_CHANGE = "UPDATE sessions SET start = ?, child = ?, body = CAST(? AS TEXT) WHERE number = ?"
 _VALUES = ", ".join("?" * (1 + len(Summary._fields)))
 _SUMMARIZE = f"INSERT OR REPLACE INTO summaries VALUES ({_VALUES})"  # noqa: S608 - no values
 _NEXT_UNFILLED = "SELECT number, body FROM sessions WHERE number <= ? ORDER BY number DESC LIMIT ?"
@@ -59,11 +60,11 @@ class Row(NamedTuple):
     """One session as the tables hold it.
 
     Attributes:
-        body: the session object as JSON.
+        body: the session object as JSON in UTF-8.
         summary: what lists and conditions need of it.
     """
 
-    body: str
+    body: bytes
     summary: Summary
 
 
@@ -218,7 +219,7 @@ def _is_indexed(connection: sqlite3.Connection, number: int) -> bool:
     return number <= _state(connection, "indexed")
 
 
-def _add_words(connection: sqlite3.Connection, number: int, body: str) -> None:
+def _add_words(connection: sqlite3.Connection, number: int, body: str | bytes) -> None:
     connection.execute("INSERT INTO words (rowid, text) VALUES (?, ?)", (number, _words(body)))
 
 
@@ -229,7 +230,7 @@ def _forget_words(connection: sqlite3.Connection, number: int, body: str) -> Non
     )
 
 
-def _words(body: str) -> str:
+def _words(body: str | bytes) -> str:
     with suppress(ValueError):
         return words(loads(body))
     return ""

@@ -9,6 +9,7 @@ import socket
 import socketserver
 import sys
 from contextlib import suppress
+from email.errors import MissingHeaderBodySeparatorDefect
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any
@@ -26,14 +27,17 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
 
 
-_IDLE = 60.0
-_PIECE = 64 * 1024
-_UNREAD = 1024 * 1024
-_LINGER = 256 * 1024 * 1024
+_IDLE_SECONDS = 60.0
+_PIECE_BYTES = 64 * 1024
+_MAX_SKIPPED_BYTES = 1024 * 1024  # of a body that the application did not read
+_MAX_LINGER_BYTES = 256 * 1024 * 1024  # of a body that comes after its answer
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
-def make_server(app: WSGIApplication, host: str, port: int, *, idle: float = _IDLE) -> Server:
-    """A server that listens already; port 0 takes a free one. Raises `ConfigurationError`.
+def make_server(
+    app: WSGIApplication, host: str, port: int, *, idle: float = _IDLE_SECONDS
+) -> Server:
+    """Make a server that listens; port 0 takes a free one. Raises `ConfigurationError`.
 
     A connection that is silent for `idle` seconds is closed.
     """
@@ -46,7 +50,7 @@ def make_server(app: WSGIApplication, host: str, port: int, *, idle: float = _ID
 
 
 class Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
-    """One daemon thread for each connection. `serve_forever` runs it, `shutdown` ends that."""
+    """Serve each connection in a daemon thread. `serve_forever` runs it, `shutdown` ends that."""
 
     daemon_threads = True
     # On Windows the option would let two servers have one port.
@@ -66,7 +70,7 @@ class Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """One connection: request after request, each answered by one write."""
+    """Answer the requests of one connection, one after the other, each by one write."""
 
     server: Server
     protocol_version = "HTTP/1.1"
@@ -85,10 +89,10 @@ class _Handler(BaseHTTPRequestHandler):
         _linger(self.connection)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name is inherited
-        """Keeps quiet: no access log."""
+        """Write no access log."""
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """A JSON object in place of the page of the base class, which calls this."""
+        """Answer with a JSON object; the base class, which calls this, would send a page."""
         self.close_connection = True
         status = HTTPStatus(code)
         words = f"the request cannot be answered: {message or explain or status.phrase}"
@@ -96,19 +100,38 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(f"{code} {status.phrase}", [("Content-Type", "application/json")], body)
 
     def _run(self) -> None:
+        if fault := self._fault():
+            self.send_error(400, fault)
+            return
         body = self._body()
         if body is None:
             return
         answer = _Answer()
         answer.take(self.server.app(self._environ(body), answer.start))
         self._send(answer.status, answer.headers, b"".join(answer.pieces))
-        if not body.skip(_UNREAD):
+        if not body.skip(_MAX_SKIPPED_BYTES):
             self.close_connection = True
 
     do_GET = do_POST = do_HEAD = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _run  # noqa: N815 - by the base class
 
+    def _fault(self) -> str | None:
+        """Return what is wrong with the headers, which the parser of the base class takes.
+
+        Two programs that read them differently would disagree on where a request ends.
+        """
+        for name, value in self.headers.items():
+            if not _TOKEN.fullmatch(name):
+                return f"{name!r} is not the name of a header"
+            if re.search("[\r\n\0]", value):
+                return f"the header {name!r} goes over several lines"
+        if any(isinstance(each, MissingHeaderBodySeparatorDefect) for each in self.headers.defects):
+            return "a line among the headers is not a header"
+        if len(self.headers.get_all("Host", [])) > 1:
+            return "there are several Hosts"
+        return None
+
     def _body(self) -> Body | None:
-        """The body by its framing; None if that is wrong and the answer is sent."""
+        """Return the body by its framing; None if that is wrong and the answer is sent."""
         encoding = self.headers.get("Transfer-Encoding")
         lengths = self.headers.get_all("Content-Length", [])
         if encoding is None and len(set(lengths)) < 2:
@@ -166,7 +189,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class _Answer:
-    """What an application answers, by the protocol of WSGI."""
+    """Collect what an application answers, by the protocol of WSGI."""
 
     def __init__(self) -> None:
         self.status = ""
@@ -194,12 +217,12 @@ def _key(name: str) -> str:
 
 
 def _linger(connection: socket.socket) -> None:
-    """Lets the client read the answer: a socket closed over unread bytes would take it back."""
+    """Let the client read the answer: closing over unread bytes would take it back."""
     try:
         connection.shutdown(socket.SHUT_WR)
         connection.settimeout(1.0)
-        left = _LINGER
-        while left > 0 and (piece := connection.recv(_PIECE)):
+        left = _MAX_LINGER_BYTES
+        while left > 0 and (piece := connection.recv(_PIECE_BYTES)):
             left -= len(piece)
     except OSError:  # the client is gone, or silent
         return

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import sqlite3
 
 _WRAPPER = b'{"session":'
+_REPLACED = "\ufffd".encode()
 _FILLED = 50  # sessions of a store of schema 1 that are summarized with each write
 _BATCH = 500  # sessions that one transaction summarizes, indexes or deletes
 SCANNED = 20_000  # the newest sessions that are looked through where there is no index
@@ -55,13 +56,18 @@ def row(body: bytes, fields: Json | None = None) -> Row:
     """
     if not (body.startswith(_WRAPPER) and body.endswith(b"}")):
         raise ValueError("the body is not one that honeytrace encoded")
-    session = body[len(_WRAPPER) : -1].decode()
+    session = body[len(_WRAPPER) : -1]
     return _row(session, wire.received(body) if fields is None else fields)
 
 
-def _row(body: str, fields: Json) -> Row:
+def row_of(fields: Json) -> Row:
+    """Make the row for a session object. Raises `ValueError` if it cannot be JSON."""
+    return _row(dumps(fields), fields)
+
+
+def _row(body: bytes, fields: Json) -> Row:
     # The body has this character where it could not hold what the fields have; nor can a column.
-    return Row(body, summarize(loads(body) if "\ufffd" in body else fields))
+    return Row(body, summarize(loads(body) if _REPLACED in body else fields))
 
 
 class Store:
@@ -111,7 +117,7 @@ class Store:
         A second one of the same `session_id` is merged into the first, key by key: later wins,
         absent keys stay. Raises `ValueError` if it cannot be JSON.
         """
-        added = _row(dumps(fields).decode(), fields)
+        added = row_of(fields)
         with self._database.writing() as connection:
             stored = self._add(connection, added) or fields
             self._keep_bounds(connection)
@@ -135,7 +141,7 @@ class Store:
             return None
         found = connection.execute(_GET, (row.summary.id,)).fetchone()
         merged: Json = {**self._read(found[0]), **loads(row.body)}
-        _schema.change(connection, _row(dumps(merged).decode(), merged))
+        _schema.change(connection, row_of(merged))
         return merged
 
     def get(self, session_id: str) -> Json | None:

@@ -18,11 +18,10 @@ from honeytrace.cli._doctor import server, storage
 from honeytrace.cli._doctor.finding import FAIL, OK, SKIPPED, WARNING, Finding, row, verdict
 from honeytrace.cli._doctor.server import NAME, Visit
 from honeytrace.cli._output import print_text
+from honeytrace.local import LOOPBACK
 
 _GRACE = 0.5  # seconds for a step to end by itself, with better words, at the timeout
 _SHOWN = 300
-
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def table(config: Config, origins: Mapping[str, str]) -> str:
@@ -59,7 +58,7 @@ def _usable(config: Config) -> Finding:
     if not config.enabled:
         return Finding(WARNING, "tracing is off, see enabled: programs record nothing")
     url = urlsplit(config.server_url or "")
-    if config.api_key and url.scheme == "http" and url.hostname not in _LOOPBACK:
+    if config.api_key and url.scheme == "http" and url.hostname not in LOOPBACK:
         return Finding(WARNING, "the key travels unencrypted: server_url is no https:// address")
     unknown = [name for name in settings.unknown() if name.startswith("HONEYTRACE_")]
     if unknown:

@@ -77,8 +77,8 @@ def client(store):
         yield client
 
 
-def mounted(application):
-    return httpx.Client(transport=httpx.WSGITransport(application), base_url="http://local")
+def mounted(application, url="http://local"):
+    return httpx.Client(transport=httpx.WSGITransport(application), base_url=url)
 
 
 def start(client, **fields):
@@ -93,9 +93,6 @@ def call(application, **environ):
         lambda status, headers: seen.extend([status, headers]),
     )
     return int(seen[0][:3]), json.loads(b"".join(answer))
-
-
-# ---- The two operations
 
 
 def test_the_official_example_comes_back(client):
@@ -189,9 +186,6 @@ def test_a_prefix_is_the_business_of_the_server(store):
     transport = httpx.WSGITransport(App(store), script_name="/api")
     with httpx.Client(transport=transport, base_url="http://local") as client:
         assert start(client).status_code == 200
-
-
-# ---- Refusals
 
 
 def refused(response, status):
@@ -303,9 +297,6 @@ def test_a_failing_store_is_told(tmp_path):
         assert "cannot be used" in refused(client.get(f"/session/{UNKNOWN}"), 500)
 
 
-# ---- Any WSGI server
-
-
 class Dripping(io.BytesIO):
     """An input that gives less than it is asked for, as some servers' do."""
 
@@ -363,25 +354,33 @@ def test_an_endless_body_is_cut(store):
     assert source.read() == b"\0"
 
 
-# ---- honeytrace.local:app
-
-
 def test_the_module_has_an_application(tmp_path, monkeypatch):
     """`honeytrace.local:app` keeps its sessions where HONEYTRACE_HOME says."""
     for name in ("one", "two", "two"):
         monkeypatch.setenv("HONEYTRACE_HOME", str(tmp_path / name))
-        with mounted(app) as client:
-            start(client)
+        with mounted(app, "http://localhost") as client:
+            assert start(client).status_code == 200
     stores = [Store(tmp_path / name / "sessions.db") for name in ("one", "two")]
     assert [store.count() for store in stores] == [1, 2]
     for store in stores:
         store.close()
 
 
+def test_the_application_takes_its_token_from_the_environment(tmp_path, monkeypatch):
+    """With HONEYTRACE_TOKEN each request needs it, under whatever name the server is reached."""
+    monkeypatch.setenv("HONEYTRACE_HOME", str(tmp_path))
+    with mounted(app, "http://trace.example") as client:
+        assert start(client).status_code == 421
+        monkeypatch.setenv("HONEYTRACE_TOKEN", "s3cret")
+        assert start(client).status_code == 401
+        client.headers["Authorization"] = "Bearer s3cret"
+        assert start(client).status_code == 200
+
+
 HOME = """
 import httpx
 from honeytrace.local import app
-client = httpx.Client(transport=httpx.WSGITransport(app), base_url="http://local")
+client = httpx.Client(transport=httpx.WSGITransport(app), base_url="http://127.0.0.1")
 print(client.post("/session/start", json={"session": {}}).status_code)
 """
 

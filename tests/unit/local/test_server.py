@@ -79,9 +79,6 @@ def posted(body=BODY, *headers):
     return b"\r\n".join([HEAD[:-2], b"Content-Length: %d" % len(body), *headers, b"", body])
 
 
-# ---- The two operations
-
-
 def test_a_session_goes_in_and_out(server):
     """Both operations work over a real connection."""
     with httpx.Client(base_url=server.url) as client:
@@ -157,9 +154,6 @@ def test_headers_reach_the_application():
     with running(echoing) as server:
         received = talk(server, posted(b"", *lines))
     assert answers(received) == [(200, [["a,b", "text/plain"]])]
-
-
-# ---- Bodies
 
 
 def test_a_client_that_asks_first_is_told_to_go_on(server):
@@ -243,9 +237,6 @@ def test_too_long_a_body_is_refused_before_it_comes(server):
     assert [status for status, _ in answers(talk(server, head))] == [413]
 
 
-# ---- Refusals
-
-
 @pytest.mark.parametrize(
     ("request_bytes", "status"),
     [
@@ -262,6 +253,11 @@ def test_too_long_a_body_is_refused_before_it_comes(server):
         (HEAD + b"Content-Length: -1\r\n\r\n", 400),
         (HEAD + b"Content-Length: +1\r\n\r\n", 400),
         (HEAD + b"Transfer-Encoding: gzip\r\n\r\n", 501),
+        (HEAD + b"Content-Length : 1\r\n\r\n", 400),
+        (HEAD + b"Content-Length: 1\r\n 0\r\n\r\n", 400),
+        (HEAD + b"Host: other\r\n\r\n", 400),
+        (HEAD + b"no header\r\nContent-Length: 1\r\n\r\n", 400),
+        (HEAD + b"X: a\x00b\r\n\r\n", 400),
     ],
 )
 def test_what_is_no_request_is_refused_in_json(server, request_bytes, status):
@@ -303,9 +299,6 @@ def test_a_silent_connection_is_closed(store):
     """A client that says nothing for the idle time loses its connection."""
     with running(App(store), idle=0.01) as server, dialled(server) as connection:
         assert connection.recv(1) == b""
-
-
-# ---- The server itself
 
 
 def test_the_token_is_checked_over_http(store):
