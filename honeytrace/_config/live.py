@@ -38,8 +38,9 @@ Detour = Callable[[Pipeline], Pipeline]
 class Live:
     """What is in force in this process. The environment is read at the first use, not at import.
 
-    `base` is the pipeline in force, `pipeline` the one that sessions begin in; None while `start`
-    has to choose it for each.
+    Attributes:
+        base: the pipeline in force; None before the first use.
+        pipeline: the one that sessions begin in; None while `start` has to choose it for each.
     """
 
     def __init__(self) -> None:
@@ -54,21 +55,35 @@ class Live:
         self.suspended: dict[int, Callable[[], None]] = {}  # what ends streams that still run
         self._detours: list[Detour] = []
         self._early = False
+        self._begun = False  # whether a session has started since the last `configure()`
         self._hooked = False
 
     def start(self) -> Pipeline:
-        """The pipeline for a session, begun from the environment if nothing was configured."""
+        """Return the pipeline for a session.
+
+        For the first session the environment is read, also if `configure()` has read it before: a
+        program may load its variables from a file in between.
+        """
         with self._lock:
             if self._early:
                 self.refresh_pytest_state()
-            base = self.base or self._install(resolve(self._arguments))
+            base = self.base if self.base and self._begun else self._begin()
             return self._detours[-1](base) if self._detours else base
+
+    def _begin(self) -> Pipeline:
+        self._begun = True
+        config = resolve(self._arguments)
+        if self.base is None or self.base.config != config:
+            return self._install(config)
+        self._choose()
+        return self.base
 
     def configure(self, settings: Mapping[str, object]) -> Config:
         with self._lock:
             merged = {**self._arguments, **settings}
             config = resolve(merged)
             self._arguments = merged
+            self._begun = False
             self._install(config)
             return config
 
@@ -109,7 +124,8 @@ class Live:
         return Pipeline(config, delivery, self.ids, None if leaves else _discard)
 
     def _choose(self) -> None:
-        self.pipeline = None if self._detours or self._early else self.base
+        chosen = self._begun and not self._detours and not self._early
+        self.pipeline = self.base if chosen else None
 
     def also(self, delivery: Delivery, config: Config) -> None:
         """One more delivery that is flushed and ended with the others."""
@@ -200,8 +216,9 @@ def configure(**settings: Unpack[Settings]) -> Config:
     """Sets the configuration of this process and returns it.
 
     Only what is named changes; None puts a setting back to the environment or its default.
-    Sessions that were accepted before go out under the configuration of then. Never needed: the
-    environment and the defaults serve.
+    Sessions that were accepted before go out under the configuration of then. It need not be
+    called: the environment and the defaults serve. Variables that are set after it still count, up
+    to the first session.
 
         configure(project="Simple RAG Project", source="production")
 

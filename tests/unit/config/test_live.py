@@ -172,3 +172,39 @@ def test_a_session_that_ends_in_the_middle_of_the_first_start(program, server):
     )
     assert (done.stdout, done.stderr) == ("True 2 2\n", "")
     assert sorted(session["inputs"]["n"] for session in server.sessions) == [0, 1]
+
+
+def test_variables_set_after_configure_count_until_the_first_session(program, server):
+    """A program may load them from a file when it has already configured something."""
+    done = program(
+        f"""
+        import os
+        import honeytrace
+        honeytrace.configure(source="production")
+        os.environ.update(HH_API_KEY="k-1", HH_API_URL={server.url!r}, HH_PROJECT="late")
+        with honeytrace.trace_session("first"):
+            os.environ["HH_PROJECT"] = "too late"
+        with honeytrace.trace_session("second"):
+            pass
+        print(honeytrace.flush(20), honeytrace.stats().delivered)
+        """
+    )
+    assert (done.stdout, done.stderr) == ("True 2\n", "")
+    seen = {(session["project"], session["source"]) for session in server.sessions}
+    assert seen == {("late", "production")}
+
+
+def test_a_switch_set_after_configure_turns_tracing_off(program):
+    """Nothing is recorded, not even the first session."""
+    done = program(
+        """
+        import os
+        import honeytrace
+        honeytrace.configure(project="p")
+        os.environ["HONEYTRACE_ENABLED"] = "0"
+        with honeytrace.trace_session("first"):
+            pass
+        print(honeytrace.stats().accepted)
+        """
+    )
+    assert (done.stdout, done.stderr) == ("0\n", "")
