@@ -24,6 +24,7 @@ HOSTED = "https://api.honeyhive.ai"
 _MAX_SECONDS = 1_000_000  # systems count milliseconds in 31 bits where they wait
 _SIBLING = "HH_DISABLE_TRACING"  # the official client's switch, the opposite of ours
 _URL = "HH_API_URL"
+_TOKEN = "HONEYTRACE_TOKEN"  # noqa: S105 - the name of what `honeytrace.local:app` reads
 _LAMBDA = "AWS_LAMBDA_FUNCTION_NAME"
 _UNITS = {"": 1, "K": 1000, "M": 1000**2, "G": 1000**3}  # bytes
 _AGES = {"": 1, "S": 1, "M": 60, "H": 3_600, "D": 86_400, "W": 604_800}  # seconds
@@ -399,7 +400,7 @@ def unknown() -> dict[str, str]:
     """Return variables named like ours or the official client's that are not read, with hints."""
     known = [variable for _, _, variable in _variables()]
     found = sorted(name for name in os.environ if name.startswith(_OURS) and is_set(name))
-    return {name: _hint(name, known) for name in found if name not in (*known, _SIBLING)}
+    return {name: _hint(name, known) for name in found if name not in (*known, _SIBLING, _TOKEN)}
 
 
 def _hint(variable: str, known: list[str]) -> str:

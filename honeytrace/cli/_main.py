@@ -111,6 +111,9 @@ def _parser() -> argparse.ArgumentParser:
     resend = command("resend", resend_sessions, "Deliver what ended programs left on disk.")
     resend.add_argument("--project", help="what waits for this project (HH_PROJECT)")
     resend.add_argument("--rejected", action="store_true", help="also what the server refused")
+    resend.add_argument(
+        "--kept-for", metavar="URL", help="also what was kept while HH_API_URL was this by mistake"
+    )
     resend.add_argument("--dry-run", action="store_true", help="only say what would be sent")
     command("doctor", run_doctor, "Check the settings, the spool and the way to the server.")
     return parser

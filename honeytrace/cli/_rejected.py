@@ -1,4 +1,4 @@
-"""Sessions that a server refused, put back into the spool to be sent again."""
+"""Sessions put back into the spool: what a server refused, or what was kept for a wrong address."""
 
 from __future__ import annotations
 
@@ -29,6 +29,25 @@ def put_back(config: Config) -> int:
         return sum(_from(spool, name) for name in (_TAKEN, _OLD, REJECTED))
     finally:
         spool.release()
+
+
+def take_over(config: Config, url: str) -> None:
+    """Move what was kept for an address that cannot be used to the server of these settings.
+
+    Raises `Stop` if the disk refuses; then nothing is lost.
+    """
+    assert config.spool_dir  # noqa: S101 - this is for those who have one
+    assert config.server_url  # noqa: S101 - see above
+    source = Spool(config.spool_dir, url, config.project)
+    target = Spool(config.spool_dir, config.server_url, config.project)
+    try:
+        while found := source.older():
+            if not target.append_many([(0, each.body) for each in found], [], read=False):
+                raise Stop(f"the spool cannot be written ({target.trouble}); nothing was sent")
+            source.acknowledge_many([each.place for each in found])
+    finally:
+        source.release()
+        target.release()
 
 
 def _from(spool: Spool, name: str) -> int:

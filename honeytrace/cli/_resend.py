@@ -23,8 +23,9 @@ from honeytrace._utils.errors import ConfigurationError
 from honeytrace._utils.guard import ErrorGuard
 from honeytrace._utils.paths import store_path
 from honeytrace._utils.text import printable
-from honeytrace.cli._output import print_text, rewrite
-from honeytrace.cli._rejected import put_back
+from honeytrace._utils.urls import why_unusable
+from honeytrace.cli._output import Stop, print_text, rewrite
+from honeytrace.cli._rejected import put_back, take_over
 
 _TICK_SECONDS = 0.05  # between two looks at the progress
 _PATIENCE_SECONDS = 5.0  # without progress, beyond the timeout of a request
@@ -174,6 +175,8 @@ def _settings(config: Config, survey: SpoolStatus) -> str:
     """Return what to type to send these."""
     url, project = (printable(shlex.quote(text)) for text in (survey.server_url, survey.project))
     flags = "" if survey.waiting else " --rejected"
+    if why_unusable(survey.server_url):
+        return f"honeytrace resend --project {project} --kept-for {url}"
     server = "" if survey.server_url == config.server_url else f"HH_API_URL={url} "
     return f"{server}honeytrace resend --project {project}{flags}"
 
@@ -230,8 +233,13 @@ def _count(number: int, noun: str = "session") -> str:
 def resend_sessions(options: argparse.Namespace, config: Config) -> int | None:
     if options.project is not None:
         config = settings.resolve({"home": options.home, "project": options.project})
-    if options.rejected and not options.dry_run and _has_spool(config):
-        put_back(config)
+    if options.kept_for is not None and not why_unusable(options.kept_for):
+        raise Stop(f"{options.kept_for!r} is a usable address; set HH_API_URL to it to send there")
+    if not options.dry_run and _has_spool(config) and not config.unusable:
+        if options.kept_for is not None:
+            take_over(config, options.kept_for)
+        if options.rejected:
+            put_back(config)
     if options.dry_run:
         report = look(config)
     else:

@@ -1,4 +1,4 @@
-"""Checks, one after the other, of all that lies between a session and the place it goes to."""
+"""Check everything between a session and the place it goes to, one thing after the other."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from honeytrace.cli._doctor.server import NAME, Visit
 from honeytrace.cli._output import print_text
 from honeytrace.local import LOOPBACK
 
-_GRACE = 0.5  # seconds for a step to end by itself, with better words, at the timeout
-_SHOWN = 300
+_GRACE_SECONDS = 0.5  # after the timeout, for a step to end by itself, with better words
+_SHOWN_CHARACTERS = 300
 
 
 def table(config: Config, origins: Mapping[str, str]) -> str:
-    """Each setting, where it comes from and what it is, but for the key; what is not used."""
+    """Return each setting with its origin and value, except the key; then what is not used."""
     lines = ["Settings"]
     for each in fields(config):
         words = _shown(each.name, getattr(config, each.name))
@@ -53,44 +53,51 @@ def _shown(name: str, value: object) -> str:
 
 
 def _usable(config: Config) -> Finding:
+    if config.unusable:
+        words = f"HH_API_URL cannot be {config.server_url!r}: {config.unusable}; nothing is sent"
+        return Finding(FAIL, f"{words}, sessions are kept on this machine", "correct it")
     for variable, why in settings.unused().items():
         return Finding(FAIL, f"{variable} is not used: {why}", "change it, or leave it out")
     if not config.enabled:
         return Finding(WARNING, "tracing is off, see enabled: programs record nothing")
     url = urlsplit(config.server_url or "")
     if config.api_key and url.scheme == "http" and url.hostname not in LOOPBACK:
-        return Finding(WARNING, "the key travels unencrypted: server_url is no https:// address")
+        return Finding(
+            WARNING, "the key travels unencrypted: server_url is not an https:// address"
+        )
     unknown = [name for name in settings.unknown() if name.startswith("HONEYTRACE_")]
     if unknown:
-        return Finding(WARNING, f"{unknown[0]} is no setting: {settings.unknown()[unknown[0]]}")
+        return Finding(WARNING, f"{unknown[0]} is not a setting: {settings.unknown()[unknown[0]]}")
     return Finding(OK, "usable")
 
 
 def examine(config: Config) -> Iterator[Finding]:
-    """Checks one thing after the other, each within the timeout of a request.
+    """Check one thing after the other, each within the timeout of a request.
 
-    After a failure on the way to the server, what lies behind it is skipped.
+    After a failure on the way to the server, the later steps of that way are skipped.
     """
     visit = Visit(config)
     broken = ""
     for check, step, needed in _LOCAL if config.local else _REMOTE:
         if broken and needed:
-            finding = Finding(SKIPPED, f"not tried, since {broken} failed")
+            finding = Finding(SKIPPED, f"not tried, because {broken} failed")
         else:
             finding = _bounded(step, visit)
         if needed and finding.status == FAIL:
             broken = broken or check
-        yield replace(finding, check=check, words=printable(finding.words, _SHOWN))
+        yield replace(finding, check=check, words=printable(finding.words, _SHOWN_CHARACTERS))
 
 
 def _bounded(step: _Step, visit: Visit) -> Finding:
-    """What a step finds, on a thread of its own: not everything it calls takes a timeout."""
+    """Run a step in a thread of its own, since not everything it calls takes a timeout."""
     found: list[Finding] = []
     seconds = visit.config.timeout + (server.WAIT if step is server.get else 0)
     thread = threading.Thread(target=lambda: found.append(_guarded(step, visit)), daemon=True)
     thread.start()
-    thread.join(seconds + _GRACE)
-    late = Finding(FAIL, f"no end within {seconds:g} s", "try again, or set HH_API_TIMEOUT higher")
+    thread.join(seconds + _GRACE_SECONDS)
+    late = Finding(
+        FAIL, f"not done within {seconds:g} s", "try again, or set HH_API_TIMEOUT higher"
+    )
     return found[0] if found else late
 
 
@@ -104,7 +111,7 @@ _Step = Callable[[Visit], Finding]
 
 
 def _of(check: Callable[[Config], Finding]) -> _Step:
-    """A check that needs the settings alone."""
+    """Make a step of a check that needs only the settings."""
     return lambda visit: check(visit.config)
 
 

@@ -1,4 +1,4 @@
-"""Checks of where sessions are kept on this machine: the spool and the store."""
+"""Check where sessions are kept on this machine: the spool and the store."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ from honeytrace.cli._doctor.finding import FAIL, OK, SKIPPED, WARNING, Finding
 from honeytrace.local import Store
 
 _SPOOL = "set HONEYTRACE_SPOOL_DIR to a directory that you may write to"
+_LARGE_BYTES = 1_000_000_000  # of a store without a bound
 _HOME = "set HONEYTRACE_HOME to a directory that you may write to"
 
 
 def kept(config: Config) -> Finding:
-    """The spool: whether sessions can be kept there, and which are."""
+    """Check that sessions can be kept in the spool, and say which are."""
     root = config.spool_dir
     if root is None:
         return Finding(SKIPPED, "it is off: what cannot be sent before the program ends is lost")
@@ -39,7 +40,7 @@ def kept(config: Config) -> Finding:
 
 
 def _writable(directory: Path, others: int, advice: str) -> Finding | None:
-    """What is wrong with a directory, `others` being what nobody else should be allowed."""
+    """Return what is wrong with a directory. `others` are the mode bits that should not be set."""
     try:
         make_private(directory)
         with tempfile.TemporaryFile(dir=directory) as file:
@@ -71,16 +72,23 @@ def _content(survey: SpoolStatus, root: Path) -> str:
 
 
 def stored(config: Config) -> Finding:
-    """The store: whether it can be opened."""
+    """Check that the store can be opened, and warn if it grows without a bound."""
     home = config.home
     wrong = _writable(home, 0o022, _HOME)
     if wrong and wrong.status == FAIL:
         return wrong
     store = Store(store_path(home))
     try:
-        count = store.count()
+        store.open()
+        count, size = store.count(), store.size()
     except StoreError as error:
         return Finding(FAIL, str(error))
     finally:
         store.close()
-    return wrong or Finding(OK, f"{store.path}: {count} sessions, {_free(home)} free")
+    words = f"{store.path}: {count} sessions, {size / 1e6:.1f} MB, {_free(home)} free"
+    if size > _LARGE_BYTES and config.store_size is None and config.store_age is None:
+        advice = (
+            "`honeytrace prune --older-than 30d` deletes old ones, HONEYTRACE_STORE_SIZE bounds it"
+        )
+        return wrong or Finding(WARNING, f"{words}; {advice}")
+    return wrong or Finding(OK, words)

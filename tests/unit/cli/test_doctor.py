@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import socket
+import sqlite3
 import ssl
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from typing import Any
 import pytest
 
 from honeytrace.cli._main import main
+from honeytrace.local import Store
 
 KEY = "hh-0123456789"
 ALL = ["settings", "spool", "host name", "connection", "TLS", "answer", "clock", "key", "start"]
@@ -148,9 +150,6 @@ def dated(date: str) -> bytes:
     return f"HTTP/1.1 400 Bad Request\r\n{head}Content-Length: 0\r\n\r\n".encode()
 
 
-# ---- What is fine
-
-
 def test_healthy_server(remote: Doctor, server) -> None:
     """Everything is checked, in order, and works; one session of a telling name went there."""
     seen = remote(HH_PROJECT="shop")
@@ -193,9 +192,6 @@ def test_process() -> None:
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.endswith("\n\nEverything works.\n")
-
-
-# ---- The settings
 
 
 def test_where_settings_come_from(remote: Doctor, server) -> None:
@@ -250,7 +246,7 @@ def test_unknown(doctor: Doctor) -> None:
     hint = "honeytrace does not read it; did you mean HONEYTRACE_SPOOL_DIR?"
     assert " ".join(seen.row("HH_MAX_WORKERS")) == "honeytrace does not read it"
     assert " ".join(seen.row("HONEYHIVE_API_KEY")).endswith("did you mean HH_API_KEY?")
-    assert seen.checks["settings"] == ("warning", f"HONEYTRACE_SPOOLDIR is no setting: {hint}")
+    assert seen.checks["settings"] == ("warning", f"HONEYTRACE_SPOOLDIR is not a setting: {hint}")
     assert (seen.code, seen.verdict) == (0, "Everything works, but see the warnings.")
 
 
@@ -267,9 +263,6 @@ def test_key_in_the_open(remote: Doctor) -> None:
     """A key that would travel unencrypted to another machine is a warning."""
     seen = remote(HH_API_URL=f"http://127.0.0.2:{closed_port()}")
     assert seen.checks["settings"][1].startswith("the key travels unencrypted")
-
-
-# ---- The disk
 
 
 def test_spool_content(remote: Doctor, server, program, tmp_path: Path) -> None:
@@ -321,6 +314,34 @@ def test_spool_open_to_others(remote: Doctor, tmp_path: Path) -> None:
     assert (status, words) == ("warning", f"{spool} is open to others (mode 777); chmod 700 it")
 
 
+def test_store_that_grows(doctor: Doctor, tmp_path: Path) -> None:
+    """A store over a gigabyte without a bound is a warning that says what to do."""
+    store = Store(tmp_path / "sessions.db")
+    store.open()
+    store.close()
+    with sqlite3.connect(tmp_path / "sessions.db") as connection:
+        connection.execute("PRAGMA page_size = 65536")
+        connection.execute("PRAGMA journal_mode = DELETE")
+        connection.execute("VACUUM")
+        connection.execute("CREATE TABLE large (body)")
+        connection.executemany("INSERT INTO large VALUES (zeroblob(?))", [(10**8,)] * 10)
+    connection.close()
+    status, words = doctor(HONEYTRACE_HOME=str(tmp_path)).checks["store"]
+    assert status == "warning"
+    assert "`honeytrace prune --older-than 30d` deletes old ones" in words
+    bounded = doctor(HONEYTRACE_HOME=str(tmp_path), HONEYTRACE_STORE_AGE="30d")
+    assert bounded.statuses["store"] == "ok"
+
+
+@pytest.mark.parametrize("url", ["hh.internal:8080", "${HH_URL}", "https://u:hunter22@gw/hh"])
+def test_an_address_that_cannot_be_used(remote: Doctor, url: str) -> None:
+    """A wrong HH_API_URL is the first failure; it says that nothing is sent and all is kept."""
+    seen = remote(HH_API_URL=url)
+    assert seen.verdict.startswith("The first check that fails is settings: HH_API_URL cannot be ")
+    assert "nothing is sent, sessions are kept on this machine" in seen.verdict
+    assert "hunter22" not in seen.out
+
+
 @pytest.mark.parametrize("content", [b"no database" * 100, None])
 def test_store_unusable(doctor: Doctor, tmp_path: Path, content: bytes | None) -> None:
     """A store that cannot be opened fails, and nothing is sent to it."""
@@ -336,16 +357,13 @@ def test_store_unusable(doctor: Doctor, tmp_path: Path, content: bytes | None) -
     assert "set HONEYTRACE_HOME to " in seen.verdict
 
 
-# ---- The way to the server
-
-
 def broken_at(seen: Seen, check: str) -> str:
     """Asserts that this is where it breaks off, and the rest is skipped; returns its words."""
     order = [*ALL, "get"]
     later = order[order.index(check) + 1 :]
     assert seen.statuses[check] == "FAIL"
     assert {seen.checks[name] for name in later} <= {
-        ("skipped", f"not tried, since {check} failed")
+        ("skipped", f"not tried, because {check} failed")
     }
     assert seen.verdict.startswith(f"The first check that fails is {check}: ")
     return seen.checks[check][1]
@@ -429,16 +447,13 @@ def test_dripping_answer(remote: Doctor, canned) -> None:
     """A server that drips is given up at the timeout, too."""
     url = canned(*itertools.repeat(b"HTTP/1.1 200", 50), pause=0.1)
     seen = remote(HH_API_URL=url, HH_API_TIMEOUT="0.3")
-    assert broken_at(seen, "answer") == "no end within 0.3 s"
+    assert broken_at(seen, "answer") == "not done within 0.3 s"
     assert seen.verdict.endswith("; try again, or set HH_API_TIMEOUT higher.")
 
 
 def test_cut_answer(remote: Doctor, canned) -> None:
     """A server that speaks no HTTP."""
     assert broken_at(remote(HH_API_URL=canned(b"220 mail\r\n")), "answer")
-
-
-# ---- Clock and key
 
 
 @pytest.mark.parametrize(("ahead", "words"), [(3600, "behind"), (-3600, "ahead of")])
@@ -483,9 +498,6 @@ def test_key_not_needed(doctor: Doctor, server) -> None:
     assert checks["key"] == ("ok", "none is set, and the server wants none")
 
 
-# ---- There and back
-
-
 def test_server_at_fault(remote: Doctor, server) -> None:
     """A server that is broken says nothing of the key, and the settings are not to blame."""
     server.script = lambda request: (500, {}, b"broken")
@@ -523,9 +535,6 @@ def test_get_without_an_answer(remote: Doctor, server) -> None:
     """A server that has gone when it is asked for the session."""
     server.script = [server.ok, server.reset]
     assert broken_at(remote(), "get")
-
-
-# ---- By way of a proxy
 
 
 def test_proxy(remote: Doctor, server) -> None:

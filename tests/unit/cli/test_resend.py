@@ -225,6 +225,21 @@ def test_rejected_that_cannot_be_taken(leave: Leave, resend: Resend, server, spo
     assert f"{str(taken)!r} cannot be read" in refused.stderr
 
 
+def test_kept_for_a_wrong_address(leave: Leave, resend: Resend, server) -> None:
+    """What was kept while the address could not be used is listed, and goes to the right one."""
+    leave(2, url="${HH_URL}")
+    line = resend().stdout.splitlines()[1]
+    way = "honeytrace resend --project p --kept-for '${HH_URL}'"
+    assert line == f"2 sessions more for another server or project: {way}"
+    full = resend("--kept-for", "${HH_URL}", full=True)
+    assert "the spool cannot be written" in full.stderr
+    done = resend("--kept-for", "${HH_URL}")
+    assert done.stdout == f"Delivered 2 sessions to {server.url}, project 'p'.\n"
+    assert len(server.sessions) == 2
+    refused = resend("--kept-for", "https://other.example")
+    assert "'https://other.example' is a usable address; set HH_API_URL to it" in refused.stderr
+
+
 def test_project(leave: Leave, resend: Resend, server) -> None:
     """`--project` comes before the environment, and what waits for others is listed."""
     leave(1, HH_PROJECT="other")
