@@ -1,4 +1,4 @@
-"""What a check found, and what is said of it."""
+"""What a check found, and how it is printed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Finding:
 
 
 def verdict(findings: Iterable[Finding]) -> str:
-    """One sentence about all of them: the first that failed, and what to do."""
+    """Return one sentence about all of them: the first that failed, and what to do."""
     for finding in findings:
         if finding.status == FAIL:
             advice = f"; {finding.advice}" if finding.advice else ""
@@ -36,7 +36,7 @@ def verdict(findings: Iterable[Finding]) -> str:
 
 
 def row(head: str, words: str) -> str:
-    """A row of a table, in as many lines as it takes; an address is not cut."""
+    """Return a row of a table, in as many lines as it takes; an address is not cut."""
     whole = textwrap.TextWrapper(
         _WIDTH, break_long_words=False, break_on_hyphens=False, drop_whitespace=True
     )

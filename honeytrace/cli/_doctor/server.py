@@ -1,4 +1,4 @@
-"""Checks of the way to the server, each a step further, and of the session that goes it."""
+"""Check the way to the server step by step, and send a session along it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,15 @@ _OFF = 60.0  # seconds that the clocks may differ
 
 @dataclass(frozen=True, slots=True)
 class _Reply:
-    """The answer to `startSession`, after so many seconds; `came` is the time by our clock."""
+    """The answer to `startSession`.
+
+    Attributes:
+        status: the HTTP status.
+        words: what the server said if it refused; else nothing.
+        date: its Date header.
+        came: when the answer came, by our clock, in seconds since 1970.
+        seconds: how long it took.
+    """
 
     status: int
     words: str
@@ -42,7 +50,7 @@ class _Reply:
 
 
 class Visit:
-    """What the checks share: the settings, whom to connect to, and the answer that came."""
+    """What the checks share: the settings, the address to connect to, and the answer."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -52,7 +60,7 @@ class Visit:
         self.host, self.port, self.tls = "", 0, False
 
     def aim(self) -> None:
-        """Finds out whom to connect to. May raise for a proxy that makes no sense."""
+        """Find out which address to connect to. May raise for a proxy that makes no sense."""
         url = self.config.server_url or ""
         parts, way = urlsplit(url), proxy(url)
         self.tls = parts.scheme == "https"
@@ -122,7 +130,7 @@ def handshake(visit: Visit) -> Finding:
 
 
 def answer(visit: Visit) -> Finding:
-    """Sends a session; what the answer says is the matter of the next checks."""
+    """Send a session; the next checks look at the answer."""
     try:
         visit.reply = _start(visit)
     except TransportError as error:
@@ -162,7 +170,7 @@ def _unreached(visit: Visit, error: TransportError) -> str:
 
 
 def server_clock(visit: Visit) -> Finding:
-    assert visit.reply  # noqa: S101 - the check before this has it
+    assert visit.reply  # noqa: S101 - the check `answer` has it
     try:
         theirs = email.utils.parsedate_to_datetime(visit.reply.date or "").timestamp()
     except (TypeError, ValueError):  # TypeError: up to Python 3.9 and, for "", later
@@ -175,7 +183,7 @@ def server_clock(visit: Visit) -> Finding:
 
 
 def key(visit: Visit) -> Finding:
-    assert visit.reply  # noqa: S101 - see clock
+    assert visit.reply  # noqa: S101 - the check `answer` has it
     key = visit.config.api_key
     if visit.reply.status >= 500:
         return Finding(
@@ -193,7 +201,7 @@ def key(visit: Visit) -> Finding:
 def taken(visit: Visit) -> Finding:
     if visit.config.local:
         visit.reply = _start(visit)
-    assert visit.reply  # noqa: S101 - see clock
+    assert visit.reply  # noqa: S101 - the check `answer` has it
     if visit.reply.words:
         theirs = not visit.config.local and visit.reply.status >= 500
         advice = (
