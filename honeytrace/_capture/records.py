@@ -56,35 +56,33 @@ def fields(value: object) -> Any:
         return own["__root__"]
     if "root" in own and nearest(kind, "__pydantic_root_model__") is True:
         return own["root"]
-    declared = _declared(kind)
-    for name in declared.on_class:
+    special = _special(kind)
+    return _treated(own, kind, special) if special else public(own) or _all_private(own)
+
+
+def _treated(own: dict[str, Any], kind: type, special: _Special) -> dict[str, Any]:
+    """Return the fields of a record some of which have a treatment of their own."""
+    for name in special.on_class:
         own.setdefault(name, nearest(kind, name))
-    if all(map(_is_private, own)):
-        found = _all_private(own)
+    found = public(own)
+    if found:
+        found |= {name: own[name] for name in special.required if name in own}
     else:
-        found = {name: own[name] for name in own if _is_shown(name, declared)}
-    for name in declared.excluded:  # as from `model_dump`
+        found = _all_private(own)
+    for name in special.excluded:  # as from `model_dump`
         found.pop(name, None)
-    return {name: HIDDEN if name in declared.hidden else found[name] for name in found}
-
-
-def _is_shown(name: str, declared: _Declared) -> bool:
-    return name in declared.required or not _is_private(name)
+    return {name: HIDDEN if name in special.hidden else found[name] for name in found}
 
 
 def public(own: dict[str, Any]) -> dict[str, Any]:
     """Return the attributes whose names do not begin with an underscore."""
-    return {name: item for name, item in own.items() if not _is_private(name)}
+    return {name: item for name, item in own.items() if not name.startswith("_")}
 
 
 def tuple_names(kind: type) -> tuple[str, ...]:
     """Return the fields of a named tuple; nothing for any other class."""
     names = nearest(kind, "_fields")
     return names if type(names) is tuple and all(type(name) is str for name in names) else ()
-
-
-def _is_private(name: str) -> bool:
-    return name.startswith("_")
 
 
 def _all_private(own: dict[str, Any]) -> dict[str, Any]:
@@ -111,24 +109,26 @@ class _Field(NamedTuple):
     on_class: bool = False
 
 
-class _Declared(NamedTuple):
-    """The names of a class's fields with special treatment, as in `_Field`."""
+class _Special(NamedTuple):
+    """The names of a class's fields that are not simply shown or left out by their names."""
 
-    required: frozenset[str]
-    hidden: frozenset[str]
-    excluded: frozenset[str]
-    on_class: frozenset[str]
+    required: list[str]  # private ones
+    hidden: list[str]
+    excluded: list[str]
+    on_class: list[str]
 
 
 @by_class
-def _declared(kind: type) -> _Declared:
+def _special(kind: type) -> _Special | None:
+    """Return the special fields of a class; None if there are none, as in most classes."""
     found = [each for read in _LIBRARIES for each in read(kind) if type(each.name) is str]
-    return _Declared(
-        frozenset(each.name for each in found if each.required),
-        frozenset(each.name for each in found if each.hidden),
-        frozenset(each.name for each in found if each.excluded),
-        frozenset(each.name for each in found if each.on_class),
+    special = _Special(
+        [each.name for each in found if each.required and each.name.startswith("_")],
+        [each.name for each in found if each.hidden],
+        [each.name for each in found if each.excluded],
+        [each.name for each in found if each.on_class],
     )
+    return special if any(special) else None
 
 
 def _of_dataclass(kind: type) -> Iterator[_Field]:
