@@ -7,11 +7,12 @@ is skipped.
 
 from __future__ import annotations
 
+import _thread
 import gc
 import sys
-import threading
 from collections.abc import Callable
 from contextvars import ContextVar
+from functools import partial
 from typing import Any, TypeVar
 
 from honeytrace._session.record import QUIET, CallRecord
@@ -19,45 +20,59 @@ from honeytrace._session.record import QUIET, CallRecord
 _R = TypeVar("_R")
 _current: ContextVar[CallRecord | None] = ContextVar("honeytrace_session", default=None)
 get: Callable[[], CallRecord | None] = _current.get
-"""The record that was made current last in this context; it may have ended."""
+"""Return the record that was made current last in this context; it may have ended."""
 put: Callable[[CallRecord | None], object] = _current.set
-"""Makes a record current. Before Python 3.12 only while `collecting` is empty."""
+"""Make a record current. Before Python 3.12, call it only while `collecting` is empty."""
 
-collecting: list[int] = []
-"""The thread that is collecting garbage, if any; always empty from Python 3.12 on.
+collecting: list[object] = []
+"""Not empty while garbage is being collected in any thread; always empty from Python 3.12 on.
 
-Before 3.12 the collector can run in the middle of `ContextVar.set`, and if a `__del__` that it
-calls sets the variable too, the interpreter breaks. The session of such a `__del__` is recorded,
-but it does not become current.
+Before 3.12 the collector can run in the middle of `ContextVar.set`. If it then calls a `__del__`
+that sets a variable, too, the interpreter breaks. The session of such a `__del__` is recorded, but
+does not become current.
 """
+
+_collector: Any = _thread.RLock()  # held by the thread that is collecting garbage
+
+
+class _Flag:
+    """The attribute named after a phase of the collector notes that the phase has begun."""
+
+    start = property(collecting.append)
+    stop = property(collecting.remove)
+
+
+class _Owner(int):
+    """Does the same for the lock; it is a number because `acquire` takes this as `blocking`."""
+
+    start = property(_collector.acquire)
+    stop = property(_collector.__exit__)
+
+
+if sys.version_info < (3, 12):  # pragma: no branch - coverage is measured on one version
+    # The collector calls these with the name of the phase, and drops what they raise. No Python
+    # code runs in them, so that no signal handler can run, and raise, there either.
+    gc.callbacks += [partial(getattr, _Flag()), partial(getattr, _Owner(True))]
 
 
 def put_safely(record: CallRecord | None) -> None:
-    """Makes a record current, unless this thread is collecting garbage."""
-    if threading.get_ident() not in collecting:
+    """Make a record current, unless this thread is collecting garbage."""
+    if not _collector._is_owned():
         put(record)
 
 
 make_current = put_safely if sys.version_info < (3, 12) else put
 
 
-def _watch(phase: str, _: object) -> None:
-    collecting[:] = [threading.get_ident()] if phase == "start" else []
-
-
-if sys.version_info < (3, 12):  # pragma: no branch - coverage is measured on one version
-    gc.callbacks.append(_watch)
-
-
 def running(record: CallRecord | None) -> CallRecord | None:
-    """The record, or the nearest around it that has not ended."""
+    """Return the record, or the nearest around it that has not ended."""
     while record is not None and record.ended:
         record = record.parent
     return record
 
 
 def without_tracing(function: Callable[..., _R], *arguments: Any) -> _R:
-    """Calls code of the user's on our own behalf: nothing that it calls is traced."""
+    """Call a user's function on our own behalf: nothing that it calls is traced."""
     outer = get()
     make_current(QUIET)
     try:

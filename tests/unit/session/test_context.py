@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import gc
 import sys
 import threading
@@ -13,27 +14,92 @@ from honeytrace._session import context
 from honeytrace._session.record import QUIET
 from honeytrace._tracing.trace_session import trace_session
 
+before_3_12 = pytest.mark.skipif(
+    sys.version_info >= (3, 12), reason="the collector runs between instructions only"
+)
 
-def test_collecting_is_known_only_before_3_12():
-    """From then on the collector runs between instructions, and nothing has to be known."""
-    assert (context._watch in gc.callbacks) == (sys.version_info < (3, 12))
+
+def collect(finalizer):
+    """Run a function in a `__del__` that the collector calls."""
+
+    class Cycle:
+        def __del__(self):
+            finalizer()
+
+    cycle = Cycle()
+    cycle.itself = cycle
+    del cycle
+    gc.collect()
 
 
+@before_3_12
 def test_the_thread_that_collects_makes_nothing_current():
-    """Another thread does."""
-    context._watch("start", {})
-    try:
+    """Another thread does, at the same moment."""
+    seen = []
+
+    def look():
         context.put_safely(QUIET)
-        assert context.get() is None
-        seen = []
-        thread = threading.Thread(
-            target=lambda: (context.put_safely(QUIET), seen.append(context.get()))
-        )
+        seen.append((bool(context.collecting), context.get()))
+
+    def finalize():
+        look()
+        thread = threading.Thread(target=look)
         thread.start()
         thread.join()
-    finally:
-        context._watch("stop", {})
-    assert (seen, context.collecting) == ([QUIET], [])
+
+    collect(finalize)
+    assert (seen, context.collecting) == ([(True, None), (True, QUIET)], [])
+    contextvars.copy_context().run(look)
+    assert seen[2:] == [(False, QUIET)]
+
+
+@before_3_12
+def test_a_session_in_a_collection_is_not_current(sent):
+    """It is recorded, and so is what it calls."""
+
+    @trace_session(name="inner")
+    def inner():
+        return bool(honeytrace.current_session())
+
+    @trace_session(name="outer")
+    def outer():
+        return inner()
+
+    collect(outer)
+    outer()
+    assert [s["outputs"]["result"] for s in sent()] == [False, False, True, True]
+
+
+def test_signals_during_collections_reach_the_program(program):
+    """What their handlers raise is not lost, whatever is decorated."""
+    done = program(
+        """
+        import gc
+        import signal
+        import honeytrace
+
+        class LateError(Exception):
+            pass
+
+        def late(number, frame):
+            raise LateError
+
+        honeytrace.trace_session(len)
+        heap = [[number] for number in range(100_000)]
+        signal.signal(signal.SIGALRM, late)
+        arrived = 0
+        for trial in range(50):
+            try:
+                signal.setitimer(signal.ITIMER_REAL, 0.0005 + trial * 1e-5)
+                for _ in range(5):
+                    gc.collect()
+                sum(range(1_000_000))
+            except LateError:
+                arrived += 1
+        print(arrived)
+        """
+    )
+    assert (done.stdout, done.stderr) == ("50\n", "")
 
 
 def test_a_stream_that_is_collected_ends(sent):
