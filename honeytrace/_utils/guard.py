@@ -1,9 +1,8 @@
-"""The one guard for faults of ours, and the warnings: once each, then at most once a minute."""
+"""The one guard for faults of our own, and warnings that do not flood the log."""
 
 from __future__ import annotations
 
 import logging
-import signal
 import sys
 import threading
 from collections import Counter
@@ -11,15 +10,16 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from honeytrace._utils import clock
+from honeytrace._utils.origin import from_outside
 
 _R = TypeVar("_R")
-_EVERY = 60.0
+_REPEAT_SECONDS = 60.0  # how long a warning that was logged is only counted
 
 _log = logging.getLogger("honeytrace")
 
 
 class ReraisedError(BaseException):
-    """Carries a fault of the user's functions past whatever else would swallow it."""
+    """Carries an exception of a user's function past every `except Exception` on its way out."""
 
     def __init__(self, fault: BaseException) -> None:
         super().__init__(f"{type(fault).__qualname__}: {fault}")
@@ -27,55 +27,69 @@ class ReraisedError(BaseException):
 
 
 class ErrorGuard:
-    """Counts our own faults by place, and keeps the log short."""
+    """Keeps our own faults out of the program: counts them by place and logs each once a minute.
 
-    def __init__(self, clock: Callable[[], float] = clock.now) -> None:
+    Attributes:
+        by_place: number of faults by the name of the function that failed.
+        last: what the last fault was, in one line; None if there was none.
+    """
+
+    def __init__(
+        self, clock: Callable[[], float] = clock.now, strict: Callable[[], bool] = bool
+    ) -> None:
+        """`strict` says whether faults are to be raised instead: tests want that."""
         self._clock = clock
-        self._finalizing = sys.is_finalizing  # there are no names of this module at the very end
-        self.strict: Callable[[], bool] = bool  # whether to raise faults here: for tests
+        self._strict = strict
+        self._finalizing = sys.is_finalizing  # at the very end this module has no names any more
         self.clear()
 
     def clear(self) -> None:
-        """Forgets everything, as a forked child does."""
+        """Forget everything, as a forked child must."""
         self.by_place: Counter[str] = Counter()
         self.last: str | None = None
-        self._said: dict[str, tuple[float, int]] = {}
-        self._over: set[str] = set()  # of what was said, that of which was said that it is over
+        self._logged: dict[str, tuple[float, int]] = {}  # topic: when, and how often since
+        self._recovered: set[str] = set()  # topics whose recovery has already been logged
         self._lock = threading.RLock()
 
     def call(self, function: Callable[..., _R], *arguments: object) -> _R | None:
-        """Calls `function`. A fault in it is noted and None is returned: the traced call goes on.
+        """Call `function`. If it fails, note that and return None: the traced call goes on.
 
-        This and `attempt` are the only places where a broad `except` swallows; the wrappers of
-        traced functions have one each, which raises again.
+        Only this and `try_call` have a broad `except` that swallows, and neither swallows what
+        signal handlers and other threads raise here. The wrappers of traced functions have a broad
+        `except`, too, but raise again.
         """
         try:
             return function(*arguments)
-        except RecursionError:  # counted only: to say more, or to lock, takes frames of its own
-            place = function.__name__.strip("_")
+        except RecursionError:  # only counted: a lock or a log line takes frames of its own
+            place = _name(function)
             self.by_place[place] = self.by_place.get(place, 0) + 1
             return None
         except Exception as error:
             if self._finalizing():  # pragma: no cover - coverage has ended before
                 return None
-            if self.strict() or is_from_signal(error):
+            raised = error if self._strict() else from_outside(error, function)
+            if raised is error:
                 raise
-            self.note(function.__name__.strip("_"), error)
-            return None
-        except ReraisedError as strict:  # last, see `_finalizing`
-            fault = strict.fault
-        raise fault
+            if raised is None:
+                self.note(_name(function), error)
+                return None
+        except ReraisedError as reraised:  # last, see `_finalizing`
+            raised = reraised.fault
+        raise raised  # not in an `except`, which would change its `__context__`
 
     def note(self, place: str, error: BaseException) -> None:
+        """Count and log a fault of our own."""
         with self._lock:
             self.by_place[place] += 1
         self.last = f"{place}: {type(error).__name__}: {error}"
-        self.warn(place, "a fault of its own in %s; the traced call goes on", place, cause=error)
+        self.warn(place, "internal error in %s; the traced call goes on", place, cause=error)
 
     def user_function_failed(self, label: str, where: str, fault: BaseException) -> None:
-        """Notes that a function of the user's raised. Its words are not logged: they may hold what
-        is to be redacted."""
-        if self.strict():
+        """Count and log that a user's function raised.
+
+        The message of the exception is not logged: it may hold what is to be redacted.
+        """
+        if self._strict():
             raise ReraisedError(fault)
         kind = type(fault).__qualname__
         with self._lock:
@@ -88,66 +102,64 @@ class ErrorGuard:
     def warn(
         self, about: str, words: str, *arguments: object, cause: BaseException | None = None
     ) -> None:
-        """Logs a warning; the same thing again within a minute is only counted."""
+        """Log a warning; within a minute, further ones about the same topic are only counted."""
         now = self._clock()
         with self._lock:
-            then, unsaid = self._said.get(about, (now - _EVERY, 0))
-            if now - then < _EVERY:
-                self._said[about] = (then, unsaid + 1)
+            then, unlogged = self._logged.get(about, (now - _REPEAT_SECONDS, 0))
+            if now - then < _REPEAT_SECONDS:
+                self._logged[about] = (then, unlogged + 1)
                 return
-            self._said[about] = (now, 0)
-            self._over.discard(about)
-        if unsaid:
-            words, arguments = f"{words} (and %d times more)", (*arguments, unsaid)
-        _say(words, arguments, cause)
+            self._logged[about] = (now, 0)
+            self._recovered.discard(about)
+        if unlogged:
+            words, arguments = f"{words} (and %d times more)", (*arguments, unlogged)
+        _log_safely(words, arguments, cause)
 
     def settled(self, about: str, words: str, *arguments: object) -> None:
-        """Says that what was warned about is over; if it comes and goes, not each time."""
+        """Log that a problem that was warned about is over; once for each warning."""
         with self._lock:
-            known = about in self._said and about not in self._over
-            self._over.add(about)
+            known = about in self._logged and about not in self._recovered
+            self._recovered.add(about)
         if known:
-            _say(words, arguments)
+            _log_safely(words, arguments)
 
 
-def _say(words: str, arguments: tuple[object, ...], cause: BaseException | None = None) -> None:
-    """Logs a warning, and is content if it cannot: a handler of the user's may raise."""
-    try_call(_write, words, arguments, cause)
+def _name(function: Callable[..., object]) -> str:
+    return function.__name__.strip("_")
 
 
-def _write(words: str, arguments: tuple[object, ...], cause: BaseException | None) -> None:
-    # Where logging is not configured, nothing but the message is shown.
+def _log_safely(
+    words: str, arguments: tuple[object, ...], cause: BaseException | None = None
+) -> None:
+    """Log a warning; a user's log handler that raises does no harm."""
+    try_call(_log_warning, words, arguments, cause)
+
+
+def _log_warning(words: str, arguments: tuple[object, ...], cause: BaseException | None) -> None:
+    # Where logging is not configured, only the message is shown.
     _log.warning(f"honeytrace: {words}", *arguments, exc_info=cause)
 
 
 def try_call(
     function: Callable[..., _R], *arguments: object
 ) -> tuple[_R | None, BaseException | None]:
-    """What `function` returns, and what it raised: for code of the user's that may raise.
+    """Return what `function` returned, and what it raised: for a user's code, which may raise.
 
-    Also what is no `Exception`: a `__str__` that raises SystemExit must not end the program. It
-    comes without its traceback: in a variable that would keep alive, by its frames, all that the
+    That includes exceptions that are not an `Exception`: a `__str__` that raises SystemExit must
+    not end the program. What signal handlers and other threads raise here is not swallowed.
+
+    The exception is returned without its traceback, whose frames would keep alive whatever the
     callers hold.
     """
     try:
         return function(*arguments), None
     except BaseException as error:
-        # Not `isinstance`, which asks the class of a foreign error for `__class__`.
-        if issubclass(type(error), (KeyboardInterrupt, ReraisedError)) or is_from_signal(error):
+        # Not `isinstance`, which asks a foreign exception for its `__class__`.
+        if issubclass(type(error), ReraisedError):
             raise
-        return None, error.with_traceback(None)
-
-
-def is_from_signal(error: BaseException) -> bool:
-    """Whether a signal handler raised this, on top of whatever the main thread was running.
-
-    It is meant for the program, such as the time limit of a task, and no fault of ours.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        return False
-    handlers = [signal.getsignal(number) for number in signal.valid_signals()]
-    codes = {getattr(handler, "__code__", None) for handler in handlers} - {None}
-    trace = error.__traceback__
-    while trace is not None and trace.tb_frame.f_code not in codes:
-        trace = trace.tb_next
-    return trace is not None
+        raised = from_outside(error, function)
+        if raised is error:
+            raise
+        if raised is None:
+            return None, error.with_traceback(None)
+    raise raised  # not in the `except`, which would change its `__context__`

@@ -53,7 +53,7 @@ def test_what_is_no_error_passes(kind):
         raise kind
 
     with pytest.raises(kind):
-        ErrorGuard().guard(interrupted)
+        ErrorGuard().call(interrupted)
 
 
 def test_a_fault_for_want_of_frames_is_only_counted(guard, said):
@@ -109,7 +109,7 @@ def test_the_guard_counts_and_logs_a_fault(guard, caplog, said):
     assert guard.call(fail) is None
     assert (guard.by_place, guard.last) == ({"fail": 1}, "fail: ValueError: boom")
     assert (said(), caplog.records[0].exc_info[0]) == (
-        ["a fault of its own in fail; the traced call goes on"],
+        ["internal error in fail; the traced call goes on"],
         ValueError,
     )
 
@@ -120,8 +120,8 @@ def test_a_fault_is_said_once_a_minute(guard, clock, said):
         guard.call(fail)
     assert guard.by_place["fail"] == 4
     assert said() == [
-        "a fault of its own in fail; the traced call goes on",
-        "a fault of its own in fail; the traced call goes on (and 2 times more)",
+        "internal error in fail; the traced call goes on",
+        "internal error in fail; the traced call goes on (and 2 times more)",
     ]
 
 
@@ -196,13 +196,14 @@ def test_the_clock_is_the_real_one_unless_told(said):
     assert said() == ["once"]
 
 
-def test_where_it_is_strict_faults_are_raised(guard):
-    """Faults of ours and of the user's functions are raised, not counted, as long as it is."""
-    guard.strict = lambda: True
+def test_where_it_is_strict_faults_are_raised():
+    """Internal errors and those of a user's functions are raised, not counted, as long as it is."""
+    strict = [True]
+    guard = ErrorGuard(strict=lambda: strict[0])
     with pytest.raises(ValueError, match="boom"):
         guard.call(fail)
     with pytest.raises(ValueError, match="mine"):
         guard.call(try_call, guard.user_function_failed, "reduce", "f", ValueError("mine"))
-    guard.strict = lambda: False
+    strict[0] = False
     guard.call(fail)
     assert guard.by_place == {"fail": 1}
