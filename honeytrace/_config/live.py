@@ -1,5 +1,7 @@
-"""The live pipeline: the settings in force, and what is set by them. Module-level state of the
-whole process lives here, in `live`."""
+"""The live pipeline: the settings in force and what follows from them.
+
+`live` is one of two pieces of module-level state in the package; the other is the current session.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +10,12 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from honeytrace._capture.snapshot import rules
-from honeytrace._config.pipeline import Pipeline
+from honeytrace._config.pipeline import Exporter, Pipeline, Processor, deliverer
 from honeytrace._config.routes import Routes
 from honeytrace._config.settings import Config, resolve
 from honeytrace._delivery.stats import Stats
@@ -29,32 +32,54 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-_POOL = 256  # ids that are drawn at once
+_DRAWN_IDS = 256  # ids that are drawn at once
+_MAX_HELD = 1_000  # sessions that wait until it is known whether pytest lets them leave
 
-Detour = Callable[[Pipeline], Pipeline]
-"""Gives the pipeline that a session begins in, in place of the one that is in force."""
+
+class Override(Protocol):
+    """Changes where sessions begin as long as it is open, as a capture does."""
+
+    def pipeline(self, base: Pipeline) -> Pipeline:
+        """Return the pipeline for a session that starts now, in place of `base`."""
+
+    def is_strict(self) -> bool:
+        """Return whether an internal error on this thread is to be raised."""
 
 
 class Live:
     """What is in force in this process. The environment is read at the first use, not at import.
 
     Attributes:
-        base: the pipeline in force; None before the first use.
-        pipeline: the one that sessions begin in; None while `start` has to choose it for each.
+        guard: the one guard for internal errors.
+        pipeline: where sessions begin; None while `start` has to choose it for each.
+        off: whether tracing is switched off.
+        base: the pipeline by the settings in force; None before the first use.
+        ids: random ids that were drawn and not used yet.
+        suspended: what ends each stream that still runs, by the `id` of the stream.
+        processors: get each session that ends, captured or not; decided by the pytest plugin.
+        exporters: get each finished session of the pipelines that are made from now on.
+        overrides: those that are open; the last one is asked.
+        override: the one of this context, if it has its own.
+        in_pytest: whether pytest ran here when this was made.
     """
 
     def __init__(self) -> None:
-        self.guard = ErrorGuard()
+        self.guard = ErrorGuard(strict=self._is_strict)
         self.pipeline: Pipeline | None = None
         self.off = False
         self.base: Pipeline | None = None
+        self.ids: list[bytes] = []
+        self.suspended: dict[int, Callable[[], None]] = {}
+        self.processors: tuple[Processor, ...] = ()
+        self.exporters: tuple[Exporter, ...] = ()
+        self.overrides: list[Override] = []
+        self.override: ContextVar[Override | None] = ContextVar("honeytrace_override", default=None)
+        self.in_pytest = pytest_compat.is_running()
         self._arguments: dict[str, object] = {}
         self._routes = Routes(self.guard)
         self._lock = threading.RLock()
-        self.ids: list[bytes] = []
-        self.suspended: dict[int, Callable[[], None]] = {}  # what ends streams that still run
-        self._detours: list[Detour] = []
-        self._early = False
+        self._decided = False  # whether it is known what becomes of sessions
+        self._held: list[CallRecord] = []
         self._begun = False  # whether a session has started since the last `configure()`
         self._hooked = False
 
@@ -65,17 +90,17 @@ class Live:
         program may load its variables from a file in between.
         """
         with self._lock:
-            if self._early:
-                self.refresh_pytest_state()
+            if not self._decided:
+                self.refresh_processors()
             base = self.base if self.base and self._begun else self._begin()
-            return self._detours[-1](base) if self._detours else base
+            self._choose()
+            return self.overrides[-1].pipeline(base) if self.overrides else base
 
     def _begin(self) -> Pipeline:
         self._begun = True
         config = resolve(self._arguments)
         if self.base is None or self.base.config != config:
             return self._install(config)
-        self._choose()
         return self.base
 
     def configure(self, settings: Mapping[str, object]) -> Config:
@@ -88,56 +113,79 @@ class Live:
             return config
 
     def _install(self, config: Config) -> Pipeline:
-        pipeline = self.base = self._through(config, self._routes.switch_to(config))
-        self._choose()
+        # What an exception from outside interrupts here is done by the next session.
+        self.base = self.pipeline = None
+        if not self._hooked:
+            _at_exit(self.exit)
+            self._hooked = True
         rules.limits = config.limits
         self.off = not config.enabled
-        if not self._hooked:
-            self._hooked = True
-            _at_exit(self.exit)
+        self.base = pipeline = self._make(config, self._routes.switch_to(config))
+        self._choose()
         return pipeline
 
-    def push(self, detour: Detour) -> None:
-        """From now on sessions begin in the pipeline that this gives; the last one is asked."""
+    def push(self, override: Override) -> None:
+        """Let sessions begin where this says, from now on."""
         with self._lock:
-            self._detours.append(detour)
+            self.pipeline = None
+            self.overrides.append(override)
+
+    def pop(self, override: Override) -> None:
+        """End an override, whether it is the last one or not; a second time does nothing."""
+        with self._lock:
+            self.overrides = [each for each in self.overrides if each is not override]
             self._choose()
 
-    def pop(self, detour: Detour) -> None:
-        """Ends a detour, be it the last one or not; a second time does nothing."""
-        with self._lock:
-            self._detours = [each for each in self._detours if each != detour]
-            self._choose()
-
-    def refresh_pytest_state(self) -> None:
-        """Sessions that start from now on go where `_sending` says by now."""
+    def refresh_processors(self) -> None:
+        """Let sessions that start from now on go where the pytest plugin says by now."""
         with self._lock:
             if self.base:
-                self.base = self._through(self.base.config, self.base.delivery)
+                self.base = self._make(self.base.config, self.base.delivery)
                 self._choose()
 
-    def _through(self, config: Config, delivery: Delivery) -> Pipeline:
-        self._early = pytest_compat.early()
-        leaves = pytest_compat.allowed and not self._early
-        if leaves:
+    def _make(self, config: Config, delivery: Delivery) -> Pipeline:
+        """Return a pipeline; what its sessions go through is decided by pytest, if that runs."""
+        rule = pytest_compat.rule()
+        if rule is None and (self._decided or len(self._held) >= _MAX_HELD):
+            rule = pytest_compat.SEND
+        if rule is None:
+            return Pipeline(config, delivery, self.ids, [self._hold])
+        self._decided = True
+        self.processors = rule.processors
+        last = [deliverer(config, delivery)] if rule.sends else []
+        if rule.sends:
             load()
-        return Pipeline(config, delivery, self.ids, None if leaves else _discard)
+        pipeline = Pipeline(config, delivery, self.ids, [*self.processors, *last], self.exporters)
+        while self._held:
+            pipeline.accept(self._held.pop(0))
+        return pipeline
+
+    def _hold(self, record: CallRecord) -> None:
+        """Keep an ended session until it is known whether it may leave the process."""
+        with self._lock:
+            if not self._decided or self.base is None:
+                self._held.append(record)
+            else:
+                self.base.accept(record)
 
     def _choose(self) -> None:
-        chosen = self._begun and not self._detours and not self._early
+        chosen = self._decided and self._begun and not self.overrides
         self.pipeline = self.base if chosen else None
 
-    def also(self, delivery: Delivery, config: Config) -> None:
-        """One more delivery that is flushed and ended with the others."""
+    def _is_strict(self) -> bool:
+        return bool(self.overrides) and self.overrides[-1].is_strict()
+
+    def deliver_beside(self, config: Config) -> Delivery:
+        """Return one more delivery, which is flushed and ended with the one in force."""
         with self._lock:
-            self._routes.also(config, delivery)
+            return self._routes.add(config)
 
     def new_id(self) -> bytes:
-        """16 random bytes, when `ids` has run out of those that were drawn before.
+        """Return 16 random bytes and fill `ids`, which is empty.
 
-        They are drawn many at once: a system call for each would double the cost of a start.
+        Many are drawn at once: a system call for each would double the cost of a start.
         """
-        drawn = os.urandom(16 * _POOL)
+        drawn = os.urandom(16 * _DRAWN_IDS)
         self.ids.extend(drawn[at : at + 16] for at in range(16, len(drawn), 16))
         return drawn[:16]
 
@@ -148,7 +196,7 @@ class Live:
         return self._routes.shutdown(timeout)
 
     def exit(self) -> None:
-        """Delivers what there is within the exit timeout; Ctrl-C makes it give up at once."""
+        """Deliver what there is within the exit timeout; Ctrl-C makes it give up at once."""
         try:
             self.guard.call(self._end, self.base and self.base.config.exit_timeout)
         except KeyboardInterrupt:
@@ -157,6 +205,8 @@ class Live:
     def _end(self, timeout: float | None) -> bool:
         for end in list(self.suspended.values()):
             end()
+        if self._held:  # pytest has ended, and our plugin was not loaded
+            self.refresh_processors()
         return self._routes.end(timeout)
 
     def stats(self) -> Stats:
@@ -171,30 +221,30 @@ class Live:
         self._lock.release()
 
     def after_fork_in_child(self) -> None:
-        """Begins anew: own ids, own queue, own threads, and none of the parent's sessions."""
+        """Start again with own ids, queue and threads, and none of the parent's sessions."""
         self._routes.after_fork_in_child()
         self.guard.clear()
         self.pipeline = self.base = None
         self.ids = []
         self.suspended = {}
+        self._held = []
         self._hooked = False
         self._lock = threading.RLock()
 
 
 def load() -> None:
-    """Imports under pytest what the worker would import. pytest parses the modules of a plugin's
-    package, and before Python 3.12 two threads that do so at once may fail."""
-    if "_pytest.assertion.rewrite" in sys.modules:
+    """Import under pytest what the worker would import.
+
+    pytest rewrites the modules of a plugin's package when they are imported, and before Python 3.12
+    two threads that do so at once may fail.
+    """
+    if pytest_compat.rewrites_imports():
         import honeytrace._delivery.http.sender
         import honeytrace.local._app  # noqa: F401 - see above
 
 
-def _discard(record: CallRecord) -> None:
-    """Where nothing may be sent, and nobody wants it."""
-
-
 def _at_exit(end: Callable[[], None]) -> None:
-    """Has this called when the process ends, also by `multiprocessing`, which skips `atexit`."""
+    """Call `end` when the process ends; children of `multiprocessing` skip `atexit`."""
     atexit.unregister(end)  # a forked child has what its parent registered
     atexit.register(end)
     multiprocessing = sys.modules.get("multiprocessing")
@@ -213,12 +263,12 @@ if hasattr(os, "register_at_fork"):  # pragma: no branch - there is no fork on W
 
 
 def configure(**settings: Unpack[Settings]) -> Config:
-    """Sets the configuration of this process and returns it.
+    """Set the configuration of this process and return it.
 
-    Only what is named changes; None puts a setting back to the environment or its default.
-    Sessions that were accepted before go out under the configuration of then. It need not be
-    called: the environment and the defaults serve. Variables that are set after it still count, up
-    to the first session.
+    Only the settings that are named change; None resets one to the environment or its default.
+    Sessions that were accepted earlier are still sent under the earlier configuration. There is no
+    need to call this: the environment and the defaults are enough. Variables that are set after it
+    still count, up to the first session.
 
         configure(project="Simple RAG Project", source="production")
 
@@ -235,41 +285,42 @@ def configure(**settings: Unpack[Settings]) -> Config:
 
 
 def flush(timeout: float | None = None) -> bool:
-    """Waits until the sessions accepted so far are delivered; returns whether all are settled.
+    """Wait until the sessions accepted so far are delivered or rejected; return whether all are.
 
-    `timeout` is in seconds; without one it waits for as long as there is progress, and not for a
-    server that is down once everything is on disk. What is not delivered stays there.
+    `timeout` is in seconds. Without one it waits for as long as there is progress, and stops
+    waiting for a server that is down once everything is on disk. What is not delivered stays there.
     """
     return live.flush(timeout)
 
 
 def shutdown(timeout: float | None = None) -> bool:
-    """Flushes, then stops the threads; returns whether all sessions are settled.
+    """Flush, then stop the threads; return whether all sessions are delivered or rejected.
 
     What is not delivered in time stays on disk, for a later session or process or `honeytrace
     resend`. Without a spool it is dropped and counted.
 
-    Runs by itself at exit, within the exit timeout. Safe to call twice; a session that ends later
-    starts delivery again.
+    This runs by itself at exit, within the exit timeout. It is safe to call it twice; a session
+    that ends later starts delivery again.
     """
     return live.shutdown(timeout)
 
 
 def stats() -> Stats:
-    """The counts of this process since its start."""
+    """Return the counts of this process since its start."""
     return live.stats()
 
 
 def register(kind: type[_T], function: Callable[[_T], object] | None) -> None:
-    """From now on `function(value)` is recorded in place of a value of this type or a subclass.
+    """Record `function(value)` in place of a value of this type or a subclass from now on.
 
-    The nearest class in the order of inheritance counts. Plain strings, numbers, booleans, dicts,
-    lists, tuples and None stay as they are. None takes back what was registered.
+    The nearest class in the method resolution order counts. Plain strings, numbers, booleans,
+    dicts, lists, tuples and None stay as they are. None removes what was registered.
 
         honeytrace.register(Document, lambda document: {"id": document.id})
 
-    It runs on the caller's thread, and nothing that it calls is traced. One that raises costs its
-    value, and is counted in `stats().errors`. Raises `TypeError` for what is no class or function.
+    It runs on the caller's thread, and nothing that it calls is traced. If it raises, the value is
+    not recorded, and `stats().errors` counts it. Raises `TypeError` if the type is not a class or
+    the function cannot be called.
     """
     rules.register(kind, partial(_registered, function) if callable(function) else function)
 
@@ -277,7 +328,7 @@ def register(kind: type[_T], function: Callable[[_T], object] | None) -> None:
 def _registered(function: Callable[[Any], object], value: Any) -> object:
     result, fault = try_call(without_tracing, function, value)
     if result is value:
-        fault = ValueError("the function returned the very object that it was given")
+        fault = ValueError("the function returned the object that it was given")
     if fault is not None:
         live.guard.user_function_failed("register", type(value).__qualname__, fault)
         raise fault

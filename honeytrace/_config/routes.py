@@ -7,14 +7,13 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from honeytrace._config.pipeline import finished
+from honeytrace._config.pipeline import encode
 from honeytrace._config.settings import Config
 from honeytrace._delivery.spool.directory import Spool
 from honeytrace._delivery.spool.segment import LOCKS
 from honeytrace._delivery.stats import Stats
 from honeytrace._delivery.worker import Delivery
 from honeytrace._session import wire
-from honeytrace._session.record import CallRecord
 from honeytrace._utils import clock
 from honeytrace._utils.guard import ErrorGuard
 
@@ -30,7 +29,7 @@ class _Route(NamedTuple):
 class Routes:
     """What was accepted goes out under the settings of then, also after they have changed.
 
-    Only `turn` and `also` change them, which are called by one thread at a time.
+    Only `switch_to` and `add` change them; one thread at a time may call these.
     """
 
     def __init__(self, guard: ErrorGuard) -> None:
@@ -51,9 +50,11 @@ class Routes:
         _rest(past)
         return delivery
 
-    def also(self, config: Config, delivery: Delivery) -> None:
-        """One more, beside the one in force."""
+    def add(self, config: Config) -> Delivery:
+        """Return one more delivery, which is flushed and ended with the one in force."""
+        delivery = deliver(config, self._guard)
         self._routes = (_Route(config, delivery), *self._routes)
+        return delivery
 
     def _each(self, act: Callable[[Delivery, float | None], bool], timeout: float | None) -> bool:
         """Lets each delivery act within what is left of the time; whether all of them could."""
@@ -136,8 +137,8 @@ def deliver(config: Config, guard: ErrorGuard) -> Delivery:
     """The way to the server of these settings."""
     connect = partial(_connect, config)
     if config.local:  # the store is durable itself; SQLite takes one writer at a time
-        return Delivery(connect, _encode, guard, most_senders=1, at_hand=True)
-    return Delivery(connect, _encode, guard, _spool(config), wire.shrunk)
+        return Delivery(connect, encode, guard, most_senders=1, at_hand=True)
+    return Delivery(connect, encode, guard, _spool(config), wire.shrunk)
 
 
 def _spool(config: Config) -> Spool | None:
@@ -154,7 +155,3 @@ def _connect(config: Config) -> HttpSender:
     if config.server_url is None:
         return HttpSender(HERE, way=LocalSender(config.home, config.store_size, config.store_age))
     return HttpSender(config.server_url, config.api_key, config.timeout)
-
-
-def _encode(record: CallRecord) -> bytes:
-    return wire.encode(finished(record))

@@ -1,18 +1,17 @@
-"""What the package has to know of pytest."""
+"""What the package has to know about pytest."""
 
 from __future__ import annotations
 
 import os
 import sys
-import threading
 import types
-from collections.abc import Callable, Iterator
-from types import FrameType
-from typing import Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
 
 
 def fixture_parts(target: Any) -> tuple[Callable[[Any], Any], Any] | None:
-    """What declares the fixture, and its function; None if `target` is no fixture."""
+    """Return what declares a fixture and its function; None if `target` is not a fixture."""
     fixtures = sys.modules.get("_pytest.fixtures")
     kind = getattr(fixtures, "FixtureFunctionDefinition", None)
     if kind is not None and type(target) is kind:
@@ -25,7 +24,7 @@ def fixture_parts(target: Any) -> tuple[Callable[[Any], Any], Any] | None:
 
 
 def is_fixture(function: str) -> bool:
-    """Whether this function, by its name with that of its module, is a fixture there."""
+    """Return True if the function with this full dotted name is a fixture."""
     if "_pytest.fixtures" not in sys.modules:
         return False
     module, names = function, list[str]()
@@ -39,53 +38,54 @@ def is_fixture(function: str) -> bool:
 
 
 VARIABLE = "_HONEYTRACE_SENDING"
-"""Tells the processes that a test starts: "on" or "off". The plugin sets it."""
-
-_LOADING = ("import_plugin", "load_setuptools_entrypoints")
+"""The environment variable by which the plugin tells child processes: "on" or "off"."""
 
 
-def within(module: str) -> bool:
-    """Whether a function of this module is on the stack of the caller."""
-    return any(_home(frame) == module for frame in _frames(sys._getframe(1)))
+class Rule(NamedTuple):
+    """What becomes of sessions that end.
+
+    Attributes:
+        processors: functions that get the record of each, on the thread where it ended.
+        sends: whether they are delivered, too.
+    """
+
+    processors: tuple[Callable[[Any], object], ...]
+    sends: bool
 
 
-def _frames(frame: FrameType | None) -> Iterator[FrameType]:
-    while frame is not None:
-        yield frame
-        frame = frame.f_back
+SEND = Rule((), True)
+DISCARD = Rule((), False)
 
 
-def _home(frame: FrameType) -> object:
-    return frame.f_globals.get("__name__")
+def rule() -> Rule | None:
+    """Return what becomes of sessions; None while pytest may still load the plugin, which decides.
+
+    Without pytest they are sent, and also where the plugin was not loaded when the first test runs.
+    """
+    plugin: Any = sys.modules.get("honeytrace.pytest_plugin")
+    runs: list[Any] = getattr(plugin, "runs", [])  # empty while the plugin is being imported
+    if runs:
+        found: Rule = runs[-1].rule
+        return found
+    if VARIABLE in os.environ:
+        return DISCARD if os.environ[VARIABLE] == "off" else SEND
+    return None if is_running() and not is_in_test() else SEND
 
 
-allowed = os.environ.get(VARIABLE) != "off"
-"""Whether sessions may leave this process."""
-
-watch: Callable[[Any], object] | None = None
-"""Called with the record of each session that ends, on the thread where it ended."""
-
-told = False
-"""Whether the plugin of a run that goes on has set these."""
-
-pytests_own = within("_pytest.config")
-"""Whether the process traced nothing before pytest began: then it is for pytest alone."""
+def is_running() -> bool:
+    """Return True if this process was started to run pytest: by its command, or by an editor."""
+    command = Path(sys.argv[0])
+    name = command.parent.name if command.name == "__main__.py" else command.name
+    return "_pytest.config" in sys.modules and ("pytest" in name or "py.test" in name)
 
 
-def early() -> bool:
-    """Whether pytest is loading plugins, ours among them but not yet."""
-    if told or "_pytest.config" not in sys.modules:
-        return False
-    main = sys._current_frames().get(threading.main_thread().ident or 0)
-    loading = False
-    for frame in _frames(main):
-        loading = loading or frame.f_code.co_name in _LOADING
-        words = frame.f_locals.get("args") if loading and _home(frame) == "_pytest.config" else ()
-        if type(words) is list:  # the command line, with what files and variables add to it
-            return not any(_settles(word) for word in words)
-    return False
+def is_in_test() -> bool:
+    """Return True if a test is running in this process, not in the one that started it."""
+    file = os.environ.get("PYTEST_CURRENT_TEST", "").partition("::")[0]
+    modules = [getattr(each, "__file__", None) for each in [*sys.modules.values()] if file]
+    return any(Path(each).as_posix().endswith(file) for each in modules if each)
 
 
-def _settles(word: object) -> bool:
-    """Whether a word of the command line says that sessions are sent."""
-    return word == "--honeytrace-send" or str(word).endswith("no:honeytrace")
+def rewrites_imports() -> bool:
+    """Return True if pytest rewrites modules while they are imported."""
+    return "_pytest.assertion.rewrite" in sys.modules

@@ -15,6 +15,7 @@ import pytest
 from honeytrace._utils import pytest_compat
 
 if TYPE_CHECKING:
+    from honeytrace._config.pipeline import Processor
     from honeytrace._session.record import CallRecord
     from honeytrace.pytest_plugin._fixtures import FixtureCaptures
     from honeytrace.pytest_plugin._leftovers import Leftovers
@@ -28,9 +29,9 @@ _MARK = (
     "holds for all tests in it, and its name stands before theirs: chat.TestAnswer.test_length."
 )
 _NAMES = ("honeytrace", "honeytrace.pytest_plugin")  # by one of them it has been loaded
-_TESTS = "honeytrace_tests"
-_PATIENCE = 2.0  # seconds
-_KEPT = 1_000  # sessions of a test, the last ones, that its report shows if it fails
+_RUN = "honeytrace_run"
+_FLUSH_SECONDS = 2.0  # how long a worker of xdist may deliver at its end
+_MAX_KEPT = 1_000  # sessions of a test, the last ones, that its report shows if it fails
 
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
@@ -59,24 +60,38 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if not config.pluginmanager.has_plugin(_TESTS):  # it was a conftest that named this plugin
+    if not config.pluginmanager.has_plugin(_RUN):  # it was a conftest that named this plugin
         _start(config, config.option)
 
 
 def _start(config: pytest.Config, options: Any) -> None:
-    config.pluginmanager.register(_Tests(config, options), _TESTS)
+    config.pluginmanager.register(_Run(config, options), _RUN)
 
 
-class _Tests:
-    """The hooks of one run; runs may be nested, as pytester does it."""
+runs: list[_Run] = []
+"""The runs of pytest in this process, the innermost last: pytester runs one inside another."""
+
+
+class _Run:
+    """The hooks of one run."""
 
     def __init__(self, config: pytest.Config, options: Any) -> None:
-        self.kept: deque[CallRecord] = deque(maxlen=_KEPT)
-        self.test: Test | None = None  # that runs, if it is a session itself
-        self.caught: FixtureCaptures | None = None  # once a test asks for it
-        self.left: Leftovers | None = None  # once something was traced
-        config.add_cleanup(_end(options.honeytrace_send))
-        _tell(options.honeytrace_send, self.kept.append)
+        self.kept: deque[CallRecord] = deque(maxlen=_MAX_KEPT)
+        self.test: Test | None = None  # the one that runs, if it is a session itself
+        self.captures: FixtureCaptures | None = None  # once a test asks for one
+        self.leftovers: Leftovers | None = None  # once something was traced
+        config.add_cleanup(_refresh)  # called last: the order is reversed
+        if not _is_for_tests():  # in one that is, the rule applies until the process ends
+            config.add_cleanup(partial(_restore, os.environ.get(pytest_compat.VARIABLE)))
+        config.add_cleanup(partial(runs.remove, self))
+        self.decide((self.kept.append,), options.honeytrace_send, options.honeytrace_send)
+        runs.append(self)
+        _refresh()
+
+    def decide(self, processors: tuple[Processor, ...], sends: bool, children_send: bool) -> None:
+        """Decide what becomes of sessions in this process, and in those that it starts."""
+        self.rule = pytest_compat.Rule(processors, sends)
+        os.environ[pytest_compat.VARIABLE] = "on" if children_send else "off"
 
     def pytest_configure(self, config: pytest.Config) -> None:
         config.addinivalue_line("markers", _MARK)
@@ -89,16 +104,17 @@ class _Tests:
 
             recording = Recording(options, self.kept.append)
             session.config.pluginmanager.register(recording, "honeytrace_recording")
-            _tell(False, recording.take, children=options.honeytrace_send)
+            self.decide((recording.take,), False, options.honeytrace_send)
+            _refresh()
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         ours = sys.modules.get("honeytrace._config.live")
         if ours and hasattr(session.config, "workerinput"):
-            ours.live.flush(_PATIENCE)  # xdist may end its workers before `atexit` runs
+            ours.live.flush(_FLUSH_SECONDS)  # xdist may end its workers before `atexit` runs
 
     def pytest_unconfigure(self) -> None:
-        if self.caught:
-            self.caught.end_unused()
+        if self.captures:
+            self.captures.end_unused()
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
@@ -116,42 +132,42 @@ class _Tests:
         self.kept.clear()
         asked = [name for name in _SCOPES if name in getattr(item, "fixturenames", ())]
         if asked:
-            self.catching().begin(asked)
-        if left := self._left():
+            self.capturing().begin(asked)
+        if left := self._after_tests():
             left.begin()
         if self.test:
             self.test.begin()
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_fixture_setup(self, fixturedef: Any) -> Iterator[None]:
-        left = self._left() if fixturedef.scope != "function" else None
+        left = self._after_tests() if fixturedef.scope != "function" else None
         before = left.running() if left else []
         yield
-        if fixturedef.scope != "function" and (left := self._left()):
+        if fixturedef.scope != "function" and (left := self._after_tests()):
             left.hold(fixturedef, before)
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_runtest_teardown(self, item: pytest.Item) -> Iterator[None]:
         yield
-        if left := self._left():
+        if left := self._after_tests():
             left.end(item.nodeid)
-        if self.caught:
-            self.caught.end_unused()
+        if self.captures:
+            self.captures.end_unused()
 
-    def _left(self) -> Leftovers | None:
-        """What looks after what tests leave running; None before anything was traced."""
-        if self.left is None and "honeytrace._config.live" in sys.modules:
+    def _after_tests(self) -> Leftovers | None:
+        """Return what ends whatever tests leave running; None before anything was traced."""
+        if self.leftovers is None and "honeytrace._config.live" in sys.modules:
             from honeytrace.pytest_plugin._leftovers import Leftovers
 
-            self.left = Leftovers()
-        return self.left
+            self.leftovers = Leftovers()
+        return self.leftovers
 
-    def catching(self) -> FixtureCaptures:
-        if self.caught is None:
+    def capturing(self) -> FixtureCaptures:
+        if self.captures is None:
             from honeytrace.pytest_plugin._fixtures import FixtureCaptures
 
-            self.caught = FixtureCaptures()
-        return self.caught
+            self.captures = FixtureCaptures()
+        return self.captures
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_makereport(self, call: pytest.CallInfo[None]) -> Iterator[None]:
@@ -166,42 +182,33 @@ class _Tests:
             show(report, self.kept, error)
 
 
-def _tell(allowed: bool, watch: Any, *, children: bool | None = None) -> None:
-    """Tells this process and, unless it is something else, the ones that it starts."""
-    pytest_compat.allowed, pytest_compat.watch, pytest_compat.told = allowed, watch, True
-    os.environ[pytest_compat.VARIABLE] = (
-        "on" if (allowed if children is None else children) else "off"
-    )
-    _obey()
+def _is_for_tests() -> bool:
+    """Return True if this process is there for a run of pytest that starts now, and nothing else.
+
+    Such a process may have threads left that trace when the run has ended.
+    """
+    ours = sys.modules.get("honeytrace._config.live")
+    nested = runs or pytest_compat.is_in_test()
+    return not nested and (ours is None or ours.live.in_pytest)
 
 
-def _obey() -> None:
-    config = sys.modules.get("honeytrace._config.live")
-    if config:  # a plugin that was loaded earlier has begun to trace
-        config.live.refresh_pytest_state()
-
-
-def _end(send: bool) -> Any:
-    """What to call at the end of a run that begins now. A process that is for pytest alone may have
-    threads left that trace; to them the rule applies until it ends."""
-    if pytest_compat.pytests_own and not pytest_compat.within("_pytest.runner"):
-        return partial(_tell, send, None)
-    known = os.environ.get(pytest_compat.VARIABLE)
-    return partial(_restore, known, pytest_compat.allowed, pytest_compat.watch, pytest_compat.told)
-
-
-def _restore(variable: str | None, *state: Any) -> None:
-    pytest_compat.allowed, pytest_compat.watch, pytest_compat.told = state
+def _restore(told: str | None) -> None:
+    """Tell child processes what this one was told."""
     os.environ.pop(pytest_compat.VARIABLE, None)
-    if variable is not None:
-        os.environ[pytest_compat.VARIABLE] = variable
-    _obey()
+    if told is not None:
+        os.environ[pytest_compat.VARIABLE] = told
+
+
+def _refresh() -> None:
+    ours = sys.modules.get("honeytrace._config.live")
+    if ours:  # something has been imported that traces
+        ours.live.refresh_processors()
 
 
 def _fixture(name: str, scope: Any, whose: str) -> Any:
     def sessions(request: pytest.FixtureRequest) -> Iterator[CapturedSessions]:
-        tests: _Tests = request.config.pluginmanager.get_plugin(_TESTS)  # type: ignore[assignment]
-        with tests.catching().by(name, request, tests.kept) as sessions:
+        run: _Run = request.config.pluginmanager.get_plugin(_RUN)  # type: ignore[assignment]
+        with run.capturing().by(name, request, run.kept) as sessions:
             yield sessions
 
     sessions.__doc__ = f"The sessions that start in {whose}; none is sent."

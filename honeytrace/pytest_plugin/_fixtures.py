@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from honeytrace._config.live import live
-from honeytrace._config.pipeline import finished
+from honeytrace._config.pipeline import finish
 from honeytrace._session.record import CallRecord
 from honeytrace._session.session import Session
 from honeytrace._session.tree import tree
@@ -43,7 +43,7 @@ class FixtureCaptures:
         self.begin([name])
         sessions = self._open[name][1]
         if not early and request.scope == "function":
-            sessions._sessions.extend(map(finished, ended))
+            sessions._sessions.extend(map(finish, ended))
         path = request.node.path
         file = path / "all" if request.scope == "session" else path
         sessions.place = GoldenDir(file, request.config.option.honeytrace_update)
@@ -67,7 +67,7 @@ def show(
 
 
 def _trees(records: Sequence[CallRecord]) -> str:
-    sessions = {session.session_id: session for session in map(finished, records)}
+    sessions = {session.session_id: session for session in map(finish, records)}
     roots = (each for each in sessions.values() if _parent(each) not in sessions)
     return _match.cut("\n".join(tree(root, sessions.get, "not caught") for root in roots))
 

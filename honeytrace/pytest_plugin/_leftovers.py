@@ -7,7 +7,7 @@ from typing import Any
 from honeytrace._session import context
 from honeytrace._session.record import ABSENT, CallRecord
 from honeytrace._tracing.recorder import end
-from honeytrace.testing import _capture
+from honeytrace.testing._capture import open_captures
 
 
 class Leftovers:
@@ -20,7 +20,7 @@ class Leftovers:
 
     def running(self) -> list[object]:
         """The sessions around this place and the captures that are open."""
-        found: list[object] = [*_capture.open_now]
+        found: list[object] = [*open_captures()]
         record = context.get()
         while record is not None:
             found.append(record)
@@ -45,6 +45,6 @@ class Leftovers:
             end(record, ABSENT, RuntimeError(f"{test} left it running"))
             record = record.parent
         context.make_current(record)
-        for capture in [*_capture.open_now]:
+        for capture in open_captures():
             if capture not in fine:
                 capture.end()

@@ -61,8 +61,7 @@ class Recording:
         """In the child of a test, which has none of the threads that deliver. It ends like any
         program: what it flushes, or has when it exits in order, arrives."""
         self._delivering = os.getpid()
-        self._delivery = deliver(self.config, live.guard)
-        live.also(self._delivery, self.config)
+        self._delivery = live.deliver_beside(self.config)
 
     @property
     def _forked(self) -> bool:

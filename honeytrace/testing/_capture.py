@@ -5,12 +5,10 @@ from __future__ import annotations
 import itertools
 import sys
 import threading
-from contextlib import suppress
-from contextvars import ContextVar
 from types import TracebackType
 
 from honeytrace._config.live import live
-from honeytrace._config.pipeline import Clock, Pipeline, finished
+from honeytrace._config.pipeline import Clock, Pipeline, finish
 from honeytrace._delivery.senders import THREADS
 from honeytrace._session.record import CallRecord, format_id
 from honeytrace.testing._sessions import CapturedSessions
@@ -19,7 +17,7 @@ __tracebackhide__ = True  # pytest shows the line of the test, not ours
 
 
 class _Counting:
-    """Ids that count: 00000000-0000-4000-8000-000000000001 and on."""
+    """A source of ids that count: 00000000-0000-4000-8000-000000000001 and so on."""
 
     def __init__(self) -> None:
         self._numbers = itertools.count(1)
@@ -54,21 +52,32 @@ def capture_sessions(
         raise TypeError(
             f"clock has to have time_ns() and perf_counter_ns(), as FakeClock() has; got {clock!r}"
         )
-    return CaptureContext(_Capture(counting_ids, clock, strict))
+    return CaptureContext(Capture(counting_ids, clock, strict))
 
 
-class _Capture:
-    """What a capture catches into, and how; a setting that it has not is that of the outer one."""
+class Capture:
+    """An `Override` of the live pipeline. A setting that it does not have is the outer one's.
+
+    Attributes:
+        sessions: those that were captured.
+        ids: where ids come from; None for random ones.
+        clock: tells the times; None for the system's clock.
+        strict: whether internal errors are raised.
+        outer: the capture that this one was opened in.
+        open: whether it is open now.
+        thread: the identifier of the thread that opened it; 0 before that.
+        in_loop: whether an event loop was running where it was opened.
+    """
 
     def __init__(self, counting_ids: bool, clock: Clock | None, strict: bool) -> None:
         self.sessions = CapturedSessions()
         self.ids = _Counting() if counting_ids else None
         self.clock = clock
         self.strict = strict
-        self.outer: _Capture | None = None
+        self.outer: Capture | None = None
         self.open = False
         self.thread = 0
-        self.looped = False
+        self.in_loop = False
 
     def begin(self) -> None:
         self.outer = outer = _outer()
@@ -77,42 +86,45 @@ class _Capture:
             self.clock = self.clock or outer.clock
             self.strict = self.strict or outer.strict
         self.thread = threading.get_ident()
-        self.looped = _in_loop()
+        self.in_loop = _in_loop()
         self.open = True
-        open_now.append(self)
-        live.push(self.detour)
-        _here.set(self)
+        live.push(self)
+        live.override.set(self)
 
     def end(self) -> None:
-        """In any context, by the collector too; a second time, or after half a beginning."""
-        if _here.get() is self:
-            _here.set(_nearest(self.outer))
+        """End it in any context, also by the collector; after half a beginning, and twice."""
+        if live.override.get() is self:
+            live.override.set(_nearest(self.outer))
         if self.open:
             self.open = False
-            live.pop(self.detour)
-            with suppress(ValueError):
-                open_now.remove(self)
+            live.pop(self)
 
-    def detour(self, base: Pipeline) -> Pipeline:
-        """Where a session begins while this is the last that was opened: in the capture of its
-        context, by the settings of `base`."""
-        capture = _nearest(_here.get()) or self
+    def pipeline(self, base: Pipeline) -> Pipeline:
+        """Return where a session starts while this capture is the last that was opened: in the
+        capture of its context, with the settings of `base`."""
+        capture = _here() or self
         ids, clock = capture.ids or base.ids, capture.clock or base.clock
-        return Pipeline(base.config, base.delivery, ids, capture.take, clock)
+        processors = (*live.processors, capture.take)
+        return Pipeline(base.config, base.delivery, ids, processors, clock=clock)
 
     def take(self, record: CallRecord) -> None:
-        """An ended session, for this and the captures around it, as far as they are open."""
+        """Add an ended session to this and the captures around it, as far as they are open."""
         capture = _nearest(self)
-        session = finished(record) if capture else None
+        session = finish(record) if capture else None
         while capture is not None and session is not None:
             capture.sessions._sessions.append(session)
             capture = _nearest(capture.outer)
+
+    def is_strict(self) -> bool:
+        """Return whether internal errors are raised here. Not where earlier sessions are sent."""
+        sending = threading.current_thread().name.startswith(THREADS)
+        return (_here() or self).strict and not sending
 
 
 class CaptureContext:
     """What `with` opens and closes. If it is lost while open, the collector closes it."""
 
-    def __init__(self, capture: _Capture) -> None:
+    def __init__(self, capture: Capture) -> None:
         self._capture = capture
 
     def __enter__(self) -> CapturedSessions:
@@ -144,39 +156,37 @@ class CaptureContext:
         self._capture.end()
 
 
-_here: ContextVar[_Capture | None] = ContextVar("honeytrace_capture", default=None)
-open_now: list[_Capture] = []
-"""The captures that are open, in the order of their beginnings."""
+def open_captures() -> list[Capture]:
+    """Return the captures that are open, in the order in which they were opened."""
+    return [each for each in live.overrides if isinstance(each, Capture)]
 
 
-def _nearest(capture: _Capture | None) -> _Capture | None:
-    """The capture, or the nearest around it that is open."""
+def _here() -> Capture | None:
+    """Return the open capture of this context."""
+    here = live.override.get()
+    return _nearest(here) if isinstance(here, Capture) else None
+
+
+def _nearest(capture: Capture | None) -> Capture | None:
+    """Return the capture, or the nearest around it that is open."""
     while capture is not None and not capture.open:
         capture = capture.outer
     return capture
 
 
-def _outer() -> _Capture | None:
-    """The capture that one which opens now stands in.
+def _outer() -> Capture | None:
+    """Return the capture that one which is opened now stands in.
 
     A context may not know of it: test frameworks run a fixture in one and the test in another. So
     what this thread or the main thread opened counts, too, unless a task did: that is a sibling.
     """
     threads = (threading.get_ident(), threading.main_thread().ident)
-    unknown = (each for each in reversed(open_now) if each.thread in threads and not each.looped)
-    return _nearest(_here.get()) or next(unknown, None)
+    known = reversed(open_captures())
+    return _here() or next(
+        (each for each in known if each.thread in threads and not each.in_loop), None
+    )
 
 
 def _in_loop() -> bool:
-    """Whether an event loop runs this, be it asyncio's or trio's: they all set these hooks."""
+    """Return whether an event loop runs this, asyncio's or trio's: they all set these hooks."""
     return sys.get_asyncgen_hooks().firstiter is not None
-
-
-def _strict() -> bool:
-    """Whether faults are to be raised here. Not where sessions of before are being sent."""
-    capture = _nearest(_here.get()) or next(reversed(open_now), None)
-    sending = threading.current_thread().name.startswith(THREADS)
-    return capture is not None and capture.strict and not sending
-
-
-live.guard.strict = _strict  # asked only when there is a fault; without a capture it says no

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from honeytrace._client import get_session
 from honeytrace._config.live import live
-from honeytrace._config.pipeline import finished
+from honeytrace._config.pipeline import finish
 from honeytrace._session.active import ActiveSession
 from honeytrace._session.session import Session, about
 from honeytrace._session.tree import label
@@ -155,7 +155,7 @@ def _ended(active: ActiveSession) -> Session:
         )
     if not record.ended:
         raise ValueError(f"{active!r} has not ended yet; call replay() after its end")
-    return finished(record)
+    return finish(record)
 
 
 def _stored(session_id: str) -> Session:

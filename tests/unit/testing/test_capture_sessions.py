@@ -22,7 +22,7 @@ from honeytrace import trace_session
 from honeytrace._config.live import live
 from honeytrace._delivery.senders import THREADS
 from honeytrace.testing import CapturedSessions, FakeClock, capture_sessions
-from honeytrace.testing._capture import open_now
+from honeytrace.testing._capture import open_captures
 
 FIRST = "00000000-0000-4000-8000-000000000001"
 SECOND = "00000000-0000-4000-8000-000000000002"
@@ -32,8 +32,8 @@ SECOND = "00000000-0000-4000-8000-000000000002"
 def undone():
     """After each test no capture is open, and sessions begin as before."""
     yield
-    assert not live._detours
-    assert not open_now
+    assert not open_captures()
+    assert live.overrides == []
     honeytrace.configure(**dict.fromkeys(("enabled", "durable", "background", "redact", "project")))
 
 
@@ -432,7 +432,7 @@ def test_a_capture_may_end_in_another_task():
         async def enter():
             opening.__enter__()
             await asyncio.sleep(0)
-            assert live._detours == []
+            assert live.overrides == []
 
         async def leave():
             opening.__exit__(None, None, None)
@@ -470,7 +470,7 @@ def test_a_capture_that_is_lost_is_over():
     with pytest.raises(KeyError):
         lose()
     gc.collect()
-    assert live._detours == []
+    assert live.overrides == []
 
 
 def test_leaving_twice_does_nothing():
@@ -521,7 +521,7 @@ def test_a_capture_that_is_interrupted_while_it_opens_is_over():
             del opening
             step("a")
             assert names(outer) == ["a"]
-        assert not live._detours
+        assert not live.overrides
         if lines > 0:
             break
     assert at > 10
