@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from honeytrace._capture.snapshot import Snapshot, rules
 from honeytrace._capture.stdlib_types import EXACT
+from honeytrace._utils.origin import let_through
 
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 """Positional and keyword arguments, as a call has them."""
@@ -154,8 +155,9 @@ def _pack(whole: Any, values: Iterable[Any]) -> bytes | None:
         return None
     try:
         return marshal.dumps(whole) if _weigh(values) <= _MAX_PACKED_BYTES else None
-    except (ValueError, RuntimeError):  # a key that is not plain, a dict that another thread fills
-        return None
+    except (ValueError, RuntimeError) as error:
+        let_through(error, _weigh)
+        return None  # a key that is not plain, or a dict that another thread fills
 
 
 def _weigh(values: Iterable[Any], depth: int = 0) -> int:

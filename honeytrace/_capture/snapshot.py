@@ -34,6 +34,7 @@ from honeytrace._capture.stdlib_types import (
 )
 from honeytrace._utils.guard import ReraisedError, try_call
 from honeytrace._utils.json import spell
+from honeytrace._utils.origin import let_through
 
 _T = TypeVar("_T")
 
@@ -185,7 +186,8 @@ class Snapshot:
         try:
             return self._other(value, kind, path, depth)
         # A released view, an object whose __init__ never ran, a call that is nearly too deep.
-        except (AttributeError, LookupError, ValueError, RecursionError):
+        except (AttributeError, LookupError, ValueError, RecursionError) as error:
+            let_through(error, self._other)
             return describe(value)
 
     def _container(self, value: Any, path: Path, depth: int, copy: Callable[..., Any]) -> Any:
@@ -387,7 +389,8 @@ def _sort(copy: list[Any]) -> None:
     """Sort the copies of a set's items, so that each run has the same order."""
     try:
         copy.sort()
-    except TypeError:  # several types, or objects
+    except TypeError as error:  # several types, or objects
+        let_through(error)
         copy.sort(key=repr)
 
 

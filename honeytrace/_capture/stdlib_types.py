@@ -24,6 +24,8 @@ from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
+from honeytrace._utils.origin import let_through
+
 _T = TypeVar("_T")
 
 Read = Callable[[Any], Any]
@@ -79,8 +81,8 @@ def first(values: Callable[[], Iterable[Any]], most: int) -> list[Any]:
         items = iter(values())
         try:
             return list(islice(items, most))
-        except RuntimeError:  # it was changed since the iterator was made
-            continue
+        except RuntimeError as error:  # it was changed since the iterator was made
+            let_through(error)
 
 
 def describe(value: Any) -> str:
@@ -101,7 +103,8 @@ def called(kind: Any) -> str:
     """Return the name of a class as `module.qualname`."""
     try:
         module = _module(kind)
-    except AttributeError:  # it was made in a namespace without `__name__`
+    except AttributeError as error:  # it was made in a namespace without `__name__`
+        let_through(error, _module)
         module = None
     return _dotted(module, qualname(kind))
 
@@ -202,7 +205,8 @@ def state(value: object, kind: type) -> dict[str, Any]:
             continue  # it was replaced after the class was made
         try:
             held = member.__get__(value, kind)
-        except AttributeError:
+        except AttributeError as error:
+            let_through(error)
             continue  # an empty slot
         if name == "__dict__":
             found.update(named(held))

@@ -11,7 +11,6 @@ import math
 import threading
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 
 from honeytrace._delivery.queue import DeliveryQueue, Item
 from honeytrace._delivery.senders import LazySender, Sender, Senders, run
@@ -20,6 +19,7 @@ from honeytrace._delivery.stats import FlushTarget, Stats
 from honeytrace._session.record import CallRecord
 from honeytrace._utils import clock
 from honeytrace._utils.guard import ErrorGuard
+from honeytrace._utils.origin import let_through
 
 _MOST = 64 * 2**20  # bytes in the inbox
 _MANY = _MOST // 4  # bytes in the inbox from which on a caller lets the worker go first
@@ -146,8 +146,11 @@ class Delivery:
         self._wake()
 
     def _wake(self) -> None:
-        with suppress(RuntimeError):  # it rings already
-            self._bell.release()
+        try:
+            if self._bell.locked():
+                self._bell.release()
+        except RuntimeError as error:  # another thread was faster
+            let_through(error)
 
     def _encode_all(self, life: int) -> None:
         while (taken := self._next_record(life)) is not None:

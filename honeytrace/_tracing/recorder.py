@@ -49,10 +49,12 @@ def _begin(
         captured, size, cuts = arguments(args, kwargs or _NONE, spec.bind)
     clock = pipeline.clock
     started, ticks = clock.time_ns(), clock.perf_counter_ns()
-    try:
-        identity: Identity = spec.session_id or (pipeline.ids.pop(), started, ticks)
-    except IndexError:
-        identity = (live.new_id(), started, ticks)
+    ids = pipeline.ids  # not `except IndexError`, which a signal handler may raise here, too
+    identity: Identity = spec.session_id or (
+        ids.pop() if ids else live.new_id(),
+        started,
+        ticks,
+    )
     call = Call(spec, pipeline, parent, identity, captured)
     call.size, call.cuts = size, cuts
     call.started, call.ticks = started, ticks

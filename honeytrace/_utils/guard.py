@@ -81,7 +81,7 @@ class ErrorGuard:
         """Count and log a fault of our own."""
         with self._lock:
             self.by_place[place] += 1
-        self.last = f"{place}: {type(error).__name__}: {error}"
+        self.last = f"{place}: {try_call(_describe, error)[0]}"
         self.warn(place, "internal error in %s; the traced call goes on", place, cause=error)
 
     def user_function_failed(self, label: str, where: str, fault: BaseException) -> None:
@@ -91,7 +91,7 @@ class ErrorGuard:
         """
         if self._strict():
             raise ReraisedError(fault)
-        kind = type(fault).__qualname__
+        kind = try_call(getattr, type(fault), "__qualname__")[0]
         with self._lock:
             self.by_place[label] += 1
         self.last = f"the {label} function of {where} raised {kind}"
@@ -126,6 +126,10 @@ class ErrorGuard:
 
 def _name(function: Callable[..., object]) -> str:
     return function.__name__.strip("_")
+
+
+def _describe(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 def _log_safely(

@@ -126,7 +126,7 @@ def _may_be_handler(frame: FrameType) -> bool:
     """Return True if the arguments may have been a signal number and a frame, but are gone now."""
     code, names = frame.f_code, frame.f_code.co_varnames[: frame.f_code.co_argcount]
     rest = code.co_varnames[len(names) + code.co_kwonlyargcount :][: code.co_flags >> 2 & 1]
-    bound: set[str] = set()
+    bound = set(code.co_cellvars)  # an inner function may have
     for step in dis.get_instructions(code) if rest or len(names) > 1 else ():
         if step.opname.startswith(_BINDS):
             bound.update(step.argval if type(step.argval) is tuple else (step.argval,))

@@ -32,6 +32,7 @@ SECOND = "00000000-0000-4000-8000-000000000002"
 def undone():
     """After each test no capture is open, and sessions begin as before."""
     yield
+    assert not live.overrides
     assert not open_captures()
     assert live.overrides == []
     honeytrace.configure(**dict.fromkeys(("enabled", "durable", "background", "redact", "project")))
