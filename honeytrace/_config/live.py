@@ -10,6 +10,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from contextvars import ContextVar
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -197,10 +198,13 @@ class Live:
 
     def exit(self) -> None:
         """Deliver what there is within the exit timeout; Ctrl-C makes it give up at once."""
+        interrupted = _is_interrupted()
         try:
             self.guard.call(self._end, self.base and self.base.config.exit_timeout)
         except KeyboardInterrupt:
             self.guard.call(self._end, 0)
+        if interrupted:
+            _end_as_interrupted()
 
     def _end(self, timeout: float | None) -> bool:
         for end in list(self.suspended.values()):
@@ -250,6 +254,20 @@ def _at_exit(end: Callable[[], None]) -> None:
     multiprocessing = sys.modules.get("multiprocessing")
     if multiprocessing and multiprocessing.parent_process():
         multiprocessing.util.Finalize(None, end, exitpriority=0)
+
+
+def _is_interrupted() -> bool:
+    """Return True if an uncaught Ctrl-C is what ends the program."""
+    trace = getattr(sys, "last_traceback", None)  # of a prompt, too, where it ends nothing
+    outermost = trace is not None and trace.tb_frame.f_back is None and not hasattr(sys, "ps1")
+    return outermost and getattr(sys, "last_type", None) is KeyboardInterrupt
+
+
+def _end_as_interrupted() -> None:
+    """Let the interpreter end by SIGINT. It forgets that it should when code is run from text,
+    as for the named tuples and dataclasses of modules that are imported at exit."""
+    with suppress(KeyboardInterrupt):
+        exec("raise KeyboardInterrupt")  # noqa: S102
 
 
 live = Live()

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 import honeytrace
@@ -208,3 +212,57 @@ def test_a_switch_set_after_configure_turns_tracing_off(program):
         """
     )
     assert (done.stdout, done.stderr) == ("0\n", "")
+
+
+INTERRUPTED = """
+import sys
+from collections import namedtuple
+
+if {traced}:
+    import honeytrace
+    honeytrace.trace_session(len)("abc")
+{end}
+"""
+UNCAUGHT = "raise KeyboardInterrupt"
+CAUGHT = """
+try:
+    raise KeyboardInterrupt
+except KeyboardInterrupt:
+    sys.last_type = KeyboardInterrupt  # as a user interface does that shows it
+    sys.last_traceback = None
+"""
+
+
+@pytest.mark.parametrize(
+    ("way", "end"),
+    [
+        ("script", UNCAUGHT),
+        ("module", UNCAUGHT),
+        ("command", UNCAUGHT),
+        ("input", UNCAUGHT),
+        ("prompt", UNCAUGHT),
+        ("script", CAUGHT),
+    ],
+)
+def test_ctrl_c_ends_a_program_as_without_us(way, end, tmp_path):
+    """By SIGINT where it is not caught, however the program was started."""
+
+    def status(traced):
+        source = INTERRUPTED.format(traced=traced, end=end)
+        (tmp_path / "work.py").write_text(source, encoding="utf-8")
+        words = {"module": ["-m", "work"], "command": ["-c", source], "input": ["-"]}
+        command = [*(["-i"] if way == "prompt" else []), *words.get(way, ["work.py"])]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+        given = {"input": source, "prompt": "1\n"}.get(way)
+        done = subprocess.run(
+            [sys.executable, *command],
+            cwd=tmp_path,
+            env=environment,
+            input=given,
+            text=True,
+            capture_output=True,
+            timeout=60,
+        )
+        return done.returncode
+
+    assert status(True) == status(False)

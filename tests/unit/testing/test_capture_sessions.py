@@ -34,7 +34,6 @@ def undone():
     yield
     assert not live.overrides
     assert not open_captures()
-    assert live.overrides == []
     honeytrace.configure(**dict.fromkeys(("enabled", "durable", "background", "redact", "project")))
 
 
@@ -471,7 +470,6 @@ def test_a_capture_that_is_lost_is_over():
     with pytest.raises(KeyError):
         lose()
     gc.collect()
-    assert live.overrides == []
 
 
 def test_leaving_twice_does_nothing():
