@@ -48,33 +48,37 @@ _parents = type.__dict__["__mro__"].__get__
 _members = type.__dict__["__dict__"].__get__
 
 
-def from_outside(error: BaseException, function: object = None) -> BaseException | None:
+def from_outside(
+    error: BaseException, function: object = None, *, silent: bool = True
+) -> BaseException | None:
     """Return the exception that must propagate, or None if `function` failed by itself.
 
     Call it in the `except` clause around `function(…)`. The result is `error`, or an exception from
     outside during whose handling `error` was raised: our own clean-up must not replace it.
+    `silent` says whether it may be from a signal handler that is not written in Python.
     """
     try:
-        return _search(error, function)
+        return _search(error, function, silent)
     except RecursionError:  # too near the limit to look, which is also why the function failed
         return None
 
 
 def let_through(error: BaseException, function: object = None) -> None:
-    """Raise what `from_outside` returns. For a narrow `except` on the caller's thread."""
-    raised = from_outside(error, function)
+    """Raise what `from_outside` returns. For an `except` on the caller's thread that is narrow and
+    often runs, so that a signal handler in C is not suspected each time."""
+    raised = from_outside(error, function, silent=False)
     if raised is not None:
         raise raised
 
 
-def _search(error: BaseException, function: object) -> BaseException | None:
+def _search(error: BaseException, function: object, silent: bool) -> BaseException | None:
     """Look through `error` and the exceptions that were being handled when it was raised."""
     inside: list[FrameType] = []
     for _ in range(20):  # a chain of contexts can be made to go round
         entries = [entry := _trace(error)]
         while (entry := entry.tb_next) is not None:
             entries.append(entry)
-        if _has_arrived(error, entries, function):
+        if _has_arrived(error, entries, function) or not _is_raised(error, entries[-1], silent):
             return error
         inside += [each.tb_frame for each in entries if inside or each is not entries[0]]
         error = _context(error)
@@ -84,7 +88,7 @@ def _search(error: BaseException, function: object) -> BaseException | None:
 
 
 def _has_arrived(error: BaseException, entries: list[TracebackType], function: object) -> bool:
-    """Return True if a frame was not called by the one before it, or nothing raised at the end."""
+    """Return True if a frame was not called by the one before it."""
     if issubclass(type(error), (KeyboardInterrupt, MemoryError)):
         return True
     for entry, after in pairwise(entries):
@@ -97,7 +101,7 @@ def _has_arrived(error: BaseException, entries: list[TracebackType], function: o
         calls = not _opcode(entry).startswith(_IDLE)
         if not calls or (not _can_name(caller, known, frame) and _may_be_handler(frame)):
             return True
-    return not _is_raised(error, entries[-1])
+    return False
 
 
 def _is_told(frame: FrameType) -> bool:
@@ -149,7 +153,7 @@ def _member(kind: type, name: str) -> Any:
     return next((_members(base)[name] for base in _parents(kind) if name in _members(base)), None)
 
 
-def _is_raised(error: BaseException, last: TracebackType) -> bool:
+def _is_raised(error: BaseException, last: TracebackType, silent: bool) -> bool:
     """Return True if the last instruction in the traceback, or C code that it ran, raised this."""
     kind, code, opcode, context = type(error), last.tb_frame.f_code, _opcode(last), _context(error)
     before = context and _trace(context)
@@ -161,7 +165,7 @@ def _is_raised(error: BaseException, last: TracebackType) -> bool:
     if opcode.startswith(_IDLE) and not code.co_flags & _GENERATOR:
         return False
     if ordinary and (_is_foreign(kind) or (_args(error) and not _fills_itself(kind))):
-        return not _has_silent_handler()
+        return not (silent and _has_silent_handler())
     if issubclass(kind, SystemExit):
         return "exit" in code.co_names
     asyncio: Any = sys.modules.get("asyncio.exceptions")  # not worth the import
