@@ -34,6 +34,13 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("house")
 
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """One worker more than there are processors, since most tests wait; none for benchmarks."""
+    alone = any("performance" in Path(each).parts for each in config.args)
+    return 0 if alone else (os.cpu_count() or 1) + 1
+
+
 _FOREIGN = ("HH_", "HONEYHIVE_", "HONEYTRACE_", "OPENAI_", "SSL_CERT_")
 
 
@@ -91,8 +98,6 @@ class Server:
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,))
         self._thread.start()
 
-    # ---- Answers
-
     def ok(self, request: Request) -> Answer:
         """200 and the id of the session that was sent."""
         session = request.json["session"] if request.body else {}
@@ -116,8 +121,6 @@ class Server:
 
         return late
 
-    # ---- What came
-
     @property
     def sessions(self) -> list[dict[str, Any]]:
         """The session objects that were sent, in the order of their arrival."""
@@ -129,8 +132,6 @@ class Server:
             there = self._arrived.wait_for(lambda: len(self.requests) >= count, timeout)
         assert there, f"{len(self.requests)} of {count} requests came within {timeout} s"
         return self.requests
-
-    # ---- Within
 
     def connected(self, connection: socket.socket) -> None:
         with self._arrived:

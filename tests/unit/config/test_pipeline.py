@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 import honeytrace
 from honeytrace import trace_session
+from honeytrace._config.live import live
+from honeytrace._config.pipeline import Pipeline
 
 
 @trace_session
@@ -120,3 +124,69 @@ def test_a_rule_that_fails_is_counted(settings, sent):
     assert (session["project"], session["source"]) == ("p", "test")
     assert session["session_name"] == "[REDACTED:error]"
     assert honeytrace.stats().errors["redact"] > before
+
+
+# ---- Processors and exporters
+
+
+@pytest.fixture
+def exporters(sent):
+    """Sets what gets each finished session of the sessions that start in this test."""
+
+    def use(*functions):
+        live.exporters = functions
+        live.refresh_processors()
+
+    yield use
+    use()
+
+
+def test_an_exporter_gets_each_finished_session(exporters, sent):
+    """Once, without its secrets, on another thread, before it arrives."""
+    got = []
+    exporters(lambda session: got.append((threading.get_ident(), session)))
+    trace_session(name="x")(lambda password: 1)("hunter2")
+    outer()
+    arrived = {session["session_id"]: session for session in sent()}
+    assert {session.session_id for _, session in got} == arrived.keys()
+    assert len(got) == len(arrived) == 4
+    assert got[0][1].inputs == {"password": "[REDACTED:password]"}
+    assert threading.get_ident() not in {thread for thread, _ in got}
+
+
+def test_an_exporter_that_fails_harms_nobody(exporters, sent):
+    """It is counted; the other exporters and the delivery get the session."""
+    got = []
+
+    def broken(session):
+        raise KeyError(session.session_id)
+
+    before = honeytrace.stats().errors.get("broken", 0)
+    exporters(broken, got.append)
+    work()
+    (session,) = sent()
+    assert [each.session_id for each in got] == [session["session_id"]]
+    assert honeytrace.stats().errors["broken"] == before + 1
+
+
+def test_what_is_captured_is_not_exported(exporters, sent):
+    """A capture takes the sessions that would be sent."""
+    got = []
+    exporters(got.append)
+    with honeytrace.testing.capture_sessions() as sessions:
+        work()
+    assert (len(sessions), got, sent()) == (1, [], [])
+
+
+def test_processors_get_each_session_where_it_ends(sent):
+    """One that fails does not keep a session from the next one."""
+    got = []
+
+    def broken(record):
+        raise KeyError
+
+    base = live.start()
+    pipeline = Pipeline(base.config, base.delivery, base.ids, [broken, got.append])
+    pipeline.accept("record")
+    assert got == ["record"]
+    Pipeline(base.config, base.delivery, base.ids, []).accept("nobody takes it")
