@@ -60,6 +60,7 @@ class Pipeline:
         redact: takes the secrets out of a session; None if it is switched off.
         exporters: get each finished session on its way to the delivery.
         accept: takes a session that has ended, and hands it to the processors.
+        releases: whether delivery is the only processor, so that an encoded record can be emptied.
     """
 
     __slots__ = (
@@ -72,6 +73,7 @@ class Pipeline:
         "ids",
         "project",
         "redact",
+        "releases",
         "source",
     )
 
@@ -93,6 +95,7 @@ class Pipeline:
         self.choosy = not (config.capture_inputs and config.capture_outputs)
         self.redact = _redactor(config, delivery.guard)
         self.exporters = exporters
+        self.releases = len(processors) == 1
         # Usually there is one, and a loop would cost the caller more than to call it.
         each = partial(_call_each, delivery.guard, tuple(processors))
         self.accept = processors[0] if len(processors) == 1 else each
@@ -153,4 +156,7 @@ def encode(record: CallRecord) -> bytes:
     pipeline = cast("Pipeline", record.defaults)
     if pipeline.exporters:
         _call_each(pipeline.delivery.guard, pipeline.exporters, session)
-    return wire.encode(session)
+    body = wire.encode(session)
+    if pipeline.releases:
+        record.release()
+    return body
