@@ -9,7 +9,8 @@ from typing import Any, Protocol, TypeVar, cast, runtime_checkable
 
 from honeytrace._config.settings import Config
 from honeytrace._delivery.worker import Delivery
-from honeytrace._redaction.redact import Custom, redact
+from honeytrace._redaction.custom import Custom
+from honeytrace._redaction.redact import redact
 from honeytrace._session import wire
 from honeytrace._session.build import close
 from honeytrace._session.context import without_tracing

@@ -1,119 +1,250 @@
-"""Secrets in the command line of a program, and in the files where programs keep logins."""
+"""Find secrets in command lines and statements: `--token …`, `curl -u user:…`, `ENV X_KEY …`."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 from functools import partial
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 
-from honeytrace._redaction.assigned_values import is_known, value
-from honeytrace._redaction.marker import NOTHING, Span, mark
-from honeytrace._redaction.secret_names import rule, tells
+from honeytrace._redaction.marker import Span, mark
+from honeytrace._redaction.secret_names import Name, hides, judge
+from honeytrace._redaction.values import is_prose, is_secret
 
-_compiled = partial(re.compile, flags=re.ASCII | re.VERBOSE)
+_compile = partial(re.compile, flags=re.ASCII | re.VERBOSE)
+_PASSWORD = Name("password", True)
 
-# In a line, or in a list; not another option. It begins with one character, for which `re` can look
-# fast.
-_OPTION = _compiled(
+# In a line, or in a list; not another option.
+_OPTION = _compile(
     r"""-(?<![\w-]-)-(?P<name>[A-Za-z][\w-]{0,63})
-      (?: \s{1,8}(?![\s-]) | \\{0,7}["'],\s{0,8}[bu]?(?=\\{0,7}["'](?!-)) )"""
+      (?: [ \t]{1,8}(?![\s-])(?P<q>\\{0,7}["']?) |
+      \\{0,7}["'],\s{0,8}[bu]?(?P<l>\\{0,7}["'])(?!-) )"""
 )
+_SHORT_OPTION = _compile(
+    r"-(?<!\w-)(?P<name>[A-Za-z]*[Pp]ass\w*|[Pp]assword|[Ss]ecret|[Tt]oken"
+    r"|[Aa]pi[-_]?[Kk]ey)[ \t]{1,8}(?![\s-])(?P<q>[\"']?)"
+)
+_ARGUMENT = r"[^\s\"'`\\|;,)\]}]{1,512}"
+_NOT_PASSWORD = re.compile(r"pass|password|token|pw|test|[0-9.]+(?::[0-9]+)+")  # or ports
+_FILLERS = frozenset(
+    [
+        "and",
+        "are",
+        "argument",
+        "can",
+        "cannot",
+        "flag",
+        "for",
+        "from",
+        "if",
+        "in",
+        "is",
+        "may",
+        "must",
+        "not",
+        "on",
+        "option",
+        "options",
+        "or",
+        "should",
+        "the",
+        "to",
+        "with",
+    ]
+)
+_BARE = re.compile(_ARGUMENT)
+_QUOTED = {'"': re.compile(r'[^"\n]{1,1024}(?=")'), "'": re.compile(r"[^'\n]{1,1024}(?=')")}
 
-# Flags of one letter mean what their program says.
-_FLAG = re.compile(
-    rb"""-(?<=[\s"'`]-)(?:[apw][\s"',:=\\]|p\w|[A-Za-z]{0,4}[uU][\s"',:=\\]|-(?:proxy-)?user[\s"',=\\])"""
+MAX_COMMAND_CHARACTERS = 512
+"""Characters between a program and its flag."""
+
+_GAP = r"(?: [\s\"',=\\]{1,16} [bu]? [\"']? )"
+_USER = (
+    rf"(?:-[a-zA-Z]{{0,4}}[uU]|--user|--proxy-user){_GAP}?(?!\d+:\d)"
+    r"""[^\s:"'$<{]{0,64}["']?:["']?"""
 )
-_GAP = r"""(?: [\s"',=\\]{1,16} [bu]? [\"']? )"""
-_USER = rf"""(?:-[a-zA-Z]{{0,4}}[uU]|--user|--proxy-user){_GAP}?(?!\d+:\d)[^\s:"'$<{{]{{1,64}}:"""
+# What gives a password in the command line of a program.
 _FLAGS = {
     "curl": _USER,
+    "http https": rf"(?:-a|--auth){_GAP}[^\s:\"'$<{{]{{1,64}}:",
+    "wget": r"--(?:http-|ftp-|proxy-)?password[= ]",
     "sshpass": rf"-p{_GAP}?",
     "login": rf"-p{_GAP}",
-    "mysql": r"-p(?=\S)",
-    "mongo": rf"-p{_GAP}",
-    "redis": rf"-a{_GAP}",
-    "ldap": rf"-w{_GAP}",
+    "mysql mysqldump mysqladmin mysqlimport mariadb": r"-p(?=\S)",
+    "mongo mongosh mongodump mongorestore mongoexport mongoimport": rf"-p{_GAP}",
+    "redis-cli": rf"-a{_GAP}",
+    "ldapsearch ldapmodify ldapadd ldappasswd ldapwhoami": rf"-w{_GAP}",
+    "smbclient rpcclient": r"-U[ ]?[^\s%\"']{1,64}%",
+    "7z 7za unzip": r"-p(?=\S)|-P[ ]",
+    "sqlcmd bcp": r"-P[ ]?",
+    "xfreerdp": r"/p(?:ass(?:word)?)?:",
+    "openssl": r"-pass(?:in|out)?[ ]pass:",
 }
-_START = r"(?: (?<!\w) | (?<=\\[bfnrt]) | (?<=%[0-9A-Fa-f]{2}) )"  # escapes may touch a word
-_PROGRAM = _compiled(
-    rf"""{_START}(?: (?P<curl> curl ) | (?P<sshpass> sshpass )
-      | (?:docker|podman|helm)[\s"',]{{1,6}}(?P<login> login )
-      | (?P<mysql> mysql(?:dump|admin|import)? | mariadb ) | (?P<mongo> mongo(?:sh|dump|restore)? )
-      | (?P<redis> redis-cli ) | (?P<ldap> ldap(?:search|modify|add) ) )\b"""
+_WORD = r"""(?P<value> [^\s"'`$<{\\|\[-][^\s"'`\\|]{0,255} | \{[^\s{}$"']{6,255}\} )"""
+_VALUES = {
+    program: _compile(rf"""(?<=[\s"'`])(?:{flag}){_WORD}""")
+    for programs, flag in _FLAGS.items()
+    for program in programs.split()
+}
+_NAMES = "|".join(sorted(set(_VALUES) - {"login"}, key=len, reverse=True))
+_PROGRAM = re.compile(
+    rf"""(?:{_NAMES}|(?:docker|podman|helm|az|cf|oc)[\s"',]{{1,6}}login)(?![\w-])""", re.ASCII
 )
-_FAR = 512  # characters between a program and its flag
-_WORD = r"""(?P<value> [^\s"'`$<{\\|-][^\s"'`\\|]{0,255} )"""
-_ARGUMENT = {
-    program: _compiled(rf"""(?<=[\s"'`]){flag}{_WORD}""") for program, flag in _FLAGS.items()
-}
+_BEFORE = re.compile(r"(?:^|\W|\\[bfnrt]|%[0-9A-Fa-f]{2})$", re.ASCII)  # escapes may touch a word
+ANY_FLAG = (
+    r"""-(?<=[\s"'`]-)(?:[apwPU][\s"',:=\\]|[pPU]\S|[A-Za-z]{0,4}[uU]|pass)""",
+    r"-(?=-(?:proxy-)?user|-auth|-\w{0,8}-?password)",
+    r"/(?=p(?:ass(?:word)?)?:)",
+)
+"""One of these is in every command line that gives a password to a program."""
 
 _END = re.compile(r"(?<!\\)(?:\r?\n|\\n)|[|;]")
 
-_NETRC = _compiled(
-    rf"""{_START}machine\s{{1,16}}\S{{1,255}}\s{{1,64}}login\s{{1,16}}\S{{1,255}}\s{{1,64}}
-      password\s{{1,16}}(?P<value>\S{{1,255}})"""
+# Statements that name what follows without a separator.
+_NAME = r"(?P<name>[A-Za-z_]\w{1,63})"
+_STATEMENTS = (
+    _compile(rf"E(?<![\w]E)NV[ ]+{_NAME}[ ]+(?P<value>[^\s=][^\n]{{0,512}})"),
+    _compile(rf"A(?<![\w]A)RG[ ]+{_NAME}[ ]+(?P<value>[^\s=][^\n]{{0,512}})"),
+    _compile(rf"\#[ ]?define[ ]+{_NAME}[ ]+L?[\"'](?P<value>[^\"'\n]{{1,512}})[\"']"),
+    _compile(
+        rf"""s(?<![\w.]s)et(?:x|env|q)?[ ]+(?:-[a-zA-Z]{{1,3}}[ ]+)?{_NAME}[ ]+
+          ["']?(?P<value>[^\s="'][^\s"']{{0,512}})"""
+    ),
+    re.compile(
+        r"""^[ \t]*(?P<name>[A-Za-z_][\w.-]{1,63})[ \t]+"""
+        r"""(?P<q>["'])(?P<value>[^"'\n]{1,512})(?P=q)[ \t]*[;,]?[ \t]*$""",
+        re.MULTILINE,
+    ),
+    _compile(
+        r"""\((?:def\w*|setq|setf|set!|put)[ ]+(?P<name>[A-Za-z*][\w*-]{1,63})[ ]+
+          "(?P<value>[^"\n]{1,512})\""""
+    ),
+)
+ANY_STATEMENT = (
+    r"E(?=NV )",
+    r"A(?=RG )",
+    r"\#(?= ?define)",
+    r"\((?=def|set|put)",
+    r"\"(?=[ \t]*[;,]?[ \t]*(?:\n|$))",
+    r"'(?=[ \t]*[;,]?[ \t]*(?:\n|$))",
+    "set",
+)
+"""One of these is in every statement that names a secret without a separator."""
+
+# SQL: PASSWORD 'x', IDENTIFIED BY 'x'
+_SQL = _compile(
+    r"""'(?: (?<=[Bb][Yy][ ]') | (?<=PASSWORD[ ]') | (?<=password[ ]') | (?<=PASSWORD\(') |
+        (?<=PASSWORD=')
+      | (?<=[Aa][Ss][ ]') )(?P<value>[^'\n]{1,256})'"""
+)
+_SQL_BEFORE = re.compile(
+    r"(?:identified\s+(?:with\s+[\w'\"]+\s+)?(?:by|as)|password(?:\s+(?:to|for\s+\S+|=))?)\s*\(?'$",
+    re.IGNORECASE,
+)
+_NETRC = _compile(
+    r"""l(?<!\wl)ogin[\s\\n]{1,16}\S{1,255}\s{1,64}p(?:assword)[\s]{1,16}(?P<value>\S{1,255})"""
 )
 
 
 def arguments(words: list[str]) -> list[str]:
-    """A command line in words, without the secrets that stand behind an option."""
+    """Return a command line in words without the secrets that follow an option."""
     if "\n-" not in "\n".join(words):
         return words
     called = _PROGRAM.match(" ".join([words[0].rpartition("/")[2], *words[1:2]]))
-    pattern = _ARGUMENT[called.lastgroup or ""] if called else None
+    pattern = _values(called) if called else None
     return words[:1] + [_argument(*pair, pattern) for pair in pairwise(words)]
 
 
 def _argument(before: str, word: str, pattern: re.Pattern[str] | None) -> str:
     option = _OPTION.fullmatch(before + " ")
-    found = option and rule(option["name"])
-    if found and word[:1] != "-" and tells(found, word):
-        return mark(found)
+    name = _named(option["name"]) if option else None
+    if name and word[:1] != "-" and hides(name, word):
+        return mark(name.rule)
     cut = len(before) + 2
-    for start, end, found in _passwords(pattern.finditer(f" {before} {word}")) if pattern else ():
-        if start >= cut:
-            return word[: start - cut] + mark(found) + word[end - cut :]
+    for start, end, rule in _passwords(pattern.finditer(f" {before} {word}")) if pattern else ():
+        if cut <= start < end:
+            return word[: start - cut] + mark(rule) + word[end - cut :]
     return word
 
 
-def options(text: str, _: bytes) -> Iterator[Span]:
-    """`--password …` of a command line, `"--password", "…"` of a list of arguments."""
-    for match in _OPTION.finditer(text):
-        found = rule(match["name"])
-        if found:
-            yield match.end(), match.end(), ""
-            span = value(text, match.end(), match["name"], found)
-            if span:
-                yield span
+def _named(option: str) -> Name | None:
+    """Return what an option says: nobody gives a word of a language model to `--token`."""
+    name = judge(option)
+    return Name(name.rule, sure=True) if name else None
 
 
-def commands(text: str, data: bytes) -> Iterator[Span]:
-    """`curl -u user:…`, `sshpass -p …` and the like."""
-    return _programs(text) if _FLAG.search(data) else NOTHING
+def options(text: str) -> Iterator[Span]:
+    """Find `--password …` in a command line, and `"--password", "…"` in a list of arguments."""
+    for pattern in (_OPTION, _SHORT_OPTION):
+        for match in pattern.finditer(text):
+            name = _named(match["name"])
+            if name:
+                quote = (match["q"] or match.groupdict().get("l") or "")[-1:]
+                value = (_QUOTED[quote] if quote else _BARE).match(text, match.end())
+                end = match.end()
+                if value and _is_argument(text, value, name, match["name"], bool(quote)):
+                    end += len(value[0].rstrip("\\"))
+                yield match.end(), end, name.rule
 
 
-def _programs(text: str) -> Iterator[Span]:
-    programs = _PROGRAM.finditer(text)
-    program = next(programs, None)
-    while program:
-        yield program.end(), program.end(), ""
-        following = next(programs, None)
-        end = min(program.end() + _FAR, following.start() if following else len(text))
-        # A program alone in its line begins a list of arguments, of which each has its own.
-        alone = text.startswith("\n", program.end())
-        over = None if alone else _END.search(text, program.end(), end)
-        argument = _ARGUMENT[program.lastgroup or ""]
-        yield from _passwords(argument.finditer(text, program.end(), over.start() if over else end))
-        program = following
+def _is_argument(text: str, value: re.Match[str], name: Name, label: str, quoted: bool) -> bool:
+    given = value[0].rstrip("\\")
+    if not is_secret(given, name, label):
+        return False
+    return quoted or not (is_prose(text, value.start()) or given.lower() in _FILLERS)
 
 
-def logins(text: str, data: bytes) -> Iterator[Span]:
-    """The passwords in `.netrc`."""
-    return _passwords(_NETRC.finditer(text)) if b"machine" in data else NOTHING
+def commands(text: str) -> Iterator[Span]:
+    """Find `curl -u user:…`, `sshpass -p …` and the like."""
+    if any(re.search(flag, text) for flag in ANY_FLAG):
+        found = [match for match in _PROGRAM.finditer(text) if _begins(text, match.start())]
+        for program, following in zip_longest(found, found[1:]):
+            end = program.end() + MAX_COMMAND_CHARACTERS
+            end = min(end, following.start() if following else len(text))
+            # A program alone in its line begins a list of arguments, one a line.
+            alone = text.startswith("\n", program.end())
+            over = None if alone else _END.search(text, program.end(), end)
+            end = over.start() if over else end
+            yield from _passwords(_values(program).finditer(text, program.end(), end))
+
+
+def _values(program: re.Match[str]) -> re.Pattern[str]:
+    return _VALUES["login" if program[0].endswith("login") else program[0]]
+
+
+def _begins(text: str, start: int) -> bool:
+    """Return whether a word begins here."""
+    return start == 0 or _BEFORE.search(text, max(0, start - 3), start) is not None
 
 
 def _passwords(matches: Iterator[re.Match[str]]) -> Iterator[Span]:
     for match in matches:
-        if not is_known(match["value"], "password", "password"):
+        given = match["value"]
+        start, end = match.span("value")
+        secret = is_secret(given, _PASSWORD, "") and not _NOT_PASSWORD.fullmatch(given.lower())
+        yield start, end if secret else start, "password"
+
+
+def statements(text: str) -> Iterator[Span]:
+    """Find `ENV X_PASSWORD …`, `#define API_KEY "…"` and `setx TOKEN …`."""
+    for pattern in _STATEMENTS:
+        for match in pattern.finditer(text):
+            name = judge(match["name"])
+            given = match["value"].rstrip()
+            if name:
+                start = match.start("value")
+                secret = is_secret(given, name, match["name"]) and not is_prose(given, 0)
+                yield start, start + len(given) if secret else start, name.rule
+
+
+def sql(text: str) -> Iterator[Span]:
+    """Find `WITH PASSWORD '…'` and `IDENTIFIED BY '…'`."""
+    for match in _SQL.finditer(text):
+        before = _SQL_BEFORE.search(text, max(0, match.start() - 64), match.start("value"))
+        if before and is_secret(match["value"], _PASSWORD, "password"):
             yield *match.span("value"), "password"
+
+
+def logins(text: str) -> Iterator[Span]:
+    """Find the passwords in `.netrc`."""
+    return _passwords(_NETRC.finditer(text))

@@ -1,69 +1,137 @@
-"""Private keys, credentials in URLs, and schemes of authorization."""
+"""Find private keys, credentials in URLs, webhooks, and the tokens of authorization schemes."""
 
 from __future__ import annotations
 
 import binascii
 import re
 from collections.abc import Iterator
-from functools import partial
 
 from honeytrace._redaction.marker import Span
+from honeytrace._redaction.randomness import is_mixed
 
-_compiled = partial(re.compile, flags=re.ASCII | re.VERBOSE)
-
-_BEGIN = _compiled(r"-{4,5}[ ]?BEGIN[ ][A-Z0-9 ]{0,32}PRIVATE[ ]KEY[A-Z ]{0,8}-{4,5}")
-_END = _compiled(r"-{4,5}[ ]?END[ ][A-Z0-9 ]{0,32}PRIVATE[ ]KEY[A-Z ]{0,8}-{4,5}")
-_URL = _compiled(
+_FLAGS = re.ASCII | re.VERBOSE
+_PEM = re.compile(
+    r"-{4,5}[ ]?BEGIN[ ](?P<kind>[A-Z0-9 _-]{0,100}PRIVATE[ ]KEY[A-Z ]{0,8})-{4,5}", _FLAGS
+)
+_PEM_END = re.compile(r"-{4,5}[ ]?END[ ][A-Z0-9 _-]{0,100}PRIVATE[ ]KEY[A-Z ]{0,8}-{4,5}", _FLAGS)
+# The lines of a key without an end: base64, headers, and the escapes between them.
+_PEM_BODY = re.compile(
+    r"""(?: (?:\\r)?\\n | \s | [>|,"'+]{1,3}(?=\s)
+      | (?<=[\s"'nr>|])(?: [A-Za-z0-9+/=]{1,128}(?=[ \t]*(?:[\r\n\\"'…]|$)) |
+      [A-Z][A-Za-z-]{1,32}:[ ][^\n]{0,128} ) )*""",
+    _FLAGS,
+)
+_URL = re.compile(
     r"""://(?:
-      (?P<alone> [^\s:/?\#@"'<>\\]{8,256}(?=:@) )
-    | [^\s:/?\#@"'<>\\]{0,128}:(?!\d{1,5}[/?\#])
-        (?P<password> [^\s/?\#"'<>\\]{1,256}(?=@)
-        | (?:[^\s@"'<>\\/]|/(?!/)){1,256}(?:@[^\s@/?\#"'<>\\]{0,64}){0,8}(?=@)
-        | [^\s@"'<>\\\u2026]{1,256}(?=\u2026[ ]\[) )
-    | (?P<user> (?=[A-Za-z_.~%+-]{0,64}\d)[\w.~%+-]{12,256}(?=@) )
-    # The path of a webhook is all that it takes to post there.
-    | (?: hooks\.slack\.com/(?:services|workflows|triggers)
-        | (?:\w{1,16}\.)?discord(?:app)?\.com/api/webhooks
-        | [\w-]{1,64}\.webhook\.office\.com/webhookb2 )/ (?P<hook> [\w/@-]{24,512} )
-    )"""
+      (?P<alone> [^\s:/?\#@"'<>\\`${}]{8,256}(?=:(?:x-oauth-basic|x-token-auth)?@) )
+    | (?P<user>[^\s:/?\#@"'<>\\`]{0,128}):(?!\d{1,5}[/?\#])
+        (?P<password> [^\s/?\#"'<>\\`]{1,256}(?=@)
+        | (?:[^\s@"'<>\\/`]|/(?!/)){1,256}(?:@[^\s@/?\#"'<>\\`]{0,64}){0,8}(?=@)
+        | [^\s@"'<>\\`\u2026]{1,256}(?=\u2026[ ]\[) )
+    | (?P<token> (?=[A-Za-z_.~%+-]{0,64}\d)[\w.~%+-]{12,256}(?=@) )
+    )""",
+    _FLAGS,
 )
-# Of the lower case, and beginning with a letter, for which `re` can look fast.
-_SCHEME = re.compile(
-    rb"b(?:(?<!\wb)|(?<=\\[bfnrt]b)|(?<=%[0-9a-f]{2}b))(?:(earer)|asic)(?:\s{1,4}|%20)(?=([a-z0-9._~+/=-]{6,}))"
+# The path of a webhook is all that it takes to post there.
+_WEBHOOK = re.compile(
+    r"""/(?: (?<=hooks\.slack\.com/)(?:services|workflows|triggers)
+      | (?<=hooks\.zapier\.com/)hooks/catch | (?<=discord\.com/)api/webhooks
+      | (?<=discordapp\.com/)api/webhooks | (?<=\.tines\.com/)webhook
+      | (?<=outlook\.office\.com/)webhook(?:b2)? | (?<=\.webhook\.office\.com/)webhookb2
+      | (?<=open\.feishu\.cn/)open-apis/bot/v2/hook |
+      (?<=open\.larksuite\.com/)open-apis/bot/v2/hook
+      | (?<=chat\.googleapis\.com/)v1/spaces )/(?P<path> [\w/@-]{16,512} )""",
+    _FLAGS,
 )
-TOKEN = _compiled(r".*\d | .*[_=] | .{20} | (?=.{12}).*[a-z][A-Z]")
+_PLACEHOLDER = re.compile(
+    r"""\$\{?\w*.*\}? | \{.*\} | <.*>? | %\w+%? | \[.*\]? | [*.xX…]+ | :?\w{0,3}passw(?:or)?d
+      | pw | pwd | x-oauth-basic | x-token-auth | \$\(.*
+      | (?:your|my|some|the)(?:[-_]?(?:password|pass|secret|token|key|pw))+""",
+    _FLAGS | re.IGNORECASE,
+)
+_BEARER = re.compile(r"(?:\s{1,4}|%20|\+)[\"']?(?P<token>[A-Za-z0-9._~+/=|-]{6,4096})", re.ASCII)
+_SCHEMES = (
+    re.compile(r"b(?P<kind>earer|asic)(?![\w-])"),
+    re.compile(r"B(?P<kind>earer|EARER|asic|ASIC)(?![\w-])"),
+)
+_PGPASS = re.compile(r":(?:5432|\*):[^:\s]{1,64}:[^:\s]{1,64}:(?P<password>[^\s:\"'\\]{1,256})")
+_JOINED = re.compile(r"\\[abfnrtv]$|%[0-9A-Fa-f]{2}$")
 
 
-def blocks(text: str, data: bytes) -> Iterator[Span]:
-    """Private keys in PEM, to the end of the text if they do not end."""
-    if b"PRIVATE KEY" not in data:
-        return
-    end = 0
-    while begin := _BEGIN.search(text, end):
-        closing = _END.search(text, begin.end())
-        end = closing.end() if closing else len(text)
-        yield begin.start(), end, "private_key"
+def private_keys(text: str) -> Iterator[Span]:
+    """Find private keys in PEM; one without an end goes as far as its lines are base64."""
+    at = 0
+    end = _PEM_END.search(text)
+    begin = _PEM.search(text)
+    while begin:
+        if end and end.start() < begin.end():
+            end = _PEM_END.search(text, begin.end())
+        following = _PEM.search(text, begin.end())
+        if end and not (following and following.start() < end.start()):
+            at = end.end()
+        else:
+            body = _PEM_BODY.match(text, begin.end())
+            at = body.end() if body else begin.end()
+        yield begin.start(), at, "private_key"
+        begin = following if following and following.start() >= at else _PEM.search(text, at)
 
 
-def urls(text: str, data: bytes) -> Iterator[Span]:
-    """Passwords and keys in front of a host, and the paths of webhooks."""
-    likely = b"@" in data or b"hook" in data or "\u2026 [" in text
-    if likely and b"://" in data:
-        for match in _URL.finditer(text):
-            yield *match.span(match.lastgroup or 0), "url"
+def urls(text: str) -> Iterator[Span]:
+    """Find passwords and keys in front of a host."""
+    for match in _URL.finditer(text):
+        group = match.lastgroup or ""
+        if not _PLACEHOLDER.fullmatch(match[group]):
+            yield *match.span(group), "url"
 
 
-def schemes(text: str, data: bytes) -> Iterator[Span]:
-    """The tokens of `Bearer` and `Basic`, as far as they do not look like a word of English."""
-    for match in _SCHEME.finditer(data.lower()):
-        token = text[match.start(2) : match.end(2)].rstrip(".")
-        if TOKEN.match(token) if match[1] else _is_basic(token):
-            yield match.start(2), match.start(2) + len(token), "bearer" if match[1] else "basic"
+def webhooks(text: str) -> Iterator[Span]:
+    """Find the paths of webhooks."""
+    for match in _WEBHOOK.finditer(text):
+        yield *match.span("path"), "url"
+
+
+def schemes(text: str) -> Iterator[Span]:
+    """Find the tokens of `Bearer` and `Basic` that do not look like a word of English."""
+    for pattern in _SCHEMES:
+        for scheme in pattern.finditer(text):
+            start = scheme.start()
+            word = text[start - 1 : start]
+            if (
+                word
+                and (word.isalnum() or word in "_-")
+                and not _JOINED.search(text, max(0, start - 3), start)
+            ):
+                continue
+            token = _BEARER.match(text, scheme.end())
+            if token:
+                begin, given = token.start("token"), token["token"].rstrip(".")
+                basic = scheme["kind"].lower() == "asic"
+                if _is_basic(given) if basic else _is_token(given):
+                    yield begin, begin + len(given), "basic" if basic else "bearer"
+
+
+def _is_token(text: str) -> bool:
+    if len(text) >= 20:
+        return not re.fullmatch(r"[a-z]+(?:[-_./][a-z]+)*|[A-Z_]+", text) or (
+            text.isalpha() and len(text) >= 24
+        )
+    return len(text) >= 8 and (
+        is_mixed(text)
+        or re.search(r"\d", text) is not None
+        or re.search(r"[a-z][A-Z].*[a-z][A-Z]", text) is not None
+    )
 
 
 def _is_basic(token: str) -> bool:
-    """Whether it is base64 of `user:password`."""
+    """Return whether it is base64 of `user:password`."""
     try:
         return b":" in binascii.a2b_base64(token.rstrip("=") + "==")
     except ValueError:
         return False
+
+
+def pgpass(text: str) -> Iterator[Span]:
+    """Find the passwords in PostgreSQL's `.pgpass`: `host:5432:database:user:…`."""
+    for match in _PGPASS.finditer(text):
+        if not _PLACEHOLDER.fullmatch(match["password"]) and not match["password"].isdigit():
+            yield *match.span("password"), "password"

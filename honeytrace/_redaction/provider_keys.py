@@ -1,4 +1,4 @@
-"""Keys of known makers: what they begin with, and what may follow."""
+"""Find the keys of known providers, by the table in `providers.py`."""
 
 from __future__ import annotations
 
@@ -8,146 +8,145 @@ from functools import cache
 from itertools import groupby
 
 from honeytrace._redaction.marker import Span
+from honeytrace._redaction.providers import ALPHABETS, Provider, providers
+from honeytrace._redaction.randomness import is_mixed
 
-_RUN = b"a" * 16  # as short as a key may be
-KEYLIKE = b"-_0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-_RUNS = bytes(ord("a") if byte in KEYLIKE else ord(" ") for byte in range(256))
+MIN_RUN = 16
+"""Characters of the shortest run of `RUN_CHARACTERS` that holds a key."""
 
-# A digit tells a key from words joined by dashes.
-_MIXED = r"(?=[A-Za-z_-]{0,64}\d)[\w-]{16,}"
-_ANY = rf"(?:{_MIXED}|[A-Za-z0-9]{{20,}})"
-_PLAIN = r"[A-Za-z0-9]{16,}"
-_LONG = r"(?=[A-Za-z]{0,64}\d)[A-Za-z0-9]{20,}"
-_HEX = r"[0-9a-f]{32,}"
-_PARTS = r"[\w-]{20,}"
+RUN_CHARACTERS = b"-_.~+/=0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
-# The rule, what the keys begin with, and what follows; the first that fits counts.
-_MAKERS = (
-    ("anthropic", "sk-ant-", r"[\w-]{8,}"),
-    ("openai", "sk-proj- sk-svcacct- sk-admin- sk-None-", r"[\w-]{8,}"),
-    ("openai", "sk-", _ANY),
-    ("honeyhive", "hh_", _ANY),
-    (
-        "aws",
-        "AKIA ASIA ABIA ACCA",
-        r"""(?:[A-Z0-9]{16}(?![\w-])|[A-Z0-9]{4,15}(?=\u2026))
-            (?:[\s"',:;|/]{1,8}[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=]))?""",
-    ),
-    ("aws", "ABSK bedrock-api-key-", r"[A-Za-z0-9+/]{32,}={0,2}"),
-    ("google", "AIza", r"[\w-]{30,}"),
-    ("google", "GOCSPX-", _PARTS),
-    ("github", "gho_ ghp_ ghr_ ghs_ ghu_", _PLAIN),
-    ("github", "github_pat_", r"\w{16,}"),
-    (
-        "gitlab",
-        (
-            "glagent- glcbt- gldt- glffct- glft- glimt- gloas- glpat- glptt- glrt- glrtr- glsoat-"
-            " glwt- GR1348941"
-        ),
-        r"[\w-]{12,}(?:\.\w{2}\.?\w{7,9}(?!\w))?",
-    ),
-    ("slack", "xox", r"[a-z]-[\w-]{10,}"),
-    ("slack", "xapp-", r"\d[\w-]{10,}"),
-    ("stripe", "sk_live_ sk_test_ sk_prod_ rk_live_ rk_test_ rk_prod_", r"\w{8,}"),
-    ("stripe", "whsec_", r"\w{16,}"),
-    ("huggingface", "hf_ api_org_", _PLAIN),
-    ("groq", "gsk_", _PLAIN),
-    ("replicate", "r8_", _PLAIN),
-    ("twilio", "SK", r"[0-9a-fA-F]{32}(?![\w-])"),
-    ("npm", "npm_", _PLAIN),
-    ("pypi", "pypi-", rf"(?:Ag[\w-]{{16,}}|{_MIXED})"),
-    ("jwt", "eyJ", r"[\w-]{13,}\.[\w-]{4,}(?:\.[\w-]*){0,3}"),
-    ("maker", "lsv2_pt_ lsv2_sk_", _ANY),
-    (
-        "maker",
-        (
-            "apify_api_ bb_live_ csk- dckr_oat_ dckr_pat_ figd_ flp_ fo1_ fpk_ fw_ glsa_ ico- jina_"
-            " lin_api_ lin_oauth_ llx- ntn_ NRAK- phx_ pnb_ pnu_ pplx- pscale_oauth_ pscale_pw_"
-            " pscale_tkn_ rdme_ rpa_ sbp_ tgp_v1_ vck_ vcp_ xai-"
-        ),
-        _LONG,
-    ),
-    ("maker", "pcsk_", rf"(?:[A-Za-z0-9]{{4,8}}_)?{_LONG}"),
-    ("maker", "secret_", r"(?=[A-Za-z]{0,64}\d)[A-Za-z0-9]{40,}"),
-    (
-        "maker",
-        (
-            "ATATT3xF ATCTT3xF ATBB AGE-SECRET-KEY-1 CFPAT- HRKU- nvapi- ops_eyJ sb_secret_ sntrys_"
-            " sntryu_ tvly- tskey-auth- tskey-api- wandb_v1_ pylf_v1_ pylf_v2_ esecret_ pk-lf-"
-        ),
-        r"(?=[A-Za-z_-]{0,64}\d)[\w-]{20,}",
-    ),
-    (
-        "maker",
-        (
-            "dop_v1_ doo_v1_ dor_v1_ e2b_ pul- rubygems_ sgp_ fc- sk_ shppa_ shpat_ shpca_ shpss_"
-            " shippo_live_ shippo_test_ xkeysib-"
-        ),
-        _HEX,
-    ),
-    ("maker", "dapi", r"[0-9a-f]{32}(?:-\d)?"),
-    ("maker", "PMAK-", r"[0-9a-f]{24}-[0-9a-f]{34}"),
-    ("maker", "pat", r"[A-Za-z0-9]{14}\.[0-9a-f]{64}"),
-    ("maker", "re_", r"[A-Za-z0-9]{6,12}_[A-Za-z0-9]{20,28}(?![\w-])"),
-    (
-        "maker",
-        "M N O",
-        r"(?=[A-Za-z_-]{0,25}\d)[\w-]{23,27}\.[\w-]{6}\.[\w-]{27,38}(?![\w-])",
-    ),  # Discord
+_MIN_TAIL = (
+    16  # characters after an unmistakable prefix that are enough, so that cut keys are found
 )
-# What introduces these is no part of the run, and stays.
-_AFTER = r"""(?P<google>(?<=ya29\.)[\w-]{16,}|(?<=1//)0[\w-]{30,})
-    | (?P<sendgrid>(?<=SG\.)[\w-]{16,}\.[\w-]{16,})
-    | (?P<maker>(?<=hv[bsr]\.)[\w-]{24,} | (?<=dp\.[cps]t\.)[A-Za-z0-9]{40,}
-      | (?<=dp\.st\.(?:dev|prd|stg)\.)[A-Za-z0-9]{40,} | (?<=dt0c01\.)[A-Z0-9]{24}\.[A-Z0-9]{64}
-      | (?<=\.atlasv1\.)[\w=-]{60,} | (?<=\dQ~)[\w.~-]{31,34} | (?<=\d:)AA[\w-]{33})"""
+_RUN = b"a" * MIN_RUN
+_RUNS = bytes(ord("a") if byte in RUN_CHARACTERS else ord(" ") for byte in range(256))
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}(?![\w-])")
+# Escapes of JSON, of URLs and of terminals' colours may touch a key.
+_ESCAPE = re.compile(
+    r"(?<=\\)(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}|[abfnrtv])|(?<=%)[0-9A-Fa-f]{2}"
+    r"|(?<=[\[;])[0-9]{0,3}[mK]"
+)
+_AWS_SECRET = re.compile(r"""[\s"',:;|/]{1,8}([A-Za-z0-9/+]{40})(?![A-Za-z0-9/+=])""")
+
+# Formats that a prefix and an alphabet cannot describe.
+_SPECIAL = r"""
+    (?P<jwt> ey[JK][A-Za-z0-9_-]{13,}\.[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*){0,3}
+      | ZXlK[A-Za-z0-9]{30,}={0,2} )
+  | (?P<provider>
+      [0-9a-f]{32}-us[0-9]{1,2}(?![\w-])
+    | [A-Za-z0-9]{6}_[A-Za-z0-9]{29}_mmk(?![\w-])
+    | (?:[0-9a-f]{36}|eu01xx[0-9a-f]{30})NRAL(?![\w-]) | (?:[0-9a-f]{32}|eu01xx[0-9a-f]{26})FFFFNRAL
+    | (?:AA[0-9a-f]{40}|eu01xx[0-9a-f]{36})-NRMA(?![\w-])
+    | pat[A-Za-z0-9]{14}\.[0-9a-f]{64} | (?:pat|sat)\.[\w-]{22}\.[A-Za-z0-9]{24}\.[A-Za-z0-9]{20}
+    | 1000\.[0-9a-f]{32}\.[0-9a-f]{32} | 3MVG9[\w.+/=]{80,251} | 00D[A-Za-z0-9]{12}![\w.]{60,}
+    | (?:sc|ext|scauth
+    |authress)_[A-Za-z0-9]{5,30}\.[A-Za-z0-9]{4,6}\.acc[_-][a-z0-9-]{10,32}\.[\w+/=-]{30,120}
+    | na1\.[A-Za-z0-9+/]{100} | api_[A-Za-z0-9.]{45}(?![\w-])
+    | (?=[A-Za-z_-]{0,25}[0-9])[MNO][\w-]{23,27}\.[\w-]{6}\.[\w-]{27,38}(?![\w-])
+    | (?<=[0-9]:)A[\w-]{34}(?![\w-])
+    | (?<=[0-9]Q~)[\w.~-]{31,34} )
+"""
 
 
-def _first(keys: tuple[str, str]) -> str:
-    return keys[0][0]
+def _tail(row: Provider) -> str:
+    """Return the expression for what follows the prefix."""
+    alphabet = f"[{ALPHABETS[row.alphabet]}]"
+    most = "" if row.most is None else row.most
+    if row.reading == "prefix":
+        return f"{alphabet}{{{min(row.least, _MIN_TAIL)},}}"
+    if row.reading == "mixed":
+        return f"{alphabet}{{{row.least},{most}}}" + ("(?![A-Za-z0-9])" if row.most else "")
+    return f"(?:{alphabet}{{{row.least},{most}}}(?![\\w-])|{alphabet}{{4,}}(?=…))"
 
 
-def _grouped() -> str:
-    """One branch for each first character, so that most of them are left out at once."""
-    keys = [(prefix, tail) for _, begin, tail in _MAKERS for prefix in begin.split()]
-    return "|".join(
-        f"{first}(?:{'|'.join(prefix[1:] + tail for prefix, tail in group)})"
-        for first, group in groupby(sorted(keys, key=_first), _first)
-    )
+def _cut(prefix: str) -> int:
+    """Return how much of a prefix only introduces the key, and stays: `SG.`, `dp.pt.`."""
+    return max(prefix.rfind(character) for character in "./~+") + 1
 
 
-_RULES = [(prefix, rule) for rule, begin, _ in _MAKERS for prefix in begin.split()]
+def _expression(row: Provider) -> str:
+    """Return the expression for a key, without the first character that its branch begins with."""
+    cut = _cut(row.prefix)
+    if not cut:
+        return re.escape(row.prefix[1:]) + _tail(row)
+    return f"(?<={re.escape(row.prefix[:cut])}){re.escape(row.prefix[cut:])}{_tail(row)}"
+
+
+def _first(row: Provider) -> str:
+    """Return what a branch begins with, so that `re` can dismiss most branches at once."""
+    cut = _cut(row.prefix)
+    return f"(?<={re.escape(row.prefix[cut - 1])})" if cut else re.escape(row.prefix[0])
+
+
+@cache
+def _rows() -> dict[str, list[tuple[str, int, Provider]]]:
+    """Return the table by the first character of the key itself, the longest prefixes first."""
+    rows: dict[str, list[tuple[str, int, Provider]]] = {}
+    for row in sorted(providers(), key=lambda row: -len(row.prefix)):
+        cut = _cut(row.prefix)
+        rows.setdefault(row.prefix[cut : cut + 1], []).append((row.prefix, cut, row))
+    return rows
 
 
 @cache
 def _pattern() -> re.Pattern[str]:
-    """Compiled when it is first needed: that takes longer than all else of an import."""
-    return re.compile(
-        # Most runs are UUIDs. An escape, of JSON, a URL or a terminal's colours, and words in front
-        # may touch the key.
-        rf"""(?![0-9a-f]{{8}}-[0-9a-f]{{4}}-)
-          (?: (?<=\\)(?:[bfnrt]|u[0-9A-Fa-f]{{4}}|x[0-9A-Fa-f]{{2}}) | (?<=%)[0-9A-Fa-f]{{2}}
-            | (?<=[\[;])\d{{0,3}}[mK] )? (?:[A-Za-z0-9]{{0,20}}[-_]){{0,4}}?
-          (?: (?P<key>{_grouped()}) | {_AFTER} )""",
-        re.ASCII | re.VERBOSE,
+    """Compile the table when it is first needed, since that takes milliseconds."""
+    rows = sorted(providers(), key=lambda row: (_first(row), -len(row.prefix)))
+    branches = "|".join(
+        f"{first}(?:{'|'.join(map(_expression, group))})" for first, group in groupby(rows, _first)
     )
+    return re.compile(f"(?<![A-Za-z0-9])(?:(?P<key>{branches})|{_SPECIAL})", re.ASCII | re.VERBOSE)
 
 
-def keys(text: str, data: bytes) -> Iterator[Span]:
-    """What begins as the keys of a known maker do."""
-    runs = data.translate(_RUNS)
+def has_run(text: str) -> bool:
+    """Return whether a text is worth searching: most hold no run that is long enough."""
+    return _RUN in text.encode("latin-1", "replace").translate(_RUNS)
+
+
+def provider_keys(text: str) -> Iterator[Span]:
+    """Find what begins as the keys of a known provider do."""
+    runs = text.encode("latin-1", "replace").translate(_RUNS)
     at = runs.find(_RUN)
     while at >= 0:
-        match = _pattern().match(text, at)
-        if match and match.lastgroup:
-            start, end = match.span(match.lastgroup)
-            yield start, end, _rule(text, start) if match.lastgroup == "key" else match.lastgroup
-        else:
-            end = runs.find(b" ", at)
-            if end < 0:
-                return
+        end = runs.find(b" ", at)
+        end = len(runs) if end < 0 else end
+        if not _UUID.match(text, at):
+            yield from _in_run(text, at, end)
         at = runs.find(_RUN, end)
 
 
-def _rule(text: str, start: int) -> str:
-    return next(rule for prefix, rule in _RULES if text.startswith(prefix, start))
+def _in_run(text: str, at: int, end: int) -> Iterator[Span]:
+    """Find the keys in one run, where a word may begin, and after an escape at its start."""
+    escape = _ESCAPE.match(text, at)
+    if escape:
+        after = escape.end()
+        for start, stop, rule in _search(text[after : end + 1], 0, end + 1 - after):
+            yield after + start, after + stop, rule
+    else:
+        yield from _search(text, at, end + 1)
+
+
+def _search(text: str, at: int, end: int) -> Iterator[Span]:
+    while match := _pattern().search(text, at, end):
+        at = match.end()
+        rule = _rule(match)
+        if rule:
+            yield match.start(), match.start() + len(match[0].rstrip(".")), rule
+        if rule == "aws" and (secret := _AWS_SECRET.match(text, at)):
+            yield *secret.span(1), rule
+
+
+def _rule(match: re.Match[str]) -> str | None:
+    """Return the rule of a key, or None if it is made of words after all."""
+    if match.lastgroup != "key":
+        return match.lastgroup
+    text, start = match.string, match.start()
+    for prefix, cut, row in (*_rows().get(text[start], ()), *_rows()[""]):
+        begin = start - cut
+        if begin < 0 or not text.startswith(prefix, begin):
+            continue
+        if cut == 0 or not prefix[0].isalnum() or not text[max(0, begin - 1) : begin].isalnum():
+            tail = text[start - cut + len(prefix) : match.end()]
+            return row.rule if row.reading != "mixed" or is_mixed(tail) else None
+    return None

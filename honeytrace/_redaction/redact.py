@@ -1,54 +1,73 @@
-"""Secrets out of a session that has ended, before it is encoded, stored, sent or shown.
+"""Take the secrets out of a session that has ended, before it is encoded, stored, sent or shown.
 
-It fails closed: what cannot be looked through is replaced whole. Nothing is changed in place, and
-a session without a secret comes back as the same object; to find that out is one pass over its
-names and a few scans over its joined texts.
+It fails closed: a field that cannot be looked through is replaced as a whole. Nothing is changed in
+place, and a session without a secret comes back as the same object; one walk over it, and a few
+searches over its joined texts, tell that.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import marshal
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
-from honeytrace._capture.snapshot import Snapshot
-from honeytrace._redaction import secrets
 from honeytrace._redaction.command_lines import arguments
-from honeytrace._redaction.marker import Finder, mark
-from honeytrace._redaction.secret_names import any_secret, rule, tells
-from honeytrace._session.session import OBJECTS, RESERVED, Session
+from honeytrace._redaction.custom import Custom, customized
+from honeytrace._redaction.fields import IDS, OBJECTS, failed
+from honeytrace._redaction.marker import mark
+from honeytrace._redaction.pieces import joined, without_split_secrets
+from honeytrace._redaction.secret_names import MAX_NAME_CHARACTERS, Name, hides, judge
+from honeytrace._redaction.secrets import (
+    FINDERS,
+    Finder,
+    bare_key,
+    find_secrets,
+    suspects,
+    without_secrets,
+)
+from honeytrace._session.session import TEXTS, Session
 from honeytrace._utils.guard import try_call
 from honeytrace._utils.json import Json
 
-Custom = Callable[[str, Any], Any]
-"""A rule of the user's: (path, value) to the value or what stands in its place."""
+MAX_CONTAINERS = 250_000
+"""Containers of a session, more than capture allows, so that a circle comes to an end."""
 
-_TEXTS = ("project", "session_name", "source", "error")
-_FIELDS = (*OBJECTS, "extra")
+_MAX_NAMES = 4096  # names that are remembered as plain
 _ERROR = mark("error")
 _PLAIN = {int, float, bool, type(None)}
-_MOST = 250_000  # containers, more than the fields may hold, so that a circle comes to an end
-_PAIRS = (("name", "value"), ("key", "value"), ("Name", "Value"), ("Key", "Value"))
-_OURS = {"version", "kind", "parent_id", "root_id", "status"}  # of the reserved key, not secret
+_LABELS = tuple(
+    (spell(label), spell(content))
+    for label in ("name", "key", "header", "field", "param", "parameter", "variable", "property")
+    for content in ("value", "val")
+    for spell in (str.lower, str.title)
+)
+_CONTENTS = frozenset(content for _, content in _LABELS)
+_LOGPROBS = frozenset(("logprob", "logProbability", "log_probability", "prob"))
+_plain_names: set[str] = set()  # keys that are not secret, and hold no secret
 
 
 def redact(session: Session, custom: Custom | None = None, key: str | None = None) -> Session:
-    """The session without secrets; the same object if nothing had to change. Never raises.
+    """Return the session without secrets; the same object if nothing had to change. Never raises.
 
-    `key` is the API key that sessions are sent with, of whatever form.
-
-    `custom` is asked for each value, containers first, before the built-in rules: by the path
-    (`inputs.messages[0].content`) and the value. It is not asked for ids, project and source.
+    Args:
+        session: the finished session.
+        custom: the user's rule, asked for each value before the built-in rules.
+        key: the API key that sessions are sent with, whatever its form.
     """
     if custom is not None:
-        session = _customized(session, custom)
-    known = secrets.finders(key)
-    finders, fault = try_call(_suspects, session, known)
+        session = customized(session, custom)
+    key = bare_key(key)
+    finders, fault = try_call(_suspects, session, key)
     if fault is None and finders is None:
         return session
-    cleaner = _Cleaner(known if finders is None else finders)
+    cleaner = _Cleaner(FINDERS if finders is None else finders, key, _stream(session))
     return _changed(session, _cleaned(session, cleaner))
+
+
+def _stream(session: Session) -> object:
+    """Return the items of a stream that nothing merged, if that is what the outputs are."""
+    return session.outputs.get("result") if type(session.outputs) is dict else None
 
 
 def _changed(session: Session, fields: Json) -> Session:
@@ -56,31 +75,71 @@ def _changed(session: Session, fields: Json) -> Session:
     return dataclasses.replace(session, **new) if new else session
 
 
-def _suspects(session: Session, known: tuple[Finder, ...]) -> list[Finder] | None:
-    """The finders that may find something in the texts, None if nothing is secret by name either.
+def _suspects(session: Session, key: str | None) -> list[Finder] | None:
+    """Return the finders that may find something in the texts; None if nothing can be a secret.
 
-    Raises `TypeError` for what is no JSON data.
+    Raises `TypeError` for what is not JSON data.
     """
-    texts = [session.project, session.session_name, session.source, *session.children_ids]
-    if session.error is not None:
-        texts.append(session.error)
+    texts: list[Any] = [getattr(session, name) for name in TEXTS]
+    for name in IDS:
+        texts += getattr(session, name)
+    texts = [text for text in texts if text is not None]
     _expect(texts, {str})
-    containers: list[Any] = [
-        session.config,
-        session.inputs,
-        session.outputs,
-        session.user_properties,
-        session.metrics,
-        session.feedback,
-        session.metadata,
-        session.extra,
-    ]
+    containers: list[Any] = [getattr(session, name) for name in OBJECTS]
     _expect(containers, {dict})
-    names = _collect(containers, texts)
-    secret = any_secret(names)
-    texts += names
-    found = secrets.suspects("\n".join(texts), known)
-    return found if found or secret else None
+    names, pairs = _collect(containers, texts, _stream(session))
+    named = pairs or _any_secret(names)
+    found = suspects(texts)
+    if key and any(key in text for text in (*texts, *names)):
+        return found
+    return found if found or named else None
+
+
+def _collect(containers: list[Any], texts: list[str], stream: object) -> tuple[set[str], bool]:
+    """Add the texts in all the containers to `texts`, and what the pieces of a text come to.
+
+    Returns their keys, and whether something may be a pair of a name and a value.
+    """
+    names: set[str] = set()
+    pairs = False
+    add = texts.append
+    for container in containers:  # it grows on the way
+        if type(container) is dict:
+            if not container:
+                continue
+            names.update(container)
+            pairs = pairs or not _CONTENTS.isdisjoint(container)
+            items: Iterable[Any] = container.values()
+        else:
+            if len(container) > 1:
+                pairs = pairs or type(container[0]) is str
+                texts += joined(container, container is stream)
+            items = container
+        for item in items:
+            kind = type(item)
+            if kind is str:
+                add(item)
+            elif kind is dict or kind is list:
+                containers.append(item)
+            elif kind not in _PLAIN:
+                raise TypeError(f"{kind} in a session")
+        if len(containers) > MAX_CONTAINERS:
+            raise ValueError("a session without an end")
+    _expect(names, {str})
+    return names, pairs
+
+
+def _any_secret(names: set[str]) -> bool:
+    """Return whether a key is secret or holds a secret; most were seen before."""
+    unknown = names - _plain_names
+    if not unknown:
+        return False
+    if any(map(judge, unknown)) or suspects(unknown):
+        return True
+    if len(_plain_names) > _MAX_NAMES:
+        _plain_names.clear()
+    _plain_names.update(name for name in unknown if len(name) <= MAX_NAME_CHARACTERS)
+    return False
 
 
 def _expect(values: Iterable[object], kinds: set[type]) -> None:
@@ -89,47 +148,18 @@ def _expect(values: Iterable[object], kinds: set[type]) -> None:
         raise TypeError(f"{odd} in a session")
 
 
-def _collect(containers: list[Any], texts: list[str]) -> list[str]:
-    """The names in all the containers; their texts are added to `texts`."""
-    names: list[str] = []
-    for container in containers:  # it grows on the way
-        if type(container) is dict:
-            if not container:
-                continue
-            names += container
-            items = container.values()
-            for label, content in _PAIRS:
-                if content in container and type(container.get(label)) is str:
-                    names.append(container[label])
-        else:
-            items = container
-            if len(container) == 2 and type(container[0]) is str:
-                names.append(container[0])
-        for item in items:
-            kind = type(item)
-            if kind is str:
-                texts.append(item)
-            elif kind is dict or kind is list:
-                containers.append(item)
-            elif kind not in _PLAIN:
-                raise TypeError(f"{kind} in a session")
-        if len(containers) > _MOST:
-            raise ValueError("a session without an end")
-    _expect(names, {str})
-    return names
-
-
 def _cleaned(session: Session, cleaner: _Cleaner) -> Json:
-    """The fields that may hold a secret, each cleaned by itself."""
+    """Return the fields that may hold a secret, each cleaned by itself."""
     fields: Json = {}
-    for name in _TEXTS:
+    for name in TEXTS:
         text = getattr(session, name)
         fields[name] = text if text is None else _or(_ERROR, cleaner.text, text)
-    fields["children_ids"] = _or([_ERROR], cleaner.texts, session.children_ids)
-    for name in _FIELDS:
+    for name in IDS:
+        fields[name] = _or([_ERROR], cleaner.texts, getattr(session, name))
+    for name in OBJECTS:
         value = getattr(session, name)
         new, fault = try_call(cleaner.field, value)
-        fields[name] = _failed(name, value) if fault else new
+        fields[name] = failed(name, value) if fault else new
     return fields
 
 
@@ -138,27 +168,20 @@ def _or(otherwise: Any, function: Callable[[Any], Any], value: Any) -> Any:
     return otherwise if fault else result
 
 
-def _failed(name: str, value: Any) -> Json:
-    """What becomes of a field that could not be looked through; the ids in the metadata stay."""
-    failed: Json = {"redacted": _ERROR}
-    ours = value.get(RESERVED) if name == "metadata" and type(value) is dict else None
-    if type(ours) is dict:
-        texts = {key: ours[key] for key in _OURS if type(ours.get(key)) is str}
-        failed[RESERVED] = {key: secrets.without(text) for key, text in texts.items()}
-    return failed
-
-
 class _Cleaner:
-    """Goes through fields and copies only what lies above a secret."""
+    """Goes through fields and copies only what is above a secret."""
 
-    def __init__(self, finders: Iterable[Finder]) -> None:
-        self._finders = finders
-        self._left = _MOST
+    def __init__(self, finders: Iterable[Finder], key: str | None, stream: object) -> None:
+        self._find = partial(find_secrets, finders=finders, key=key)
+        self._stream = stream
+        self._clean = partial(without_secrets, finders=finders, key=key)
+        self._key = partial(without_secrets, key=key)
+        self._left = MAX_CONTAINERS
 
     def text(self, text: str) -> str:
         if type(text) is not str:
-            raise TypeError(f"{type(text)} is no text")
-        return secrets.without(text, self._finders)
+            raise TypeError(f"{type(text)} is not a text")
+        return self._clean(text)
 
     def texts(self, texts: list[str]) -> list[str]:
         new = [self.text(text) for text in texts]
@@ -171,7 +194,7 @@ class _Cleaner:
     def _value(self, value: Any) -> Any:
         kind = type(value)
         if kind is str:
-            return self.text(value)
+            return self._clean(value)
         if kind is dict:
             return self._dict(value)
         if kind is list:
@@ -179,11 +202,10 @@ class _Cleaner:
         _expect([value], _PLAIN)
         return value
 
-    def _under(self, name: str, value: Any) -> Any:
-        """What stands under a name."""
-        found = rule(name)
-        if found and tells(found, value):
-            return mark(found)
+    def _under(self, name: Name | None, value: Any) -> Any:
+        """Clean a value under a name."""
+        if name and hides(name, value):
+            return mark(name.rule)
         return self._value(value)
 
     def _enter(self) -> None:
@@ -194,31 +216,26 @@ class _Cleaner:
     def _dict(self, value: Json) -> Json:
         self._enter()
         _expect(value, {str})
-        labels = {
-            content: value[label]
-            for label, content in _PAIRS
-            if content in value and type(value.get(label)) is str
-        }
-        spoken = "logprob" in value  # a token of a language model
+        spoken = not _LOGPROBS.isdisjoint(value)  # a token of a language model
+        labels = _labels(value)
         new: Json = {}
         same = True
         for key, item in value.items():
-            if spoken and key == "token":
-                clean = self._value(item)
-            else:
-                clean = self._under(key, item)
-                if key in labels and clean is item:
-                    clean = self._under(labels[key], item)
-            name = self.text(key)
-            if name is not key:
-                name = _apart(name, value, new)
-            same = same and clean is item and name is key
-            new[name] = clean
+            name = judge(key)
+            if name is None or not name.sure:
+                name = labels.get(key) or (None if spoken else name)
+            clean = self._under(name, item)
+            spelled = key if key in _plain_names else self._key(key)
+            if spelled is not key:
+                spelled = _apart(spelled, value, new)
+            same = same and clean is item and spelled is key
+            new[spelled] = clean
         return value if same else new
 
     def _list(self, value: list[Any]) -> list[Any]:
         self._enter()
-        if set(map(type, value)) == {str}:
+        value = without_split_secrets(value, self._find, value is self._stream)
+        if value and set(map(type, value)) == {str}:
             return self._texts(value)
         pairs = all(type(i) is list and len(i) == 2 and type(i[0]) is str for i in value)
         new = [self._pair(item) if pairs else self._value(item) for item in value]
@@ -226,85 +243,31 @@ class _Cleaner:
         return value if same else new
 
     def _texts(self, texts: list[str]) -> list[str]:
-        new = arguments([self.text(text) for text in texts])
+        new = arguments([self._clean(text) for text in texts])
         return texts if new == texts else new
 
     def _pair(self, pair: list[Any]) -> list[Any]:
-        """A header, say, as `[name, value]`."""
-        new = [self.text(pair[0]), self._under(*pair)]
+        """Clean a header, say, as `[name, value]`."""
+        new = [self._key(pair[0]), self._under(judge(pair[0]), pair[1])]
         return pair if new[0] is pair[0] and new[1] is pair[1] else new
 
 
+def _labels(value: Json) -> dict[str, Name]:
+    """Return what the label of a named value says: `{"name": "Authorization", "value": …}`."""
+    if _CONTENTS.isdisjoint(value):
+        return {}
+    return {
+        content: name
+        for label, content in _LABELS
+        if content in value and type(value.get(label)) is str and (name := judge(value[label]))
+    }
+
+
 def _apart(name: str, *taken: Json) -> str:
-    """A key that is new: two that were secrets look alike now, and nothing is to be lost."""
+    """Return a key that is not taken: two that were secrets look alike now, and nothing is lost."""
     number = step = len(taken[-1]) + 1
     spelled = name
     while any(spelled in keys for keys in taken):
         spelled = f"{name} ({number})"
         number += step
     return spelled
-
-
-def _customized(session: Session, custom: Custom) -> Session:
-    fields: Json = {}
-    for name in ("session_name", "error"):  # the project and the source say where it goes
-        text = getattr(session, name)
-        if text is not None:
-            new = _asked(custom, name, text)
-            fields[name] = new if type(new) is str and new else mark("custom")
-    for name in _FIELDS:
-        visit = _metadata if name == "metadata" else _visited
-        value = getattr(session, name)
-        new, fault = try_call(visit, custom, name, value)
-        fields[name] = _failed(name, value) if fault else new
-    return _changed(session, fields)
-
-
-def _asked(custom: Custom, path: str, value: Any) -> Any:
-    """What the user's rule makes of one value, as plain data."""
-    new, fault = try_call(_taken, custom, path, value)
-    return _ERROR if fault else new
-
-
-def _taken(custom: Custom, path: str, value: Any) -> Any:
-    new = custom(path, value)
-    return new if new is value else Snapshot().take(new, path)
-
-
-def _visited(custom: Custom, path: str, value: Any) -> Json:
-    # It may change in place what it is given, and records are shared: it gets a copy.
-    new = _object(_visit(custom, path, _copy(value)))
-    return value if new == value else new
-
-
-def _object(value: Any) -> Json:
-    return value if type(value) is dict else {"redacted": value}
-
-
-def _copy(value: Any) -> Any:
-    """A copy of plain data. Raises `ValueError` for any other."""
-    return marshal.loads(marshal.dumps(value))  # noqa: S302 - our own bytes
-
-
-def _metadata(custom: Custom, path: str, value: Json) -> Json:
-    """Asks for the metadata, but not whether the ids and the state in it may stay."""
-    if type(value.get(RESERVED)) is not dict:
-        return _visited(custom, path, value)
-    copy = _copy(value)
-    ours = copy.pop(RESERVED)
-    new = _object(_visit(custom, path, copy))
-    for key in ours.keys() - _OURS:
-        ours[key] = _visit(custom, f"{path}.{RESERVED}.{key}", ours[key])
-    new[RESERVED] = ours
-    return value if new == value else new
-
-
-def _visit(custom: Custom, path: str, value: Any) -> Any:
-    value = _asked(custom, path, value)
-    if type(value) is dict:
-        for key, item in list(value.items()):
-            value[key] = _visit(custom, f"{path}.{key}", item)
-    elif type(value) is list:
-        for index, item in enumerate(value):
-            value[index] = _visit(custom, f"{path}[{index}]", item)
-    return value

@@ -1,90 +1,178 @@
-"""What a secret looks like: by the name that it stands under, and in the middle of a text.
+"""Take the secrets out of a text: the finders, what dismisses them, and the one pass that splices.
 
-Every expression here is linear: a run of characters is entered at its start alone, what may fail
-after a long way is bounded. `suspects` tells at the price of a few scans in C that a text holds
-nothing, which is nearly always so.
+To add a rule, write a function from a text to spans and add it to `FINDERS`, with the characters
+and the expression without which it finds nothing. Every finder looks at the text as it was given,
+so they do not depend on each other; spans that overlap become one.
+
+Most texts hold no secret. `suspects` tells that for all texts of a session at once: it looks for
+single characters first, which costs next to nothing, and then for expressions that begin with one
+of these characters, which `re` finds at the speed of C.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from functools import lru_cache, partial
+import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
 
-from honeytrace._redaction.assignments import assignments
-from honeytrace._redaction.command_lines import commands, logins, options
-from honeytrace._redaction.credentials import blocks, schemes, urls
-from honeytrace._redaction.marker import Finder, Span, mark
-from honeytrace._redaction.pairs import brackets, elements, parentheses
-from honeytrace._redaction.provider_keys import keys
+from honeytrace._redaction import command_lines, credentials, structures
+from honeytrace._redaction.marker import MARK, MAX_STEPS, Span, mark
+from honeytrace._redaction.named_values import comparisons, named_values, names_a_secret
+from honeytrace._redaction.provider_keys import has_run, provider_keys
+from honeytrace._redaction.values import WIDE_COLON
 
-_MOST = 10_000  # steps of a finder in one text, so that none takes the worker for long
-_SHORTEST = 8  # characters of a key that is looked for by itself
+MIN_KEY_CHARACTERS = 8
+"""Characters of a configured API key that is looked for by itself; less may be anything."""
 
-FINDERS: tuple[Finder, ...] = (
-    *(blocks, urls, keys, schemes),
-    *(assignments, options, commands, logins),
-    *(elements, brackets, parentheses),
+
+class Finder(NamedTuple):
+    """One way to find secrets.
+
+    Attributes:
+        find: yields the spans of a text in order, and an empty one where it looks closely.
+        characters: `find` finds nothing in a text without one of these.
+        may_find: returns something true for every text, alone or among others that are joined by
+            newlines, in which `find` finds something.
+    """
+
+    find: Callable[[str], Iterator[Span]]
+    characters: str
+    may_find: Callable[[str], object]
+
+
+def _finder(find: Callable[[str], Iterator[Span]], characters: str, *hints: str) -> Finder:
+    """Return a finder that finds nothing without a word or a match of one of the expressions."""
+    words = [hint for hint in hints if hint.isalpha()]
+    searches = [re.compile(hint).search for hint in hints if not hint.isalpha()]
+    if len(hints) == 1 and searches:
+        return Finder(find, characters, searches[0])
+
+    def may_find(text: str) -> bool:
+        for search in searches:
+            if search(text):
+                return True
+        return any(map(text.__contains__, words))
+
+    return Finder(find, characters, may_find)
+
+
+_EDGES = " \t\r\n()[]{}<>.,;:*!\"'`"  # what may be left of a secret beside a mark
+_QUOTE = r"""\\{0,8}["'`]"""
+
+FINDERS = (
+    Finder(provider_keys, "", has_run),
+    Finder(named_values, ":=%<" + WIDE_COLON, names_a_secret),
+    _finder(credentials.private_keys, "-", r"-(?=-{3,4} ?BEGIN )"),
+    _finder(credentials.urls, ":", r":(?=//)"),
+    _finder(
+        credentials.webhooks,
+        "/",
+        r"/(?=services|workflows|triggers|hooks/|api/w|webhook|open-apis|v1/sp)",
+    ),
+    _finder(credentials.schemes, "bB", r"b(?=earer|asic)", r"B(?=earer|asic|EARER|ASIC)"),
+    _finder(credentials.pgpass, ":", r":(?=5432:|\*:)"),
+    _finder(comparisons, "=", r"=(?= ?[A-Za-z_$])(?<=[!=]=)"),
+    _finder(structures.elements, "<", r"<(?=/[A-Za-z])"),
+    _finder(structures.attributes, "<", r"<(?=[A-Za-z?])"),
+    _finder(
+        structures.pairs, "([,", *(rf"\{opening}(?=\s{{0,2}}[bfru]?{_QUOTE})" for opening in "([,")
+    ),
+    _finder(structures.setters, "(", rf"\((?=\s?[bfru]?{_QUOTE})"),
+    _finder(structures.tables, "|", r"\|"),
+    _finder(structures.comma_values, ",;\t", structures.ANY_HEADER),
+    _finder(command_lines.options, "-", r"-(?:(?=-[A-Za-z])|(?<!\w-)(?=[A-Za-z]))"),
+    _finder(command_lines.commands, "-/", *command_lines.ANY_FLAG),
+    _finder(command_lines.statements, " \t", *command_lines.ANY_STATEMENT),
+    _finder(command_lines.sql, "'", r"'(?:(?<=[YyDdSs] ')|(?<=[(=]'))"),
+    _finder(command_lines.logins, "l", "login"),
 )
 
 
-def _aligned(text: str) -> bytes:
-    """A byte for each character; only those of ASCII are of interest."""
-    return text.encode("latin-1", "replace")
-
-
-def _limited(spans: Iterator[Span], length: int) -> Iterator[Span]:
-    """What is found; after very many steps, all that is left of the text."""
-    left = _MOST
-    for start, end, found in spans:
-        if start < end:
-            yield start, end, found
-        elif left:
-            left -= 1
-        else:
-            yield start, length, "rest"
-            return
-
-
-def suspects(text: str, known: Iterable[Finder] = FINDERS) -> list[Finder]:
-    """The finders that find something in a text, or may in one of several that were joined."""
-    data = _aligned(text)
+def suspects(texts: Iterable[str]) -> list[Finder]:
+    """Return the finders that may find something in one of the texts."""
+    text = "\n".join(("", *texts))
     return [
         finder
-        for finder in known
-        if (first := next(spans := finder(text, data), None))
-        and (first[0] < first[1] or next(_limited(spans, len(text)), None))
+        for finder in FINDERS
+        if (not finder.characters or any(map(text.__contains__, finder.characters)))
+        and finder.may_find(text)
     ]
 
 
-@lru_cache(64)
-def finders(key: str | None) -> tuple[Finder, ...]:
-    """All of them, and one for a key of one's own; a short one may be anything."""
+def bare_key(key: str | None) -> str | None:
+    """Return the configured API key as it is looked for; None if it is too short."""
     bare = (key or "").removeprefix("Bearer ")
-    return (partial(_exactly, bare), *FINDERS) if len(bare) >= _SHORTEST else FINDERS
+    return bare if len(bare) >= MIN_KEY_CHARACTERS else None
 
 
-def _exactly(key: str, text: str, _: bytes) -> Iterator[Span]:
+def without_secrets(text: str, finders: Iterable[Finder] = FINDERS, key: str | None = None) -> str:
+    """Return the text with marks in place of its secrets; the same object if it has none."""
+    found = find_secrets(text, finders, key)
+    if not found:
+        return text
+    parts: list[str] = []
+    done = 0
+    for start, end, rule in found:
+        parts += text[done:start], mark(rule)
+        done = end
+    return "".join((*parts, text[done:]))
+
+
+def find_secrets(
+    text: str, finders: Iterable[Finder] = FINDERS, key: str | None = None
+) -> list[Span]:
+    """Return the secrets of a text in order, without overlaps."""
+    found = list(_exactly(key, text)) if key else []
+    for finder in finders:
+        if not finder.characters or any(map(text.__contains__, finder.characters)):
+            found += _bounded(finder.find(text), len(text))
+    if not found:
+        return found
+    if "[REDACTED:" in text:
+        found = _around_marks(found, text)
+    return _merged(found)
+
+
+def _bounded(spans: Iterator[Span], length: int) -> Iterator[Span]:
+    """Yield the spans of a finder, without the empty ones, which only say that it looks closely."""
+    for step, (start, end, rule) in enumerate(spans):
+        if step >= MAX_STEPS:
+            yield start, length, "rest"
+            return
+        if start < end:
+            yield start, end, rule
+
+
+def _around_marks(found: list[Span], text: str) -> list[Span]:
+    """Return the spans without those that only touch a mark; one with more takes marks whole."""
+    marks = [match.span() for match in MARK.finditer(text)]
+    ends = [end for _, end in marks]
+    spans = []
+    for start, end, rule in found:
+        touched = marks[bisect_right(ends, start) : bisect_left(marks, (end, 0))]
+        if touched:
+            start, end = min(start, touched[0][0]), max(end, touched[-1][1])
+            if not MARK.sub("", text[start:end]).strip(_EDGES):
+                continue
+        spans.append((start, end, rule))
+    return spans
+
+
+def _exactly(key: str, text: str) -> Iterator[Span]:
     at = text.find(key)
     while at >= 0:
         yield at, at + len(key), "api_key"
         at = text.find(key, at + len(key))
 
 
-def without(text: str, finders: Iterable[Finder] = FINDERS) -> str:
-    """The text with marks in the places of what is found; the same object if that is nothing."""
-    clean = text
-    for finder in finders:
-        data = _aligned(clean)
-        if next(finder(clean, data), None):
-            clean = _spliced(clean, _limited(finder(clean, data), len(clean)))
-    return text if clean == text else clean
-
-
-def _spliced(text: str, spans: Iterator[Span]) -> str:
-    parts: list[str] = []
-    done = 0
-    for start, end, found in spans:
-        if start >= done:
-            parts += text[done:start], mark(found)
-            done = end
-    return "".join((*parts, text[done:])) if parts else text
+def _merged(found: Iterable[Span]) -> list[Span]:
+    """Return spans in order; of spans that overlap, the first gives its rule to them all."""
+    merged: list[Span] = []
+    for start, end, rule in sorted(found, key=lambda span: (span[0], -span[1])):
+        if merged and start < merged[-1][1]:
+            first, last, kept = merged[-1]
+            merged[-1] = (first, max(last, end), kept)
+        else:
+            merged.append((start, end, rule))
+    return merged

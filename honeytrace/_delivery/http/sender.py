@@ -17,7 +17,7 @@ from honeytrace._delivery.http.addresses import netloc, parsed, proxy
 from honeytrace._delivery.http.connections import Connections, lasts
 from honeytrace._delivery.http.reply import Receipt, Reply, join_headers, read_receipt
 from honeytrace._delivery.retry import Answer, Verdict, retry_after, verdict_of
-from honeytrace._redaction.secrets import without
+from honeytrace._redaction.secrets import without_secrets
 from honeytrace._session import wire
 from honeytrace._utils.errors import ConfigurationError, TransportError
 from honeytrace._utils.paths import store_path
@@ -105,7 +105,7 @@ class HttpSender:
 
     def _clean(self, words: str) -> str:
         """Return words as they may be logged: one short line without the key."""
-        words = without(mask(words, self._key)[:_MAX_SEARCHED])
+        words = without_secrets(mask(words, self._key)[:_MAX_SEARCHED])
         words = words[:_MAX_SEARCHED]
         shown = (character if character.isprintable() else " " for character in words)
         return " ".join("".join(shown).split())[:_MAX_SHOWN]

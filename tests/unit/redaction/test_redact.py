@@ -159,10 +159,13 @@ def test_named_values(label):
 def test_tokens_of_a_language_model():
     """A token that has a probability is a piece of text."""
     logprobs = {"content": [{"token": "Hello", "logprob": -0.3, "top_logprobs": []}]}
-    assert inputs({"logprobs": logprobs, "token": "abc"}) == {
+    login = "9f86d081884c7d659a2feaa0c55ad015"
+    assert inputs({"logprobs": logprobs, "token": login}) == {
         "logprobs": logprobs,
         "token": "[REDACTED:token]",
     }
+    words = {"token": "Paris", "tokenId": 3}
+    assert inputs(words) == words
 
 
 def test_keys():

@@ -1,0 +1,90 @@
+"""Apply the user's rule: it is asked for each value of a session, by its path."""
+
+from __future__ import annotations
+
+import dataclasses
+import marshal
+from collections.abc import Callable
+from typing import Any
+
+from honeytrace._capture.snapshot import Snapshot
+from honeytrace._redaction.fields import OBJECTS, OURS, failed
+from honeytrace._redaction.marker import mark
+from honeytrace._session.session import RESERVED, Session
+from honeytrace._utils.guard import try_call
+from honeytrace._utils.json import Json
+
+Custom = Callable[[str, Any], Any]
+"""A rule of the user's: takes a path and a value, and returns the value or its replacement."""
+
+_ASKED_TEXTS = ("session_name", "error")  # the project and the source say where a session goes
+
+
+def customized(session: Session, custom: Custom) -> Session:
+    """Return the session as the user's rule leaves it; it is not asked for ids and destinations.
+
+    The rule is asked for containers before what is in them. A value that it raises for is replaced.
+    """
+    fields: Json = {}
+    for name in _ASKED_TEXTS:
+        text = getattr(session, name)
+        if text is not None:
+            new = _asked(custom, name, text)
+            fields[name] = new if type(new) is str and new else mark("custom")
+    for name in OBJECTS:
+        visit = _metadata if name == "metadata" else _visited
+        value = getattr(session, name)
+        new, fault = try_call(visit, custom, name, value)
+        fields[name] = failed(name, value) if fault else new
+    changed = {name: new for name, new in fields.items() if new is not getattr(session, name)}
+    return dataclasses.replace(session, **changed) if changed else session
+
+
+def _asked(custom: Custom, path: str, value: Any) -> Any:
+    """Return what the rule makes of one value, as plain data."""
+    new, fault = try_call(_taken, custom, path, value)
+    return mark("error") if fault else new
+
+
+def _taken(custom: Custom, path: str, value: Any) -> Any:
+    new = custom(path, value)
+    return new if new is value else Snapshot().take(new, path)
+
+
+def _visited(custom: Custom, path: str, value: Any) -> Json:
+    # The rule may change in place what it is given, and records are shared: it gets a copy.
+    new = _object(_visit(custom, path, _copy(value)))
+    return value if new == value else new
+
+
+def _object(value: Any) -> Json:
+    return value if type(value) is dict else {"redacted": value}
+
+
+def _copy(value: Any) -> Any:
+    """Return a copy of plain data. Raises `ValueError` for any other."""
+    return marshal.loads(marshal.dumps(value))  # noqa: S302 - our own bytes
+
+
+def _metadata(custom: Custom, path: str, value: Json) -> Json:
+    """Ask for the metadata, but not whether the ids and the status in it may stay."""
+    if type(value.get(RESERVED)) is not dict:
+        return _visited(custom, path, value)
+    copy = _copy(value)
+    ours = copy.pop(RESERVED)
+    new = _object(_visit(custom, path, copy))
+    for key in ours.keys() - OURS:
+        ours[key] = _visit(custom, f"{path}.{RESERVED}.{key}", ours[key])
+    new[RESERVED] = ours
+    return value if new == value else new
+
+
+def _visit(custom: Custom, path: str, value: Any) -> Any:
+    value = _asked(custom, path, value)
+    if type(value) is dict:
+        for key, item in list(value.items()):
+            value[key] = _visit(custom, f"{path}.{key}", item)
+    elif type(value) is list:
+        for index, item in enumerate(value):
+            value[index] = _visit(custom, f"{path}[{index}]", item)
+    return value

@@ -1,0 +1,46 @@
+"""Tell a secret from a word: random characters change between letters, cases and digits."""
+
+from __future__ import annotations
+
+import re
+
+_CHANGE = re.compile(
+    r"(?<=[a-z])[A-Z0-9]|(?<=[A-Z])[a-z0-9]|(?<=[0-9])[A-Za-z]|(?<=\w)[!#$%&*+/=?@^~]"
+)
+_DIGIT = re.compile(r"[0-9]")
+_UPPER = re.compile(r"[A-Z]")
+_LETTER = re.compile(r"[A-Za-z]")
+
+_MIN_UPPER = 0.22  # share of capitals among random letters; in joined words it is less
+_NUMBER = re.compile(r"[0-9]{10}")
+MIN_CHANGES = 3
+_MIN_LENGTH = 8  # characters of a secret under a name that words stand under, too
+_LONG = 20  # characters from which letters and digits alone are enough
+_IDENTIFIER = re.compile(r"[A-Za-z][a-z]*(?:[-_ .][A-Za-z][a-z]*)*[0-9]{0,4}", re.ASCII)
+_UUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
+_PLACE = re.compile(r"[\s/\\<>(){}\[\]|,;]")
+
+
+def is_mixed(text: str) -> bool:
+    """Return whether what follows a prefix is not made of words and numbers."""
+    if _DIGIT.search(text):
+        changes = len(_CHANGE.findall(text))
+        return changes >= MIN_CHANGES or text.isalnum() or _NUMBER.search(text) is not None
+    upper, letters = len(_UPPER.findall(text)), len(_LETTER.findall(text))
+    return upper > letters * _MIN_UPPER
+
+
+def looks_secret(text: str) -> bool:
+    """Return whether a value can only be a secret, whatever name it is under."""
+    if len(text) < _MIN_LENGTH or _IDENTIFIER.fullmatch(text):
+        return False
+    if _PLACE.search(text) and not text.startswith(("Bearer ", "Basic ")):
+        return False
+    if len(text) >= _LONG:
+        return is_mixed(text) and len(_CHANGE.findall(text)) >= MIN_CHANGES
+    return bool(_DIGIT.search(text)) and len(_CHANGE.findall(text)) >= MIN_CHANGES
+
+
+def is_uuid(text: str) -> bool:
+    """Return whether the text is a UUID."""
+    return _UUID.fullmatch(text) is not None

@@ -1,0 +1,360 @@
+"""Tell where a value that a text gives to a name ends, and whether it is a secret at all.
+
+A value ends where its notation says: a quoted one at its quote, a block at its indentation, a bare
+one at a space or a delimiter. None reaches past the end of its line: where the end is unclear, the
+line's end is the limit.
+"""
+
+from __future__ import annotations
+
+import re
+
+from honeytrace._redaction.marker import MARK, Span
+from honeytrace._redaction.randomness import is_uuid, looks_secret
+from honeytrace._redaction.secret_names import NUMERIC_RULES, Name, judge
+
+WIDE_COLON = "\uff1a"
+"""The colon of Chinese and Japanese texts."""
+
+QUOTES = r"""\\{0,8}(?:\"{3}|'{3}|["'`])"""
+"""A quote, with the backslashes that it has in a text within a text."""
+
+MAX_VALUE_CHARACTERS = 1024
+"""Characters of a value by which it is judged; a longer one is replaced to its end all the same."""
+
+_VERBOSE = re.ASCII | re.VERBOSE
+# What may stand between a separator and a value: the end of emphasis, of an element, of a cell.
+_DECORATION = re.compile(
+    r"""(?: [ \t]{0,8} (?: \*{1,3} | _{2} | ~~ | </[A-Za-z0-9]{1,10}>
+        (?:\s{0,8}<t[dh]\b[^<>\n]{0,64}>)?
+      | <(?:b|i|em|strong|code|td|span|kbd|tt)> ) ){1,3}""",
+    _VERBOSE,
+)
+_OPENING = re.compile(rf"[ \t]{{0,16}}(?:[bBfFrRuULN@$]{{0,2}})(?P<quote>{QUOTES})", re.ASCII)
+_GROUP = re.compile(
+    r"""[ \t]{0,16}(?P<group> \{ [^{}\n]{1,2048} \} | (?!\[REDACTED:)\[ [^\[\]\n]{1,2048} \] )""",
+    _VERBOSE,
+)
+_BLOCK = re.compile(
+    r"""[ ]{0,8}[|>][+-]?[0-9]?[ ]{0,8}\r?\n (?P<block> (?P<indent>[ \t]+)[^\s] [^\n]*
+      (?:\n(?P=indent)[^\n]*)* )""",
+    _VERBOSE,
+)
+_NEXT_LINE = re.compile(
+    r"""[ \t]{0,8}\r?\n(?P<indent>[ \t]{0,32})(?:[-*>][ ])?(?P<quote>["'`]?)"""
+    r"""(?P<next>[^\s"'`]{4,256})(?P=quote)[ \t]*(?=\r?\n|$)""",
+    re.ASCII,
+)
+_BARE = re.compile(
+    r"""[ \t\u00a0\u3000]{0,16}(?P<bare> (?: [^\s"'`\\,;&|<>\[\]{}()\uff0c\u3002]+
+      | [<>|(){}](?=[^\s"'`,;]) | \[(?!REDACTED:) | \](?=[^\s"'`,;)\]}]) | \\(?![abfnrtvu"'`\\])
+      | (?<=[^\s"'`(\[])['"](?=\w) | [,;&](?=[^\s\w"'`]|\w(?![\w.%-]{0,40}[:=])) )+ )""",
+    re.VERBOSE,
+)
+_TYPED = re.compile(
+    r"""[ ]?&?(?:mut[ ])?[A-Za-z_][\w.]{0,40}(?:\[[\w.,|"' \[\]]{1,64}\]|<[\w.,|&' ]{1,64}>)?[?!]?
+      (?:[ ]?\|[ ]?[\w.]{1,40}){0,3}[ ]{0,4}=(?![=>])[ ]{0,4}""",
+    _VERBOSE,
+)
+_HEADER = re.compile(r"[ \t]{0,8}(?P<line>(?:Digest[^\r\n]*|[^\r\n\"'`\\]+))")
+_HEADER_START = re.compile(r"[ \t]{0,8}(?P<line>(?:Digest[^\r\n]{0,512}|[^\r\n\"'`\\]{1,512}))")
+_COOKIE = re.compile(r"[\w.$-]{1,128}=[^\s=]")
+_PROBE_CHARACTERS = 256  # more than any bare value has that is not a secret
+_CLOSING = ")]}>.,;:*!"
+_TRAILING = re.compile(r"[ \t]*(?:\r?\n|$|\\[nr])")
+
+_TELLS_NOTHING = re.compile(
+    r"""(?:(?:basic|bearer|token)[ ])? (?:
+      (?: any|await|basic|bearer|bool|boolean|byte|bytes|char|chararray|configured|credentials
+      |default|dict|digest|disabled|empty|enabled|env|error|expired|false|final|float
+        |forgot|function|generated|hidden|incorrect|int|integer|invalid|kerberos|list|masked
+        |missing|negotiate|never|new|nil|no|none|not|ntlm|null|number
+        |oauth|oauth2|object|off|ok|on|optional|password|prompt|public|redacted|removed|required
+        |same|secret|securestring|secretstr|self|stdin|str|string
+        |text|todo|true|type|unchanged|undefined|unknown|unset|user|valid|value|varchar|void
+        |wrong|yes )(?:[^\w\s-].*)?
+    | &str | \$\{[^{}]*\}? | \$[A-Za-z_]\w* | \$\(.* | \{+[ ]?[\w.\[\]"'$!-]*[ ]?\}* | <[^<>]*>?
+    | \$?\[[\w \-.]*\]? | %\w+% | @\w+@?
+    | %[sdrvq] | %\(\w+\)s | \#\{.*\}? | [*.xX\u2022\u2026_#-]+ | __\w+__ | \W{1,3} | :\w+ | \?
+    | (?:self|this|cls|os|process|env|config|settings|args|options|opts|params|request|req|ctx
+    |props|state|data|user|var|local|module|secrets|vars|github|steps|inputs|System
+    |Environment)\.[A-Za-z_]\w*.*
+    | (?:your|my|the|an?|some|enter|insert|add|put|replace|change|example|sample|dummy|fake|test
+    |placeholder)(?:[-_ ][a-z]+)*
+      [-_ ](?:key|token|secret|password|pass|here|it|me|value|string|goes|passphrase|credentials?)s?
+    | (?:changeme|change[-_]?it|xxx+.*|placeholder|example|redacted|masked|\W*(?:redacted|hidden
+    |masked|removed)\W*)
+    | \{\s{0,8}\\{0,2}"(?:type|\$ref|anyOf|description|title)\\{0,2}".* )""",
+    re.VERBOSE | re.IGNORECASE | re.DOTALL,
+)
+_CALL = re.compile(
+    r"[A-Za-z_$][\w.$:]*(?:\(|\[|->|\?\.).*|(?:new|await|typeof|lambda|not|func|fn)\s.*",
+    re.DOTALL | re.ASCII,
+)
+_REFERENCE = re.compile(r"[$@&*]{0,2}(?:[A-Za-z_]\w*(?:\.|::|->|\?\.))*[A-Za-z_]\w*[!?]?", re.ASCII)
+_INTERPOLATED = re.compile(
+    r"""[\#$]?\{{1,2}[\w .:|?()\[\]'"!$-]*\}{1,2}|\$[A-Za-z_]\w*|%\(\w+\)s|%[sd]|<[\w -]*>"""
+    r"""|\$\([^()]*\)"""
+)
+_ABOUT_ITSELF = re.compile(
+    r"(?i)\b(?:your|enter|must|should|invalid|incorrect|required|please|forgot|change|reset"
+    r"|confirm|does not|is not|missing|passwords?|tokens?|secrets?|keys?|cookies?)\b"
+)
+_PROSE = re.compile(r"[A-Za-z][a-z']*[.,;:!?]?[ ]+[A-Za-z][a-z']*(?![\w=:-])")
+SCHEME = re.compile(
+    r"(?:Basic|Bearer|Digest|Negotiate|Token|Api-?Key|ApiKey|AWS4-HMAC-SHA256|Hawk)[ ]",
+    re.IGNORECASE,
+)
+_SNAKE = re.compile(r"_*(?:[A-Za-z]+[0-9]{0,2}_+)+[A-Za-z]+[0-9]{0,2}|(?:[A-Z][a-z]+)+[0-9]{0,2}")
+_WORD = re.compile(r"[A-Za-z_]+(?:\.[A-Za-z_]+)*")
+
+
+def is_prose(text: str, start: int) -> bool:
+    """Return whether words of English begin here."""
+    return _PROSE.match(text, start) is not None
+
+
+def is_secret(value: str, name: Name, label: str = "") -> bool:
+    """Return whether a value of a text, without its quotes, is a secret under this name."""
+    given = value.strip()
+    mark = MARK.match(given)
+    if mark:
+        return mark.end() < len(given.rstrip(_CLOSING))
+    if not given:
+        return False
+    if not name.sure:
+        number = given.isdigit() and name.rule == "token" and len(given) >= 6 and label != ""
+        likely = looks_secret(given) and not (name.rule == "key" and is_uuid(given))
+        return number or (likely and not _TELLS_NOTHING.fullmatch(given))
+    if _TELLS_NOTHING.fullmatch(given):
+        return False
+    if given.isdigit():
+        return len(given) >= 6 or (
+            name.rule in NUMERIC_RULES and name.rule != "key" and len(given) > 1
+        )
+    if _WORD.fullmatch(given) and judge(given):
+        return False
+    if _INTERPOLATED.search(given) and not re.search(
+        r"\w{6}", _INTERPOLATED.sub("", SCHEME.sub("", given))
+    ):
+        return False
+    return given.rpartition(".")[2].lower().strip("_") != label.rpartition(".")[2].lower().strip(
+        "_"
+    )
+
+
+def quoted_end(text: str, start: int, quote: str) -> tuple[int, bool]:
+    """Return where a quoted value ends that begins at `start`, and whether its quote closes it."""
+    line = text.find("\n", start)
+    limit = len(text) if line < 0 else line
+    at = text.find(quote, start, limit)
+    while at >= 0:
+        before = at
+        while before > start and text[before - 1] == "\\":
+            before -= 1
+        if quote[0] == "\\" or (at - before) % 2 == 0:
+            return at, True
+        at = text.find(quote, at + 1, limit)
+    escaped = text.find("\\n", start, limit)
+    return (escaped if escaped >= 0 else limit), False
+
+
+def find_value(
+    text: str, at: int, name: Name, label: str, separator: str, in_quotes: bool
+) -> Span | None:
+    """Return the secret that a separator gives to a name, if there is one.
+
+    Args:
+        text: the whole text.
+        at: where the separator ends.
+        name: what the name says.
+        label: the name as it is written.
+        separator: the separator: `:`, `=`, `==` …
+        in_quotes: whether a quote that was opened earlier in the line is still open, so that the
+            next one closes it.
+    """
+    decoration = _DECORATION.match(text, at)
+    if decoration:
+        at = decoration.end()
+    opening = _OPENING.match(text, at)
+    if opening:
+        return _quoted(text, opening, name, label, in_quotes)
+    if "==" in separator or separator in ("!=", "<=", ">="):
+        return None
+    if separator in (":", WIDE_COLON) and (name.rule in ("authorization", "cookie")):
+        return _header(text, at, name, label)
+    group = _GROUP.match(text, at)
+    if group and name.sure:
+        return _grouped(group, name)
+    block = _BLOCK.match(text, at) if separator == ":" else None
+    if block:
+        return (
+            (*_trimmed(text, *block.span("block")), name.rule)
+            if name.sure or looks_secret(block["block"].strip())
+            else None
+        )
+    following = _NEXT_LINE.match(text, at) if separator in (":", WIDE_COLON) else None
+    if following:
+        return _next(following, name, label)
+    typed = _TYPED.match(text, at) if separator == ":" else None
+    if typed and not looks_secret(text[at : typed.end()].split("=")[0].strip()):
+        return find_value(text, typed.end(), name, label, "=", in_quotes)
+    return _bare(text, at, name, label, separator)
+
+
+def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
+    while start < end and text[start].isspace():
+        start += 1
+    while end > start and text[end - 1].isspace():
+        end -= 1
+    return start, end
+
+
+def _quoted(
+    text: str, opening: re.Match[str], name: Name, label: str, in_quotes: bool
+) -> Span | None:
+    if in_quotes:
+        return None
+    start, quote = opening.end(), opening["quote"]
+    end, closed = quoted_end(text, start, quote)
+    if end == start:
+        return None
+    given = text[start : min(end, start + MAX_VALUE_CHARACTERS)]
+    if not closed and (len(given) > 256 or is_prose(text, start)):
+        given = given.split()[0] if given.split() else ""
+        end = start + len(given)
+    if name.sure and (_CALL.match(given) and closed and given.endswith(")")):
+        return None
+    words = len(given.split())
+    most = {"key": 3, "password": 6, "secret": 6, "authorization": 6, "cookie": 6}
+    if is_prose(text, start) and words > most.get(name.rule, 0):
+        return None
+    if is_prose(text, start) and _ABOUT_ITSELF.search(given):
+        return None
+    if name.rule == "cookie" and "=" not in given and not looks_secret(given):
+        return None
+    if len(given.split()) > 6 and name.rule != "cookie" and name.rule != "authorization":
+        return None
+    return (start, end, name.rule) if is_secret(given, name, label if name.sure else "") else None
+
+
+def _grouped(group: re.Match[str], name: Name) -> Span | None:
+    given = group["group"]
+    if not re.search(r"""["'][^"']+["'][ ]*[,\]}]""", given):
+        return None
+    if re.match(
+        r"""\{\s*\\*["'](?:type|\$ref|anyOf|description|title)\\*["']""", given
+    ) or re.fullmatch(r"\{+[\w. ]*\}+", given):
+        return None
+    return (*group.span("group"), name.rule)
+
+
+def _next(following: re.Match[str], name: Name, label: str) -> Span | None:
+    given = following["next"].rstrip(_CLOSING)
+    if (
+        given.endswith(":")
+        or ":" in given[-1:]
+        or "=" in given[:24]
+        or re.match(r"[#/\-]|\w+\(", given)
+    ):
+        return None
+    known = name.sure and following["indent"] and following["next"] == given
+    if not looks_secret(given) and not (known and re.search(r"\d|[^\w\s]", given)):
+        return None
+    if not is_secret(given, name, label):
+        return None
+    return following.start("next"), following.start("next") + len(given), name.rule
+
+
+def _header(text: str, at: int, name: Name, label: str) -> Span | None:
+    """Return the value of a header, which takes the rest of its line or literal."""
+    line = _HEADER_START.match(text, at)
+    if line is None:
+        return None
+    start, end = _trimmed(text, *line.span("line"))
+    given = text[start:end]
+    if name.rule == "cookie":
+        secret = _COOKIE.match(given) or looks_secret(given)
+    else:
+        scheme = SCHEME.match(given)
+        first = given[scheme.end() if scheme else 0 :].split(" ", 1)[0].rstrip(_CLOSING)
+        secret = is_secret(first, name, label) and _is_authorization(given, first, scheme)
+        if not scheme:
+            return (start, start + len(first), name.rule) if secret else None
+    if not secret:
+        return None
+    whole = _HEADER.match(text, at)
+    return (*_trimmed(text, start, whole.end("line") if whole else end), name.rule)
+
+
+def _is_authorization(given: str, first: str, scheme: re.Match[str] | None) -> bool:
+    """Return whether the value of an authorization header is one: prose has other colons."""
+    if _CALL.match(first):
+        return False
+    words = given.split(None, 3)
+    if scheme:
+        return scheme[0] == "Digest " or not (_WORD.fullmatch(first) and len(words) > 2)
+    if _WORD.fullmatch(first) or is_prose(given, 0):
+        return False
+    return len(words) == 1 or re.search(r"\d", first) is not None
+
+
+def _bare(text: str, at: int, name: Name, label: str, separator: str) -> Span | None:
+    match = _BARE.match(text, at, at + _PROBE_CHARACTERS)
+    if match is None:
+        return None
+    if match.end() == at + _PROBE_CHARACTERS:
+        whole = is_secret(match["bare"], name, label) and _BARE.match(text, at)
+        return (*whole.span("bare"), name.rule) if whole else None
+    start, end = match.span("bare")
+    given = match["bare"]
+    shorter = given.rstrip(_CLOSING)
+    end = start + (len(shorter) or len(given))
+    given = text[start:end]
+    if not is_secret(given, name, label) or _CALL.match(text[start : end + 1]):
+        return None
+    if given[0] in "([{" and text[start - 1] == " ":
+        return None
+    digits = any(map(str.isdigit, given))
+    if _is_reference(given, digits):
+        return None
+    if (
+        not digits
+        and _WORD.fullmatch(given)
+        and not _is_written(text, start, end, separator, label)
+    ):
+        return None
+    if separator != "=" and is_prose(text, start):
+        return None
+    return start, end, name.rule
+
+
+def _is_reference(given: str, digits: bool) -> bool:
+    """Return whether a value names where the secret is: `self.auth.token`, `my_password`."""
+    if not _REFERENCE.fullmatch(given) or any(map(looks_secret, re.split(r"[.:>]+", given))):
+        return False
+    if "." in given or "::" in given:
+        return True
+    if _SNAKE.fullmatch(given) and "_" in given and digits:
+        return True
+    return not digits and judge(given) is not None
+
+
+def _is_written(text: str, start: int, end: int, separator: str, label: str) -> bool:
+    """Return whether a word that is not quoted is a value, not a variable or a type."""
+    after = text[end : end + 1]
+    ends = after in ".,;" and separator != "=" and _TRAILING.match(text, end + 1)
+    if after and after in "([{.):,;" and not ends and not (after == ";" and "=" in separator):
+        return False
+    word = text[start:end]
+    before = text[max(0, start - len(label) - 3) : start - len(label) - 1]
+    if text[start - 1] == "=" and separator == "=" and not before.endswith(("(", ", ", "*")):
+        return judge(word) is None
+    if "_" in word:
+        return False
+    if "-" in label.strip("-") and separator == "=":
+        return True
+    if separator in (":", WIDE_COLON):
+        cased = word[1:] != word[1:].lower() or not word[:1].islower()
+        return bool(_TRAILING.match(text, end)) and ("-" in label or not cased) and label[:1] != "_"
+    return False

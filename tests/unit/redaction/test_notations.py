@@ -1,0 +1,500 @@
+"""The values that a text gives to secret names, in every notation; and what stays."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+
+import pytest
+
+from honeytrace._redaction.command_lines import arguments
+from honeytrace._redaction.marker import mark
+from honeytrace._redaction.secrets import without_secrets as clean
+
+A = "aB3dE6gH9jK2mN5pQ8sT1vW4yZ7"  # 27 characters, as a key might have
+UUID = "67359083-b9c4-49fe-8854-495b4d60399f"
+
+BASIC = base64.b64encode(b"user:hunter2").decode()
+
+
+@pytest.mark.parametrize(
+    ("text", "clean_text"),
+    [
+        (f"send Bearer {A}.x/y+z== now", "send Bearer [REDACTED:bearer] now"),
+        (f"a\\nBearer {A}", "a\\nBearer [REDACTED:bearer]"),
+        ("bearer abcdefghijklmnopqrstuvwxyz", "bearer [REDACTED:bearer]"),
+        ("Bearer abcDefGhiJklm.", "Bearer [REDACTED:bearer]."),
+        (f"Basic {BASIC}", "Basic [REDACTED:basic]"),
+        ("postgres://me:hunter2@db/x", "postgres://me:[REDACTED:url]@db/x"),
+        ("redis://:hunter2@db", "redis://:[REDACTED:url]@db"),
+        ("postgres://me:p@ss@db/x?y=a@b", "postgres://me:[REDACTED:url]@db/x?y=a@b"),
+        ("postgres://me:p/ss@db/x", "postgres://me:[REDACTED:url]@db/x"),
+        (
+            f"x https://hooks.slack.com/services/T0/B0/{A}",
+            "x https://hooks.slack.com/services/[REDACTED:url]",
+        ),
+        (
+            f"https://discord.com/api/webhooks/12345/{A}?a",
+            "https://discord.com/api/webhooks/[REDACTED:url]?a",
+        ),
+        (
+            f"https://a.webhook.office.com/webhookb2/{UUID}@{UUID}/IncomingWebhook/0a",
+            "https://a.webhook.office.com/webhookb2/[REDACTED:url]",
+        ),
+        (
+            "https://0123456789abcdef0123@o1.ingest.sentry.io/1",
+            "https://[REDACTED:url]@o1.ingest.sentry.io/1",
+        ),
+        ("https://tok3nsecret1@x.org/a", "https://[REDACTED:url]@x.org/a"),
+        ("https://oauthtoken:@x.org/a", "https://[REDACTED:url]:@x.org/a"),
+    ],
+)
+def test_schemes_and_urls(text, clean_text):
+    """Only the credentials go: scheme, user and host stay."""
+    assert clean(text) == clean_text
+
+
+ASSIGNED = [
+    ("password=hunter2", "password=[REDACTED:password]"),
+    ("password = hunter2", "password = [REDACTED:password]"),
+    ("Password: hunter\nnext", "Password: [REDACTED:password]\nnext"),
+    ("password: hunter2 and more", "password: [REDACTED:password] and more"),
+    ("password: -abc1", "password: [REDACTED:password]"),
+    ("pin: 1234", "pin: [REDACTED:code]"),
+    ("token=123456", "token=[REDACTED:token]"),
+    ("api_key: abc", "api_key: [REDACTED:key]"),
+    ("'api_key' => 'abc'", "'api_key' => '[REDACTED:key]'"),
+    ("{'password': b'abc'}", "{'password': b'[REDACTED:password]'}"),
+    ('password = """abc"""', 'password = """[REDACTED:password]"""'),
+    ('password="abc', 'password="[REDACTED:password]'),
+    ('"secrets": ["a", "b"], "x": 1', '"secrets": [REDACTED:secret], "x": 1'),
+    ('"credentials": {"a": "b"}', '"credentials": [REDACTED:credentials]'),
+    ("export DB_PASSWORD=ab,c;d&e\nX=1", "export DB_PASSWORD=[REDACTED:password]\nX=1"),
+    ("Server=x;Password=abc;Database=d", "Server=x;Password=[REDACTED:password];Database=d"),
+    ("AccountKey=a+b/c1==;Endpoint=c", "AccountKey=[REDACTED:key];Endpoint=c"),
+    ("/x?token=a1&b=2&api_key=c", "/x?token=[REDACTED:token]&b=2&api_key=[REDACTED:key]"),
+    ("/x?sv=1&sig=ab%2Fc&x=1", "/x?sv=1&sig=[REDACTED:signature]&x=1"),
+    ("/x?X-Amz-Signature=abc1", "/x?X-Amz-Signature=[REDACTED:signature]"),
+    ("tool --password hunter2 --user bob", "tool --password [REDACTED:password] --user bob"),
+    ('--password "--token abc"', '--password "[REDACTED:password]"'),
+    ('["--password", "abc"]', '["--password", "[REDACTED:password]"]'),
+    ("['--api-key', 'abc', '-v']", "['--api-key', '[REDACTED:key]', '-v']"),
+    ("tool --api-key=abc1 x", "tool --api-key=[REDACTED:key] x"),
+    ("Authorization: Digest a, b\nHost: x", "Authorization: [REDACTED:authorization]\nHost: x"),
+    ('Authorization: Digest a="b"\nHost', "Authorization: [REDACTED:authorization]\nHost"),
+    ("Cookie: a=b; c=d\nHost: x", "Cookie: [REDACTED:cookie]\nHost: x"),
+    ("Set-Cookie: sid=abc; Path=/\\r\\nHost: x", "Set-Cookie: [REDACTED:cookie]\\r\\nHost: x"),
+    ("X-Api-Key: abc", "X-Api-Key: [REDACTED:key]"),
+    ("x%3Fapi_key=abc1%26", "x%3Fapi_key=[REDACTED:key]"),
+    (f"password=x{A}{A * 20}", "password=[REDACTED:password]"),
+    # with a space in the name, with a type, in a block of YAML, in a URL within another
+    ("api key: abc", "api key: [REDACTED:key]"),
+    ("a\\napi key: abc", "a\\napi key: [REDACTED:key]"),
+    ("API-Key = abc", "API-Key = [REDACTED:key]"),
+    ("'secret keys': 'abc'", "'secret keys': '[REDACTED:key]'"),
+    ("the security code: 1234", "the security code: [REDACTED:code]"),
+    ("passphrase: correct1-horse", "passphrase: [REDACTED:password]"),
+    ('password: str = "abc"', 'password: str = "[REDACTED:password]"'),
+    ("password: Optional[str] = 'abc'", "password: Optional[str] = '[REDACTED:password]'"),
+    ("password: str | None = 'abc'", "password: str | None = '[REDACTED:password]'"),
+    ("User(name='u', password='abc')", "User(name='u', password='[REDACTED:password]')"),
+    ("?next=%3Ftoken%3Dabc1", "?next=%3Ftoken%3D[REDACTED:token]"),
+    (
+        "environ({'AWS_SECRET_ACCESS_KEY': 'a'})",
+        "environ({'AWS_SECRET_ACCESS_KEY': '[REDACTED:key]'})",
+    ),
+    ("Authorization: ApiKey abc", "Authorization: [REDACTED:authorization]"),
+    ("Authorization: Token abc", "Authorization: [REDACTED:authorization]"),
+    ("db.x.org:5432:main:bob:abc", "db.x.org:5432:main:bob:[REDACTED:password]"),
+    # beside a label
+    (
+        '[{"name": "Authorization", "value": "abc"}]',
+        '[{"name": "Authorization", "value": "[REDACTED:authorization]"}]',
+    ),
+    ("{'key': 'DB_PWD', 'value': 'abc'}", "{'key': 'DB_PWD', 'value': '[REDACTED:password]'}"),
+    ("- name: DB_PASSWORD\n  value: abc", "- name: DB_PASSWORD\n  value: [REDACTED:password]"),
+    ('<add key="ApiKey" value="abc"/>', '<add key="ApiKey" value="[REDACTED:key]"/>'),
+    (f"Ünïcode 😀 password: 'hünter {A}'", "Ünïcode 😀 password: '[REDACTED:password]'"),
+]
+
+
+BESIDE = [
+    ("<password>abc</password>", "<password>[REDACTED:password]</password>"),
+    ('<s:apiKey a="b">abc</s:apiKey>', '<s:apiKey a="b">[REDACTED:key]</s:apiKey>'),
+    (
+        "<Password><![CDATA[a>b]]></Password>",
+        "<Password><![CDATA[[REDACTED:password]]]></Password>",
+    ),
+    ('<config apiKey="abc"/>', '<config apiKey="[REDACTED:key]"/>'),
+    ('("Authorization", "Basic abc")', '("Authorization", "[REDACTED:authorization]")'),
+    ("[(b'authorization', b'abc')]", "[(b'authorization', b'[REDACTED:authorization]')]"),
+    ('[b"cookie", b"a=b"]', '[b"cookie", b"[REDACTED:cookie]"]'),
+    ('[["x-api-key", "abc1"]]', '[["x-api-key", "[REDACTED:key]"]]'),
+    ('[\\"x-api-key\\", \\"abc1\\"]', '[\\"x-api-key\\", \\"[REDACTED:key]\\"]'),
+]
+
+
+COMMANDS = [
+    ("curl -u bob:abc https://x.org", "curl -u bob:[REDACTED:password] https://x.org"),
+    ("curl -sSu 'bob:abc' x", "curl -sSu 'bob:[REDACTED:password]' x"),
+    ("curl -X POST \\\n --user=bob:abc x", "curl -X POST \\\n --user=bob:[REDACTED:password] x"),
+    ('["curl", "-u", "bob:abc"]', '["curl", "-u", "bob:[REDACTED:password]"]'),
+    ("['curl', '--proxy-user', 'b:abc']", "['curl', '--proxy-user', 'b:[REDACTED:password]']"),
+    ("sshpass -p abc ssh x", "sshpass -p [REDACTED:password] ssh x"),
+    ('{"x": "\\ncurl -u bob:abc"}', '{"x": "\\ncurl -u bob:[REDACTED:password]"}'),
+    ("sshpass -pabc ssh x", "sshpass -p[REDACTED:password] ssh x"),
+    ("docker login -u bob -p abc x", "docker login -u bob -p [REDACTED:password] x"),
+    ("mysql -u root -pabc db", "mysql -u root -p[REDACTED:password] db"),
+    ("mongosh -u root -p abc", "mongosh -u root -p [REDACTED:password]"),
+    ("redis-cli -h x -a abc", "redis-cli -h x -a [REDACTED:password]"),
+    ("ldapsearch -D cn=x -w abc", "ldapsearch -D cn=x -w [REDACTED:password]"),
+    ("a -p 1; curl -u b:abc; c -u d:e", "a -p 1; curl -u b:[REDACTED:password]; c -u d:e"),
+    ("machine x login bob password abc", "machine x login bob password [REDACTED:password]"),
+    (
+        "machine x\n  login bob\n  password abc\n",
+        "machine x\n  login bob\n  password [REDACTED:password]\n",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "clean_text"), COMMANDS)
+def test_commands(text, clean_text):
+    """The flags that take a password are those of the programs that have them."""
+    assert clean(text) == clean_text
+
+
+@pytest.mark.parametrize(
+    ("words", "clean_words"),
+    [
+        (["x", "--password", "abc", "-v"], ["x", "--password", mark("password"), "-v"]),
+        (["--token", "--verbose", "--count", "3"], None),
+        (["--password"], None),
+        (["--password", ""], None),
+        (["/usr/bin/curl", "-u", "bob:abc"], ["/usr/bin/curl", "-u", "bob:[REDACTED:password]"]),
+        (["docker", "login", "-p", "abc"], ["docker", "login", "-p", "[REDACTED:password]"]),
+        (["docker", "run", "-p", "80:80", "-u", "node:node"], None),
+        (["curl", "-o", "a:b"], None),
+        (["curl", "-ub:abc", "x"], ["curl", "-ub:[REDACTED:password]", "x"]),
+    ],
+)
+def test_commands_in_words(words, clean_words):
+    """A list of arguments has the secrets that the line would have."""
+    assert arguments(words) == (clean_words or words)
+
+
+@pytest.mark.parametrize(("text", "clean_text"), ASSIGNED)
+def test_assignments(text, clean_text):
+    """The value that a text gives to a secret name is replaced, in every notation."""
+    assert clean(text) == clean_text
+
+
+LEFT = [
+    "the token is valid",
+    "password must have 8 characters",
+    "Password: must have 8 characters",
+    "The token: it is valid.",
+    "sk-learn, sk-estimator-id-1 and sk-toggleable__content",
+    "Bearer of bad news",
+    "bearer authentication, Basic understanding, basic JavaScript",
+    "git sha 356a192b7913b04c54574d18c28d46e6395428ab",
+    "67359083-b9c4-49fe-8854-495b4d60399f",
+    "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    "data:image/png;base64," + base64.b64encode(bytes(range(256)) * 4).decode(),
+    "total_tokens=15, prompt_tokens: 33, max_tokens=4096",
+    '{"token_type": "bearer", "next_page_token": "abc"}',
+    "token: 15",
+    "api_key=None, token=null, password=true",
+    "password='', user='bob'",
+    "client = OpenAI(api_key=api_key)",
+    "client = OpenAI(api_key=self.settings.api_key)",
+    'api_key=os.environ["OPENAI_API_KEY"]',
+    "token = get_token()",
+    "def login(user: str, password: str) -> None:",
+    "password: Optional[str] = None",
+    "API_KEY=$OPENAI_KEY and ${TOKEN}, password=${DB_PASSWORD}",
+    "api_key: <your key>, token={token}, password={{ password }}, secret=***",
+    "Use the `Authorization: Bearer <token>` header",
+    "Authorization: Bearer ${TOKEN}",
+    "f(password=self._password)",
+    "KeyError: 'api_key'",
+    "--token is required; run with --password",
+    "--password --user bob",
+    "use `--token=<token>`",
+    "cookies: none",
+    "https://example.com:8080/path and https://medium.com:443/@user",
+    "git@github.com:a/b.git, ssh://git@github.com/a, mail me@example.com",
+    "auth.py:12: in login",
+    "signature=abc and sig=abc",
+    "x = token",
+    "password:",
+    "the author: somebody, the key: value",
+    "a hundred AKIA keys, SK and eyJ, hf_hub_download, npm_config_registry, hh_mm_ss",
+    "-----BEGIN CERTIFICATE-----\nMIIE\n-----END CERTIFICATE-----",
+    "-----BEGIN PUBLIC KEY-----\nPRIVATE KEY\n-----END PUBLIC KEY-----",
+    "[REDACTED:password] password=[REDACTED:password], token: '[REDACTED:openai]'",
+    "",
+    # names of which something is told
+    "key: value, primary key: id, the answer key: B, status code: 200, key code: 5",
+    "The secret key: it is under the mat. Security code: see below",
+    "secret santa: bring a gift, basic training: at nine, the password is required",
+    "self.token = self.auth.token, password = my_password, AccessToken: access_token,",
+    "std::token::Kind, Token::new(), arn:aws:secretsmanager:us-west-2:123456789012:secret:abc",
+    "password: str, token: bytes | None = None, let token: &str;",
+    '{"name": "password", "value": ""}, {"name": "user", "value": "bob"}, {"key": "a", "value": 1}',
+    '{"name": "token", "in": "query", "value": 5}, <input name="password" value=""/>',
+    "password: |\nnext",
+    "127.0.0.1:5432:5432, 00:1B:44:11:3A:B7, 2001:db8::8a2e:370:7334, 12:30:45",
+    # elements, pairs, commands
+    "<password></password><secret>the cat sat</secret><token>5</token><p>password</p>",
+    "]]></password> <password>${DB_PASSWORD}</password> </password> a></password>",
+    "<api-key>{key}</api-key>",
+    "<credentials><user>bob</user></credentials>",
+    '["password", "token"], ("token", "password"), ("Authorization", value), ["token", "a1", "b"]',
+    "namedtuple('TokenInfo', 'type string start'), {'AUTH': ('AUTH', 'SELECTED')}",
+    "docker run -u 1000:1000 -p 8080:80 x; docker exec -u node:node x; mkdir -p a; ssh -p 22 x",
+    "curl -o a:b x; curl -u $USER:$PASS x; curl -u bob: x; curl x | podman run -u a:b",
+    "curl is a program.\nuse docker -u a:b. mysql -P 3306 -p db, curl -u <user>:<password>",
+    "the -p flag, a -u b:c, redis-cli -a $PASSWORD, curl -u 'bob:password' x",
+    "--password, --token --verbose; ['--password', '--user']; --passwords-file x",
+    "machine learning login password: none; machine x login bob password <password>",
+    # what begins as a key does
+    "pplx-70b-online-2024-chat, xai-grok-2-1212-beta-version, fw_version_2024_11_update_xy",
+    "secret_santa_gift_exchange_2024_list, client_secret_rotation_2024_plan_v2, sk_learn_2024_x",
+    "fc-0123456789abcdef, dapi-2024-version-1-x, e2b_sandbox_template_2024_1, re_compile_2024_x_y",
+    "patchwork12345678.py, My_module_name_4_the_app.config.py, MNO.aB3dE6.xyz, tvly-x, npm_config",
+    "https://hooks.slack.com/docs, https://discord.com/api/webhooks, webhooks/AAAAAAAAAAAAAAAAAA",
+    "glance-at-the-2024-report, gloss-1234567890123, GR-1348941, Vault hvs.x, dp.pt.x, ya29.x",
+    "-----BEGIN PRIVATE KE-----, ---- BEGIN SSH2 PUBLIC KEY ----",
+]
+
+
+INNOCENT = [
+    """\
+import hashlib, os
+from dataclasses import dataclass
+
+@dataclass
+class Settings:
+    api_key: str
+    password: str | None = None
+    token: Optional[SecretStr] = None
+    max_tokens: int = 4096
+
+def login(user: str, password: str, *, token: str = "") -> bool:
+    digest = hashlib.sha256(password.encode()).hexdigest()
+    if password == other.password or token is None:
+        raise ValueError("the password is required")
+    return client.login(user, password=password, token=os.environ["TOKEN"], key=lambda k: k.key)
+
+tokens = tokenizer.encode(text); total_tokens: int = len(tokens)  # token_count
+headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
+settings = Settings(api_key=os.getenv("OPENAI_API_KEY"), password=get_password(user))
+""",
+    """\
+const {apiKey, password} = props; const token = await getToken();
+fetch(url, {headers: {Authorization: `Bearer ${token}`, "X-Api-Key": apiKey}});
+interface Login { password: string; token?: string }
+<input type="password" name="password" placeholder="Password" autocomplete="current-password"/>
+<label for="token">Token</label><td>password</td><a href="/reset?step=2">Forgot password?</a>
+""",
+    """{"type": "object", "required": ["user", "password"], "properties": {
+  "user": {"type": "string"}, "password": {"type": "string", "format": "password", "minLength": 8},
+  "token": {"$ref": "#/definitions/Token"}, "api_key": {"anyOf": [{"type": "null"}]}},
+ "usage": {"prompt_tokens": 12, "completion_tokens": 30, "total_tokens": 42},
+ "next_page_token": "abc", "finish_reason": "stop", "system_fingerprint": "fp_50cad350e4",
+ "id": "chatcmpl-9vXhL2bK3mN4pQ5rS6tU7vW8xY9zA", "tool_call_id": "call_aB3dE6gH9jK2mN5pQ8sT1vW4",
+ "message_id": "msg_01XFDUDYJgAACzvnptvVoYEL", "request_id": "req_011CSHoEeqs5C35K2UUqR7Fy"}""",
+    """\
+      - uses: docker/login-action@v3
+        with:
+          username: ${{ github.actor }}
+          password: ${{ secrets.GITHUB_TOKEN }}
+      env: {TOKEN: $TOKEN, API_KEY: "${API_KEY}", PASSWORD: "<password>"}
+    "integrity": "sha512-Vh5Q4b1cSVpqwr+zjk0PGPFbpz6jCC6XnPXsl9vFKOT5vLhB1yCQvYmnmWlQWVkTyY0sSW9==",
+    "resolved": "https://registry.npmjs.org/js-tokens/-/js-tokens-4.0.0.tgz",
+commit 356a192b7913b04c54574d18c28d46e6395428ab  Merge branch 'token-refresh-2024'
+sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+d41d8cd98f00b204e9800998ecf8427e
+""",
+    """\
+Dear all, the bearer of bad news brings basic training and a secret santa. Password: must have
+eight characters and one digit. Your PIN: never tell it to anybody! Our secret: patience. A token
+of thanks: flowers. He said: "the key: it is under the mat." She asked for the password, twice.
+The cookie: chocolate chips and butter. Credentials: what a journalist shows. Pass: the salt.
+Authentication: by basic or bearer schemes. The API key is valid. The card number is missing.
+2024-05-01 12:00:00 INFO auth: user bob logged in, session_id=42 token_count=17 status=ok
+  File "/srv/app/auth.py", line 12, in login
+KeyError: 'password'
+""",
+]
+
+
+@pytest.mark.parametrize("text", INNOCENT)
+def test_innocent_texts(text):
+    """Whole texts that only speak of secrets: code, schemas, answers of models, settings, prose."""
+    assert clean(text) is text
+    quoted = json.dumps(text)
+    assert clean(quoted) is quoted
+
+
+@pytest.mark.parametrize("text", LEFT)
+def test_what_stays(text):
+    """Prose, code, hashes, images and counts are no secrets: the same object comes back."""
+    assert clean(text) is text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "DB_PASSWORD=\nDB_HOST=localhost\n",
+        "api_key =\n\n# comment",
+        "def login(user, password): return 1",
+        "if token: go()",
+        "if password == other: go()",
+        '{"password": {"type": "string"}, "token": {"type": "string"}}',
+    ],
+)
+def test_text_that_gives_no_value(text):
+    """An empty value ends with its line, code and schemas only name things."""
+    assert clean(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "clean_text"),
+    [
+        ("if password == 'hunter22': go()", "if password == '[REDACTED:password]': go()"),
+        ("PassWord=hunter22", "PassWord=[REDACTED:password]"),
+        (
+            "postgres://u:pwsecret99… [8 more characters]",
+            "postgres://u:[REDACTED:url]… [8 more characters]",
+        ),
+        ("AKIAIOSFODNN7EXAM… [3 more characters]", "[REDACTED:aws]… [3 more characters]"),
+    ],
+)
+def test_text_that_gives_a_value_in_part(text, clean_text):
+    """What was cut before it was looked at is still a secret."""
+    assert clean(text) == clean_text
+
+
+# Notations of models, of programs in many languages, of commands and of tables. The secret is X.
+SECRET = "tr0ub4dor&3x"
+NOTATIONS = """
+**Password:** X
+- **API key**: X
+__Password__: X
+<b>Password:</b> X
+<b>Password</b>: X
+<td>Password</td><td>X</td>
+password (prod): X
+Passwort: X
+密码：X
+var token string = "X"
+const apiKey: string = "X"
+let secret: String = "X"
+Dim password As String = "X"
+$password .= "X"
+PASSWORD ?= X
+PASSWORD += X
+PASSWORD ::= X
+password <- "X"
+:password => "X"
+if (password !== "X") {
+if ("X" == password) {
+char password[16] = "X";
+#define API_KEY "X"
+user.setPassword("X")
+client.with_api_key('X')
+System.setProperty("DB_PASSWORD", "X")
+(setq password "X")
+set password X
+password "X";
+CREATE USER a WITH PASSWORD 'X'
+CREATE USER a IDENTIFIED BY 'X'
+ENV DB_PASSWORD X
+curl -ubob:X https://example.org
+curl --user bob:'X' https://example.org
+wget --password=X https://example.org
+mysql -pX db
+sshpass -p X ssh host
+smbclient -U bob%X //host/share
+tool --password X --user bob
+Connect-It -Password X
+https://example.org/?api_key=X
+<add key="Password" value="X"/>
+<entry key="password">X</entry>
+{"header": "Authorization", "value": "X"}
+- name: DB_PASSWORD¶  value: X
+password:¶  X
+password: |¶  X
+| Password | X |
+user,password¶bob,X
+db:5432:app:bob:X
+machine h login bob password X
+postgres://bob:X@db/app
+os.environ["DB_PASSWORD"] = "X"
+""".strip().splitlines()
+
+
+@pytest.mark.parametrize("line", NOTATIONS)
+def test_notations(line):
+    """The mark replaces the value and nothing else, and the lines around it stay."""
+    value = "tr0ub4dor3x9" if "?api" in line else SECRET
+    text = f"before\n{line}\nafter".replace("¶", "\n")
+    found = clean(re.sub(r"(?<![A-Za-z_])X(?![A-Za-z_])|(?<=-p)X", value.replace("&", "&"), text))
+    assert value not in found
+    pattern = re.escape(re.sub(r"(?<![A-Za-z_])X(?![A-Za-z_])|(?<=-p)X", "\0", text))
+    pattern = pattern.replace(re.escape("\0"), r"\[REDACTED:[a-z_]+\]")
+    assert re.fullmatch(pattern, found), found
+
+
+CODE = [
+    'name = input("Password: ")\nother = "x"\nmore = "y"\n',
+    'print("token:", token)\nprint("done")\n',
+    'url = "https://example.org/?api_key=" + key\nnext = "x"\n',
+    'class Token:\n    """A token of the grammar: it has a kind."""\n\n    kind = "word"\n',
+    'url := fmt.Sprintf("%s?token=%s&x=%s", base, token, "a")\nreturn "b"\n',
+    "class TokenCounter: pass\n",
+    "for _, token := range tokens {\n\tfmt.Println(token)\n}\n",
+    "see https://${user}:${password}@host/path and https://{user}:{password}@host\n",
+    "docker run --name mongo -p 27017:27017 mongo\n",
+    "auth: basic\nusers: 3\n",
+    "password = getpass.getpass('Password: ')\nprint('ok')\n",
+    'headers = {"Authorization": f"Bearer {token}"}\n',
+    "self.password = password\nself.token = config.token\n",
+    "it's the user's password: don't print it\n",
+    'label.text = "Enter your password"\npassword_label: "Your password"\n',
+    '{"token": "Paris", "logprob": -0.1}, {"token": " the", "prob": 0.9}\n',
+    "password:\n\nAnother paragraph begins here.\n",
+    "| Name | Password |\n|---|---|\n| bob | |\n",
+]
+
+
+@pytest.mark.parametrize("text", CODE)
+def test_code_stays(text):
+    """A quote that closes a literal opens no value, and references are not secrets."""
+    assert clean(text) == text
+    assert clean(json.dumps(text)) == json.dumps(text)
+
+
+@pytest.mark.parametrize("quote", ['"', "'", "`", '\\"', '"""'])
+def test_a_quote_without_an_end(quote):
+    """The line's end is the limit."""
+    rest = "\n".join(f"line {number} of a long text" for number in range(50))
+    found = clean(f"password = {quote}{SECRET}\n{rest}")
+    assert SECRET not in found
+    assert found.endswith(rest)
+
+
+def test_a_private_key_without_an_end():
+    """It goes as far as its lines are base64."""
+    found = clean(
+        "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBg\nabcd+/==\n\nThe text goes on here.\n"
+    )
+    assert found == "[REDACTED:private_key]The text goes on here.\n"
+
+
+def test_webhooks_without_a_scheme():
+    """Their path is all that it takes."""
+    found = clean(f"post to hooks.slack.com/services/T00/B00/{A}")
+    assert found == "post to hooks.slack.com/services/[REDACTED:url]"
