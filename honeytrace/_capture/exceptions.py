@@ -60,6 +60,15 @@ def _is_orderly(error: BaseException) -> bool:
     return any(_is_zero(own.get(name, nearest(kind, name))) for name in names)
 
 
+def is_cancellation(error: BaseException) -> bool:
+    """Return whether asyncio, trio or gevent raised this to cancel a task.
+
+    `concurrent.futures.CancelledError` is an `Exception`, which says that a result is missing.
+    """
+    kind = type(error)
+    return qualname(kind) in _CANCELLED and not issubclass(kind, Exception)
+
+
 def _is_zero(code: object) -> bool:
     return type(code) in (int, bool) and code == 0
 
@@ -160,12 +169,15 @@ class Failure:
 
 
 FILE = "<traced by honeytrace>"
-"""The file name of our frames in tracebacks."""
+"""The file name of stand-ins for callables without Python code, which have no file to show."""
 
 # Without lines `inspect.getsource` raises, also in the middle of pytest's report on a fixture.
 linecache.cache[FILE] = (0, None, ["\n"] * 9, FILE)
 
+MARK = "__honeytrace__"
+"""The local variable that stand-ins have, which survives pickling by value."""
+
 
 def is_ours(code: CodeType) -> bool:
-    """Return whether this is the code of one of our wrappers."""
-    return code.co_filename == FILE
+    """Return whether this is the code of a stand-in, whose file and line are the user's."""
+    return MARK in code.co_varnames

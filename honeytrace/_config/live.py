@@ -58,6 +58,9 @@ class Live:
         self._begun = False  # whether a session has started since the last `configure()`
         self._hooked = False
 
+    def __reduce__(self) -> str:
+        return "live"
+
     def start(self) -> Pipeline:
         """Return the pipeline for a session.
 

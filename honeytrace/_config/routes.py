@@ -15,7 +15,7 @@ from honeytrace._delivery.stats import Stats
 from honeytrace._delivery.worker import Delivery
 from honeytrace._session import wire
 from honeytrace._session.record import CallRecord
-from honeytrace._utils import clock
+from honeytrace._utils import clock, pytest_compat
 from honeytrace._utils.guard import ErrorGuard
 
 if TYPE_CHECKING:
@@ -157,4 +157,7 @@ def _connect(config: Config) -> HttpSender:
 
 
 def _encode(record: CallRecord) -> bytes:
-    return wire.encode(finished(record))
+    body = wire.encode(finished(record))
+    if pytest_compat.watch is None:  # the plugin reads the record when the test has ended
+        record.release()
+    return body

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import uuid
+import weakref
+from collections.abc import Callable
 from copy import deepcopy
+from typing import Any, cast
 
 from honeytrace._capture.snapshot import Snapshot
 from honeytrace._session.build import objects
-from honeytrace._session.record import CallRecord, format_id
+from honeytrace._session.record import CallRecord, Defaults, Identity, TraceSpec, format_id
 from honeytrace._utils.json import Json
 
 
@@ -33,7 +36,7 @@ class ActiveSession:
     and is false in a condition.
     """
 
-    __slots__ = ("_record",)
+    __slots__ = ("__weakref__", "_record")
 
     config = _Object()
     inputs = _Object()
@@ -43,8 +46,15 @@ class ActiveSession:
     feedback = _Object()
     metadata = _Object()
 
+    def __new__(cls, record: CallRecord | None) -> ActiveSession:
+        """Return the handle of a record, of which there is one at a time."""
+        handle = record.handle() if record is not None and record.handle else None
+        return super().__new__(cls) if handle is None else handle
+
     def __init__(self, record: CallRecord | None) -> None:
         self._record = record
+        if record is not None:
+            record.handle = weakref.ref(self)
 
     def __bool__(self) -> bool:
         return self._record is not None
@@ -53,7 +63,20 @@ class ActiveSession:
         return isinstance(other, ActiveSession) and self._record is other._record
 
     def __hash__(self) -> int:
-        return id(self._record)
+        return hash(self._record and self._record.id)
+
+    def __copy__(self) -> ActiveSession:
+        return self
+
+    def __deepcopy__(self, _: object) -> ActiveSession:
+        return self
+
+    def __reduce__(self) -> str | tuple[Callable[..., ActiveSession], tuple[Any, ...]]:
+        """In another process the session has its ids and its name, but takes nothing."""
+        record = self._record
+        if record is None:
+            return "NOTHING"
+        return _elsewhere, (record.spec.name, record.id, record.parent_id, record.root_id)
 
     def __repr__(self) -> str:
         if self._record is None:
@@ -97,7 +120,9 @@ class ActiveSession:
         if record is None:
             return {}
         if record.ended:
-            return objects(record)[name]
+            found = objects(record)[name]
+            # Meanwhile the worker may have released the record and given this one a copy.
+            return found if self._record is record else self._object(name)
         if record.given is None:
             record.given = {}
         if name not in record.given:  # plain data, in part shared by all calls of a function
@@ -113,6 +138,14 @@ class ActiveSession:
         record.given = record.given or {}
         record.given[name] = copy if type(copy) is dict else {"result": copy}
         record.replaced = (record.replaced or set()) | {name}
+
+
+def _elsewhere(
+    name: str, identity: Identity, parent_id: Identity | None, root_id: Identity
+) -> ActiveSession:
+    record = CallRecord(TraceSpec(name), cast("Defaults", None), None, identity, ((), {}))
+    record.parent_id, record.root_id, record.ended = parent_id, root_id, True
+    return ActiveSession(record)
 
 
 NOTHING = ActiveSession(None)

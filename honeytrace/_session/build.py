@@ -90,7 +90,7 @@ def _about(record: CallRecord, session_id: str) -> Json:
         "function": record.spec.function,
         "kind": record.spec.kind,
         "root_id": session_id if record.root_id is record.id else format_id(record.root_id),
-        "status": failure.status if failure else "ok",
+        "status": failure.status if failure else streamed.status if streamed else "ok",
     }
     if record.spec.function is None:
         del about["function"]

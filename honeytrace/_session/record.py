@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 from honeytrace._capture.deferred import Bind
 from honeytrace._capture.exceptions import Failure
 from honeytrace._capture.streams import StreamBuffer
 from honeytrace._utils.json import Json
+
+if TYPE_CHECKING:
+    from honeytrace._session.active import ActiveSession
+
 
 Identity = bytes | str | tuple[bytes | str, int, int]
 """An id as long as nobody reads it: 16 random bytes, or the text of one that was given.
@@ -21,8 +27,18 @@ same pool, and only the clocks differ.
 
 _64_BITS = 2**64 - 1
 
-ABSENT = object()
-"""In the place of a result where there is none: a block, or a call that raised."""
+
+class _Absent:
+    """The type of `ABSENT`, which stays itself when it is copied or pickled."""
+
+    __slots__ = ()
+
+    def __reduce__(self) -> str:
+        return "ABSENT"
+
+
+ABSENT = _Absent()
+"""Stands for the result where there is none: of a block, or of a call that raised."""
 
 
 def _no_arguments(_: object, __: object) -> Json:
@@ -80,14 +96,23 @@ class Defaults(Protocol):
 
 
 class Streamed(NamedTuple):
-    """How a stream went: whether it came to its own end, its items, the milliseconds until the
-    first, what it returned, and how the time of one that yields once is split."""
+    """How a stream went.
+
+    Attributes:
+        completed: whether it came to its own end.
+        items: what it yielded.
+        ttft_ms: milliseconds until the first item.
+        returned: what it returned.
+        split: how the time of a fixture is split by its item.
+        status: "cancelled" if its consumer was cancelled while it waited for the next item.
+    """
 
     completed: bool
     items: StreamBuffer
     ttft_ms: float | None
     returned: Any
     split: Json
+    status: str = "ok"
 
     @property
     def about(self) -> Json:
@@ -117,6 +142,7 @@ class CallRecord:
         "ended",
         "failure",
         "given",
+        "handle",
         "id",
         "parent",
         "parent_id",
@@ -155,6 +181,7 @@ class CallRecord:
         self.duration = 0.0
         self.size = 0
         self.ended = False
+        self.handle: Callable[[], ActiveSession | None] | None = None  # a weak reference
         if parent is None:
             self.parent_id: Identity | None = None
             self.root_id: Identity = identity
@@ -164,6 +191,24 @@ class CallRecord:
             if parent.children is None:
                 parent.children = []
             parent.children.append(identity)
+
+    def release(self) -> None:
+        """Let go of what was captured, because it has been delivered.
+
+        The contexts of tasks that the call started refer to the record for as long as they live.
+        An `ActiveSession` that the program still has goes on with a copy, so it can be read.
+        """
+        handle = self.handle and self.handle()
+        if handle:
+            handle._record = copy(self)
+        self.spec = _only_named(self.spec.name)
+        self.captured, self.result = ((), {}), ABSENT
+        self.given = self.replaced = self.failure = self.streamed = self.cuts = None
+
+
+@functools.lru_cache(maxsize=256)
+def _only_named(name: str) -> TraceSpec:
+    return TraceSpec(name)
 
 
 QUIET = CallRecord(TraceSpec(name=""), cast("Defaults", None), None, "", None)

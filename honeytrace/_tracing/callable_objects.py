@@ -1,4 +1,4 @@
-"""Traced objects that have to stay what they are: callable objects, partials, cached functions."""
+"""Traced objects that must stay what they are: callable objects and cached functions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 import wrapt
 
-# Without wrapt's extension there is no such descriptor; wrapt itself then sets those of the object.
+# Without wrapt's C extension there is no such descriptor, and wrapt copies the annotations.
 _ANNOTATIONS: Any = vars(wrapt.FunctionWrapper.__mro__[-2]).get("__annotations__") or property(
     attrgetter("__wrapped__.__annotations__"), lambda *_: None
 )
@@ -19,13 +19,13 @@ _ANNOTATIONS: Any = vars(wrapt.FunctionWrapper.__mro__[-2]).get("__annotations__
 
 # wrapt is typed from 2.0 on
 class TracedObject(wrapt.FunctionWrapper):  # type: ignore[misc, type-arg, unused-ignore]
-    """An object, but for its calls, which go to `traced(object, None, args, kwargs)`.
+    """Behaves like the object, except that calls go to `traced(object, None, args, kwargs)`.
 
-    Copies and pickles are those of the object, traced again by `again(object, *how)`.
+    Copies and pickles are copies of the object, traced again by `again(object, *how)`.
     """
 
-    # Whoever asks the class for its own, as `isinstance` does for a protocol, would else put an
-    # empty dict before those of the object.
+    # Without this, code that reads the annotations of the class, as `isinstance` does for a
+    # protocol, would hide the object's annotations behind an empty dict.
     __annotations__ = _ANNOTATIONS
 
     def __init__(
@@ -36,8 +36,11 @@ class TracedObject(wrapt.FunctionWrapper):  # type: ignore[misc, type-arg, unuse
         self._self_how = how
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
-        """Traced as a method, if the object becomes one, as a cached function does; else what it
-        becomes is, if that can be called."""
+        """Return the traced method, for an object that is a descriptor.
+
+        A cached function becomes a method. Other descriptors return an object of their own, which
+        is traced if it can be called.
+        """
         target = self.__wrapped__
         if not hasattr(type(target), "__get__"):
             return self
@@ -55,7 +58,7 @@ class TracedObject(wrapt.FunctionWrapper):  # type: ignore[misc, type-arg, unuse
 
     @property
     def __signature__(self) -> inspect.Signature:
-        """That of a `__call__` in Python, for those who do not follow `__wrapped__`."""
+        """The signature of a `__call__` in Python, for code that does not follow `__wrapped__`."""
         target = self.__wrapped__
         if not inspect.isfunction(type(target).__call__):
             raise AttributeError("__signature__")
@@ -72,7 +75,7 @@ class TracedObject(wrapt.FunctionWrapper):  # type: ignore[misc, type-arg, unuse
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         reduced = self.__wrapped__.__reduce_ex__(protocol)
-        if isinstance(reduced, str):  # by its name, under which this one is found
+        if isinstance(reduced, str):  # pickled by name, which now leads to the traced object
             return reduced
         return self._self_again, (self.__wrapped__, *self._self_how)
 

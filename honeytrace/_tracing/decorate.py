@@ -1,9 +1,10 @@
-"""Put a traced stand-in in the place of whatever `trace_session` is applied to."""
+"""Replacing what `trace_session` is applied to by a traced stand-in."""
 
 from __future__ import annotations
 
 import functools
 import inspect
+import sys
 import types
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,13 +12,12 @@ from typing import Any
 
 from honeytrace._capture.deferred import constant
 from honeytrace._capture.exceptions import is_ours
-from honeytrace._config.live import live
-from honeytrace._session import context
-from honeytrace._session.record import ABSENT, TraceSpec
+from honeytrace._session.record import TraceSpec
 from honeytrace._tracing import wrappers
-from honeytrace._tracing.generators import UNTRACED, close_stream, open_stream
-from honeytrace._tracing.recorder import begin, end
+from honeytrace._tracing.classes import methods_to_trace, spec_of_method
+from honeytrace._tracing.runtime import RUNTIME
 from honeytrace._tracing.signature import binder, is_method, parameters
+from honeytrace._tracing.templates import Kind
 from honeytrace._utils import pytest_compat
 from honeytrace._utils.guard import try_call
 
@@ -28,7 +28,7 @@ class TracedPartial(_Plain):  # type: ignore[misc] # see _Plain
     __slots__ = ("_again",)
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        """Copies and pickles are those of the plain partial, traced again."""
+        """Copies and pickles are copies of the plain partial, traced again."""
         again, *how = self._again
         return again, tuple(how)
 
@@ -36,13 +36,16 @@ class TracedPartial(_Plain):  # type: ignore[misc] # see _Plain
         return repr(functools.partial(self.func, *self.args, **self.keywords))
 
 
-# So it shows as what it is; pickles do not name the class.
+# It looks like a plain partial; pickles do not name the class.
 for _label in ("__name__", "__qualname__", "__module__", "__doc__"):
     setattr(TracedPartial, _label, getattr(_Plain, _label))
 
 
 def traced_partial(target: Any, function: Any, again: Callable[..., Any], *how: Any) -> Any:
-    """What the partial `target` is, but with this function; `again(target, *how)` traces it."""
+    """Return the partial `target` with this function in it.
+
+    Copies are made by `again(target, *how)`, which traces a partial.
+    """
     made = TracedPartial(function, *target.args, **target.keywords)
     made.__dict__.update(target.__dict__)
     made._again = (again, target, *how)
@@ -50,10 +53,13 @@ def traced_partial(target: Any, function: Any, again: Callable[..., Any], *how: 
 
 
 def decorate(target: Any, spec: TraceSpec, skip_first: bool | None = None) -> Any:
-    """What stands in for `target`; `skip_first` says whether a function gets a bound object first,
-    where that is known."""
+    """Return the stand-in for `target`.
+
+    `skip_first` says whether the first argument of a function is the bound object, if that is
+    known.
+    """
     for base, remake in _REMADE:
-        if issubclass(type(target), base):  # a proxy only says that it is one
+        if issubclass(type(target), base):  # `isinstance` believes what a proxy says
             return remake(target, spec)
     if fixture := pytest_compat.fixture_parts(target):
         declare, function = fixture
@@ -67,7 +73,7 @@ def decorate(target: Any, spec: TraceSpec, skip_first: bool | None = None) -> An
     named = _named(target, kind, spec, method)
     if isinstance(target, types.FunctionType):
         return wrappers.for_function(target, kind, method, _given(kind, named))
-    # Here, since few need it and wrapt takes longer than all the rest of `import honeytrace`.
+    # Imported here because few need it and wrapt takes longer than the rest of `import honeytrace`.
     from honeytrace._tracing.callable_objects import TracedObject
 
     bound = parameters(target)[0].name if method else None
@@ -78,7 +84,7 @@ def decorate(target: Any, spec: TraceSpec, skip_first: bool | None = None) -> An
 def _advice(target: Any) -> str:
     if hasattr(type(target), "__get__"):
         return "put @trace_session below it, directly above the function"
-    return "it goes above a function, or around a block as `with trace_session('name'):`"
+    return "put it directly above a def, or around a block as `with trace_session('name'):`"
 
 
 def _static(target: Any, spec: TraceSpec) -> Any:
@@ -94,7 +100,7 @@ def _bound_method(target: Any, spec: TraceSpec) -> Any:
 
 
 def _property(target: Any, spec: TraceSpec) -> Any:
-    """A property anew, its getter, setter and deleter traced."""
+    """Return a new property whose getter, setter and deleter are traced."""
     parts = (target.fget, target.fset, target.fdel)
     traced = [each and decorate(each, spec, True) for each in parts]
     inherited = target.fget is not None and target.__doc__ == target.fget.__doc__
@@ -102,9 +108,9 @@ def _property(target: Any, spec: TraceSpec) -> Any:
 
 
 def _cached_property(target: Any, spec: TraceSpec) -> Any:
-    anew = type(target)(decorate(target.func, spec, True))
-    anew.attrname = target.attrname
-    return _like(target, anew)
+    traced = type(target)(decorate(target.func, spec, True))
+    traced.attrname = target.attrname
+    return _like(target, traced)
 
 
 def _partial_method(target: Any, spec: TraceSpec) -> Any:
@@ -113,11 +119,11 @@ def _partial_method(target: Any, spec: TraceSpec) -> Any:
     return _like(target, type(target)(traced, *target.args, **target.keywords))
 
 
-def _like(target: Any, anew: Any) -> Any:
-    """What was set on a descriptor goes on to the one in its place."""
+def _like(target: Any, traced: Any) -> Any:
+    """Copy the attributes of a descriptor to the one that replaces it."""
     for name, value in vars(target).items():
-        vars(anew).setdefault(name, value)
-    return anew
+        vars(traced).setdefault(name, value)
+    return traced
 
 
 def _partial_function(target: Any, spec: TraceSpec) -> Any:
@@ -125,59 +131,19 @@ def _partial_function(target: Any, spec: TraceSpec) -> Any:
 
 
 def _class(target: type, spec: TraceSpec) -> type:
-    """The class itself, its public methods traced in place, or those that `methods` names."""
-    if target.__flags__ & _IMMUTABLE:
-        raise TypeError(
-            f"trace_session cannot change the class {target.__qualname__}; put it above a "
-            "subclass, or above the function that calls it"
-        )
-    for name in spec.methods:
-        if not _is_function(vars(target).get(name)):
-            raise ValueError(
-                f"methods names {name!r}, but {target.__qualname__} defines no such method; "
-                "name those that stand in the class itself"
-            )
-    wanted = spec.methods or [name for name in vars(target) if not name.startswith("_")]
-    found = {name: vars(target)[name] for name in wanted if _is_function(vars(target)[name])}
-    if not found:
-        words = "there is no public method to trace in the class %s; name some in methods=(…)"
-        live.guard.warn(f"methods of {target.__qualname__}", words, target.__qualname__)
-    for name, member in found.items():
+    """Trace methods of a class in place and return the class itself."""
+    for name, member in methods_to_trace(target, spec.methods).items():
         if not is_traced(member):
-            setattr(target, name, decorate(member, _of_method(spec, name, member)))
+            setattr(target, name, decorate(member, spec_of_method(spec, name, member)))
     return target
 
 
-def _is_function(member: object) -> bool:
-    return inspect.isfunction(member) or isinstance(member, (staticmethod, classmethod))
-
-
 def is_traced(member: Any) -> bool:
-    """Whether this function, or the one of this method, is a stand-in of ours."""
+    """Return whether this function, or the function of this method, is a stand-in."""
     function = getattr(member, "__func__", member)
     return inspect.isfunction(function) and is_ours(function.__code__)
 
 
-def _of_method(spec: TraceSpec, name: str, member: Any) -> TraceSpec:
-    """What a class was decorated with, as far as it concerns one of its methods."""
-    known = {each.name for each in parameters(getattr(member, "__func__", member))}
-    ignore, only, config_args = (
-        tuple(name for name in names if name in known)
-        for names in (spec.ignore, spec.only, spec.config_args)
-    )
-    nothing = bool(spec.only) and not only
-    return replace(
-        spec,
-        name=f"{spec.name}.{name}" if spec.name else "",
-        capture_inputs=False if nothing else spec.capture_inputs,
-        ignore=ignore,
-        only=only,
-        config_args=config_args,
-    )
-
-
-_IMMUTABLE = 1 << 8
-"""Of `__flags__`: the class is defined in C, and nothing can be set on it."""
 _REMADE: tuple[tuple[type, Callable[[Any, TraceSpec], Any]], ...] = (
     (staticmethod, _static),
     (classmethod, _class_method),
@@ -189,17 +155,14 @@ _REMADE: tuple[tuple[type, Callable[[Any, TraceSpec], Any]], ...] = (
 )
 
 
-def _given(kind: wrappers.Kind, spec: TraceSpec) -> dict[str, object]:
-    """What the function that stands in works with."""
-    given: dict[str, object] = {"live": live, "spec": spec, "put": context.put}
-    given |= {"put_safely": context.put_safely, "collecting": context.collecting}
-    if kind.streams:
-        return {**given, "open": open_stream, "close": close_stream, "untraced": UNTRACED}
-    return {**given, "begin": begin, "end": end, "absent": ABSENT}
+def _given(kind: Kind, spec: TraceSpec) -> dict[str, object]:
+    """Return the values that the stand-in's text uses."""
+    given: dict[str, object] = {"runtime": RUNTIME, "spec": spec}
+    return {**given, "in_tests": "_pytest.fixtures" in sys.modules} if kind.streams else given
 
 
-def _named(target: Any, kind: wrappers.Kind, spec: TraceSpec, method: bool) -> TraceSpec:
-    """The spec with what the function itself tells."""
+def _named(target: Any, kind: Kind, spec: TraceSpec, method: bool) -> TraceSpec:
+    """Return the spec with what the function itself tells."""
     module, name = _titles(target)
     known = parameters(target)
     _check_names(name, known, spec)
@@ -213,13 +176,13 @@ def _named(target: Any, kind: wrappers.Kind, spec: TraceSpec, method: bool) -> T
         function=f"{module}.{name}",
         kind=kind.name,
         bind=binder(known[method:]),
-        # A default may change until the worker looks at it, unless it is handed on as an argument.
+        # A default may change until the worker reads it, unless it is passed on as an argument.
         at_once=not (wrappers.is_exact(target) or all(map(constant, defaults))),
     )
 
 
 def _titles(target: Any) -> tuple[str, str]:
-    """The module and the qualified name; those of its type for an object that has none."""
+    """Return the module and the qualified name, of the type if the object has none."""
     module, name = (try_call(getattr, target, label)[0] for label in ("__module__", "__qualname__"))
     kind = type(target)
     if not isinstance(name, str):
@@ -228,7 +191,7 @@ def _titles(target: Any) -> tuple[str, str]:
 
 
 def _check_names(function: str, known: list[inspect.Parameter], spec: TraceSpec) -> None:
-    """Names that are no parameters are a slip."""
+    """Raise ValueError for names that are not parameters."""
     names = sorted(each.name for each in known)
     if any(each.kind is each.VAR_KEYWORD for each in known):
         return

@@ -1,5 +1,4 @@
-"""What of a call is kept: the lists and functions that its `trace_session` was given, and what is
-registered for the types of values."""
+"""Choosing what to record of a call, by its options and the configuration."""
 
 from __future__ import annotations
 
@@ -18,7 +17,7 @@ from honeytrace._utils.guard import try_call
 def chosen_inputs(
     spec: TraceSpec, pipeline: Pipeline, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Kept:
-    """The inputs that are wanted, as `Inputs`, through `process_inputs`."""
+    """Return the wanted inputs, after `process_inputs`, as `Inputs`."""
     bound = spec.bind(args, kwargs)
     config = {name: bound[name] for name in spec.config_args if name in bound}
     inputs: Any = {}
@@ -33,7 +32,7 @@ def chosen_inputs(
 
 
 def chosen_outputs(spec: TraceSpec, pipeline: Pipeline, returned: object) -> object:
-    """What a call returned, through `reduce` and `process_outputs`; ABSENT if it is not wanted."""
+    """Return the outputs after `reduce` and `process_outputs`; ABSENT if they are not wanted."""
     if not wants_outputs(spec, pipeline):
         return ABSENT
     if spec.reduce and type(returned) is StreamBuffer:
@@ -53,14 +52,14 @@ def _first(given: bool | None, configured: bool) -> bool:
 
 
 def _is_wanted(name: str, spec: TraceSpec) -> bool:
-    # What `**kwargs` takes in has names of its own, and that of the parameter.
+    # An argument that `**kwargs` takes in has its own name and that of the parameter.
     names = {name} if name in spec.named or not spec.rest else {name, spec.rest}
     ignored, only = names.intersection(spec.ignore), names.intersection(spec.only)
     return not ignored and bool(only or not spec.only)
 
 
 def _applied(spec: TraceSpec, label: str, function: Callable[[Any], Any], value: Any) -> Any:
-    """What a function of the user's makes of a value; a mark if it raises, which is counted."""
+    """Return what a user's function makes of a value; if it raises, a text that says so."""
     result, fault = try_call(without_tracing, function, value)
     if fault is None:
         return result

@@ -1,12 +1,14 @@
-"""The session of a generator: it begins with the first step and takes what is yielded."""
+"""The session of a generator: it starts with the first step and records what is yielded."""
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from honeytrace._capture.deferred import keep, read
+from honeytrace._capture.exceptions import is_cancellation
 from honeytrace._capture.streams import StreamBuffer
 from honeytrace._config.live import live
 from honeytrace._session import context
@@ -20,13 +22,27 @@ _guard = live.guard.call
 
 
 class Stream:
-    """What the stand-in of a generator works with, step by step."""
+    """What the stand-in of a generator uses at each step.
+
+    Nothing but the frame of the stand-in refers to it. If that is dropped without being closed, as
+    async generators are after their event loop has been closed, the session ends with it.
+
+    Attributes:
+        call: the record of the call.
+        items: what was yielded.
+        in_tests: whether the generator was decorated under pytest and may be a fixture.
+        first: milliseconds until the first item.
+        resumed: the clock, in nanoseconds, at the step after the first item.
+        get, put, put_safely, keep, take, fold: functions that the stand-in calls at each step.
+    """
 
     __slots__ = (
+        "__weakref__",
         "call",
         "first",
         "fold",
         "get",
+        "in_tests",
         "items",
         "keep",
         "put",
@@ -35,9 +51,10 @@ class Stream:
         "take",
     )
 
-    def __init__(self, call: Call, items: StreamBuffer) -> None:
+    def __init__(self, call: Call, items: StreamBuffer, in_tests: bool) -> None:
         self.call = call
         self.items = items
+        self.in_tests = in_tests
         self.first: float | None = None
         self.resumed = 0
         self.get = context.get
@@ -48,28 +65,35 @@ class Stream:
         self.fold = partial(_guard, items.fold)
 
     def started(self) -> bool:
-        """Notes the time of the first item; False, for it is not to be noted again."""
+        """Note the time of the first item. Returns False: there is nothing more to note."""
         self.first = (self.call.defaults.clock.perf_counter_ns() - self.call.ticks) / 1e6
         return False
 
     def resumes(self) -> bool:
-        """Notes the time of the step after the first item; False, as `started`."""
+        """Note the time of the step after the first item. Returns False, as `started` does."""
         self.resumed = self.call.defaults.clock.perf_counter_ns()
         return False
 
     @property
     def split(self) -> Json:
-        """Of a fixture, the milliseconds before the item and after it."""
+        """The milliseconds that a fixture took before its item and after it."""
         if not (self.items.alone and self.resumed):
             return {}
         after = (self.call.defaults.clock.perf_counter_ns() - self.resumed) / 1e6
         return {"setup_ms": self.first, "teardown_ms": max(after, 0.0)}
 
+    def __del__(self) -> None:
+        if not self.call.ended:
+            close_stream(self, GeneratorExit())
+
 
 class Untraced:
-    """In the place of a stream that is not recorded."""
+    """Takes the part of a stream that is not recorded."""
 
     call = None
+
+    def __reduce__(self) -> str:
+        return "UNTRACED"
 
     def get(self) -> None: ...
 
@@ -92,43 +116,65 @@ class Untraced:
 UNTRACED = Untraced()
 
 
-def _open(spec: TraceSpec, args: tuple[Any, ...], kwargs: dict[str, Any] | None) -> Stream | None:
+def _open(
+    spec: TraceSpec, args: tuple[Any, ...], kwargs: dict[str, Any] | None, in_tests: bool
+) -> Stream | None:
     call = begin(spec, args, kwargs)
     if call is None:
         return None
     wanted = wants_outputs(spec, call.defaults)
-    stream = Stream(call, StreamBuffer(wanted=wanted, raw=spec.reduce is not None))
-    live.suspended[id(stream)] = partial(_close, stream, GeneratorExit())
+    stream = Stream(call, StreamBuffer(wanted=wanted, raw=spec.reduce is not None), in_tests)
+    live.suspended[id(stream)] = partial(_close_waiting, weakref.ref(stream))
     return stream
 
 
 open_stream: Callable[..., Stream | None] = partial(_guard, _open)
-"""Starts the session of a generator; None if it is not to be traced.
+"""Starts the session of a generator; None if it is not traced.
 
-    open_stream(spec, args, kwargs) -> Stream | None
+    open_stream(spec, args, kwargs, in_tests) -> Stream | None
 """
 
 
-def _close(stream: Stream, error: BaseException) -> None:
+def _close_waiting(reference: weakref.ref[Stream]) -> None:
+    """End a stream that still waits at a `yield` when the program ends."""
+    stream = reference()
+    if stream is not None:
+        _close(stream, GeneratorExit())
+
+
+def _close(stream: Stream, error: BaseException, thrown: bool = False) -> None:
     call = stream.call
-    # First, since at the end of the interpreter there is no name of this module any more.
+    # First, because the names of this module may be gone when the interpreter ends.
     if call is None or call.ended:
         return
     live.suspended.pop(id(stream), None)
     items, spec = stream.items, call.spec
-    items.alone = items.count == 1 and pytest_compat.is_fixture(spec.function or "")
+    items.alone = (
+        stream.in_tests and items.count == 1 and pytest_compat.is_fixture(spec.function or "")
+    )
     completed = issubclass(type(error), (StopIteration, StopAsyncIteration))
     returned = getattr(error, "value", None) if completed else None
     if returned is not None:
         returned = read(keep(returned, "returned")[0], "returned")
-    call.streamed = Streamed(completed, items, stream.first, returned, stream.split)
-    end(call, items, None if completed else error)
+    left = is_cancellation(error)
+    call.streamed = Streamed(
+        completed,
+        items,
+        stream.first,
+        returned,
+        stream.split,
+        # A consumer that goes away while the generator waits for more cancels it.
+        "cancelled" if left and not thrown else "ok",
+    )
+    end(call, items, None if completed or left else error)
 
 
 close_stream: Callable[..., None] = partial(_guard, _close)
-"""Ends the session of a generator, by what ended it.
+"""Ends the session of a generator.
 
-    close_stream(stream, error)
+    close_stream(stream, error, thrown)
 
-`StopIteration` and `StopAsyncIteration` are its own end.
+`error` is the exception that ended it, of which `StopIteration` and `StopAsyncIteration` are its
+regular end and cancellation is the consumer's early end. `thrown` says that it came in at the
+`yield`.
 """

@@ -1,4 +1,4 @@
-"""What `trace_session` was told, checked at once, so that a traced call raises nothing of ours."""
+"""Checking the options of `trace_session` at decoration, so that traced calls raise no errors."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 
 
 def parse_options(options: Mapping[str, Any]) -> TraceSpec:
-    """What the sessions of one `trace_session` have in common. Raises `TypeError`, `ValueError`."""
+    """Return the checked options. Raises `TypeError` or `ValueError`."""
     for label in options:
         if label not in _ALL:
             raise TypeError(f"trace_session() has no argument {label!r}; {_hint(label)}")
@@ -85,7 +85,7 @@ def _uuid(label: str, value: Any) -> str:
 
 
 def _object(label: str, value: Any) -> Json:
-    """A copy of a mapping that was given."""
+    """Return a copy of a mapping."""
     given = try_call(_dict, value)[0] if isinstance(value, Mapping) else None
     if given is None:
         _refuse(label, value, "a mapping such as {'key': 'value'}")

@@ -1,4 +1,4 @@
-"""How a session starts and how it ends."""
+"""Starting and ending a session."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from honeytrace._tracing.filters import chosen_inputs, chosen_outputs
 from honeytrace._utils.json import Json
 
 _guard = live.guard.call
-_NONE: dict[str, Any] = {}  # in the place of keyword arguments
+_NO_KEYWORDS: dict[str, Any] = {}
 
 
 class Call(CallRecord):
-    """A record of the live pipeline."""
+    """A record whose defaults are a pipeline."""
 
     __slots__ = ()
 
@@ -34,7 +34,7 @@ class Call(CallRecord):
 def _begin(
     spec: TraceSpec, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
 ) -> Call | None:
-    """The start itself; `begin` is this under the guard."""
+    """Start a session; `begin` calls this under the guard."""
     pipeline = live.pipeline or live.start()
     if live.off:
         return None
@@ -46,7 +46,7 @@ def _begin(
     if spec.chosen or pipeline.choosy:
         captured, size, cuts = chosen_inputs(spec, pipeline, args, kwargs or {})
     else:
-        captured, size, cuts = arguments(args, kwargs or _NONE, spec.bind)
+        captured, size, cuts = arguments(args, kwargs or _NO_KEYWORDS, spec.bind)
     clock = pipeline.clock
     started, ticks = clock.time_ns(), clock.perf_counter_ns()
     try:
@@ -60,16 +60,17 @@ def _begin(
 
 
 begin = partial(_guard, _begin)
-"""Starts a session inside the running one; None if it cannot, or tracing is off.
+"""Starts a session inside the running one; None if that fails or tracing is off.
 
     begin(spec, args, kwargs) -> Call | None
 
-It is not current yet: to make it so is for those who will surely end it, interrupted or not.
+The session is not current yet. The caller makes it current inside the `try` that ends it, so that
+an interrupt cannot come in between.
 """
 
 
 def _end(call: Call | None, returned: object, error: BaseException | None = None) -> None:
-    """The end itself; `end` is this under the guard."""
+    """End a session; `end` calls this under the guard."""
     if call is None or call.ended:
         return
     call.duration = max(call.defaults.clock.perf_counter_ns() - call.ticks, 0) / 1e6
@@ -81,7 +82,7 @@ def _end(call: Call | None, returned: object, error: BaseException | None = None
             _keep_result(call, returned)
         if call.given is not None:
             _freeze(call, call.given)
-    finally:  # a fault above costs a field, not the session
+    finally:  # an error above costs a field, not the session
         if context.get() is call:
             make_current(call.parent)
         if call.parent is not None and call.parent.ended:
@@ -89,8 +90,11 @@ def _end(call: Call | None, returned: object, error: BaseException | None = None
         call.defaults.accept(call)
 
 
+end_unguarded = _end
+"""`end` for callers that are under the guard already."""
+
 end = partial(_guard, _end)
-"""Ends a session and hands it over to delivery; does nothing for None, nor for the second time.
+"""Ends a session and passes it to delivery. For None or an ended session it does nothing.
 
     end(call, result)
     end(call, ABSENT, error)
@@ -113,7 +117,7 @@ def _keep_result(call: Call, returned: object) -> None:
 
 
 def _freeze(call: Call, given: dict[str, Json]) -> None:
-    """Copies what the user set: the objects are theirs and may go on changing."""
+    """Copy what the user set: the objects are theirs and may change later."""
     for name, value in given.items():
         taken = Snapshot()
         given[name] = taken.take(value, name)
@@ -121,19 +125,19 @@ def _freeze(call: Call, given: dict[str, Json]) -> None:
         call.cuts = [*(call.cuts or ()), *taken.cuts] or None
 
 
-def innermost(among: Callable[[CallRecord], bool]) -> CallRecord | None:
-    """The innermost record of this context that fits."""
+def innermost(wanted: Callable[[CallRecord], bool]) -> CallRecord | None:
+    """Return the innermost record of this context that is wanted."""
     record = context.get()
-    while record is not None and not among(record):
+    while record is not None and not wanted(record):
         record = record.parent
     return record
 
 
 def current_session() -> ActiveSession:
-    """The running session of this context.
+    """Return the running session of this context.
 
-    Outside of any, or when tracing is off, the null session: it takes everything, keeps nothing
-    and is false in a condition.
+    Outside a session, or when tracing is off, this is the null session: it accepts everything,
+    keeps nothing and is false in a condition.
     """
     record = running(context.get())
     return NOTHING if record is None else ActiveSession(record)
@@ -149,9 +153,9 @@ def enrich_session(
     feedback: Mapping[str, Any] | None = None,
     metadata: Mapping[str, Any] | None = None,
 ) -> bool:
-    """Merges into the running session, key by key; later wins. No I/O.
+    """Merge values into the running session, key by key; the later value wins. Does no I/O.
 
-    Returns whether there was a session to take it.
+    Returns False if no session is running.
 
         honeytrace.enrich_session(feedback={"rating": 5}, metrics={"hits": 3})
     """

@@ -1,6 +1,6 @@
-"""The arguments of a call by the names of the parameters.
+"""Naming the arguments of a call by the parameters.
 
-What can be known at decoration is done there: `inspect.signature(f).bind` at each call would cost
+Most of the work is done at decoration: calling `inspect.signature(f).bind` for each call would cost
 thirty times as much.
 """
 
@@ -16,37 +16,37 @@ from typing import Any
 from honeytrace._utils.guard import try_call
 
 Binder = Callable[[tuple[Any, ...], dict[str, Any]], dict[str, Any]]
-"""From the arguments of a call to `{parameter: value}`; takes a wrong call as it is."""
+"""Turns the arguments of a call into `{parameter: value}`; accepts wrong calls too."""
 
-_UNTOLD = [Parameter("args", Parameter.VAR_POSITIONAL), Parameter("kwargs", Parameter.VAR_KEYWORD)]
+_UNKNOWN = [Parameter("args", Parameter.VAR_POSITIONAL), Parameter("kwargs", Parameter.VAR_KEYWORD)]
 _BY_KEYWORD = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
 _NOT_BY_KEYWORD = (Parameter.POSITIONAL_ONLY, Parameter.VAR_POSITIONAL)
-_OF_TYPES = (types.MethodDescriptorType, types.WrapperDescriptorType)
-_BOUND = ("self", "cls", "mcs", "mcls", "metacls")
+_METHODS_IN_C = (types.MethodDescriptorType, types.WrapperDescriptorType)
+_BOUND_NAMES = ("self", "cls", "mcs", "mcls", "metacls")
 
 
 def parameters(function: Callable[..., Any]) -> list[Parameter]:
-    """The parameters; of a builtin that does not tell them, `*args` and `**kwargs`."""
+    """Return the parameters, or `*args` and `**kwargs` for a builtin without a signature."""
     signature, _ = try_call(inspect.signature, function)
-    return list(signature.parameters.values()) if signature else _UNTOLD
+    return list(signature.parameters.values()) if signature else _UNKNOWN
 
 
 def is_method(function: Callable[..., Any]) -> bool:
-    """Whether this is defined in a class and begins with the bound object, by its usual names.
+    """Return whether this is defined in a class and its first parameter is called `self` or `cls`.
 
-    A method of a type in C is a function like any other to those who call it by the type.
+    A method of a type in C does not count: called on the type, it takes the object as an argument.
     """
-    if isinstance(function, _OF_TYPES):
+    if isinstance(function, _METHODS_IN_C):
         return False
     names = list(parameters(function))
     name, _ = try_call(getattr, function, "__qualname__")
     scope = name.rpartition(".")[0] if isinstance(name, str) else ""
     in_class = bool(scope) and not scope.endswith("<locals>")
-    return in_class and bool(names) and names[0].name in _BOUND
+    return in_class and bool(names) and names[0].name in _BOUND_NAMES
 
 
 def binder(known: Sequence[Parameter]) -> Binder:
-    """Binds as Python does: by position, by keyword, defaults, `**kwargs` merged by their names."""
+    """Return a function that binds arguments as Python does, with `**kwargs` merged by name."""
     by_position = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
     names = tuple(each.name for each in known if each.kind in by_position)
     by_keyword = {each.name for each in known if each.kind in _BY_KEYWORD}
@@ -54,15 +54,15 @@ def binder(known: Sequence[Parameter]) -> Binder:
     kinds = {each.kind: each.name for each in known}
     rest = kinds.get(Parameter.VAR_POSITIONAL, "args")
     others = kinds.get(Parameter.VAR_KEYWORD, "kwargs")
-    # With `**kwargs`, the number of inputs does not tell whether all defaults are among them.
+    # With `**kwargs`, the number of inputs does not show whether defaults are missing.
     total = math.inf if Parameter.VAR_KEYWORD in kinds else len(known)
     defaults = [(each.name, each.default) for each in known if each.default is not Parameter.empty]
-    most = len(names)
+    max_positional = len(names)
 
     def bind(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-        inputs = dict(zip(names, args))  # noqa: B905 - they may differ, and `strict` costs 80 ns
-        if len(args) > most:
-            inputs[rest] = args[most:]
+        inputs = dict(zip(names, args))  # noqa: B905 - lengths may differ; `strict` costs 80 ns
+        if len(args) > max_positional:
+            inputs[rest] = args[max_positional:]
         if kwargs:
             if only and not only.isdisjoint(kwargs):  # def f(x, /, **kwargs) called f(1, x=2)
                 named = {name: kwargs[name] for name in kwargs if name in by_keyword}

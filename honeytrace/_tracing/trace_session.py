@@ -1,4 +1,4 @@
-"""`trace_session`: a decorator and a context manager."""
+"""`trace_session`, the decorator and context manager."""
 
 from __future__ import annotations
 
@@ -10,12 +10,18 @@ from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
+from honeytrace._config.live import live
 from honeytrace._session.active import NOTHING, ActiveSession
 from honeytrace._session.context import make_current
 from honeytrace._session.record import ABSENT, TraceSpec
 from honeytrace._tracing.decorate import decorate
 from honeytrace._tracing.options import parse_options
 from honeytrace._tracing.recorder import Call, begin, end, innermost
+from honeytrace._tracing.registration import (
+    UNREGISTERED,
+    UNREGISTERED_BARE,
+    warn_if_registered,
+)
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -33,6 +39,7 @@ if TYPE_CHECKING:
         | functools.partialmethod[Any]
     )
 
+_guard = live.guard.call
 _F = TypeVar("_F", bound="_Decoratable")
 
 
@@ -52,7 +59,7 @@ def trace_session(
 
 
 def trace_session(target: Any = None, /, **options: Any) -> Any:
-    """Records each call of a function, or a block of code, as a session.
+    """Record each call of a function, or a block of code, as a session.
 
         @trace_session
         def retrieve(question): ...
@@ -63,53 +70,68 @@ def trace_session(target: Any = None, /, **options: Any) -> Any:
         with trace_session("pipeline", inputs={"question": question}) as session:
             session.outputs = {"answer": text}
 
-    It decorates functions, coroutine functions, generators and async generators, methods, in either
-    order with `staticmethod`, `classmethod`, `property`, `cached_property` and `partialmethod`,
-    classes (their public methods, in place), partials and callable objects, and leaves result,
-    exception and signature as they are. The inputs are the arguments by name, as they were when the
-    call began; the outputs what it returned, under `result` unless that is a mapping. A session
-    that starts inside another becomes its child.
+    It decorates functions, coroutine functions, generators, async generators and methods; in either
+    order with `staticmethod`, `classmethod`, `property`, `cached_property` and `partialmethod`;
+    classes (their public methods, in place), partials and callable objects. Result, exception and
+    signature stay as they are. Put it directly above the `def`: a decorator that registers the
+    function, such as `@app.get("/")`, has to stand above it.
 
-    The session of a generator begins with the first step and ends with the last one, an error,
-    `close` or collection. Its outputs are the items: texts joined, chunks of OpenAI's and
-    Anthropic's streams merged, else the list of the first 1,000.
+    The inputs are the arguments by name, as they were when the call began. The outputs are what the
+    call returned, under `result` unless that is a mapping. A session that starts inside another
+    one becomes its child.
+
+    The session of a generator starts with the first step and ends with the last one, an error,
+    `close` or collection. Its outputs are the items: strings are joined, chunks of OpenAI's and
+    Anthropic's streams are merged, and anything else is the list of the first 1,000 items.
+
+    A plain function that returns a coroutine, or a future or task of asyncio, lasts until that has
+    ended.
 
     Args:
-        name: the session's name, which may stand first; else the qualified name of the function.
-        project, source: in place of the configured ones.
-        session_id: a UUID, for a block only and its first entry; a function makes a new one for
+        name: the session's name, which may be the first argument; by default the function's
+            qualified name.
+        project, source: override the configured ones.
+        session_id: a UUID for the first entry of a block. A decorated function makes a new one for
             each call.
-        config, user_properties, metrics, feedback, metadata, inputs: mappings that go with every
-            session; what is set while it runs wins.
-        capture_inputs, capture_outputs: in place of the configured ones; False records none.
-        ignore, only: names of parameters that are no inputs; of those that alone are.
-        config_args: names of parameters whose values go to `config` too.
-        process_inputs: gets the inputs by name and returns those to record.
-        process_outputs: gets what was returned and returns what to record.
-        reduce: gets the list of the items that a generator yielded, the first 1,000 of them, and
-            returns what to record.
-        ignore_exceptions: classes of exceptions that are no errors.
-        methods: of a class, the names of the methods to trace; else all that are public.
+        config, user_properties, metrics, feedback, metadata, inputs: mappings that go into every
+            session; values that are set while it runs win.
+        capture_inputs, capture_outputs: override the configured ones; False records none.
+        ignore: names of parameters to leave out of the inputs.
+        only: names of the only parameters to record.
+        config_args: names of parameters whose values also go into `config`.
+        process_inputs: a function that gets the inputs by name and returns those to record.
+        process_outputs: a function that gets the returned value and returns what to record.
+        reduce: a function that gets the list of the first 1,000 items of a generator and returns
+            what to record.
+        ignore_exceptions: classes of exceptions that are not errors.
+        methods: the names of the methods of a class to trace; by default all public ones.
 
-        The three functions run on the caller's thread. One that raises costs its field, not the
-        call; `stats().errors` counts it. Nothing that they call is traced.
+        The three functions run on the caller's thread. If one raises, its field is lost but not the
+        call, and `stats().errors` counts it. Nothing that they call is traced.
 
     Raises:
-        TypeError, ValueError: at once, if an argument cannot be used or what it stands above
-            cannot be decorated. A traced call raises nothing of ours.
+        TypeError, ValueError: at decoration, if an argument cannot be used or the target cannot be
+            decorated. Traced calls raise no exceptions of honeytrace's own.
     """
+    references = sys.getrefcount(target) - UNREGISTERED_BARE
     if isinstance(target, str):
         if "name" in options:
             raise TypeError(f"trace_session({target!r}, name=…) has two names; give one")
         options["name"] = target
     tracer = TraceSession(parse_options(options))
-    return tracer if target is None or isinstance(target, str) else tracer(target)
+    if target is None or isinstance(target, str):
+        return tracer
+    _guard(warn_if_registered, target, references, sys._getframe(1))
+    return tracer._decorate(target)
 
 
 class TraceSession:
-    """What `trace_session(...)` returns: a decorator, and a context manager for `with` and
-    `async with`. It may be entered again, nested or from several threads and tasks at once; each
-    entry is a session of its own, and a `session_id` that was given is that of the first."""
+    """The result of `trace_session(...)`: a decorator and a context manager.
+
+    It works in `with` and `async with`, and may be entered again, nested or from several threads
+    and tasks at once. Each entry is a session of its own; a given `session_id` is that of the first
+    entry.
+    """
 
     __slots__ = ("_open", "_spec")
 
@@ -117,7 +139,16 @@ class TraceSession:
         self._spec = spec
         self._open: list[Call] = []
 
+    def __reduce__(self) -> tuple[type[TraceSession], tuple[TraceSpec]]:
+        """Copies and pickles have no open blocks."""
+        return TraceSession, (self._spec,)
+
     def __call__(self, function: _F) -> _F:
+        references = sys.getrefcount(function) - UNREGISTERED
+        _guard(warn_if_registered, function, references, sys._getframe(1))
+        return self._decorate(function)
+
+    def _decorate(self, function: _F) -> _F:
         if self._spec.session_id is not None:
             raise TypeError(
                 "session_id is for `with trace_session(...)`; a decorated function makes a new "
@@ -132,7 +163,7 @@ class TraceSession:
         call = begin(spec)
         if call is None:
             return NOTHING
-        if spec.session_id is not None:  # of one session: a further entry is another
+        if spec.session_id is not None:  # the next entry is another session
             self._spec = replace(self._spec, session_id=None)
         self._open.append(call)
         make_current(call)
@@ -146,7 +177,7 @@ class TraceSession:
     ) -> None:
         if not self._open:
             return
-        # Usually the innermost of this context; a block may be left in another one, though.
+        # Usually the innermost of this context, but a block may be left in another context.
         call = innermost(lambda record: record in self._open) or self._open[-1]
         self._open.remove(cast("Call", call))
         end(call, ABSENT, error)
@@ -164,7 +195,7 @@ class TraceSession:
 
 
 def _scope() -> str:
-    """The name of the code that holds the block: its function, or its module."""
+    """Return the name of the function or the module that holds the block."""
     frame = sys._getframe(1)
     while frame.f_back is not None and frame.f_globals is globals():
         frame = frame.f_back

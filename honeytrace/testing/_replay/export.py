@@ -22,7 +22,7 @@ from typing import Any, cast
 from uuid import UUID
 
 from honeytrace._session.session import Session, about, title_of
-from honeytrace._tracing import wrappers
+from honeytrace._tracing import templates, wrappers
 from honeytrace._tracing.decorate import is_traced
 from honeytrace._utils.guard import try_call
 from honeytrace._utils.text import printable
@@ -39,10 +39,10 @@ _TAKEN = {
     *("datetime", "Decimal", "Path", "UUID"),
 }
 _CALLS = {
-    wrappers.FUNCTION.name: "{}",
-    wrappers.COROUTINE.name: "asyncio.run({})",
-    wrappers.GENERATOR.name: "list({})",
-    wrappers.ASYNC_GENERATOR.name: "asyncio.run(_items({}))",
+    templates.FUNCTION.name: "{}",
+    templates.COROUTINE.name: "asyncio.run({})",
+    templates.GENERATOR.name: "list({})",
+    templates.ASYNC_GENERATOR.name: "asyncio.run(_items({}))",
 }
 _PLAIN = (str, int, float, bool, type(None))
 _STANDARD: dict[type, str] = {

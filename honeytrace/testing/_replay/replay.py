@@ -15,7 +15,7 @@ from honeytrace._session.active import ActiveSession
 from honeytrace._session.session import Session, about
 from honeytrace._session.tree import label
 from honeytrace._session.wire import is_uuid
-from honeytrace._tracing import wrappers
+from honeytrace._tracing import templates, wrappers
 from honeytrace._tracing.decorate import is_traced
 from honeytrace._tracing.signature import is_method
 from honeytrace._tracing.trace_session import trace_session
@@ -123,7 +123,7 @@ def _check(function: Callable[..., Any]) -> None:
         raise TypeError(
             f"{function.__qualname__} is a method; give it bound, as replay(session, object.method)"
         )
-    if wrappers.kind(function) in (wrappers.COROUTINE, wrappers.ASYNC_GENERATOR) and _in_loop():
+    if wrappers.kind(function) in (templates.COROUTINE, templates.ASYNC_GENERATOR) and _in_loop():
         raise RuntimeError(
             "replay starts an event loop, and one is already running here; write "
             "await asyncio.to_thread(replay, session, function)"
@@ -187,11 +187,11 @@ def _in_loop() -> bool:
 def _run(function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]) -> None:
     kind = wrappers.kind(function)
     result = function(*args, **kwargs)
-    if kind is wrappers.COROUTINE:
+    if kind is templates.COROUTINE:
         asyncio.run(result)
-    elif kind is wrappers.GENERATOR:
+    elif kind is templates.GENERATOR:
         deque(result, maxlen=0)
-    elif kind is wrappers.ASYNC_GENERATOR:
+    elif kind is templates.ASYNC_GENERATOR:
         asyncio.run(_exhaust(result))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextvars
 import gc
 import inspect
@@ -13,6 +14,7 @@ import pytest
 
 import honeytrace
 from honeytrace import trace_session
+from honeytrace._config.live import live
 from honeytrace._utils.pytest_compat import fixture_parts as parts
 from honeytrace.local import Store
 
@@ -352,8 +354,8 @@ def test_an_async_stream_may_be_stepped_and_closed_by_other_tasks(sent):
     assert sent()[0]["outputs"] == {"result": [0, 1]}
 
 
-def test_a_cancelled_stream_is_cancelled(sent):
-    """A task that is cancelled while it waits inside has the status of that."""
+def test_a_consumer_that_is_cancelled_is_an_early_end(sent):
+    """A client that goes away while the generator waits cancels it, which is not an error."""
 
     @trace_session
     async def stream():
@@ -368,7 +370,91 @@ def test_a_cancelled_stream_is_cancelled(sent):
             await task
 
     asyncio.run(main())
-    assert about(sent()[0])["status"] == "cancelled"
+    (session,) = sent()
+    assert session.get("error") is None
+    assert session["outputs"] == {"result": [1]}
+    assert about(session)["status"] == "cancelled"
+    assert about(session)["stream"]["completed"] is False
+
+
+@pytest.mark.parametrize("pause", [True, False])
+def test_a_break_is_an_early_end_even_when_the_loop_is_about_to_end(pause, sent):
+    """asyncio.run() cancels the task that closes the generator, which throws that in."""
+
+    async def main():
+        async for number in acount(10):
+            if number == 2:
+                break
+        if pause:
+            await asyncio.sleep(0.01)
+
+    asyncio.run(main())
+    (session,) = sent()
+    assert session.get("error") is None
+    assert session["outputs"] == {"result": [0, 1, 2]}
+    assert about(session)["status"] == "ok"
+    assert about(session)["stream"]["completed"] is False
+
+
+def test_a_cancelled_result_is_an_error(sent):
+    """That of a thread pool, which is an exception as any other."""
+
+    @trace_session
+    def stream():
+        yield 1
+        future = concurrent.futures.Future()
+        future.cancel()
+        future.result()
+
+    with pytest.raises(concurrent.futures.CancelledError):
+        list(stream())
+    assert sent()[0]["error"] == "CancelledError"
+
+
+def test_an_error_of_the_clean_up_is_one(sent):
+    """What a generator raises when it is closed early is its own error."""
+
+    @trace_session
+    def stream():
+        try:
+            yield 1
+        finally:
+            raise OSError("disk")
+
+    steps = stream()
+    next(steps)
+    with pytest.raises(OSError, match="disk"):
+        steps.close()
+    assert sent()[0]["error"] == "OSError: disk"
+
+
+def test_a_stream_of_a_closed_loop_ends_when_it_is_dropped(sent):
+    """Python drops such a generator without closing it; nothing of it stays."""
+    document = Document()
+    known = weakref.ref(document)
+
+    @trace_session
+    async def stream(document):
+        yield 1
+        yield document
+
+    async def first(document):
+        return await stream(document).__anext__()
+
+    loop = asyncio.new_event_loop()
+    assert loop.run_until_complete(first(document)) == 1
+    loop.close()
+    del document, loop
+    gc.collect()
+    assert known() is None
+    assert not live.suspended
+    (session,) = sent()
+    assert session.get("error") is None
+    assert about(session)["stream"]["completed"] is False
+
+
+class Document:
+    """An object that can be referred to weakly."""
 
 
 def test_context_variables_are_those_of_the_consumer(sent):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import gc
 import signal
+import tracemalloc
 import weakref
 from collections.abc import Mapping
 
@@ -289,3 +292,89 @@ def test_a_broken_mapping_is_refused_where_it_is_given():
     """By `trace_session`, with its own sentence."""
     with pytest.raises(TypeError, match="metrics=…"):
         trace_session("x", metrics=Broken())
+
+
+@trace_session
+async def by_function(document, tasks):
+    tasks.append(asyncio.create_task(asyncio.sleep(3600)))
+    return document
+
+
+@trace_session
+async def by_stream(document, tasks):
+    tasks.append(asyncio.create_task(asyncio.sleep(3600)))
+    yield document
+
+
+async def by_block(document, tasks):
+    with trace_session("block", inputs={"document": document}) as session:
+        session.outputs = {"answer": document + "!"}
+        tasks.append(asyncio.create_task(asyncio.sleep(3600)))
+
+
+async def by_failure(document, tasks):
+    @trace_session
+    async def fail(document):
+        tasks.append(asyncio.create_task(asyncio.sleep(3600)))
+        raise ValueError(document)
+
+    with contextlib.suppress(ValueError):
+        await fail(document)
+
+
+async def drain(stream):
+    async for _ in stream:
+        pass
+
+
+@pytest.mark.parametrize(
+    "handle",
+    [by_function, lambda *each: drain(by_stream(*each)), by_block, by_failure],
+    ids=["function", "stream", "block", "failure"],
+)
+def test_a_task_does_not_keep_what_was_delivered(handle, sent, server):
+    """It has the context of the call in which it was started, and the record in that."""
+    tasks = []
+    loop = asyncio.new_event_loop()
+
+    async def main():
+        for number in range(10):
+            await handle("x" * 200_000 + str(number), tasks)
+
+    def run():
+        loop.run_until_complete(main())
+        sent()
+        server.requests.clear()
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0]
+
+    run()  # what is allocated once
+    tracemalloc.start()
+    try:
+        kept = run() - run()
+    finally:
+        tracemalloc.stop()
+        for task in tasks:
+            task.cancel()
+        loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+        loop.close()
+    assert len(tasks) == 30
+    assert abs(kept) < 600_000, "of 2,000,000"
+
+
+def test_a_session_that_was_delivered_can_still_be_read(sent):
+    """The program may go on reading what it holds."""
+    with trace_session("block", inputs={"a": 1}, metadata={"m": 2}) as session:
+        session.outputs = {"b": 2}
+    before = session.session_id, session.inputs, session.outputs, session.metadata, hash(session)
+    sent()
+    assert session.inputs == {"a": 1}
+    after = session.session_id, session.inputs, session.outputs, session.metadata, hash(session)
+    assert before == after
+    assert session.session_name == "block"
+
+
+def test_a_session_has_one_handle(sent):
+    """However often it is asked for, so that a loop of them does not grow."""
+    with trace_session("block") as session:
+        assert honeytrace.current_session() is session

@@ -10,6 +10,7 @@ import weakref
 
 import pytest
 
+from honeytrace._capture.exceptions import is_ours
 from honeytrace._tracing import wrappers
 from honeytrace._tracing.trace_session import trace_session
 
@@ -195,10 +196,77 @@ def test_a_generator_lets_go_of_its_arguments():
     assert known() is None
 
 
-def test_code_without_a_source_has_an_empty_one():
-    """Tools that show the source of what they complain about go on."""
-    assert inspect.getsource(trace_session(collector).__code__).strip() == ""
-    assert "def collector" in inspect.getsource(trace_session(collector))
+@pytest.mark.parametrize("kind", ["def", "async def"])
+@pytest.mark.parametrize("body", ["return value", "yield value"])
+def test_a_stand_in_shows_the_users_source(kind, body, tmp_path):
+    """Its code has the file and the first line of the function, as editors and debuggers ask."""
+    if kind == "async def" and body == "return value":
+        body = "return await value"
+    path = tmp_path / "users.py"
+    lines = ["", "", "@decorate", f"{kind} function(value):", f"    {body}", ""]
+    path.write_text("\n".join(lines))
+    namespace = {"decorate": trace_session, "__name__": "users"}
+    exec(compile(path.read_text(), str(path), "exec"), namespace)
+    code = namespace["function"].__code__
+    assert inspect.getsourcefile(namespace["function"]) == str(path)
+    assert inspect.getsourcelines(code) == ([f"{line}\n" for line in lines[2:5]], 3)
+    assert {line for _, _, line in code.co_lines() if line} == {3}
+    assert is_ours(code)
+    assert not is_ours(namespace["function"].__wrapped__.__code__)
+
+
+def test_a_callable_object_shows_the_source_of_its_method():
+    """The frame of its calls is that of `__call__`."""
+
+    class Ask:
+        def __call__(self):
+            return sys._getframe(1).f_code
+
+    code = trace_session(Ask())()
+    assert (code.co_filename, code.co_name) == (__file__, "__call__")
+    assert is_ours(code)
+
+
+def test_a_builtin_has_no_source():
+    """The frame of its calls has an empty one, so that tools that show it go on."""
+    frame = trace_session(sys._getframe)(0)
+    assert is_ours(frame.f_code)
+    assert inspect.getsource(frame.f_code).strip() == ""
+
+
+def test_error_pages_and_debuggers_show_the_users_lines():
+    """What walks through a traceback finds a source line of the user's for each frame."""
+
+    @trace_session
+    def fail():
+        raise ValueError("boom")
+
+    with pytest.raises(ValueError, match="boom") as caught:
+        fail()
+    shown = inspect.getinnerframes(caught.tb, context=1)[1:]
+    assert [each.filename for each in shown] == [__file__] * 2
+    assert [each.code_context[0].strip() for each in shown] == [
+        "@trace_session",
+        'raise ValueError("boom")',
+    ]
+
+
+def test_a_breakpoint_by_name_stops_in_the_users_file(program):
+    """`break function` of pdb takes the file and line of the code."""
+    found = program("""
+        import io, pdb, sys
+        from honeytrace import trace_session
+
+        @trace_session
+        def ask():
+            return 1
+
+        words = ["break ask", "continue", "list", "continue", ""]
+        pdb.Pdb(stdin=io.StringIO(chr(10).join(words)), stdout=sys.stdout).run("ask()")
+    """)
+    assert "Breakpoint 1 at" in found.stdout, found.stderr
+    assert "program.py" in found.stdout
+    assert "@trace_session" in found.stdout
 
 
 def test_one_above_the_other_makes_two_sessions(sent):
@@ -269,7 +337,7 @@ def test_the_hooks_of_async_generators_are_as_before(sent):
 
 
 def test_frames_in_tracebacks_say_whose_they_are(sent):
-    """The one frame more has the function's name, and a file name that explains it."""
+    """The additional frame has the function's name, and stands at its decorator."""
 
     @trace_session
     def fail():
@@ -280,7 +348,7 @@ def test_frames_in_tracebacks_say_whose_they_are(sent):
     shown = [(each.path.name if hasattr(each.path, "name") else each.path, each.name)
              for each in caught.traceback[1:]]  # fmt: skip
     assert [name for _, name in shown] == ["fail", "fail"]
-    assert str(caught.traceback[1].frame.code.raw.co_filename) == "<traced by honeytrace>"
+    assert str(caught.traceback[1].statement).strip() == "@trace_session"
 
 
 def test_pytest_does_not_show_the_frame(sent):

@@ -1,0 +1,165 @@
+"""Plain functions that return an awaitable: their session ends when the awaitable does.
+
+`AsyncOpenAI().chat.completions.create`, a lambda around a coroutine function and many sync wrappers
+are plain functions, but what they start has only begun when they return.
+
+A coroutine that only the caller will know is replaced by one of the same name that awaits it,
+because nothing else tells when and how it ends. A future or task of asyncio is returned as it is
+and watched by a callback. Everything else is returned as it is, and the session ends with the call:
+a coroutine that the program keeps elsewhere too, which must remain the same object, and objects
+that can be awaited but have methods of their own (`async with session.get(url)`).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Coroutine
+from functools import partial
+from types import CoroutineType
+from typing import TYPE_CHECKING, Any, cast
+
+from honeytrace._config.live import live
+from honeytrace._session import context
+from honeytrace._session.record import ABSENT, CallRecord
+from honeytrace._tracing.recorder import Call, end, end_unguarded
+
+if TYPE_CHECKING:
+    import asyncio
+
+_guard = live.guard.call
+
+
+class _Unfinished:
+    """A call whose awaitable has not ended. If it is collected, the session ends without a result.
+
+    Attributes:
+        call: the record of the call.
+        coroutine: what the function returned, until it is awaited; None for a future.
+    """
+
+    __slots__ = ("call", "coroutine")
+
+    def __init__(self, call: Call, coroutine: Coroutine[Any, Any, Any] | None = None) -> None:
+        self.call = call
+        self.coroutine = coroutine
+
+    def take(self) -> Coroutine[Any, Any, Any]:
+        """Return the coroutine to await and let go of it."""
+        coroutine, self.coroutine = self.coroutine, None
+        assert coroutine is not None  # noqa: S101 - a coroutine starts once
+        return coroutine
+
+    def __del__(self) -> None:
+        if not self.call.ended:
+            _guard(_abandon, self)
+
+
+def _abandon(unfinished: _Unfinished) -> None:
+    coroutine, unfinished.coroutine = unfinished.coroutine, None
+    if coroutine is not None:
+        # Python has just warned of the coroutine that stands in; the one inside, which it would
+        # warn of too, was known to nobody else.
+        coroutine.close()
+    end(unfinished.call, ABSENT)
+
+
+def _finish(call: Call | None, returned: object) -> object:
+    if call is None:
+        return None
+    kind = type(returned)
+    if returned is None or kind is str or kind is dict or kind is list or kind is int:
+        end_unguarded(call, returned)
+    elif kind is CoroutineType and sys.getrefcount(returned) <= _UNSHARED:
+        return _follow_coroutine(call, returned)  # type: ignore[arg-type] # it is one
+    elif _is_future(kind):
+        _follow_future(call, returned)  # type: ignore[arg-type] # it is one
+    else:
+        end_unguarded(call, returned)
+    return None
+
+
+finish = partial(_guard, _finish)
+"""Ends the session of a plain function, or lets it last as long as the awaitable it returned.
+
+    finish(call, returned) -> coroutine to return instead | None
+"""
+
+
+def _count(_: None, returned: object) -> int:
+    return sys.getrefcount(returned)
+
+
+def _count_unshared() -> int:
+    """Return the reference count that `_finish` sees of an object that nobody else refers to."""
+    count, returned = partial(_guard, _count), object()
+    return count(None, returned) or 0
+
+
+_UNSHARED = _count_unshared()
+
+
+def _follow_coroutine(
+    call: Call, coroutine: CoroutineType[Any, Any, Any]
+) -> CoroutineType[Any, Any, Any]:
+    followed = cast("CoroutineType[Any, Any, Any]", _followed(_Unfinished(call, coroutine)))
+    followed.__name__, followed.__qualname__ = coroutine.__name__, coroutine.__qualname__
+    _leave(call, call.parent)
+    return followed
+
+
+async def _followed(unfinished: _Unfinished) -> Any:
+    """Await the coroutine with the session current, and end the session with it."""
+    __tracebackhide__ = __honeytrace__ = True  # noqa: F841 - both mark the frame
+    call, outer = unfinished.call, context.get()
+    try:
+        context.make_current(call)
+        result = await unfinished.take()
+        _leave(call, outer)
+        end(call, result)
+    except BaseException as error:
+        _leave(call, outer)
+        end(call, ABSENT, error)
+        raise
+    return result
+
+
+def _leave(call: Call, outer: CallRecord | None) -> None:
+    """Make the session around this one current again.
+
+    Where a coroutine is awaited, that may be another one than where the function was called.
+    """
+    if context.get() is call:
+        context.make_current(outer)
+
+
+def _is_future(kind: type) -> bool:
+    """Return whether this is the class of a future or task of asyncio, without importing that."""
+    futures = sys.modules.get("asyncio.futures")
+    future = getattr(futures, "Future", None)  # while it is being imported there is none
+    return future is not None and issubclass(kind, future)
+
+
+def _follow_future(call: Call, future: asyncio.Future[Any]) -> None:
+    if future.done():
+        _settle(call, future)
+        return
+    future.add_done_callback(partial(_done, _Unfinished(call)))
+    _leave(call, call.parent)
+
+
+def _done(unfinished: _Unfinished, future: asyncio.Future[Any]) -> None:
+    _guard(_settle, unfinished.call, future)
+
+
+def _settle(call: Call, future: asyncio.Future[Any]) -> None:
+    # Not `future.exception()`: it marks the exception as retrieved, and if nobody awaits the
+    # future, asyncio would not report it any more.
+    error = future._exception
+    if future.cancelled():
+        from asyncio import CancelledError
+
+        end(call, ABSENT, CancelledError())
+    elif error is not None:
+        end(call, ABSENT, error)
+    else:
+        end(call, future.result())
