@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from honeytrace._utils.text import closest
 
 SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
+BY_START = "s.start DESC, s.number DESC"
 _WORD = re.compile(r'(?:[^\s"]|"[^"]*")+')
 _META = re.compile(r"meta\.([^=\s\"\\]+)=(.*)", re.DOTALL)
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
@@ -33,6 +34,8 @@ class Query:
 
     Attributes:
         tables: what to select from.
+        order: how to sort: by start, or, with the index of words, by when they came in, since the
+            index gives the last ones without looking at all others.
         conditions: SQL expressions.
         parameters: their values, in order.
         texts: what has to occur in one of the session's texts, or begin a word there.
@@ -40,6 +43,7 @@ class Query:
     """
 
     tables: str = "summaries s"
+    order: str = BY_START
     conditions: list[str] = field(default_factory=list)
     parameters: list[object] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
@@ -52,12 +56,17 @@ class Query:
 
     def look_in_body(self, condition: str, *parameters: object) -> None:
         """Add a condition over the body, which costs more than one over the summary."""
-        self.tables = "summaries s JOIN sessions b ON b.number = s.number"
+        if " b " not in self.tables:
+            self.tables += " JOIN sessions b ON b.number = s.number"
         self.add(condition, *parameters)
 
     def match(self, expression: str) -> None:
         """Add a condition over the index of words."""
-        self.add("s.number IN (SELECT rowid FROM words WHERE words MATCH ?)", expression)
+        self.tables = self.tables.replace(
+            "summaries s", "words CROSS JOIN summaries s ON s.number = words.rowid"
+        )
+        self.order = "words.rowid DESC"
+        self.add("words MATCH ?", expression)
 
 
 def parse(text: str, now: float) -> Query:

@@ -12,7 +12,7 @@ from honeytrace._session import wire
 from honeytrace._utils.json import Json, dumps, loads
 from honeytrace.local import _schema
 from honeytrace.local._database import BUSY_SECONDS, Database
-from honeytrace.local._query import Query, parse
+from honeytrace.local._query import BY_START, Query, parse
 from honeytrace.local._schema import Row
 from honeytrace.local._summary import Summary, summarize
 
@@ -322,11 +322,14 @@ def _find(
     connection: sqlite3.Connection, query: Query, limit: int, after: Found | None
 ) -> list[Found]:
     if after is not None:
-        query.add("(s.start, s.number) < (?, ?)", after.summary.start, after.number)
+        if query.order == BY_START:
+            query.add("(s.start, s.number) < (?, ?)", after.summary.start, after.number)
+        else:
+            query.add("words.rowid < ?", after.number)
     where = " AND ".join(query.conditions) or "true"
     found = connection.execute(
         f"SELECT s.number, {_COLUMNS} FROM {query.tables} WHERE {where} "  # noqa: S608 - no values
-        "ORDER BY s.start DESC, s.number DESC LIMIT ?",
+        f"ORDER BY {query.order} LIMIT ?",
         (*query.parameters, limit),
     )
     return [Found(number, Summary(*columns)) for number, *columns in found]

@@ -121,11 +121,12 @@ def test_a_query_that_is_none_is_refused(store, query, sentence):
     assert sentence in str(caught.value)
 
 
-def test_pages_follow_each_other(store):
+@pytest.mark.parametrize("query", ["", "same", "same meta.n=1"])
+def test_pages_follow_each_other(store, query):
     """Each page begins after the last one of the page before, also among equal start times."""
-    ids = {add(store, "same") for _ in range(7)}
+    ids = {add(store, "same", metadata={"n": 1}) for _ in range(7)}
     pages, last = [], None
-    while page := store.search(limit=3, after=last):
+    while page := store.search(query, limit=3, after=last):
         pages += [found.summary.id for found in page]
         last = page[-1]
     assert len(pages) == 7
