@@ -247,6 +247,7 @@ def load() -> None:
     """
     if pytest_compat.rewrites_imports():
         import honeytrace._delivery.http.sender
+        import honeytrace._delivery.local
         import honeytrace.local._app  # noqa: F401 - see above
 
 

@@ -109,17 +109,8 @@ def _call_each(guard: ErrorGuard, functions: Sequence[Callable[[_T], object]], v
 
 def deliverer(config: Config, delivery: Delivery) -> Processor:
     """Return the processor that queues a session, and waits where the settings say so."""
-    accept = delivery.accept
-    if config.durable and not config.local:
-        accept = delivery.accept_durably
-    elif config.durable:
-        return partial(_then_wait, accept, delivery, config.timeout)
+    accept = delivery.accept_durably if config.durable else delivery.accept
     return accept if config.background else partial(_then_wait_at_root, accept, delivery)
-
-
-def _then_wait(accept: Processor, delivery: Delivery, seconds: float, record: CallRecord) -> None:
-    accept(record)
-    delivery.flush(seconds, patient=False)
 
 
 def _then_wait_at_root(accept: Processor, delivery: Delivery, record: CallRecord) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from honeytrace._config.pipeline import encode
 from honeytrace._config.settings import Config
+from honeytrace._delivery.processes import ends_abruptly, keep_exit_status
+from honeytrace._delivery.senders import Sender
 from honeytrace._delivery.spool.directory import Spool
 from honeytrace._delivery.spool.segment import LOCKS
 from honeytrace._delivery.stats import Stats
@@ -16,9 +18,7 @@ from honeytrace._delivery.worker import Delivery
 from honeytrace._session import wire
 from honeytrace._utils import clock
 from honeytrace._utils.guard import ErrorGuard
-
-if TYPE_CHECKING:
-    from honeytrace._delivery.http.sender import HttpSender
+from honeytrace._utils.paths import store_path
 
 
 class _Route(NamedTuple):
@@ -74,7 +74,10 @@ class Routes:
         return self._each(Delivery.shutdown, timeout)
 
     def end(self, timeout: float | None) -> bool:
-        return self._each(Delivery.end, timeout)
+        try:
+            return self._each(Delivery.end, timeout)
+        finally:
+            keep_exit_status()
 
     def stats(self) -> Stats:
         total = Stats(errors=dict(self._guard.by_place), last_error=self._guard.last)
@@ -136,22 +139,30 @@ def _rest(past: tuple[_Route, ...]) -> None:
 def deliver(config: Config, guard: ErrorGuard) -> Delivery:
     """The way to the server of these settings."""
     connect = partial(_connect, config)
-    if config.local:  # the store is durable itself; SQLite takes one writer at a time
-        return Delivery(connect, encode, guard, most_senders=1, at_hand=True)
-    return Delivery(connect, encode, guard, _spool(config), wire.shrunk)
+    lasting = ends_abruptly()
+    spool = _spool(config)
+    if config.local:  # SQLite takes one writer at a time
+        return Delivery(connect, encode, guard, spool, None, 1, batches=True, lasting=lasting)
+    return Delivery(connect, encode, guard, spool, wire.shrunk, lasting=lasting)
 
 
 def _spool(config: Config) -> Spool | None:
-    if config.spool_dir is None or config.server_url is None or not LOCKS:
+    if config.spool_dir is None or not LOCKS:
         return None
+    if config.server_url is None:  # for the day when the store cannot be used
+        return Spool(config.spool_dir, str(store_path(config.home)), "local")
     return Spool(config.spool_dir, config.server_url, config.project)
 
 
-def _connect(config: Config) -> HttpSender:
+def _connect(config: Config) -> Sender:
     # Here, since httpcore and sqlite3 are to be loaded by the worker, not by `import honeytrace`.
-    from honeytrace._delivery.http.sender import HttpSender, LocalSender
-    from honeytrace.local._app import HERE
-
     if config.server_url is None:
-        return HttpSender(HERE, way=LocalSender(config.home, config.store_size, config.store_age))
+        from honeytrace._delivery.local import LocalSender
+
+        return LocalSender(config.home, config.store_size, config.store_age)
+    from honeytrace._delivery.http.sender import HttpSender
+
+    # `getaddrinfo` imports this codec. A child forked meanwhile could not: no thread that connects
+    # is forked, but one that resolves a name may be.
+    "".encode("idna")
     return HttpSender(config.server_url, config.api_key, config.timeout)

@@ -1,251 +1,297 @@
-"""The sessions that were taken and are yet to be delivered: on disk, in memory, and counted.
+"""The sessions of this process that are yet to be delivered, each in exactly one place.
 
-    open → keep → spool and backlog │ take → settle or put back │ read_on: from the spool to memory
+    put → new │ encode → encoded │ write → ready, later or on disk only │ take → settle, put_back
 
-The lock guards what is in memory. What touches the disk is outside of it, so that a slow disk holds
-up nobody who only counts.
+The one lock of the delivery guards what is in memory and is held for microseconds. The disk has a
+lock of its own: whoever holds it writes what everybody has encoded by then, so that there is one
+write for many sessions, and a thread that comes meanwhile, even by a signal, leaves its session.
+
+A signal handler may raise at any call of the main thread. So what has to change together changes
+between two calls, and what takes calls is repeated, from where it stopped, by whoever comes next.
 """
 
 from __future__ import annotations
 
-import heapq
 import threading
 from collections import deque
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import islice, zip_longest
 from typing import Any
 
 from honeytrace._delivery.retry import Answer, Verdict
+from honeytrace._delivery.send_queue import Item, SendQueue
 from honeytrace._delivery.spool.directory import Spool
 from honeytrace._delivery.spool.segment import RecordRef
-from honeytrace._delivery.stats import Counts
+from honeytrace._delivery.stats import Bell, Counts
+from honeytrace._session.record import CallRecord
+from honeytrace._utils import clock
 from honeytrace._utils.guard import ErrorGuard
 
-_MOST = 1_000
-_BYTES = 16 * 2**20
-_FEW = 64  # fewer sessions than this, and it is time to read on
+RUN_SESSIONS = 64  # sessions that are encoded in a row before they are written
+RUN_BYTES = 512 * 1024  # bytes of them, the same
+RUN_SECONDS = 0.01  # seconds for it, the same: they are to be on disk soon
+WRITE_SESSIONS = 256  # sessions in one write
+RECORD_BYTES = 1_300  # bytes that a session takes before it is encoded, besides its values
+POLL_SECONDS = 0.002  # seconds between two looks at sessions that other threads encode
+CLOSE_SECONDS = 0.5  # seconds to wait for the disk when a life of the delivery ends
+
+Encode = Callable[[CallRecord], bytes]
+Store = Callable[[Sequence[bytes]], bool]
+"""Stores bodies where they are to stay; False if it cannot, and then none of them is stored."""
 
 
 @dataclass(slots=True, eq=False)
-class Item:
-    """One session on its way. `serial` counts the sessions taken in, from 1.
+class _Write:
+    """One write, which is finished by whoever comes next if a signal handler raises in it."""
 
-    Without a `place` on disk it is in memory only. With one, its body may be left to the disk.
-    """
-
-    serial: int
-    body: bytes = b""
-    place: RecordRef | None = None
-    attempts: int = 0
-    kept: bool = False  # it got to where the senders find it
-
-
-class SendQueue:
-    """Items that are ready, in order; items put off, at their time; those of earlier processes."""
-
-    def __init__(self) -> None:
-        self.cold = 0  # sessions of this process that are on disk only
-        self._ready: deque[Item] = deque()
-        self._older: deque[Item] = deque()
-        self._later: list[tuple[float, int, Item]] = []
-        self._puts = 0
-        self._count = self._bytes = 0  # of the bodies in memory
-
-    @property
-    def full(self) -> bool:
-        """Whether no further body should be held in memory."""
-        return self._count >= _MOST or self._bytes >= _BYTES
-
-    @property
-    def roomy(self) -> bool:
-        """Whether it has emptied by half: to go on at every free place would be a thread switch
-        for each session."""
-        return self._count <= _MOST // 2 and self._bytes <= _BYTES // 2
-
-    @property
-    def low(self) -> bool:
-        """Whether the senders will soon be out of work."""
-        return len(self._ready) + len(self._older) < _FEW
-
-    @property
-    def waiting(self) -> int:
-        return len(self._ready) + len(self._older) + self.cold
-
-    def add(self, item: Item) -> None:
-        self._ready.append(item)
-        self._weigh(item, 1)
-
-    def add_older(self, items: Iterable[Item]) -> None:
-        """Adds sessions of earlier processes, which go when ours are gone."""
-        for item in items:
-            self._older.append(item)
-            self._weigh(item, 1)
-
-    def take(self, now: float) -> Item | None:
-        """The next item that may be sent: one whose time has come, else the first in order."""
-        if self._later and self._later[0][0] <= now:
-            item = heapq.heappop(self._later)[2]
-        elif self._ready:
-            item = self._ready.popleft()
-        elif self._older and not self.cold:
-            item = self._older.popleft()
-        else:
-            return None
-        self._weigh(item, -1)
-        return item
-
-    @property
-    def due(self) -> float | None:
-        """When the next item that was put off may be sent."""
-        return self._later[0][0] if self._later else None
-
-    def postpone(self, item: Item, until: float) -> None:
-        """Puts an item back that was taken. What is on disk needs no memory until then."""
-        if item.place:
-            item.body = b""
-        self._puts += 1
-        heapq.heappush(self._later, (until, self._puts, item))
-        self._weigh(item, 1)
-
-    def forget(self) -> None:
-        """Lets go of the items that are in memory only."""
-        self._ready = deque(item for item in self._ready if item.place)
-        self._later = [entry for entry in self._later if entry[2].place]
-        heapq.heapify(self._later)
-        self._count = self._bytes = 0
-        for item in (*self._ready, *self._older, *(entry[2] for entry in self._later)):
-            self._weigh(item, 1)
-
-    def _weigh(self, item: Item, sign: int) -> None:
-        if item.body:
-            self._count += sign
-            self._bytes += sign * len(item.body)
-
-
-_PATIENCE = 0.5  # seconds
+    items: list[Item]
+    refs: list[RecordRef] = field(default_factory=list)
+    stored: bool = False
+    hot: bool = True  # whether the bodies stay in memory
 
 
 class DeliveryQueue:
-    """Without a spool, sessions wait in memory."""
+    """Without a spool, sessions wait in memory. `store` takes them for good, if there is one."""
 
-    def __init__(self, guard: ErrorGuard, spool: Spool | None) -> None:
+    def __init__(
+        self, encode: Encode, guard: ErrorGuard, spool: Spool | None, store: Store | None = None
+    ) -> None:
         self.lock = threading.RLock()
-        self.room = threading.Condition(self.lock)  # there is more of it in the backlog
-        self.progress = threading.Condition(self.lock)  # in the ledger
-        self.send_queue = SendQueue()
+        self.new: deque[CallRecord] = deque()
         self.counts = Counts()
-        self.spool = spool
+        # Bytes that are new. It needs no lock: threads, too, are only switched at calls and jumps.
+        self.weight = 0.0
+        self._encode = encode
         self._guard = guard
-        self._writing = threading.RLock()  # around each write, or reading on, and its booking
-        self._loose: dict[int, Item] = {}  # taken, and in memory only
+        self._spool = spool
+        self._store = store
+        self._disk = threading.RLock()
+        self._runs: dict[int, deque[CallRecord]] = {}  # being encoded, by the id of the deque
+        self._encoded: deque[Item] = deque()
+        self._loose: dict[int, Item] = {}  # in memory only, by serial number
+        self._write: _Write | None = None
+        self._ready = SendQueue()
         self._reading = False
+        self._older = False
         self.look_for_older()
+
+    # What is new, and how it gets to the disk
+
+    @property
+    def waiting(self) -> int:
+        """The number of sessions that are yet to be encoded."""
+        return len(self.new) + sum(map(len, self._runs.values()))
+
+    def await_runs(self, seconds: float) -> None:
+        """Wait until what other threads are encoding now is written."""
+        end, runs = clock.now() + seconds, self._runs.copy()
+        pause = Bell()
+        while any(runs.values()) and clock.now() < end:
+            pause.wait(POLL_SECONDS)
+        self.write()
+
+    @property
+    def encoded(self) -> int:
+        """The number of sessions that are encoded and yet to be written."""
+        return len(self._encoded)
+
+    @property
+    def loose(self) -> int:
+        """The number of sessions that are in memory only."""
+        return self.waiting + self.counts.loose
+
+    @property
+    def cramped(self) -> bool:
+        """Whether a further session would stay in memory, and there are enough of those."""
+        if self._store or not self._ready.full:
+            return False
+        return not (self._spool and self._spool.may_write)
+
+    @property
+    def entered(self) -> bool:
+        """Whether this thread is in the middle of something here, under a signal handler."""
+        return _is_owned(self.lock) or _is_owned(self._disk)
+
+    def encode(self, most: int = RUN_SESSIONS) -> bool:
+        """Encode some of what is new, oldest first; return whether there was anything."""
+        return self._encode_run(deque(), most) > 0
+
+    def encode_now(self, record: CallRecord) -> None:
+        """Encode a session that was not put here before."""
+        self._encode_run(deque((record,)), 1)
+
+    def _encode_run(self, run: deque[CallRecord], most: int) -> int:
+        """Encode what is in the run, and so many sessions in all; return how many those were.
+
+        The run holds one session at a time. If a signal handler raises, it goes back.
+        """
+        key, end, size, count = id(run), clock.now() + RUN_SECONDS, 0, 0
+        self._runs[key] = run
+        try:
+            while count < most and size < RUN_BYTES and clock.now() < end:
+                if not run:
+                    with self.lock:
+                        _move(self.new, run)
+                if not run:
+                    break
+                size += self._encode_first(run, run[0])
+                count += 1
+        finally:
+            with self.lock:
+                _move(run, self.new, back=True)
+                self._runs.pop(key, None)
+        return count
+
+    def _encode_first(self, run: deque[CallRecord], record: CallRecord) -> int:
+        body = self._guard.call(self._encode, record)
+        item, weight = Item(0, body or b""), RECORD_BYTES + record.size
+        counts, loose = self.counts, self._loose
+        with self.lock:
+            if not run or run[0] is not record:  # given up meanwhile
+                return 0
+            serial = item.serial = counts.taken + 1
+            # Handlers run at calls, of which there is none from here to the end of the block.
+            counts.taken = serial
+            counts.loose += 1
+            loose[serial] = item
+            self.weight -= weight
+            if body is not None:
+                self._encoded += (item,)
+            del run[0]
+        if body is None:
+            self.give_up([item])
+        return len(item.body)
+
+    def write(self) -> None:
+        """Bring what was encoded, by whomever, to the disk and to the senders."""
+        while self._encoded and not _is_owned(self._disk):
+            with self._disk:
+                while self._encoded:
+                    self._write_some()
+
+    def _write_some(self) -> None:
+        write = self._write
+        if write is None:
+            items = list(islice(self._encoded, WRITE_SESSIONS))
+            hot = not (self._ready.cold or self._ready.full)
+            write = self._write = _Write(items, hot=hot)
+        if not (write.stored or write.refs):
+            self._guard.call(self._perform, write)
+        gone: list[RecordRef] = []
+        with self.lock:
+            for item, ref in zip_longest(write.items, write.refs):
+                self._book_written(item, ref, write, gone)
+            if write.stored:
+                self.counts.passed_all([item.serial for item in write.items])
+            self._write = None
+        if self._spool and (gone or write.refs):
+            self._after_write(self._spool, write, gone)
+
+    def _perform(self, write: _Write) -> None:
+        bodies = [item.body for item in write.items]
+        if self._store and self._store(bodies):
+            write.stored = True
+        elif self._spool:
+            records = [(item.serial, item.body) for item in write.items]
+            self._append(self._spool, records, write.refs, write.hot)
+
+    def _append(
+        self,
+        spool: Spool,
+        records: Sequence[tuple[int, bytes]],
+        refs: list[RecordRef],
+        read: bool,
+    ) -> None:
+        failed = spool.trouble
+        if not spool.append_many(records, refs, read=read):
+            words = "sessions are kept in memory only, the spool cannot be written (%s)"
+            self._guard.warn("spool", words, spool.trouble)
+        elif failed:
+            self._guard.settled("spool", "sessions are kept on disk again")
+
+    def _book_written(
+        self, item: Item, ref: RecordRef | None, write: _Write, gone: list[RecordRef]
+    ) -> None:
+        """Count a session where it is now, unless that was done before an interruption."""
+        encoded, loose, ready, counts = self._encoded, self._loose, self._ready, self.counts
+        serial, size = item.serial, len(item.body)
+        # Handlers run at calls, of which there is none from here on.
+        if not encoded or encoded[0] is not item:
+            if ref is not None and item.place is None:  # given up meanwhile
+                gone += (ref,)
+            return
+        if serial not in loose:  # delivered or given up meanwhile
+            if ref is not None:
+                gone += (ref,)
+        elif write.stored:
+            counts.loose -= 1
+            counts.delivered += 1
+            del loose[serial]
+        else:
+            if ref is not None and item.place is None:
+                item.place = ref
+                counts.loose -= 1
+                counts.spooled += 1
+                del loose[serial]
+            if write.hot or ref is None:
+                ready.items += (item,)
+                ready.count += 1
+                ready.bytes += size
+            else:
+                ready.cold += 1
+        del encoded[0]
+
+    def _after_write(self, spool: Spool, write: _Write, gone: Sequence[RecordRef]) -> None:
+        if gone:
+            spool.acknowledge_many(gone)
+        if not write.hot:
+            self._count_cold()
+        if write.refs and write.refs[0].first:
+            self._trim(spool)
 
     @property
     def unsafe(self) -> bool:
         """Whether there are sessions in memory that could be on disk."""
-        return self.spool is not None and bool(self._loose)
-
-    @property
-    def encoding(self) -> bool:
-        """Whether there are sessions that were opened and are yet to be encoded."""
-        return not all(item.body for item in list(self._loose.values()))
-
-    @property
-    def cramped(self) -> bool:
-        """Whether a further session would be in memory only, and there are enough of those."""
-        return self.send_queue.full and not (self.spool and self.spool.may_write)
-
-    @property
-    def entered(self) -> bool:
-        """Whether this thread is in the middle of something here."""
-        return any(map(_is_owned, (self.lock, self._writing)))
-
-    def open(self) -> Item:
-        """Counts a session in that is yet to be encoded."""
-        item = Item(self.counts.take())
-        self._loose[item.serial] = item
-        return item
-
-    def keep(self, item: Item, body: bytes) -> None:
-        """Writes an encoded session down and puts it where the senders find it."""
-        item.body = body  # from here on `secure` may write it down, too
-        with self._writing:
-            hot = bool(item.place) or not (self.send_queue.cold or self.send_queue.full)
-            if item.serial in self._loose:
-                self._guard.call(self._write, item, hot)
-            elif not item.place:  # given up by a shutdown
-                return
-            if hot or item.place is None:
-                with self.lock:
-                    self.send_queue.add(item)
-            else:
-                self._count_cold()
-            item.kept = True
-
-    def take_back(self, item: Item) -> bool:
-        """Undoes the opening of a session that did not get to its place, since something came in
-        between; whether it has to be opened anew."""
-        with self.lock:
-            if item.kept:
-                return False
-            if item.place:
-                self.send_queue.add(item)
-                return False
-            known = self._loose.pop(item.serial, None)
-            if known:
-                self.counts.take_back(item.serial)
-            return known is not None
-
-    def _count_cold(self) -> None:
-        cold = self.spool.unread if self.spool else 0
-        with self.lock:
-            self.send_queue.cold = cold
-
-    def give_up(self, items: Iterable[Item]) -> int:
-        """Counts sessions as dropped that are in memory only; how many those were."""
-        known = [item for item in items if self._loose.pop(item.serial, None)]
-        for item in known:
-            self.counts.drop(item.serial, spooled=False)
-        return len(known)
-
-    def _write(self, item: Item, read: bool) -> bool:
-        """Writes a session to the disk; False if there is none that takes it."""
-        if self.spool is None:
-            return False
-        failed = self.spool.trouble
-        place = self.spool.append(item.serial, item.body, read=read)
-        if place is None:
-            words = "sessions are kept in memory only, the spool cannot be written (%s)"
-            self._guard.warn("spool", words, self.spool.trouble)
-            return False
-        with self.lock:
-            known = self._loose.pop(item.serial, None)
-            if known:
-                item.place = place
-                self.counts.spool()
-        if not known:  # delivered or given up meanwhile
-            self.spool.acknowledge(place)
-        if failed:
-            self._guard.settled("spool", "sessions are kept on disk again")
-        if place.first:
-            self._trim(self.spool)
-        return True
+        return self._spool is not None and bool(self._loose)
 
     def secure(self) -> None:
-        """Writes down what is in memory only, as far as the disk takes it."""
-        with self._writing:
-            self._secure()
+        """Write down what is in memory only, as far as the disk takes it."""
+        spool = self._spool
+        if spool is None or _is_owned(self._disk):
+            return
+        with self._disk:
+            with self.lock:
+                encoded = set(map(id, self._encoded))
+                items = [
+                    item for item in self._loose.values() if item.body and id(item) not in encoded
+                ]
+            for at in range(0, len(items), WRITE_SESSIONS):
+                if not self._secure(spool, items[at : at + WRITE_SESSIONS]):
+                    break
 
-    def _secure(self) -> None:
+    def _secure(self, spool: Spool, items: Sequence[Item]) -> bool:
+        refs: list[RecordRef] = []
+        self._append(spool, [(item.serial, item.body) for item in items], refs, True)
+        gone: list[RecordRef] = []
         with self.lock:
-            unsafe = [item for item in self._loose.values() if item.body]
-        for item in unsafe:
-            if not self._write(item, True):
-                break
+            for item, ref in zip(items, refs, strict=False):
+                if self._loose.pop(item.serial, None):
+                    item.place = ref
+                    self.counts.spool()
+                else:
+                    gone.append(ref)
+        spool.acknowledge_many(gone)
+        return bool(refs)
+
+    def _count_cold(self) -> None:
+        cold = self._spool.unread if self._spool else 0
+        with self.lock:
+            self._ready.cold = cold
 
     def _trim(self, spool: Spool) -> None:
-        """Keeps the spool within its bounds, and counts what had to go."""
+        """Keep the spool within its bounds, and count what had to go."""
         older = own = 0
         for segment in self._guard.call(spool.trim) or ():
             if not segment.own:
@@ -259,32 +305,33 @@ class DeliveryQueue:
             words = "the spool is full, the oldest sessions were dropped: %d"
             self._guard.warn("trimmed", words, own + older)
 
+    # From the disk back to memory
+
     @property
     def may_read_on(self) -> bool:
         """Whether there are sessions on disk that should be in memory by now."""
-        wanted = (self.send_queue.cold and self.send_queue.low) or (
-            self._older and not self.send_queue.waiting
-        )
+        ready = self._ready
+        wanted = (ready.cold and ready.low) or (self._older and not ready.waiting)
         return bool(wanted) and not self._reading
 
     def begin_reading(self) -> None:
-        """To be called by the one thread that then calls `read_on`."""
+        """Claim the reading; the thread that does then calls `read_on`."""
         self._reading = True
 
     def read_on(self) -> None:
-        """Brings sessions from the disk to memory: our own, else those of ended processes."""
-        assert self.spool  # noqa: S101 - without a spool there is nothing to read on
+        """Bring sessions from the disk to memory: our own, else those of ended processes."""
+        assert self._spool  # noqa: S101 - without a spool there is nothing to read on
         try:
-            (self._read_own if self.send_queue.cold else self._read_older)(self.spool)
+            (self._read_own if self._ready.cold else self._read_older)(self._spool)
         finally:
             self._reading = False
 
     def _read_own(self, spool: Spool) -> None:
-        with self._writing:
+        with self._disk:
             found, lost = self._guard.call(spool.more) or ([], [])
             with self.lock:
                 for each in found:
-                    self.send_queue.add(Item(each.serial, each.body, each.place))
+                    self._ready.add(Item(each.serial, each.body, each.place))
                 for loss in lost:
                     self.counts.drop(loss.serial, spooled=True, number=loss.number)
             self._count_cold()
@@ -298,53 +345,79 @@ class DeliveryQueue:
             self._guard.warn("newer", words, len(spool.newer))
         with self.lock:
             self._older = bool(found)
-            self.send_queue.add_older(Item(0, each.body, each.place) for each in found)
+            self._ready.add_older(Item(0, each.body, each.place) for each in found)
 
     def _tell_damage(self, lost: int) -> None:
         self._guard.warn("damaged", "sessions on disk were damaged and are lost: %d", lost)
 
     def look_for_older(self) -> None:
-        """Looks anew for what ended processes left."""
-        self._older = self.spool is not None
-        if self.spool:
-            self.spool.look()
+        """Look again for what ended processes left."""
+        self._older = self._spool is not None
+        if self._spool:
+            self._spool.look()
 
     @property
     def older(self) -> bool:
         """Whether there are, or may be, sessions of ended processes to be delivered."""
-        return self._older or (self.spool is not None and self.spool.adopted > 0)
+        return self._older or (self._spool is not None and self._spool.adopted > 0)
+
+    # From memory to the server
+
+    @property
+    def sendable(self) -> int:
+        """The number of sessions that could be sent now, in memory or on disk."""
+        return self._ready.waiting
+
+    @property
+    def due(self) -> float | None:
+        """When the next session that was put back may be sent."""
+        return self._ready.due
+
+    def take(self, now: float) -> Item | None:
+        """Take the next session to send; it has to be settled or put back."""
+        return self._ready.take(now)
 
     def body(self, item: Item) -> bytes | None:
-        """The body of an item that was taken; None if the disk does not give it back."""
-        if not item.body and item.place and self.spool:
-            item.body = self.spool.load(item.place) or b""
+        """Return the body of an item that was taken; None if the disk does not give it back."""
+        if not item.body and item.place and self._spool:
+            item.body = self._spool.load(item.place) or b""
         return item.body or None
 
+    def put_back(self, item: Item, until: float) -> None:
+        """Have an item sent again later; nothing happens if it was given up or dropped."""
+        if item.place is None and item.serial not in self._loose:
+            return
+        if item.place is None or not item.place.segment.gone:
+            self._ready.postpone(item, until)
+
     def lose(self, item: Item) -> None:
-        """Counts a session as dropped that was damaged on disk."""
-        if self._acknowledge(item.place):
+        """Count a session as dropped that was damaged on disk."""
+        if item.place and all(self._acknowledge([item.place])):
             with self.lock:
-                if item.place and item.place.segment.own:
+                if item.place.segment.own:
                     self.counts.drop(item.serial, spooled=True)
             self._tell_damage(1)
 
-    def settle(self, item: Item, answer: Answer) -> None:
-        """Books a session that the server took or rejected."""
-        rejected = answer.verdict is Verdict.REJECTED
-        if rejected and self.spool:
-            self.spool.reject(item.body, answer.words)
-        place = item.place
-        if not self._acknowledge(place):
-            return
+    def settle(self, answers: Sequence[tuple[Item, Answer]]) -> None:
+        """Book sessions that the server took or rejected."""
+        for item, answer in answers:
+            if answer.verdict is Verdict.REJECTED and self._spool:
+                self._spool.reject(item.body, answer.words)
+        places = [item.place for item, _ in answers]
+        there = iter(self._acknowledge([place for place in places if place]))
+        late = []
         with self.lock:
-            self._book(item, rejected)
-        if item.place is not place:  # it was written down meanwhile
-            self._acknowledge(item.place)
+            for (item, answer), place in zip(answers, places, strict=True):
+                if place is None or next(there):
+                    self._book_settled(item, answer.verdict is Verdict.REJECTED)
+                    if item.place is not None and item.place is not place:
+                        late.append(item.place)  # it was written down meanwhile
+        self._acknowledge(late)
 
-    def _acknowledge(self, place: RecordRef | None) -> bool:
-        return place is None or self.spool is None or self.spool.acknowledge(place)
+    def _acknowledge(self, places: Sequence[RecordRef]) -> list[bool]:
+        return self._spool.acknowledge_many(places) if self._spool and places else []
 
-    def _book(self, item: Item, rejected: bool) -> None:
+    def _book_settled(self, item: Item, rejected: bool) -> None:
         if item.place is None:
             if self._loose.pop(item.serial, None) is None:  # given up by a shutdown
                 return
@@ -355,31 +428,50 @@ class DeliveryQueue:
         act = self.counts.reject if rejected else self.counts.deliver
         act(item.serial, spooled=item.place is not None)
 
-    def put_back(self, item: Item, until: float) -> None:
-        """Has an item sent again later; nothing happens if it was given up or dropped."""
-        if item.place is None and item.serial not in self._loose:
-            return
-        if item.place is None or not item.place.segment.gone:
-            self.send_queue.postpone(item, until)
+    # The end
 
-    def close(self) -> int:
-        """Ends a life: what cannot be put on disk is given up; returns how many that were."""
+    def give_up(self, items: Iterable[Item]) -> int:
+        """Count sessions as dropped that are in memory only; return how many those were."""
+        with self.lock:
+            known = [item for item in items if self._loose.pop(item.serial, None)]
+            for item in known:
+                self.counts.drop(item.serial, spooled=False)
+        return len(known)
+
+    def give_up_all(self) -> int:
+        """Count everything as dropped that is in memory only; return how many those were."""
+        with self.lock:
+            for run in (self.new, *self._runs.values()):
+                for _ in range(len(run)):
+                    item = Item(self.counts.take())
+                    self._loose[item.serial] = item
+                    del run[0]
+            self.weight = 0.0
+            lost = self.give_up(list(self._loose.values()))
+            self._encoded.clear()
+            self._write = None
+            self._ready.forget()
+            self._reading = False
+        return lost
+
+    def close(self, *, give_up: bool = True) -> int:
+        """End a life; return how many sessions were given up, of those that are not on disk."""
         # Not for ever, since this may be called by a signal handler, above a thread of execution
         # that holds what the writer is waiting for.
-        alone = self._writing.acquire(timeout=_PATIENCE)
-        try:
-            if self.spool:
-                self._guard.call(self._secure)
-            with self.lock:
-                lost = self.give_up(list(self._loose.values()))
-                self.send_queue.forget()
-                self._reading = False
-        finally:
-            if alone:  # pragma: no branch - see above
-                self._writing.release()
-        if self.spool:
-            self._guard.call(self.spool.rest)
+        if self._disk.acquire(timeout=CLOSE_SECONDS):
+            self._disk.release()
+            self.write()
+            self._guard.call(self.secure)
+        lost = self.give_up_all() if give_up else 0
+        if self._spool:
+            self._guard.call(self._spool.rest)
         return lost
+
+
+def _move(source: deque[CallRecord], target: deque[CallRecord], *, back: bool = False) -> None:
+    """Move the first session by one call: it is not lost if a signal handler raises."""
+    with suppress(IndexError):
+        (target.extendleft if back else target.extend)(map(deque.popleft, (source,)))
 
 
 def _is_owned(lock: Any) -> bool:

@@ -43,18 +43,25 @@ class RetryPolicy:
         return self._down
 
     @property
+    def quick(self) -> bool:
+        """Whether the server answers so quickly that to hand a session over would take longer."""
+        return not self.failing and len(self._answer_times) > 1 and self._quickest <= _QUICK
+
+    @property
+    def _quickest(self) -> float:
+        """The quickest answer of late: others may have waited for the interpreter instead."""
+        return min(self._answer_times)
+
+    @property
     def until(self) -> float:
         """Nothing is to be sent before this moment."""
         return self._until
 
     def senders(self, waiting: int) -> int:
-        """How many senders would empty the backlog soon, by the server's quickest answer of late.
-
-        The quickest, since the others may have waited for the interpreter instead of the server.
-        """
+        """Return how many senders would soon empty the backlog."""
         if self.failing or len(self._answer_times) < 2:
             return 1
-        quickest = min(self._answer_times)
+        quickest = self._quickest
         wanted = math.ceil(waiting * quickest / _DRAIN) if quickest > _QUICK else 1
         return max(1, min(wanted, self._most_senders))
 

@@ -24,7 +24,8 @@ from collections import deque
 from pathlib import Path
 
 who, where, size, count, rate = sys.argv[1], sys.argv[2], *map(int, sys.argv[3:6])
-TURNS = [{"role": ("user", "assistant")[n % 2], "content": "x" * (abs(size) // 8)} for n in range(8)]
+SPEAKERS = ("user", "assistant") * 4
+TURNS = [{"role": role, "content": "x" * (abs(size) // 8)} for role in SPEAKERS]
 ANSWER = {"role": "assistant", "content": "y" * (abs(size) // 4)}
 
 

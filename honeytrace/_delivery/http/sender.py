@@ -1,4 +1,4 @@
-"""Sends one encoded session, over connections of our own or to the store on this machine.
+"""Sends one encoded session to a server, over connections of our own.
 
 Nothing here imports httpx: other threads see a module while it is still being imported, and some
 libraries use httpx as soon as it is in `sys.modules`.
@@ -6,24 +6,19 @@ libraries use httpx as soon as it is in `sys.modules`.
 
 from __future__ import annotations
 
-import io
 import logging
-import pathlib
 import time
-from typing import Any, Protocol
-from wsgiref.util import setup_testing_defaults
+from typing import Protocol
 
 from honeytrace._delivery.http.addresses import netloc, parsed, proxy
 from honeytrace._delivery.http.connections import Connections, lasts
-from honeytrace._delivery.http.reply import Receipt, Reply, join_headers, read_receipt
+from honeytrace._delivery.http.reply import Receipt, Reply, read_receipt
 from honeytrace._delivery.retry import Answer, Verdict, retry_after, verdict_of
 from honeytrace._redaction.secrets import without_secrets
 from honeytrace._session import wire
 from honeytrace._utils.errors import ConfigurationError, TransportError
-from honeytrace._utils.paths import store_path
 from honeytrace._utils.text import mask
 from honeytrace._utils.urls import why_unusable
-from honeytrace.local import App, Store
 
 _MAX_SHOWN = 500  # characters of the server's words
 _MAX_SEARCHED = 4 * _MAX_SHOWN  # characters in which secrets are looked for
@@ -64,11 +59,10 @@ class HttpSender:
         server_url: str,
         api_key: str | None = None,
         timeout: float = 5.0,
-        way: _Way | None = None,
     ) -> None:
         self._key = api_key
         self._warned = False
-        self._way = way or _way(server_url, api_key, timeout)
+        self._way = _way(server_url, api_key, timeout)
 
     def send(self, body: bytes) -> Answer:
         """Send one body and read at most 64 KiB of the answer."""
@@ -128,30 +122,3 @@ def _words(reply: Reply) -> str:
     """Return what the server said, unless it is compressed: nobody can read that."""
     body = b"" if reply.header(b"content-encoding") else reply.body
     return wire.message(body.decode("utf-8", "replace")) or reply.header(b"location") or ""
-
-
-class LocalSender:
-    """The store on this machine, by its WSGI application."""
-
-    def __init__(
-        self, home: pathlib.Path, max_bytes: int | None = None, max_age: float | None = None
-    ) -> None:
-        self._store = Store(store_path(home), max_bytes=max_bytes, max_age=max_age)
-        self._app = App(self._store)
-
-    def post(self, body: bytes) -> Reply:
-        environ: dict[str, Any] = {
-            "REQUEST_METHOD": "POST",
-            "PATH_INFO": wire.START,
-            "CONTENT_TYPE": "application/json",
-            "CONTENT_LENGTH": str(len(body)),
-            "wsgi.input": io.BytesIO(body),
-        }
-        setup_testing_defaults(environ)
-        said: list[Any] = []
-        answer = b"".join(self._app(environ, lambda *given: said.extend(given)))  # type: ignore[arg-type]
-        headers = ((name.encode(), value.encode()) for name, value in said[1])
-        return Reply(int(said[0][:3]), join_headers(headers), answer)
-
-    def close(self) -> None:
-        self._store.close()

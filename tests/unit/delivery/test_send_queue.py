@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from honeytrace._delivery.queue import Item, SendQueue
+from honeytrace._delivery.send_queue import MAX_SESSIONS, Item, SendQueue
 from honeytrace._delivery.spool.segment import RecordRef, Segment
 
 MIB = 2**20
@@ -89,8 +89,8 @@ def test_it_is_low_with_few_items(send_queue):
 
 
 def test_many_items_make_it_full(send_queue):
-    """A thousand bodies in memory are enough, wherever they wait; one less is not."""
-    send_queue.add_older(Item(0, b"{}") for _ in range(999))
+    """Some thousand bodies in memory are enough, wherever they wait; one less is not."""
+    send_queue.add_older(Item(0, b"{}") for _ in range(MAX_SESSIONS - 1))
     assert not send_queue.full
     send_queue.postpone(Item(1, b"{}"), 1.0)
     assert send_queue.full
@@ -102,17 +102,6 @@ def test_large_items_make_it_full_until_they_are_taken(send_queue):
     assert send_queue.full
     send_queue.take(0)
     assert not send_queue.full
-
-
-def test_it_is_roomy_once_half_of_it_is_gone(send_queue):
-    """From full, half of the items or of the bytes has to go before there is room again."""
-    for serial in range(501):
-        ready(send_queue, serial)
-    assert not send_queue.roomy
-    send_queue.take(0)
-    assert send_queue.roomy
-    ready(send_queue, 1000, bytes(8 * MIB))
-    assert not send_queue.roomy
 
 
 def test_what_is_on_disk_needs_no_memory_until_it_is_due(send_queue, place):
@@ -127,7 +116,7 @@ def test_an_item_without_its_body_weighs_nothing(send_queue, place):
     """Taking an item whose body is on disk leaves the count of bodies in memory as it was."""
     send_queue.postpone(Item(1, b"{}", place), 1.0)
     send_queue.take(1.0)
-    for serial in range(999):
+    for serial in range(MAX_SESSIONS - 1):
         ready(send_queue, serial)
     assert not send_queue.full
 

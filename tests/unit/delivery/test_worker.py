@@ -13,6 +13,7 @@ from functools import partial
 import pytest
 
 import honeytrace
+from honeytrace._delivery import send_queue, worker
 from honeytrace._delivery.http.sender import HttpSender
 from honeytrace._delivery.retry import Answer, Verdict
 from honeytrace._delivery.worker import Delivery
@@ -96,23 +97,23 @@ def test_stats_add_up_at_every_moment(delivery, server):
     assert last.last_error == "status 400: no"
 
 
-def test_an_overflowing_queue_drops_and_counts(server, guard, caplog):
-    """64 MiB wait at most; what is over is dropped, counted and said once."""
-    gate = threading.Event()
-    slow = Delivery(lambda: HttpSender(server.url), lambda r: gate.wait(30) and encode(r), guard)
-    for number in range(100):
-        slow.accept(ended(number, size=2**20))
-    stats = slow.stats()
-    gate.set()
-    assert slow.flush(30)
-    slow.shutdown(0)
-    assert 36 <= stats.dropped <= 38  # one more may be with the worker
-    assert (stats.accepted, consistent(stats), slow.stats().queued) == (100, True, 0)
+def test_an_overflowing_queue_drops_and_counts(delivery, server, monkeypatch, caplog):
+    """Without a disk and without a server memory is bounded; what is over is counted and said."""
+    monkeypatch.setattr(worker, "MAX_NEW_BYTES", 2**20)
+    monkeypatch.setattr(worker, "WORK_BYTES", 2**19)
+    monkeypatch.setattr(send_queue, "MAX_SESSIONS", 10)
+    server.script = server.hang
+    for number in range(200):
+        delivery.accept(ended(number, size=2**15))
+    stats = delivery.stats()
+    assert stats.dropped > 100
+    assert (stats.accepted, consistent(stats)) == (200, True)
     assert caplog.text.count("some are dropped") == 1
 
 
-def test_the_backlog_holds_at_most_a_thousand(delivery, server):
-    """What waits longer stays in the queue as it is, and arrives all the same."""
+def test_what_finds_no_room_in_memory_waits(delivery, server, monkeypatch):
+    """What is over stays in the queue as it is, and arrives all the same."""
+    monkeypatch.setattr(send_queue, "MAX_SESSIONS", 100)
     gate = threading.Event()
     server.script = lambda request: (gate.wait(30), server.ok(request))[1]
     for number in range(1500):
@@ -153,10 +154,10 @@ def test_a_fault_after_a_shutdown_is_not_counted_twice(server, guard):
     delivery = Delivery(lambda: HttpSender(server.url), slow, guard)
     delivery.accept(ended())
     begun.wait(10)
+    threads = {t for t in threading.enumerate() if "honeytrace" in t.name} - before
     delivery.shutdown(0)
-    worker = {t for t in threading.enumerate() if t.name == "honeytrace-worker"} - before
     gate.set()
-    worker.pop().join(10)
+    [thread.join(10) for thread in threads]
     assert delivery.stats().dropped == 1
 
 
@@ -216,7 +217,7 @@ def test_flush_waits_only_for_what_came_before(delivery, server):
 
 def test_flush_gives_up_when_nothing_moves(delivery, server, monkeypatch):
     """Without a timeout it waits as long as sessions arrive, and not for ever."""
-    monkeypatch.setattr("honeytrace._delivery.worker._STALLED", 0.3)
+    monkeypatch.setattr(worker, "STALLED_SECONDS", 1.5)
     server.script = [server.after(0.1), server.after(0.1), server.hang]
     for number in range(3):
         delivery.accept(ended(number))
@@ -231,8 +232,9 @@ def test_an_abandoned_delivery_takes_nothing(delivery):
     assert (delivery.stats().accepted, delivery.flush(0)) == (0, True)
 
 
-def test_a_shutdown_ends_a_full_backlog(delivery, server):
+def test_a_shutdown_ends_a_full_backlog(delivery, server, monkeypatch):
     """The worker that waits for room ends as well."""
+    monkeypatch.setattr(send_queue, "MAX_SESSIONS", 100)
     server.script = server.hang
     for number in range(1200):
         delivery.accept(ended(number))

@@ -1,0 +1,393 @@
+"""The threads of one delivery: one that writes, and those that send what it wrote.
+
+    new → write │ quick server: the writer sends, too │ slow server: senders do, up to `most`
+
+They are all alike; being the writer is a role. While the server answers at once, the writer sends
+what it has written itself, since handing it to another thread would cost more than the request. A
+thread waits beside it for the day when a request hangs, and takes the role over then, so that what
+comes in gets to the disk all the same. Nothing is sent or written while the lock is held, and no
+thread is started.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from honeytrace._delivery.queue import DeliveryQueue
+from honeytrace._delivery.retry import Answer, RetryPolicy, Verdict
+from honeytrace._delivery.send_queue import Item
+from honeytrace._delivery.senders import LazySender, start_thread
+from honeytrace._delivery.stats import Bell
+from honeytrace._utils import clock
+from honeytrace._utils.guard import ErrorGuard
+
+HANG_SECONDS = 0.02  # seconds of a request after which another thread becomes the writer
+IDLE_SECONDS = 1.0  # seconds without work after which an additional sender ends
+TICK_SECONDS = 1.0  # seconds between two looks at a disk that refused
+SEND_SESSIONS = 32  # sessions that are sent in a row before they are booked
+SEND_SECONDS = 0.01  # seconds for it, the same
+
+_FINAL = (Verdict.DELIVERED, Verdict.REJECTED)
+Step = tuple[Any, ...]
+
+
+@dataclass(slots=True, eq=False)
+class _Member:
+    """One thread.
+
+    Attributes:
+        life: counts the stops of the crew; a member of an earlier life ends.
+        bell: wakes it.
+        sends: since when it is sending; None if it is not.
+        rests: since when it has nothing to do; None if it has.
+        wrote: whether it wrote last, and it is the sending's turn.
+    """
+
+    life: int
+    bell: Bell = field(default_factory=Bell)
+    sends: float | None = None
+    rests: float | None = None
+    wrote: bool = False
+
+
+class Crew:
+    """Whoever ends a session rings if `asleep`; nobody looks for it otherwise."""
+
+    def __init__(
+        self, queue: DeliveryQueue, sender: LazySender, guard: ErrorGuard, most: int
+    ) -> None:
+        self.asleep = True
+        self.last: str | None = None  # the server's words of the latest refusal
+        self.retry = RetryPolicy(most)
+        self._queue = queue
+        self._lock = queue.lock
+        self._sender = sender
+        self._guard = guard
+        self._members: list[_Member] = []
+        self._writer: _Member | None = None
+        self._rung = Bell()  # the bell of whoever looks at what is new
+        self._starting = threading.Lock()
+        self._life = 0
+        self._sending = 0
+        self._secured = 0.0  # when what the disk refused was last tried again
+        self._refused_until = 0.0  # when the system may start further threads again
+
+    @property
+    def running(self) -> bool:
+        return bool(self._members)
+
+    @property
+    def sending(self) -> bool:
+        """Whether a request is under way."""
+        return self._sending > 0
+
+    def ring(self) -> bool:
+        """Wake whoever looks at what is new; False if no thread runs."""
+        with self._lock:
+            if self._members:
+                self.asleep = False
+                self._rung.ring()
+            return self.running
+
+    def start(self) -> bool:
+        """Start the threads; False if the system starts none.
+
+        True, too, if another thread is about to, or this one is under a signal handler.
+        """
+        if not self._starting.acquire(blocking=False):
+            return True
+        begun = False
+        try:
+            with self._lock:
+                life, self.asleep = self._life, False  # the new thread looks by itself
+            begun = start_thread(self._run, life, "worker")
+            if begun:  # both now, since at exit no thread can be started any more
+                start_thread(self._run, life, "sender-1")
+        finally:
+            if not begun:
+                self.asleep = True
+            self._starting.release()
+        return begun
+
+    # With the lock
+
+    def stop(self) -> None:
+        """End the threads. What they are sending now is settled when the answer comes."""
+        self._life += 1
+        members, self._members = self._members, []
+        self._writer, self._sending, self.asleep = None, 0, True
+        for member in members:
+            member.bell.ring()
+
+    def begin_again(self) -> None:
+        """The server may be a better one now."""
+        self.retry.begin_again()
+        self._wake_all()
+
+    def wake_sender(self) -> None:
+        """Wake one that sends, if one rests."""
+        direct = self._direct
+        for member in self._members:
+            if member.rests is not None and (member is self._writer) == direct:
+                member.rests = None
+                member.bell.ring()
+                break
+
+    def _wake_all(self) -> None:
+        for member in self._members:
+            member.bell.ring()
+
+    @property
+    def _direct(self) -> bool:
+        """Whether the writer is the one to send."""
+        return self.retry.quick or len(self._members) == 1
+
+    @property
+    def _wanted(self) -> int:
+        """How many threads there should be."""
+        return 1 + self.retry.senders(self._queue.sendable + self._sending)
+
+    def _step(self, me: _Member, now: float) -> Step | None:
+        """Return what this thread does next, if there is anything."""
+        writer = self._writer
+        hangs = writer is not None and writer.sends is not None and self._hangs(writer.sends, now)
+        if writer is None or (hangs and self._queue.new):
+            writer = self._writer = me
+        if writer is me:
+            return self._writer_step(me, now)
+        return None if self._direct else self._send_step(me, now)
+
+    def _hangs(self, since: float, now: float) -> bool:
+        return now - since >= HANG_SECONDS
+
+    def _writer_step(self, me: _Member, now: float) -> Step | None:
+        queue, direct = self._queue, self._direct
+        self._rung = me.bell
+        if me.wrote and direct:  # in turns, however much there is to write
+            me.wrote = False
+            if step := self._send_step(me, now):
+                return step
+        self.asleep = True  # before the look: what comes in after it will ring
+        if queue.new or queue.encoded:
+            self.asleep = False
+            if not queue.cramped:
+                me.wrote = True
+                return (self._write,)
+        if queue.unsafe and now - self._secured >= TICK_SECONDS:
+            self._secured = now
+            return (queue.secure,)
+        return self._send_step(me, now) if direct else None
+
+    def _send_step(self, me: _Member, now: float) -> Step | None:
+        queue, held = self._queue, self.retry.failing or me is self._writer
+        if now < self.retry.until or (held and self._sending):
+            return None
+        if queue.may_read_on:
+            queue.begin_reading()
+            return (self._read_on,)
+        item = queue.take(now)
+        if item is None:
+            return None
+        self._sending += 1
+        me.sends = now
+        if me is self._writer:
+            self._have_watched(me)
+        elif queue.sendable:
+            self.wake_sender()
+        return self._send, me, item
+
+    def _have_watched(self, me: _Member) -> None:
+        """Let what is new, while this thread sends, wake another one that looks after it."""
+        watchers = [each for each in self._members if each is not me and each.rests is not None]
+        if watchers:
+            self._rung, self.asleep = watchers[0].bell, True
+            if self._queue.new:
+                self.asleep = False
+                self._rung.ring()
+
+    def _pause(self, me: _Member, now: float) -> float | None:
+        """Return for how many seconds this thread has nothing to do; None for until it is woken."""
+        if me.rests is None:
+            me.rests = now
+        times, queue, writer = [], self._queue, self._writer
+        if me is writer:
+            if queue.unsafe or queue.new:
+                times.append(TICK_SECONDS)
+        else:
+            if writer and writer.sends is not None and queue.new:
+                times.append(max(writer.sends + HANG_SECONDS - now, 0.001))
+            if len(self._members) > max(self._wanted, 2):
+                times.append(IDLE_SECONDS)
+        if (me is writer) == self._direct and (due := self._due) is not None:
+            times.append(max(due - now, 0.001))
+        return min(times, default=None)
+
+    @property
+    def _due(self) -> float | None:
+        """When something may be sent again, if it is a matter of time."""
+        if self.retry.failing and self._sending:
+            return None
+        due = self._queue.due
+        if self._queue.sendable or self._queue.may_read_on:
+            due = self.retry.until
+        return None if due is None else max(due, self.retry.until)
+
+    # One thread, without the lock
+
+    def _run(self, life: int) -> None:
+        me = _Member(life)
+        with self._lock:
+            if life == self._life:
+                self._members.append(me)
+        while (step := self._next(me)) is not None:
+            self._guard.call(*step)
+
+    def _next(self, me: _Member) -> Step | None:
+        """Return what this thread does next; None when it is not needed any more."""
+        while self._life == me.life:
+            self._hire(me.life)
+            with self._lock:
+                now = clock.now()
+                if self._life != me.life:
+                    break
+                if step := self._step(me, now):
+                    me.rests = None
+                    return step
+                if self._is_too_many(me, now):
+                    self._members.remove(me)
+                    break
+                seconds = self._pause(me, now)
+            me.bell.wait(seconds)
+        return None
+
+    def _is_too_many(self, me: _Member, now: float) -> bool:
+        if me is self._writer or len(self._members) <= max(self._wanted, 2):
+            return False
+        return me.rests is not None and now - me.rests >= IDLE_SECONDS
+
+    def _hire(self, life: int) -> None:
+        """Start a sender if one is missing. Where the system refuses, fewer have to do."""
+        if len(self._members) >= self._wanted or clock.now() < self._refused_until:
+            return
+        if self._starting.acquire(blocking=False):
+            try:
+                if not start_thread(self._run, life, f"sender-{len(self._members)}"):
+                    self._refused_until = clock.now() + IDLE_SECONDS
+            finally:
+                self._starting.release()
+
+    def _write(self) -> None:
+        self._queue.encode()
+        self._queue.write()
+        with self._lock:
+            self._queue.counts.wake()
+            if not self._direct and self._queue.sendable:
+                self.wake_sender()
+
+    def _read_on(self) -> None:
+        self._queue.read_on()
+        with self._lock:
+            self._queue.counts.wake()
+            self.wake_sender()
+
+    def send_here(self, until: float) -> None:
+        """Send on this thread what is due."""
+        me = _Member(self._life)
+        while (now := clock.now()) < until:
+            with self._lock:
+                step = None if self.retry.failing else self._send_step(me, now)
+            if step is None:
+                break
+            step[0](*step[1:])
+
+    def _send(self, me: _Member, item: Item | None) -> None:
+        """Send one session; the writer goes on for a moment, and books them all at once."""
+        answers: list[tuple[Item, Answer, float]] = []
+        end = clock.now() + SEND_SECONDS
+        try:
+            while item is not None:
+                began = clock.now()
+                if body := self._queue.body(item):
+                    answer = self._sender.send(body)
+                    answers.append((item, answer, clock.now() - began))
+                    item = self._another(me, answer, end) if len(answers) < SEND_SESSIONS else None
+                else:
+                    self._queue.lose(item)
+                    item = None
+        finally:
+            with self._lock:
+                if item is not None and not (answers and answers[-1][0] is item):
+                    self._queue.put_back(item, 0.0)
+            self._settle(me, answers)
+
+    def _another(self, me: _Member, answer: Answer, end: float) -> Item | None:
+        if answer.verdict is not Verdict.DELIVERED:
+            return None
+        with self._lock:
+            now = clock.now()
+            if me is self._writer and self._life == me.life and now < end:
+                return self._queue.take(now)
+        return None
+
+    def _settle(self, me: _Member, answers: list[tuple[Item, Answer, float]]) -> None:
+        """Book the outcome of attempts, after it is said: who flushed finds it in the log."""
+        final = [(item, answer) for item, answer, _ in answers if answer.verdict in _FINAL]
+        recovered = False
+        with self._lock:
+            quick = self.retry.quick
+            for _, answer, seconds in answers:
+                if answer.verdict in _FINAL and self.retry.settled(seconds):
+                    recovered = True
+                if answer.verdict is not Verdict.DELIVERED:
+                    self.last = answer.words
+        if recovered:
+            self._guard.settled("delivery", "sessions are delivered again")
+        for _, answer, _ in answers:
+            self._tell(answer)
+        self._queue.settle(final)
+        with self._lock:
+            me.sends = None
+            self._sending -= me.life == self._life
+            for item, answer, _ in answers:
+                if answer.verdict not in _FINAL:
+                    self._put_back(item, answer)
+            failed = len(final) < len(answers)
+            self._queue.counts.wake(anyway=failed)
+            if failed or recovered or quick != self.retry.quick:
+                self._wake_all()
+            elif self._queue.new and self._writer is not me and not self.asleep:
+                self._rung.ring()  # there may be room again for what is new
+
+    def _put_back(self, item: Item, answer: Answer) -> None:
+        now = clock.now()
+        item.attempts += 1
+        self.retry.note_failure(answer, now)
+        self._queue.put_back(item, now + self.retry.retry_in(item.attempts))
+
+    def store(self, bodies: Sequence[bytes]) -> bool:
+        """Store sessions where they are to stay; False if they have to wait."""
+        if self.retry.failing:
+            return False
+        answer = self._sender.send_many(bodies)
+        with self._lock:
+            done = answer.verdict is Verdict.DELIVERED
+            recovered = self.retry.settled(0.0) if done else False
+            if not done:
+                self.last = answer.words
+                self.retry.note_failure(answer, clock.now())
+        if recovered:
+            self._guard.settled("delivery", "sessions are delivered again")
+        self._tell(answer)
+        return done
+
+    def _tell(self, answer: Answer) -> None:
+        if answer.verdict is Verdict.REJECTED:
+            self._guard.warn("rejected", "the server refused a session: %s", answer.words)
+        elif answer.verdict is Verdict.HOLD:
+            words = "sessions wait, the server refuses them (%s); check api_key and server_url"
+            self._guard.warn("delivery", words, answer.words)
+        elif answer.verdict is Verdict.RETRY:
+            self._guard.warn("delivery", "sessions wait to be sent again (%s)", answer.words)

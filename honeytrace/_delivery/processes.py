@@ -1,0 +1,55 @@
+"""How processes end: without `atexit`, as those of pools do, or by an interrupt."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+_FORKED_WITHOUT_EXEC = 0x40  # PF_FORKNOEXEC of linux/sched.h
+_FLAGS = 6  # the field of /proc/self/stat, counted after the name of the program
+_PID = os.getpid()
+
+
+def ends_abruptly() -> bool:
+    """Whether this process is of a kind that may end by `os._exit` or a signal when it is done.
+
+    Pools, task queues and their forks of `multiprocessing` do that.
+    """
+    return os.getpid() != _PID or _is_forked() or _is_child() or _is_worker_of_ray()
+
+
+def _is_forked() -> bool:
+    """Whether it was forked by a program that did not know of honeytrace; Linux tells."""
+    with suppress(OSError, ValueError, IndexError):
+        after_name = Path("/proc/self/stat").read_text("utf-8", "replace").rpartition(")")[2]
+        return bool(int(after_name.split()[_FLAGS]) & _FORKED_WITHOUT_EXEC)
+    return False
+
+
+def _is_child() -> bool:
+    """Whether `multiprocessing`, or one of its forks, started it in another way."""
+    for name in ("multiprocessing", "multiprocess"):
+        parent = getattr(sys.modules.get(f"{name}.process"), "parent_process", None)
+        if parent is not None and parent() is not None:
+            return True
+    billiard = getattr(sys.modules.get("billiard.process"), "current_process", None)
+    return billiard is not None and type(billiard()).__name__ != "_MainProcess"
+
+
+def _is_worker_of_ray() -> bool:
+    main = getattr(sys.modules.get("__main__"), "__file__", None) or ""
+    return "ray" in sys.modules and Path(main).name == "default_worker.py"
+
+
+def keep_exit_status() -> None:
+    """Have a process that ends by an uncaught Ctrl-C end with the status of that signal.
+
+    CPython notes that the main program was interrupted, and forgets it when source is executed at
+    exit: by an import that defines a named tuple or a dataclass, say, in any thread. So an
+    interrupt is noted once more.
+    """
+    if sys.__dict__.get("last_type") is KeyboardInterrupt and not hasattr(sys, "ps1"):
+        with suppress(KeyboardInterrupt):
+            exec("raise KeyboardInterrupt")  # noqa: S102 - see above
