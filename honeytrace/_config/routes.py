@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from honeytrace._config.pipeline import encode
 from honeytrace._config.settings import Config
-from honeytrace._delivery.processes import ends_abruptly, keep_exit_status
+from honeytrace._delivery.processes import ends_abruptly
 from honeytrace._delivery.senders import Sender
 from honeytrace._delivery.spool.directory import Spool
 from honeytrace._delivery.spool.segment import LOCKS
@@ -74,10 +74,7 @@ class Routes:
         return self._each(Delivery.shutdown, timeout)
 
     def end(self, timeout: float | None) -> bool:
-        try:
-            return self._each(Delivery.end, timeout)
-        finally:
-            keep_exit_status()
+        return self._each(Delivery.end, timeout)
 
     def stats(self) -> Stats:
         total = Stats(errors=dict(self._guard.by_place), last_error=self._guard.last)

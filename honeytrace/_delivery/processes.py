@@ -1,4 +1,4 @@
-"""How processes end: without `atexit`, as those of pools do, or by an interrupt."""
+"""Recognize processes that end without `atexit`, as those of pools do."""
 
 from __future__ import annotations
 
@@ -41,15 +41,3 @@ def _is_child() -> bool:
 def _is_worker_of_ray() -> bool:
     main = getattr(sys.modules.get("__main__"), "__file__", None) or ""
     return "ray" in sys.modules and Path(main).name == "default_worker.py"
-
-
-def keep_exit_status() -> None:
-    """Have a process that ends by an uncaught Ctrl-C end with the status of that signal.
-
-    CPython notes that the main program was interrupted, and forgets it when source is executed at
-    exit: by an import that defines a named tuple or a dataclass, say, in any thread. So an
-    interrupt is noted once more.
-    """
-    if sys.__dict__.get("last_type") is KeyboardInterrupt and not hasattr(sys, "ps1"):
-        with suppress(KeyboardInterrupt):
-            exec("raise KeyboardInterrupt")  # noqa: S102 - see above
