@@ -28,12 +28,12 @@ class _Object:
 
 
 class ActiveSession:
-    """A session that still runs: what is set here goes out with it when it ends.
+    """A running session. What is set here is sent with it when it ends.
 
     The seven objects can be changed in place (`session.metrics["hits"] = 3`) or replaced
-    (`session.outputs = answer` copies; what is no dict becomes `{"result": value}`). After the end
-    nothing is taken any more. The null session, outside of any, takes everything, keeps nothing
-    and is false in a condition.
+    (`session.outputs = answer` copies; a value that is not a dict becomes `{"result": value}`).
+    After the end nothing is taken any more. The null session, outside of any session, takes
+    everything, keeps nothing and is false in a condition.
     """
 
     __slots__ = ("__weakref__", "_record")
@@ -95,7 +95,7 @@ class ActiveSession:
 
     @property
     def parent_id(self) -> str | None:
-        """The id of the session that this one was started in."""
+        """The id of the session inside which this one was started."""
         record = self._record
         return format_id(record.parent_id) if record and record.parent_id else None
 
@@ -110,7 +110,7 @@ class ActiveSession:
         return [format_id(child) for child in (self._record and self._record.children) or ()]
 
     def add_child(self, session_id: str | uuid.UUID) -> None:
-        """Counts a session that was started elsewhere, in another process say, as a child."""
+        """Add a session that was started elsewhere, such as in another process, as a child."""
         record = self._record
         if record is not None and not record.ended:
             record.children = [*(record.children or ()), str(session_id)]

@@ -1,4 +1,4 @@
-"""One call while it runs: what is known before it starts, and what is kept until it has ended."""
+"""The record of a call: what is known before it starts, and what is kept until it is delivered."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 
 Identity = bytes | str | tuple[bytes | str, int, int]
-"""An id as long as nobody reads it: 16 random bytes, or the text of one that was given.
+"""An id before it is formatted: 16 random bytes, or the text of an id that was given.
 
-What is drawn from a pool of random bytes comes with the two clocks at the start of the call. When
-the memory of a process is cloned (a micro-VM from a snapshot, CRIU), each clone goes on with the
-same pool, and only the clocks differ.
+Random bytes from a pool come with the two clocks at the start of the call. When the memory of a
+process is cloned (a micro-VM from a snapshot, CRIU), the clones go on with the same pool, and only
+their clocks differ.
 """
 
 _64_BITS = 2**64 - 1
@@ -38,7 +38,7 @@ class _Absent:
 
 
 ABSENT = _Absent()
-"""Stands for the result where there is none: of a block, or of a call that raised."""
+"""The result of a block or of a call that raised, which have none."""
 
 
 def _no_arguments(_: object, __: object) -> Json:
@@ -47,12 +47,20 @@ def _no_arguments(_: object, __: object) -> Json:
 
 @dataclass(frozen=True, slots=True)
 class TraceSpec:
-    """What every session of one `trace_session` has in common, known before the first call.
+    """What all sessions of one `trace_session` have in common, known before the first call.
 
-    Of a function: `bind` names its arguments, `named` are its parameters, `rest` is the one of
-    `**kwargs`; `at_once` says that they have to be named while the call starts, `chosen` that, or
-    that something is left out or handed to a function of the user's. What is None is as the
-    configuration says.
+    Most attributes are arguments of `trace_session`; where one is None, the configuration counts.
+
+    Attributes:
+        fields: the JSON objects that `trace_session` was given, by field.
+        function: module and qualified name of the function, None for a block.
+        kind: what kind of function it is, or "block".
+        bind: names the arguments of a call.
+        named: the names of the parameters.
+        rest: the name of the parameter for `**kwargs`, if there is one.
+        at_once: whether arguments have to be named while the call starts.
+        chosen: whether a call needs more than the plain way to capture it, because arguments are
+            named at once, left out, or handed to a function of the user's.
     """
 
     name: str
@@ -86,7 +94,7 @@ class TraceSpec:
 
 
 class Defaults(Protocol):
-    """What a session falls back on where its `trace_session` says nothing."""
+    """What counts where `trace_session` was not told."""
 
     @property
     def project(self) -> str: ...
@@ -128,9 +136,19 @@ class Streamed(NamedTuple):
 
 
 class CallRecord:
-    """One call while it runs, in the form that costs the caller least.
+    """One call, in the form that costs the caller least.
 
-    Ids are the 16 random bytes until somebody wants to read them, or the user's text.
+    Attributes:
+        id: the id of the session; formatted when somebody reads it.
+        captured: the arguments, for `deferred.named`, or `Inputs`.
+        result: the result, for `deferred.read`, or the items of a stream.
+        started: nanoseconds since 1970.
+        ticks: nanoseconds on the clock that the duration is measured with.
+        duration: milliseconds.
+        given: the objects that the user set or changed, by field.
+        replaced: the fields among them that were assigned, not changed in place.
+        cuts: paths of what was cut.
+        size: about how many bytes of memory the captured values take.
     """
 
     __slots__ = (
@@ -167,10 +185,10 @@ class CallRecord:
         self.spec = spec
         self.defaults = defaults
         self.id = identity
-        self.captured = captured  # the arguments, for `_capture.named`, or `Inputs`
-        self.result: Any = ABSENT  # for `_capture.read`, or the items of a stream
-        self.started = 0  # nanoseconds since 1970
-        self.ticks = 0  # nanoseconds, to measure the duration from
+        self.captured = captured
+        self.result: Any = ABSENT
+        self.started = 0
+        self.ticks = 0
         self.parent = parent
         self.children: list[Identity] | None = None
         self.given: dict[str, Json] | None = None
@@ -212,13 +230,12 @@ def _only_named(name: str) -> TraceSpec:
 
 
 QUIET = CallRecord(TraceSpec(name=""), cast("Defaults", None), None, "", None)
-"""In the place of the current session while code of the user's runs on our behalf: nothing that it
-calls is recorded."""
+"""The current record while users' code runs on our behalf, so that nothing it calls is recorded."""
 QUIET.ended = True
 
 
 def format_id(identity: Identity) -> str:
-    """Return an id as its text: a UUID of version 4 of what was drawn, mixed with the times."""
+    """Return an id as text: a UUID of version 4 from the random bytes mixed with the clocks."""
     drawn, started, ticks = identity if isinstance(identity, tuple) else (identity, 0, 0)
     if isinstance(drawn, str):
         return drawn
