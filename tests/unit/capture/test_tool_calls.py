@@ -7,7 +7,7 @@ import json
 import pytest
 from llm_streams import chunk, delta, event, merge, start
 
-LEFT_OUT = object()
+LEFT_OUT = ...  # its repr is the same in each worker of xdist, as ids of tests have to be
 
 
 def tool(index, call_id=None, name=None, arguments=None):
