@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
+
+from honeytrace._utils.origin import let_through
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +45,11 @@ class Bell:
         self._lock.acquire()
 
     def ring(self) -> None:
-        with suppress(RuntimeError):  # it rings already
-            self._lock.release()
+        try:
+            if self._lock.locked():
+                self._lock.release()
+        except RuntimeError as error:  # pragma: no cover - another thread was faster
+            let_through(error)
 
     def wait(self, seconds: float | None) -> bool:
         """Wait until it rings, at most so long; return whether it did."""
