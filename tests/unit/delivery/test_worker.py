@@ -217,7 +217,7 @@ def test_flush_waits_only_for_what_came_before(delivery, server):
 
 def test_flush_gives_up_when_nothing_moves(delivery, server, monkeypatch):
     """Without a timeout it waits as long as sessions arrive, and not for ever."""
-    monkeypatch.setattr(worker, "STALLED_SECONDS", 1.5)
+    monkeypatch.setattr(worker, "STALLED_SECONDS", 0.6)
     server.script = [server.after(0.1), server.after(0.1), server.hang]
     for number in range(3):
         delivery.accept(ended(number))
