@@ -88,7 +88,7 @@ _VALUES = {
 }
 _NAMES = "|".join(sorted(set(_VALUES) - {"login"}, key=len, reverse=True))
 _PROGRAM = re.compile(
-    rf"""(?:{_NAMES}|(?:docker|podman|helm|az|cf|oc)[\s"',]{{1,6}}login)(?![\w-])""", re.ASCII
+    rf"""(?:{_NAMES}|(?:docker|podman|helm|az|cf|oc)[\s"',]{{1,6}}login)(?![\w:/-])""", re.ASCII
 )
 _BEFORE = re.compile(r"(?:^|\W|\\[bfnrt]|%[0-9A-Fa-f]{2})$", re.ASCII)  # escapes may touch a word
 ANY_FLAG = (

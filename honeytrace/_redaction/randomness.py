@@ -32,6 +32,8 @@ def is_mixed(text: str) -> bool:
 
 def looks_secret(text: str) -> bool:
     """Return whether a value can only be a secret, whatever name it is under."""
+    if is_uuid(text):
+        return True
     if len(text) < _MIN_LENGTH or _IDENTIFIER.fullmatch(text):
         return False
     if _PLACE.search(text) and not text.startswith(("Bearer ", "Basic ")):

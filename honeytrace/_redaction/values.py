@@ -102,7 +102,7 @@ _ABOUT_ITSELF = re.compile(
 )
 _PROSE = re.compile(r"[A-Za-z][a-z']*[.,;:!?]?[ ]+[A-Za-z][a-z']*(?![\w=:-])")
 SCHEME = re.compile(
-    r"(?:Basic|Bearer|Digest|Negotiate|Token|Api-?Key|ApiKey|AWS4-HMAC-SHA256|Hawk)[ ]",
+    r"(?:Basic|Bearer|Digest|Negotiate|Token|Api-?Key|Api-Token|AWS4-HMAC-SHA256|Hawk)[ ]",
     re.IGNORECASE,
 )
 _SNAKE = re.compile(r"_*(?:[A-Za-z]+[0-9]{0,2}_+)+[A-Za-z]+[0-9]{0,2}|(?:[A-Z][a-z]+)+[0-9]{0,2}")

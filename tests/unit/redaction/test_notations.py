@@ -414,6 +414,7 @@ CREATE USER a IDENTIFIED BY 'X'
 ENV DB_PASSWORD X
 curl -ubob:X https://example.org
 curl --user bob:'X' https://example.org
+curl https://example.org \\¶  -u bob:X
 wget --password=X https://example.org
 mysql -pX db
 sshpass -p X ssh host
