@@ -108,11 +108,12 @@ def _collect(containers: list[Any], texts: list[str], stream: object) -> tuple[s
             if not container:
                 continue
             names.update(container)
-            pairs = pairs or not _CONTENTS.isdisjoint(container)
+            pairs = pairs or bool(_labels(container))
             items: Iterable[Any] = container.values()
         else:
             if len(container) > 1:
-                pairs = pairs or type(container[0]) is str
+                first = container[0]
+                pairs = pairs or (len(container) == 2 and type(first) is str and bool(judge(first)))
                 texts += joined(container, container is stream)
             items = container
         for item in items:
