@@ -1,4 +1,4 @@
-"""A session while it runs."""
+"""The handle that a program has of a running session."""
 
 from __future__ import annotations
 
@@ -28,12 +28,14 @@ class _Object:
 
 
 class ActiveSession:
-    """A running session. What is set here is sent with it when it ends.
+    """A running session. Values that you set here are sent with it when it ends.
 
-    The seven objects can be changed in place (`session.metrics["hits"] = 3`) or replaced
-    (`session.outputs = answer` copies; a value that is not a dict becomes `{"result": value}`).
-    After the end nothing is taken any more. The null session, outside of any session, takes
-    everything, keeps nothing and is false in a condition.
+    Seven JSON objects can be changed in place (`session.metrics["hits"] = 3`) or replaced:
+    `session.outputs = answer` stores a copy, and a value that is not a dict becomes
+    `{"result": value}`. Changes made after the session has ended are ignored.
+
+    Outside of any session, the null session stands in. It accepts the same calls, keeps nothing,
+    and is false in a condition.
     """
 
     __slots__ = ("__weakref__", "_record")
@@ -47,7 +49,7 @@ class ActiveSession:
     metadata = _Object()
 
     def __new__(cls, record: CallRecord | None) -> ActiveSession:
-        """Return the handle of a record, of which there is one at a time."""
+        """Return the existing handle of the record, or make one: there is one at a time."""
         handle = record.handle() if record is not None and record.handle else None
         return super().__new__(cls) if handle is None else handle
 
@@ -72,7 +74,7 @@ class ActiveSession:
         return self
 
     def __reduce__(self) -> str | tuple[Callable[..., ActiveSession], tuple[Any, ...]]:
-        """In another process the session has its ids and its name, but takes nothing."""
+        """Pickle only the ids and the name: in another process the session cannot be changed."""
         record = self._record
         if record is None:
             return "NOTHING"
@@ -86,7 +88,7 @@ class ActiveSession:
 
     @property
     def session_id(self) -> str:
-        """The UUID, known from the start; empty for the null session."""
+        """Return the UUID, known from the start; empty for the null session."""
         return format_id(self._record.id) if self._record else ""
 
     @property
@@ -95,22 +97,22 @@ class ActiveSession:
 
     @property
     def parent_id(self) -> str | None:
-        """The id of the session inside which this one was started."""
+        """Return the id of the session inside which this one started; None for a root."""
         record = self._record
         return format_id(record.parent_id) if record and record.parent_id else None
 
     @property
     def root_id(self) -> str:
-        """The id of the outermost session; its own if it is the outermost."""
+        """Return the id of the outermost session; empty for the null session."""
         return format_id(self._record.root_id) if self._record else ""
 
     @property
     def children_ids(self) -> list[str]:
-        """The ids of the sessions started directly inside so far, in start order."""
+        """Return the ids of the sessions started directly inside so far, in start order."""
         return [format_id(child) for child in (self._record and self._record.children) or ()]
 
     def add_child(self, session_id: str | uuid.UUID) -> None:
-        """Add a session that was started elsewhere, such as in another process, as a child."""
+        """Add a session that started elsewhere, for example in another process, as a child."""
         record = self._record
         if record is not None and not record.ended:
             record.children = [*(record.children or ()), str(session_id)]
@@ -121,11 +123,11 @@ class ActiveSession:
             return {}
         if record.ended:
             found = objects(record)[name]
-            # Meanwhile the worker may have released the record and given this one a copy.
+            # The worker may have released the record meanwhile and given this handle a copy of it.
             return found if self._record is record else self._object(name)
         if record.given is None:
             record.given = {}
-        if name not in record.given:  # plain data, in part shared by all calls of a function
+        if name not in record.given:  # JSON data that the calls of a function may share
             record.given[name] = deepcopy(objects(record)[name])
         return record.given[name]
 
@@ -133,7 +135,7 @@ class ActiveSession:
         record = self._record
         if record is None or record.ended:
             return
-        # Copied here: to ask a foreign object whether it is a mapping would run its code.
+        # Copy first: asking a foreign object whether it is a mapping would run its code.
         copy = Snapshot().take(value, name)
         record.given = record.given or {}
         record.given[name] = copy if type(copy) is dict else {"result": copy}

@@ -12,16 +12,16 @@ from honeytrace._utils.version import __version__
 
 
 def objects(record: CallRecord) -> dict[str, Json]:
-    """Return the seven objects of a session as they stand.
+    """Return the seven JSON objects of a session in their present state.
 
-    Later wins: what was captured, what `trace_session` was told, what the user set.
+    Values set by the user win over those of `trace_session`, and these over captured ones.
     """
     given, replaced = record.given or {}, record.replaced or ()
     early, fixed = _before(record), record.spec.fields
     late = _after(record, early["config"])
     found: dict[str, Json] = {}
     for name in OBJECTS:
-        if name in given:  # begun from what was there when the user first touched it
+        if name in given:  # a copy made when the user first touched it
             captured = {} if name in replaced else late.get(name, {})
             found[name] = {**captured, **given[name]}
         else:
@@ -30,7 +30,7 @@ def objects(record: CallRecord) -> dict[str, Json]:
 
 
 def _before(record: CallRecord) -> dict[str, Json]:
-    """Return what was captured when the call began."""
+    """Return the objects that were captured when the call began."""
     spec, captured = record.spec, record.captured
     if type(captured) is Inputs:
         return captured._asdict()
@@ -40,10 +40,10 @@ def _before(record: CallRecord) -> dict[str, Json]:
 
 
 def _after(record: CallRecord, named: Json) -> dict[str, Json]:
-    """Return what was captured when the call ended, and the tokens and the model used.
+    """Return the objects that were captured when the call ended.
 
-    These are found in the outputs, captured or set by the user. A model that the user `named` for
-    `config` stays.
+    The token counts and the model are read from the outputs, whether captured or set by the user.
+    Keys in `named`, the config captured from the arguments, are kept out of the result.
     """
     outputs = {} if record.result is ABSENT else as_object(_result(record.result))
     answer = outputs
@@ -83,7 +83,7 @@ def close(record: CallRecord) -> Session:
 
 
 def _about(record: CallRecord, session_id: str) -> Json:
-    """Return what stands under the reserved key of `metadata`."""
+    """Return the details that honeytrace adds to `metadata`, under its own key."""
     failure, streamed = record.failure, record.streamed
     about: Json = {
         "version": __version__,
@@ -106,7 +106,7 @@ def _about(record: CallRecord, session_id: str) -> Json:
 
 
 def _cuts(record: CallRecord) -> list[str]:
-    """Return the paths where something was left out."""
+    """Return the paths of all values that were truncated."""
     cuts = list(record.cuts or ())
     if record.streamed and record.streamed.items.cut:
         cuts.append("outputs")

@@ -1,8 +1,8 @@
-"""Which session is current in this context.
+"""Track the session that is current in this context.
 
-It is a ContextVar that is only ever set, never reset by a token: a block may be left in another
-context than it was entered in, and a generator is stepped from anywhere. A session that has ended
-is skipped.
+The ContextVar is only set, never reset by a token: a block may be left in another context than the
+one it was entered in, and a generator may be resumed in any context. Sessions that have ended are
+skipped.
 """
 
 from __future__ import annotations
@@ -20,38 +20,38 @@ from honeytrace._session.record import QUIET, CallRecord
 _R = TypeVar("_R")
 _current: ContextVar[CallRecord | None] = ContextVar("honeytrace_session", default=None)
 get: Callable[[], CallRecord | None] = _current.get
-"""Return the record that was made current last in this context; it may have ended."""
+"""Return the current record of this context; it may have ended."""
 put: Callable[[CallRecord | None], object] = _current.set
 """Make a record current. Before Python 3.12, call it only while `collecting` is empty."""
 
 collecting: list[object] = []
-"""Not empty while garbage is being collected in any thread; always empty from Python 3.12 on.
+"""Not empty while any thread is collecting garbage; always empty from Python 3.12 on.
 
 Before 3.12 the collector can run in the middle of `ContextVar.set`. If it then calls a `__del__`
-that sets a variable, too, the interpreter breaks. The session of such a `__del__` is recorded, but
-does not become current.
+that sets a context variable as well, the interpreter crashes. So a session that starts in such a
+`__del__` is recorded, but does not become current.
 """
 
 _collector: Any = _thread.RLock()  # held by the thread that is collecting garbage
 
 
 class _Flag:
-    """The attribute named after a phase of the collector notes that the phase has begun."""
+    """Updates `collecting` when the attribute named after a phase of the collector is read."""
 
     start = property(collecting.append)
     stop = property(collecting.remove)
 
 
 class _Owner(int):
-    """Does the same for the lock; it is a number because `acquire` takes this as `blocking`."""
+    """Takes and releases the lock in that way; an int, as `acquire` gets it as `blocking`."""
 
     start = property(_collector.acquire)
     stop = property(_collector.__exit__)
 
 
 if sys.version_info < (3, 12):  # pragma: no branch - coverage is measured on one version
-    # The collector calls these with the name of the phase, and drops what they raise. No Python
-    # code runs in them, so that no signal handler can run, and raise, there either.
+    # The collector calls these with the name of the phase and ignores their exceptions. They run
+    # no Python code, so no signal handler can run, and raise, inside them.
     gc.callbacks += [partial(getattr, _Flag()), partial(getattr, _Owner(True))]
 
 
@@ -65,14 +65,14 @@ make_current = put_safely if sys.version_info < (3, 12) else put
 
 
 def running(record: CallRecord | None) -> CallRecord | None:
-    """Return the record, or the nearest around it that has not ended."""
+    """Return the record, or its nearest ancestor that has not ended."""
     while record is not None and record.ended:
         record = record.parent
     return record
 
 
 def without_tracing(function: Callable[..., _R], *arguments: Any) -> _R:
-    """Call a user's function on our own behalf: nothing that it calls is traced."""
+    """Call a user's function for our own purposes, without tracing anything that it calls."""
     outer = get()
     make_current(QUIET)
     try:

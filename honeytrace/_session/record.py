@@ -1,4 +1,4 @@
-"""The record of a call: what is known before it starts, and what is kept until it is delivered."""
+"""The record of a call, kept until it is delivered, and the settings that its calls share."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 Identity = bytes | str | tuple[bytes | str, int, int]
 """An id before it is formatted: 16 random bytes, or the text of an id that was given.
 
-Random bytes from a pool come with the two clocks at the start of the call. When the memory of a
-process is cloned (a micro-VM from a snapshot, CRIU), the clones go on with the same pool, and only
-their clocks differ.
+Random bytes from a pool come in a tuple with two clock readings from the start of the call. When
+the memory of a process is cloned (a micro-VM from a snapshot, CRIU), the clones draw from the same
+pool, and only their clocks differ.
 """
 
 _64_BITS = 2**64 - 1
@@ -38,7 +38,7 @@ class _Absent:
 
 
 ABSENT = _Absent()
-"""The result of a block or of a call that raised, which have none."""
+"""The result of a block, or of a call that raised: neither has one."""
 
 
 def _no_arguments(_: object, __: object) -> Json:
@@ -47,20 +47,21 @@ def _no_arguments(_: object, __: object) -> Json:
 
 @dataclass(frozen=True, slots=True)
 class TraceSpec:
-    """What all sessions of one `trace_session` have in common, known before the first call.
+    """The settings that all sessions of one `trace_session` share, known before the first call.
 
-    Most attributes are arguments of `trace_session`; where one is None, the configuration counts.
+    The other attributes are arguments of `trace_session`. If one of those is None, the
+    configuration decides.
 
     Attributes:
-        fields: the JSON objects that `trace_session` was given, by field.
-        function: module and qualified name of the function, None for a block.
-        kind: what kind of function it is, or "block".
-        bind: names the arguments of a call.
-        named: the names of the parameters.
-        rest: the name of the parameter for `**kwargs`, if there is one.
-        at_once: whether arguments have to be named while the call starts.
-        chosen: whether a call needs more than the plain way to capture it, because arguments are
-            named at once, left out, or handed to a function of the user's.
+        fields: the JSON objects that `trace_session` was given, by field name.
+        function: module and qualified name of the function; None for a block.
+        kind: the kind of the function, such as "generator", or "block".
+        bind: maps the arguments of a call to their names.
+        named: names of the parameters.
+        rest: name of the parameter for `**kwargs`; None if there is none.
+        at_once: True if arguments have to be named when the call starts, not later.
+        chosen: True if a call cannot be captured by the fast default path, because its arguments
+            are named at once, filtered, or passed to the user's function.
     """
 
     name: str
@@ -94,7 +95,7 @@ class TraceSpec:
 
 
 class Defaults(Protocol):
-    """What counts where `trace_session` was not told."""
+    """Values for sessions whose `trace_session` does not set them."""
 
     @property
     def project(self) -> str: ...
@@ -104,15 +105,15 @@ class Defaults(Protocol):
 
 
 class Streamed(NamedTuple):
-    """How a stream went.
+    """The result of a stream that has ended.
 
     Attributes:
-        completed: whether it came to its own end.
-        items: what it yielded.
-        ttft_ms: milliseconds until the first item.
-        returned: what it returned.
-        split: how the time of a fixture is split by its item.
-        status: "cancelled" if its consumer was cancelled while it waited for the next item.
+        completed: True if it ran to its own end.
+        items: the items it yielded.
+        ttft_ms: milliseconds until the first item; None if there was no item.
+        returned: the value it returned.
+        split: for a fixture, the times before and after its item.
+        status: "cancelled" if its consumer was cancelled while waiting for the next item.
     """
 
     completed: bool
@@ -139,16 +140,16 @@ class CallRecord:
     """One call, in the form that costs the caller least.
 
     Attributes:
-        id: the id of the session; formatted when somebody reads it.
-        captured: the arguments, for `deferred.named`, or `Inputs`.
-        result: the result, for `deferred.read`, or the items of a stream.
-        started: nanoseconds since 1970.
-        ticks: nanoseconds on the clock that the duration is measured with.
+        id: the id of the session; formatted only when somebody reads it.
+        captured: the arguments, in the form that `deferred.named` reads, or `Inputs`.
+        result: the result, in the form that `deferred.read` reads, or the items of a stream.
+        started: start of the call in nanoseconds since 1970.
+        ticks: start of the call in nanoseconds, on the clock that measures the duration.
         duration: milliseconds.
-        given: the objects that the user set or changed, by field.
-        replaced: the fields among them that were assigned, not changed in place.
-        cuts: paths of what was cut.
-        size: about how many bytes of memory the captured values take.
+        given: the objects that the user set or changed, by field name.
+        replaced: names of the fields in `given` that were assigned, not changed in place.
+        cuts: paths of the values that were truncated.
+        size: estimated memory of the captured values in bytes.
     """
 
     __slots__ = (
@@ -211,10 +212,10 @@ class CallRecord:
             parent.children.append(identity)
 
     def release(self) -> None:
-        """Let go of what was captured, because it has been delivered.
+        """Drop the captured values, because they have been encoded.
 
         The contexts of tasks that the call started refer to the record for as long as they live.
-        An `ActiveSession` that the program still has goes on with a copy, so it can be read.
+        If the program still has an `ActiveSession`, that one gets a copy and stays readable.
         """
         handle = self.handle and self.handle()
         if handle:
@@ -230,12 +231,12 @@ def _only_named(name: str) -> TraceSpec:
 
 
 QUIET = CallRecord(TraceSpec(name=""), cast("Defaults", None), None, "", None)
-"""The current record while users' code runs on our behalf, so that nothing it calls is recorded."""
+"""The current record while we call a user's function, so that nothing it calls is recorded."""
 QUIET.ended = True
 
 
 def format_id(identity: Identity) -> str:
-    """Return an id as text: a UUID of version 4 from the random bytes mixed with the clocks."""
+    """Return an id as text: a version 4 UUID made of the random bytes and the clocks."""
     drawn, started, ticks = identity if isinstance(identity, tuple) else (identity, 0, 0)
     if isinstance(drawn, str):
         return drawn

@@ -9,7 +9,7 @@ from reprlib import Repr
 from honeytrace._utils.json import Json
 
 RESERVED = "honeytrace"
-"""The one key of `metadata` that belongs to honeytrace."""
+"""The key of `metadata` that honeytrace keeps for itself."""
 
 _short = Repr()
 _short.maxstring = _short.maxother = 60
@@ -31,16 +31,16 @@ class Session:
         config: model and settings of the call.
         inputs: the call's arguments by name.
         outputs: what the call returned, always as an object.
-        error: type and message of the exception, None for a call that succeeded.
+        error: type and message of the exception; None if the call succeeded.
         duration: milliseconds.
         user_properties: facts about the user.
         metrics: numbers about the call, such as token counts.
         feedback: what users said about the call.
-        metadata: anything else; what honeytrace noted is under the key `honeytrace`.
+        metadata: anything else; honeytrace adds its own details under the key `honeytrace`.
         start_time: milliseconds since 1970, UTC.
         end_time: milliseconds since 1970, UTC.
-        extra: keys of a server's answer that are not fields of a session (`parent_id`,
-            `event_type` and whatever else it adds). Never sent.
+        extra: keys of a server's answer that are not fields of a session, such as `parent_id` and
+            `event_type`. Never sent.
     """
 
     project: str
@@ -62,14 +62,14 @@ class Session:
     extra: Json = field(default_factory=dict)
 
     def __repr__(self) -> str:
-        """One line with long values cut, because failing assertions show it."""
+        """Return one line with long values cut, because failing assertions show it."""
         shown = {"inputs": self.inputs, "outputs": self.outputs, "error": self.error}
         parts = [f"{name}={_repr(value)}" for name, value in shown.items() if value]
         return f"<Session {' '.join([_repr(self.session_name), self.session_id, *parts])}>"
 
 
-# Every list of fields is derived from the class, so that a new field is in all of them. What is
-# exempt from one stands here by name.
+# Every list of fields is derived from the class, so a new field is in all of them. Exceptions are
+# named here.
 _NOT_SENT = ("extra",)
 _CANNOT_HOLD_SECRETS = ("session_id", "duration", "start_time", "end_time")
 _NOT_ENTERED = ("outputs",)
@@ -78,27 +78,27 @@ TYPES: dict[str, str] = {each.name: str(each.type) for each in fields(Session)}
 """The annotation of each field, as written in the class."""
 
 SENT = tuple(name for name in TYPES if name not in _NOT_SENT)
-"""The fields that travel to the API."""
+"""The fields that are sent to the API."""
 
 OBJECTS = tuple(name for name in SENT if TYPES[name] == "Json")
-"""The fields that hold a JSON object of the user's."""
+"""The fields that hold the user's JSON objects."""
 
 ENTERED = tuple(name for name in OBJECTS if name not in _NOT_ENTERED)
-"""The JSON objects that `trace_session` takes as arguments; outputs come from the call."""
+"""The JSON objects that `trace_session` takes as arguments: all except the outputs."""
 
 SEARCHED = tuple(name for name in TYPES if name not in _CANNOT_HOLD_SECRETS)
-"""The fields that redaction has to look through: all except ids of ours, times and durations."""
+"""The fields that redaction searches: all except the session's id, its times and its duration."""
 
 TEXTS = tuple(name for name in SEARCHED if TYPES[name] in ("str", "str | None"))
-"""Those of `SEARCHED` that hold a text."""
+"""The fields in `SEARCHED` that hold a text."""
 
 
 def about(session: Session) -> Json:
-    """Return what honeytrace noted of the call; empty for a session that others recorded."""
+    """Return the details that honeytrace recorded; empty for a session from another client."""
     found = session.metadata.get(RESERVED)
     return found if isinstance(found, dict) else {}
 
 
 def title_of(session: Session) -> str:
-    """Return `session 'answer' (6a1f…)`, as messages name a session."""
+    """Return the session's title for messages, such as `session 'answer' (6a1f…)`."""
     return f"session {session.session_name!r} ({session.session_id})"

@@ -9,21 +9,21 @@ from honeytrace._session.session import Session
 from honeytrace._utils.text import first_line, printable, span
 
 Fetch = Callable[[str], Session | None]
-"""Finds a session by its id; returns None if there is none."""
+"""Find a session by its id; return None if there is none."""
 
 Children = Callable[[Session], Sequence[str]]
-"""Returns the ids of a session's children, in start order."""
+"""Return the ids of a session's children, in start order."""
 
 
 class Step(NamedTuple):
     """One line of a tree.
 
     Attributes:
-        lead: what stands before the name: `│  └─ `.
-        below: what stands before the lines below it: `│     `.
-        session_id: its id.
+        lead: text before the name, such as `│  └─ `.
+        below: text before the lines below it, such as `│     `.
+        session_id: id of the session.
         session: the session; None if it was not found.
-        again: whether it was drawn above, so that its children are not drawn again.
+        again: True if it was drawn before, so its children are not drawn a second time.
     """
 
     lead: str
@@ -40,7 +40,7 @@ def children_ids(session: Session) -> Sequence[str]:
 def walk(session: Session, fetch: Fetch, children: Children = children_ids) -> Iterator[Step]:
     """Yield the steps of a tree from top to bottom, each session's children in start order.
 
-    A session's children are yielded once: ids may come up again, or go round in circles.
+    The children of a session are yielded only once: an id may occur twice, or form a cycle.
     """
     yield Step("", "", session.session_id, session)
     shown = {session.session_id}
@@ -59,7 +59,7 @@ def walk(session: Session, fetch: Fetch, children: Children = children_ids) -> I
 
 
 def tree(session: Session, fetch: Fetch, missing: str = "not stored") -> str:
-    """Return the session with its children, in start order, indented below it."""
+    """Return the session as text, with its children indented below it in start order."""
     lines = []
     for step in walk(session, fetch):
         if step.session is None:
@@ -71,7 +71,7 @@ def tree(session: Session, fetch: Fetch, missing: str = "not stored") -> str:
 
 
 def _branches(ids: Sequence[str], indent: str) -> list[tuple[str, str, str]]:
-    """Return each child's lead, the indent of its children, and its id; the first child last."""
+    """Return for each child its lead, the indent below it, and its id; the first child last."""
     branches = [(f"{indent}├─ ", f"{indent}│  ", child) for child in ids[:-1]]
     branches += [(f"{indent}└─ ", f"{indent}   ", child) for child in ids[-1:]]
     return branches[::-1]
@@ -88,5 +88,5 @@ def label(session: Session) -> str:
 
 
 def failure(error: str) -> str:
-    """Return the first line of an error, after the sign of one."""
+    """Return the first line of an error after the sign `✗`."""
     return f"✗ {printable(first_line(error))}"

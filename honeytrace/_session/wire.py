@@ -1,8 +1,8 @@
 """The API's field names and shapes: requests from sessions, sessions from answers, and back.
 
-Nothing else in the package knows a name that travels. What the official clients send and accept
-was found out from their traffic: `startSession` is `POST /session/start` with `{"session": {...}}`,
-`getSession` is `GET /session/{id}` and answers with an event.
+No other module knows the names used on the wire. We learned from the traffic of the official
+clients what they send and accept: `startSession` is `POST /session/start` with
+`{"session": {...}}`; `getSession` is `GET /session/{id}` and answers with an event.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ _REQUIRED = ("project", "session_name", "source")
 
 
 def path(session_id: str) -> str:
-    """Return the path of `getSession`. Only a UUID is accepted, so no id can lead elsewhere."""
+    """Return the path of `getSession`. Only a UUID is accepted, so no id can change the path."""
     if not is_uuid(session_id):
         raise ValueError(f"session_id is {session_id!r}; give a UUID, as start_session returned it")
     return f"{SESSION}{session_id.lower()}"
 
 
 def headers(api_key: str | None) -> dict[str, str]:
-    """Return the headers of every request; without a key there is no `Authorization`."""
+    """Return the headers of every request; `Authorization` only if there is a key."""
     common = {
         "Accept": "application/json",
         "Content-Type": "application/json",
@@ -59,7 +59,7 @@ def _is_text(value: object) -> bool:
 
 
 def _is_number(value: object) -> bool:
-    """Return whether a double can hold the value; an integer may be too large for that."""
+    """Return True for a number that fits into a double; an integer may be too large."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return False
     return abs(value) <= sys.float_info.max
@@ -118,14 +118,14 @@ def payload(session: Session) -> Json:
 
 
 def encode(session: Session) -> bytes:
-    """Return the body of `startSession` for a session that was recorded here."""
+    """Return the body of `startSession` for a session that honeytrace recorded."""
     return dumps({"session": payload(session)}, is_tree=True)
 
 
 def shrunk(body: bytes) -> bytes:
-    """Return a smaller body of `startSession`.
+    """Return a smaller body of `startSession`, cut to half of the capture limits.
 
-    It has half of what the capture limits allow, or half of its size if that is less.
+    Texts are cut further if half of the body's own size is less than those limits.
     """
     half = Limits(*(number // 2 for number in astuple(rules.limits)))
     limits = replace(
@@ -142,10 +142,10 @@ def shrunk(body: bytes) -> bytes:
 
 
 def request(session: Session | Mapping[str, Any]) -> tuple[str, bytes]:
-    """Return the id and the body of `startSession` for a session that a user made.
+    """Return the id and the body of `startSession` for a session that the user made.
 
-    A mapping is sent as it is, without values that are None. Raises `ValueError` if a field is
-    missing, unknown or of the wrong type.
+    Values of a mapping that are None are left out; the others are sent unchanged. Raises
+    `ValueError` if a field is missing, unknown or of the wrong type.
     """
     if isinstance(session, Session):
         fields = payload(session)
@@ -163,7 +163,7 @@ def request(session: Session | Mapping[str, Any]) -> tuple[str, bytes]:
 
 
 def started_id(body: bytes) -> str:
-    """Return the session_id of an answer to `startSession`. Raises `ValueError`."""
+    """Return the session_id from an answer to `startSession`. Raises `ValueError` without one."""
     found = loads(body)
     if not isinstance(found, dict) or not _is_text(found.get("session_id")):
         raise ValueError("no session_id in it")
@@ -171,11 +171,11 @@ def started_id(body: bytes) -> str:
 
 
 def decode(body: bytes) -> Session:
-    """Return the session of an answer to `getSession`.
+    """Return the session from an answer to `getSession`.
 
-    Null counts as absent, and a fraction in `end_time` is rounded. Keys that are not fields of a
-    session, or not of their type, are kept in `extra`. Raises `ValueError` if the answer is not an
-    object or has no id.
+    Null counts as absent, and a fractional `end_time` is rounded. Unknown keys, and fields of the
+    wrong type, are kept in `extra`. Raises `ValueError` if the answer is not an object or has no
+    id.
     """
     found = loads(body)
     if not isinstance(found, dict):
@@ -211,9 +211,9 @@ def _rounded(value: object) -> object:
 def received(body: bytes | str) -> Json:
     """Return the session object of a `startSession` request, ready to be stored.
 
-    It is as lenient as the official clients need: names may be missing or empty, the id absent or
-    in upper case, times may have a fraction, and the object may be a JSON-encoded string. Unknown
-    keys are kept. Raises `ValueError`.
+    It accepts all that the official clients send: names may be missing or empty, the id may be
+    missing or in upper case, times may have a fraction, and the object may be a JSON-encoded
+    string. Unknown keys are kept. Raises `ValueError` if the body cannot be used.
     """
     found = _parsed(body)
     session = found.get("session") if isinstance(found, dict) else None
@@ -228,7 +228,7 @@ def received(body: bytes | str) -> Json:
     if "end_time" in fields:
         fields["end_time"] = _rounded(fields["end_time"])
     start = fields.get("start_time")
-    if isinstance(start, float) and start.is_integer():  # so the Python clients write whole times
+    if isinstance(start, float) and start.is_integer():  # Python clients write whole times this way
         fields["start_time"] = int(start)
     _check(fields)
     for name in fields.keys() & _TEXTS:
@@ -246,16 +246,16 @@ def _parsed(body: bytes | str) -> Any:
 
 
 def parent(fields: Mapping[str, Any]) -> str | None:
-    """Return the id of the parent of a stored session, as its client noted it."""
+    """Return the parent's id that the client recorded in a stored session, if any."""
     ours = fields.get("metadata", {}).get(RESERVED)
     found = fields.get("parent_id") or (ours.get("parent_id") if isinstance(ours, dict) else None)
     return found if isinstance(found, str) else None
 
 
 def event(fields: Mapping[str, Any]) -> Json:
-    """Return the answer to `getSession`: a stored session object under the names of an event.
+    """Return the answer to `getSession`: a stored session with its fields renamed to an event's.
 
-    Only `parent_id` may be null; the TypeScript client 1.x refuses null in any other key.
+    Only `parent_id` may be null: the TypeScript client 1.x refuses null in any other key.
     """
     named = {name: value for name, value in fields.items() if name not in _RENAMED}
     for name in fields.keys() & _RENAMED.keys():
@@ -273,5 +273,5 @@ def event(fields: Mapping[str, Any]) -> Json:
 
 
 def started(fields: Mapping[str, Any]) -> Json:
-    """Return the answer to `startSession`: the event, with keys that the newest clients need."""
+    """Return the answer to `startSession`: the event, plus keys that the newest clients need."""
     return {"org_id": "local", "workspace_id": "local", **event(fields)}
