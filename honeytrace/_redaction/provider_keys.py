@@ -99,9 +99,9 @@ def _pattern() -> re.Pattern[str]:
     return re.compile(f"(?<![A-Za-z0-9])(?:(?P<key>{branches})|{_SPECIAL})", re.ASCII | re.VERBOSE)
 
 
-def has_run(text: str) -> bool:
-    """Return whether a text is worth searching: most hold no run that is long enough."""
-    return _RUN in text.encode("latin-1", "replace").translate(_RUNS)
+def has_key(text: str) -> bool:
+    """Return whether there is a key in the text."""
+    return next(provider_keys(text), None) is not None
 
 
 def provider_keys(text: str) -> Iterator[Span]:

@@ -19,7 +19,7 @@ from typing import NamedTuple
 from honeytrace._redaction import command_lines, credentials, structures
 from honeytrace._redaction.marker import MARK, MAX_STEPS, Span, mark
 from honeytrace._redaction.named_values import comparisons, named_values, names_a_secret
-from honeytrace._redaction.provider_keys import has_run, provider_keys
+from honeytrace._redaction.provider_keys import has_key, provider_keys
 from honeytrace._redaction.values import WIDE_COLON
 
 MIN_KEY_CHARACTERS = 8
@@ -61,7 +61,7 @@ _EDGES = " \t\r\n()[]{}<>.,;:*!\"'`"  # what may be left of a secret beside a ma
 _QUOTE = r"""\\{0,8}["'`]"""
 
 FINDERS = (
-    Finder(provider_keys, "", has_run),
+    Finder(provider_keys, "", has_key),
     Finder(named_values, ":=%<" + WIDE_COLON, names_a_secret),
     _finder(credentials.private_keys, "-", r"-(?=-{3,4} ?BEGIN )"),
     _finder(credentials.urls, ":", r":(?=//)"),
