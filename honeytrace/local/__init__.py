@@ -1,4 +1,4 @@
-"""The session server of this machine, for any WSGI server: `honeytrace.local:app`."""
+"""The session server for this machine. Any WSGI server can run it: `honeytrace.local:app`."""
 
 from honeytrace.local._app import App, app
 from honeytrace.local._doors import LOOPBACK

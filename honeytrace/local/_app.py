@@ -22,25 +22,28 @@ if TYPE_CHECKING:
 
 
 HERE = "http://honeytrace.local"
-"""The address of the store on this machine: a name for messages, nothing connects to it."""
+"""The address of the store on this machine, used only in messages: nothing connects to it."""
 
 _MAX_BODY_BYTES = 64 * 1024 * 1024
 _PIECE_BYTES = 1024 * 1024
 _IDS = {"session_id", "project", "session_name", "source", "parent_id"}
-_LARGE_BYTES = 1024 * 1024  # of a session that is answered by its ids alone, to save memory
+_LARGE_BYTES = 1024 * 1024  # above this, only the ids of a session are sent back, to save memory
 
 
 class App:
-    """`POST /session/start` and `GET /session/{id}`; every failure is an object with `message`."""
+    """Serves `POST /session/start` and `GET /session/{id}`.
+
+    The answer to a request that fails is a JSON object with a `message`.
+    """
 
     def __init__(
         self, store: Store, token: str | None = None, hosts: Collection[str] | None = None
     ) -> None:
         """Answer from a store.
 
-        token: what each request has to carry as `Authorization: Bearer TOKEN`.
-        hosts: the names that the server is reached by, "*" for any; then pages of other origins are
-            refused, too. None if no browser can reach it, since it is called in this process.
+        token: each request has to carry it as `Authorization: Bearer TOKEN`; None for no check.
+        hosts: host names of the server, "*" for any; pages of other origins are refused as well.
+            None skips these checks, for an app that is only called in this process.
         """
         if token == "":
             raise ConfigurationError("the token is ''; give one that is not empty, or None")
@@ -115,7 +118,7 @@ class App:
 
 
 def _text(body: bytearray) -> str:
-    """Decode a body and empty it, so that there is only one copy of what may be 64 MiB."""
+    """Decode a body and empty it, so that up to 64 MiB are not in memory twice."""
     try:
         return body.decode()
     except UnicodeDecodeError as error:
@@ -141,7 +144,7 @@ def _body(environ: WSGIEnvironment) -> bytearray:
     length = _length(given) if given else _MAX_BODY_BYTES + 1
     if given and length > _MAX_BODY_BYTES:
         raise _too_large()
-    # Without a length, reading ends only if the server ends the body itself.
+    # Without a length, a read would block unless the server marks the end of the body.
     if not (given or environ.get("wsgi.input_terminated") or "HTTP_TRANSFER_ENCODING" in environ):
         return bytearray()
     body = _read(environ["wsgi.input"], length)
@@ -161,7 +164,7 @@ def _length(given: str) -> int:
 
 
 def _read(source: InputStream, length: int) -> bytearray:
-    """Read up to `length` bytes. The source raises `ValueError` if the framing is wrong."""
+    """Read up to `length` bytes. Raises `RequestError` if the framing is wrong."""
     body = bytearray()
     try:
         while length and (piece := source.read(min(length, _PIECE_BYTES))):
@@ -178,14 +181,14 @@ def _too_large(words: str = f"the body is over {_MAX_BODY_BYTES >> 20} MiB") -> 
 
 
 _apps: dict[tuple[Path, str], App] = {}
-"""One for each home and token that the environment has named so far: one, except in tests."""
+"""The app for each store and token that the environment has named: just one, except in tests."""
 
 
 def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
     """Answer from the store in `HONEYTRACE_HOME`, or else in `~/.honeytrace`.
 
-    With `HONEYTRACE_TOKEN` each request needs that token; without it, only requests for a loopback
-    name are answered.
+    If `HONEYTRACE_TOKEN` is set, each request needs that token. Otherwise only requests for a
+    loopback name are answered.
     """
     home = os.environ.get("HONEYTRACE_HOME", "").strip()
     token = os.environ.get("HONEYTRACE_TOKEN", "").strip()

@@ -1,4 +1,4 @@
-"""The body of one HTTP request as a file that ends where the body does."""
+"""Read the body of one HTTP request as a file that ends where the body ends."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _PIECE_BYTES = 64 * 1024
 
 
 class Body(io.RawIOBase):
-    """A body of `length` bytes, or in chunks if that is None.
+    """A body of `length` bytes, or a chunked one if `length` is None.
 
     Reading raises `ValueError` if the chunks are badly framed or cut short. A body with a length
-    just ends early if it is cut short.
+    that is cut short just ends early.
     """
 
     def __init__(self, source: io.BufferedIOBase, length: int | None) -> None:
@@ -41,7 +41,7 @@ class Body(io.RawIOBase):
         return len(piece)
 
     def skip(self, limit: int) -> bool:
-        """Read on for about `limit` bytes; return whether that reached the end."""
+        """Read and drop about `limit` bytes; return True if that reached the end."""
         try:
             while limit > 0 and (piece := self.read(_PIECE_BYTES)):
                 limit -= len(piece)
@@ -76,6 +76,6 @@ class Body(io.RawIOBase):
         return line[:-2]
 
     def _fail(self) -> NoReturn:
-        # Read nothing more: what follows is not a chunk, whatever it looks like.
+        # Read nothing more: the bytes that follow are not a chunk, even if they look like one.
         self._source, self._chunked = io.BytesIO(), True
         raise ValueError("the body's chunks are badly framed or cut short; send all of it again")

@@ -1,4 +1,4 @@
-"""Open one SQLite file that threads and processes share, and keep its connection."""
+"""Keep a connection to one SQLite file that threads and processes share."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ _COMPANIONS = ("", "-wal", "-shm", "-journal")
 class Database:
     """The connection to one SQLite file, for any thread and any number of processes.
 
-    It is opened at the first use, and again after `close`, in a forked child, and when the file
-    was deleted or replaced. Every failure raises `StoreError` and closes the connection.
+    It is opened at the first use. It is opened again after `close`, in a forked child, and when
+    the file has been deleted or replaced. Every failure raises `StoreError` and closes it.
 
     Attributes:
         path: the file.
-        read_only: whether the file can be read but not written. Known once it is open.
+        read_only: True if the file cannot be written. Known once it is open.
     """
 
     _connection: sqlite3.Connection | None = None
@@ -45,7 +45,11 @@ class Database:
         prepare: Callable[[sqlite3.Connection, bool], None],
         busy: float = BUSY_SECONDS,
     ) -> None:
-        """`prepare(connection, read_only)` makes the tables; `busy` is in seconds."""
+        """Set up without opening the file.
+
+        prepare: called as `prepare(connection, read_only)` to create missing tables.
+        busy: seconds to wait for another thread or process.
+        """
         self.path = _absolute(Path(path))
         self.read_only = False
         self._prepare = prepare
@@ -71,7 +75,7 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """Lend the connection to this thread. Without a file it is empty, and none is made."""
+        """Lend the connection to this thread. Without a file it has no rows; no file is created."""
         with self._using(self._busy) as connection:
             yield connection
 
@@ -79,11 +83,11 @@ class Database:
     def writing(self, busy: float | None = None) -> Iterator[sqlite3.Connection]:
         """Lend the connection to this thread, in a transaction that an exception rolls back.
 
-        `busy` is how many seconds to wait for another thread, and then for another process.
+        `busy` is how many seconds to wait for another thread, and again for another process.
         """
         seconds = self._busy if busy is None else busy
         with self._using(seconds, write=True) as connection, connection:
-            # The lock comes first: what is read here is what a change replaces.
+            # Lock before reading, so that nobody changes a row between our read and our write.
             connection.execute("BEGIN IMMEDIATE")
             yield connection
 
@@ -140,17 +144,17 @@ class Database:
         return connection
 
     def _open_read_only(self) -> sqlite3.Connection:
-        """Open a file that cannot be written, in a directory that may be read-only, too."""
+        """Open a file that cannot be written; its directory may be read-only as well."""
         connection = _open(f"{self.path.as_uri()}?mode=ro")
         try:
             connection.execute("PRAGMA user_version")
             return connection
-        except _sqlite().OperationalError:  # SQLite wants to write the index of its log
+        except _sqlite().OperationalError:  # SQLite needs to write the index of its log
             connection.close()
         wal = Path(f"{self.path}-wal")
         if not (wal.exists() and wal.stat().st_size):
             return _open(f"{self.path.as_uri()}?mode=ro&immutable=1")
-        # What was written last is in the log alone, and SQLite reads no log without an index.
+        # The latest rows are only in the log, which SQLite cannot read without an index.
         self._copy = tempfile.mkdtemp(prefix="honeytrace-")
         copy = Path(self._copy) / self.path.name
         shutil.copyfile(self.path, copy)
@@ -166,7 +170,7 @@ class Database:
             self._copy = None
 
     def unusable(self, error: Exception, busy: float = BUSY_SECONDS) -> StoreError:
-        """Make the exception that names the file, what is wrong with it and what to do."""
+        """Return an exception that names the file, the problem, and what to do."""
         advice = "move it away, or set HONEYTRACE_HOME to a directory that can be written"
         if isinstance(error, TimeoutError):
             advice = f"another thread held it for over {busy:g} s; try again"
@@ -176,9 +180,9 @@ class Database:
             f"the session store {str(self.path)!r} cannot be used ({error}); {advice}"
         )
 
-    # SQLite keeps in the process which locks it holds, and the kernel does not hand locks on. A
-    # child that inherits an open connection takes its next one for locked, though it is not, and
-    # loses what it writes. So nothing is open while the process forks.
+    # SQLite remembers in memory which locks the process holds, but a forked child does not inherit
+    # locks from the kernel. A child that inherits an open connection believes that it holds locks
+    # that it does not have, and loses what it writes. So close the connection before a fork.
 
     def _watch_forks(self) -> None:
         if self._watching or not hasattr(os, "register_at_fork"):
@@ -196,14 +200,14 @@ class Database:
         self._drop()
 
     def _resume(self) -> None:
-        if self._paused:  # not if this was set up while another thread was forking
+        if self._paused:  # False if the hooks were registered while another thread was forking
             self._paused = False
             self._lock.release()
 
     def _renew(self) -> None:
-        """Start again in the child. Only a fork that Python was not told of leaves a connection."""
-        # SQLite forgets the locks of a file with the last connection to it. The parent keeps its
-        # own, and as long as it does, this close does not write.
+        """Start again in a child. A connection is left only after a fork that bypassed Python."""
+        # SQLite forgets the locks of a file when its last connection closes. As long as the parent
+        # has its connection open, closing this one does not write to the file.
         self._drop()
         self._lock = threading.RLock()
         self._pid = os.getpid()
@@ -216,7 +220,7 @@ def _call(method: WeakMethod[Callable[[], None]]) -> None:
 
 
 def _sqlite() -> Any:
-    """Import SQLite when it is first needed. Raises `StoreError` if this Python has none."""
+    """Import SQLite when it is first needed. Raises `StoreError` if this Python lacks it."""
     try:
         import sqlite3
     except ImportError as error:
@@ -241,24 +245,26 @@ def _wait_for_others(connection: sqlite3.Connection, busy: float) -> None:
 def _absolute(path: Path) -> Path:
     try:
         return path.expanduser().absolute()
-    except RuntimeError:  # no home directory is known: said when the store is first used
+    except RuntimeError:  # there is no home directory; `_connect` raises for it
         return path
 
 
 def _create(path: Path) -> None:
-    """Make the file and the directories above it, for this user alone, unless they exist."""
+    """Create the file and its directories, readable by this user only, unless they exist."""
     missing = [parent for parent in path.parents if not parent.exists()]
     for parent in reversed(missing):
         parent.mkdir(mode=0o700, exist_ok=True)
-    # An existing file must not be opened here: to close it again would take away the locks that
-    # other connections of this process hold on it.
+    # Do not open an existing file here: closing it would release the locks that other connections
+    # of this process hold on it.
     with suppress(FileExistsError):
         os.close(open_file(path, os.O_CREAT | os.O_EXCL | os.O_RDWR))
 
 
 def _refuse_links(path: Path) -> None:
-    """Refuse what stands where a file of ours should: writing through a link reaches other files,
-    and opening a pipe waits for ever."""
+    """Refuse a link or a pipe in the place of one of our files.
+
+    Writing through a link would change other files, and opening a pipe could block forever.
+    """
     for companion in _COMPANIONS:
         each = f"{path}{companion}"
         with suppress(FileNotFoundError):
@@ -267,7 +273,7 @@ def _refuse_links(path: Path) -> None:
 
 
 def _can_write(path: Path) -> bool:
-    """Whether SQLite may write the file and the two that it keeps beside it."""
+    """Return True if SQLite can write the file and the two files that it keeps beside it."""
     beside = [Path(f"{path}-wal"), Path(f"{path}-shm")]
     made = _is_writable(path.parent) or all(each.exists() for each in beside)
     return made and all(_is_writable(each) for each in (path, *beside) if each.exists())
@@ -278,7 +284,7 @@ def _is_writable(path: Path) -> bool:
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    """Which file the path leads to; None if there is none."""
+    """Return the device and inode of the file at a path; None if there is no file."""
     try:
         found = os.stat(path)
     except FileNotFoundError:
@@ -287,7 +293,7 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 
 def _use_wal(connection: sqlite3.Connection, busy: float) -> None:
-    """Several processes may get here first; SQLite refuses all but one, and does not wait."""
+    """Switch to WAL, and retry: if several processes do so at once, SQLite fails all but one."""
     left = busy
     while True:
         try:

@@ -1,8 +1,8 @@
-"""Who may ask the session server: programs on this machine, or whoever has the token.
+"""Decide who may use the session server: programs on this machine, or clients with the token.
 
-A browser on this machine reaches the server, too, on behalf of any page that it shows. A page may
-send a request without asking (a form, a script with `no-cors`), and by DNS rebinding a page of a
-foreign name may even read the answer. So the name, the origin and the type of a request count.
+A browser on this machine can reach the server on behalf of any web page that it shows. A page can
+send requests without permission (a form, a script with `no-cors`), and by DNS rebinding it can even
+read the answers. So we check the host name, the origin and the content type of each request.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _HOST = re.compile(r"\[([0-9a-fA-F:.]+)\](?::\d+)?|([^:/?#@\s]*)(?::\d+)?")
 
 
 class RequestError(Exception):
-    """A request is answered with this status and sentence, and with nothing else."""
+    """Refuses a request: the answer has only this status and this message."""
 
     def __init__(self, status: HTTPStatus, message: str, *headers: tuple[str, str]) -> None:
         super().__init__(message)
@@ -31,7 +31,7 @@ class RequestError(Exception):
 
 
 def check_token(environ: WSGIEnvironment, token: str | None) -> None:
-    """Refuse a request that does not carry the token as its API key, if there is one."""
+    """If the server has a token, refuse requests that do not send it as their API key."""
     if token is None:
         return
     scheme, _, given = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
@@ -47,9 +47,9 @@ def check_token(environ: WSGIEnvironment, token: str | None) -> None:
 
 
 def check_browser(environ: WSGIEnvironment, hosts: Collection[str]) -> None:
-    """Refuse a request that a page of another origin makes, or one for a foreign name.
+    """Refuse requests from pages of another origin, and requests for another host name.
 
-    `hosts` are the names that the server is reached by; with "*" any name is one.
+    `hosts` are the names of this server; "*" stands for any name.
     """
     host = environ.get("HTTP_HOST", "")
     found = _HOST.fullmatch(host)
@@ -69,7 +69,7 @@ def check_browser(environ: WSGIEnvironment, hosts: Collection[str]) -> None:
 
 
 def check_type(environ: WSGIEnvironment) -> None:
-    """Refuse a body that does not say that it is JSON in UTF-8: a form of any page can send it."""
+    """Refuse a body that is not declared as JSON in UTF-8, since a form on any page can send it."""
     kind, _, parameters = environ.get("CONTENT_TYPE", "").partition(";")
     charset = re.search(r'charset\s*=\s*"?([^";\s]+)', parameters, re.IGNORECASE)
     if kind.strip().lower() != "application/json" or (charset and charset[1].lower() != "utf-8"):

@@ -1,18 +1,18 @@
-"""How much memory a JSON text would take once it is parsed."""
+"""Refuse a JSON text that would take too much memory once it is parsed."""
 
 from __future__ import annotations
 
 MAX_VALUES = 500_000
-"""Values and keys of one body: a text of 64 MiB can hold 30 million, of 60 bytes each or more."""
+"""Values and keys in one body. 64 MiB of text can hold 30 million, each of 60 bytes or more."""
 
-_SMALL_BYTES = 1024 * 1024  # a body below that cannot hold so many that it matters
+_SMALL_BYTES = 1024 * 1024  # a smaller body cannot hold enough values to matter
 _MARKS = (b",", b"[", b"{", b":")
 
 
 def has_too_many_values(body: bytes | bytearray) -> bool:
-    """Return whether a JSON text has more than `MAX_VALUES` values; it may be any bytes.
+    """Return True if a JSON text has more than `MAX_VALUES` values. It need not be valid JSON.
 
-    What stands between its strings is counted, without a copy of anything.
+    Counts the punctuation outside of its strings, and copies nothing.
     """
     if len(body) <= _SMALL_BYTES:
         return False
@@ -28,7 +28,7 @@ def has_too_many_values(body: bytes | bytearray) -> bool:
 
 
 def _after_string(body: bytes | bytearray, at: int) -> int:
-    """Return the position after the string that begins at `at`."""
+    """Return the position behind the string whose first character is at `at`."""
     while True:
         end = body.find(b'"', at)
         if end < 0:

@@ -2,8 +2,8 @@
 
     timeout name:retrieve slower:2s since:1d meta.team=search
 
-Every word must hold. A word without a colon is searched for in inputs, outputs and the other
-texts; quotes keep words together, and make text of what looks like a condition.
+A session has to match every word. A word without a colon is searched for in inputs, outputs and
+other texts. Quotes keep words together, and turn what looks like a condition into text.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ _AT_PATH = (
 
 @dataclass(slots=True)
 class Query:
-    """What a session has to fulfil, as SQL over its summary `s` and its body `b`.
+    """A parsed query, as SQL conditions on the summary `s` and the body `b` of a session.
 
     Attributes:
-        tables: what to select from.
-        conditions: SQL expressions.
-        parameters: their values, in order.
-        texts: what has to occur in one of the session's texts, or begin a word there.
-        steps: whether it asks for single steps, so that sessions below a root count, too.
+        tables: the tables to select from.
+        conditions: SQL expressions that all have to be true.
+        parameters: values for the conditions, in order.
+        texts: texts to search for; with an index of words, each has to be the start of a word.
+        steps: True if it asks for single steps, so that sessions below a root are listed as well.
     """
 
     tables: str = "summaries s"
@@ -51,19 +51,19 @@ class Query:
         self.steps = self.steps or steps
 
     def look_in_body(self, condition: str, *parameters: object) -> None:
-        """Add a condition over the body, which costs more than one over the summary."""
+        """Add a condition on the body, which costs more than one on the summary."""
         self.tables = "summaries s JOIN sessions b ON b.number = s.number"
         self.add(condition, *parameters)
 
     def match(self, expression: str) -> None:
-        """Add a condition over the index of words."""
+        """Add a condition on the index of words."""
         self.add("s.number IN (SELECT rowid FROM words WHERE words MATCH ?)", expression)
 
 
 def parse(text: str, now: float) -> Query:
-    """Read a query; `now` is in milliseconds since 1970.
+    """Parse a query; `now` is in milliseconds since 1970.
 
-    Raises `ValueError` with a sentence that names the word that cannot be understood.
+    Raises `ValueError`, whose message names the word that cannot be understood.
     """
     query = Query()
     for word in _words(text):
@@ -105,7 +105,7 @@ def _unquoted(text: str) -> str:
 
 
 def _column(column: str, steps: bool = True) -> Callable[[Query, str, float], None]:
-    """A condition that holds if the column contains the value, in either case."""
+    """Return a condition that is true if the column contains the value, ignoring case."""
 
     def add(query: Query, value: str, now: float) -> None:  # noqa: ARG001 - one signature for all
         query.add(f"s.{column} LIKE ? ESCAPE '\\'", f"%{_literal(value)}%", steps=steps)
@@ -133,7 +133,7 @@ def _cost(query: Query, value: str, now: float) -> None:  # noqa: ARG001 - one s
 
 
 def _meta(query: Query, key: str, value: str) -> None:
-    """`meta.a.b` is the key "b" of the object "a", or the key "a.b"."""
+    """Add a condition on `metadata`: `a.b` is the key "b" of the object "a", or the key "a.b"."""
     nested = ".".join(f'"{part}"' for part in key.split("."))
     paths = [f"$.metadata.{nested}", f'$.metadata."{key}"']
     query.look_in_body(
@@ -144,7 +144,7 @@ def _meta(query: Query, key: str, value: str) -> None:
 
 
 def seconds(text: str, name: str) -> float:
-    """Read a length of time such as `2s`, `500ms` or `30d`. `name` is who needs it."""
+    """Parse a length of time such as `2s`, `500ms` or `30d`; errors say that `name` needs it."""
     found = _SPAN.fullmatch(text)
     if not found:
         raise ValueError(f"{text!r} is not a time for {name}; use 500ms, 2s, 5m, 1h, 30d or 2w")
@@ -152,7 +152,7 @@ def seconds(text: str, name: str) -> float:
 
 
 def _moment(text: str, now: float) -> float:
-    """Read a moment: so long ago, or a date with or without a time."""
+    """Parse a moment: an age such as `1h`, or a date with or without a time."""
     if _SPAN.fullmatch(text):
         return now - seconds(text, "since") * 1000
     try:

@@ -1,8 +1,8 @@
-"""The tables of the store, schema 2: bodies, a summary of each, and an index of their words.
+"""The tables of the store (schema 2): bodies, a summary of each, and an index of their words.
 
-A body is large and is read one at a time; lists and conditions need its summary alone. What a
-store of schema 1 lacks, and the words of every session, are added later in small transactions, so
-that neither a program that writes nor one that reads has to wait for them.
+Bodies are large and are read one at a time; lists and conditions need only the summaries. The
+summaries that a store of schema 1 does not have, and the index of words, are added later in small
+transactions, so that neither writers nor readers have to wait for them.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Row(NamedTuple):
 
     Attributes:
         body: the session object as JSON in UTF-8.
-        summary: what lists and conditions need of it.
+        summary: the columns for lists and conditions.
     """
 
     body: bytes
@@ -69,9 +69,9 @@ class Row(NamedTuple):
 
 
 def prepare(connection: sqlite3.Connection, temporary: bool) -> None:
-    """Make what is missing, in the file or, if it is `temporary`, in memory alone.
+    """Create the tables that are missing: in the file or, if `temporary`, only in memory.
 
-    Raises `StoreError` for a store of a later version.
+    Raises `StoreError` for a store of a later schema.
     """
     found: int = connection.execute("PRAGMA user_version").fetchone()[0]
     if found > VERSION:
@@ -110,7 +110,7 @@ def _upgrade(connection: sqlite3.Connection) -> None:
 
 
 def add(connection: sqlite3.Connection, row: Row) -> bool:
-    """Add a session; return False, and change nothing, if its id is there already."""
+    """Add a session. If its id is stored already, change nothing and return False."""
     summary = row.summary
     added = (summary.id, summary.start, summary.parent is not None, row.body)
     cursor = connection.execute(_ADD, added)
@@ -121,7 +121,7 @@ def add(connection: sqlite3.Connection, row: Row) -> bool:
 
 
 def change(connection: sqlite3.Connection, row: Row) -> None:
-    """Replace the stored session of the same id."""
+    """Replace the stored session that has the same id."""
     summary = row.summary
     number, old = connection.execute(
         "SELECT number, body FROM sessions WHERE id = ?", (summary.id,)
@@ -135,7 +135,7 @@ def change(connection: sqlite3.Connection, row: Row) -> None:
 
 
 def delete(connection: sqlite3.Connection, numbers: Iterable[int]) -> int:
-    """Delete sessions; return how many there were."""
+    """Delete the sessions with these numbers; return how many were deleted."""
     deleted = 0
     for number in numbers:
         (old,) = connection.execute(
@@ -146,7 +146,7 @@ def delete(connection: sqlite3.Connection, numbers: Iterable[int]) -> int:
         connection.execute("DELETE FROM sessions WHERE number = ?", (number,))
         connection.execute("DELETE FROM summaries WHERE number = ?", (number,))
         deleted += 1
-    # SQLite gives the numbers above the highest one out again.
+    # SQLite reuses the numbers above the highest one left.
     last = last_number(connection)
     for name in ("unfilled", "indexed"):
         if _state(connection, name) > last:
@@ -155,8 +155,10 @@ def delete(connection: sqlite3.Connection, numbers: Iterable[int]) -> int:
 
 
 def fill(connection: sqlite3.Connection, most: int) -> int:
-    """Summarize some sessions of a store of schema 1, the newest first; return how many are left
-    at most."""
+    """Summarize up to `most` sessions that have no summary, newest first.
+
+    Only a store that was made with schema 1 has any. Returns how many are left, at most.
+    """
     unfilled = _state(connection, "unfilled")
     if not unfilled:
         return 0
@@ -169,25 +171,27 @@ def fill(connection: sqlite3.Connection, most: int) -> int:
 
 def _summarize_all(connection: sqlite3.Connection, bodies: Iterable[tuple[int, str]]) -> None:
     for number, body in bodies:
-        with suppress(ValueError):  # a damaged body is not listed; reading it says what is wrong
+        with suppress(ValueError):  # a damaged body is not listed; reading it raises an error
             connection.execute(_SUMMARIZE, (number, *summarize(loads(body))))
 
 
 def to_fill(connection: sqlite3.Connection) -> int:
-    """Return how many sessions have no summary, at most."""
+    """Return at most how many sessions have no summary."""
     return _state(connection, "unfilled")
 
 
 def to_index(connection: sqlite3.Connection) -> int:
-    """Return how many sessions have words that are not indexed, at most."""
+    """Return at most how many sessions are missing from the index of words."""
     if not has_words(connection):
         return last_number(connection) if _can_index(connection) else 0
     return last_number(connection) - _state(connection, "indexed")
 
 
 def index_words(connection: sqlite3.Connection, most: int) -> int:
-    """Index the words of some sessions that came in since the last time; return how many are left
-    at most."""
+    """Index the words of up to `most` sessions that are not indexed yet, oldest first.
+
+    Returns how many are left, at most.
+    """
     if not has_words(connection):
         connection.execute(_WORDS)
         _set_state(connection, "indexed", 0)
@@ -202,12 +206,12 @@ def index_words(connection: sqlite3.Connection, most: int) -> int:
 
 
 def has_words(connection: sqlite3.Connection) -> bool:
-    """Whether there is an index of words that can be used."""
+    """Return True if there is a usable index of words."""
     return "words" in _tables(connection) and _can_index(connection)
 
 
 def expression(texts: Iterable[str]) -> str:
-    """Return the full-text expression for texts that all have to occur, or to begin a word."""
+    """Return the full-text expression that finds all of the texts; each may be a word's start."""
     return " AND ".join(f'"{text}"*' for text in texts)
 
 

@@ -1,4 +1,4 @@
-"""A small HTTP server, of the standard library's parts, that runs a WSGI application."""
+"""A small HTTP server, made of parts of the standard library, that runs a WSGI application."""
 
 from __future__ import annotations
 
@@ -37,9 +37,10 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 def make_server(
     app: WSGIApplication, host: str, port: int, *, idle: float = _IDLE_SECONDS
 ) -> Server:
-    """Make a server that listens; port 0 takes a free one. Raises `ConfigurationError`.
+    """Make a listening server; port 0 picks a free port.
 
-    A connection that is silent for `idle` seconds is closed.
+    A connection that is silent for `idle` seconds is closed. Raises `ConfigurationError` if the
+    address cannot be used.
     """
     try:
         return Server(app, host, port, idle)
@@ -50,10 +51,10 @@ def make_server(
 
 
 class Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
-    """Serve each connection in a daemon thread. `serve_forever` runs it, `shutdown` ends that."""
+    """Serves each connection in a daemon thread, from `serve_forever` until `shutdown`."""
 
     daemon_threads = True
-    # On Windows the option would let two servers have one port.
+    # On Windows this option would let two servers listen on one port.
     allow_reuse_address = os.name == "posix"
     request_queue_size = 1024
 
@@ -70,7 +71,7 @@ class Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """Answer the requests of one connection, one after the other, each by one write."""
+    """Answers the requests of one connection in turn, each with a single write."""
 
     server: Server
     protocol_version = "HTTP/1.1"
@@ -81,7 +82,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.connection.settimeout(self.server.idle)
 
     def handle(self) -> None:
-        with suppress(ConnectionError):  # the client is gone: nobody is left to tell
+        with suppress(ConnectionError):  # the client has gone, so nobody could read an answer
             super().handle()
 
     def finish(self) -> None:
@@ -92,7 +93,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Write no access log."""
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """Answer with a JSON object; the base class, which calls this, would send a page."""
+        """Answer with a JSON object. The base class calls this, and would send an HTML page."""
         self.close_connection = True
         status = HTTPStatus(code)
         words = f"the request cannot be answered: {message or explain or status.phrase}"
@@ -115,9 +116,9 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_HEAD = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _run  # noqa: N815 - by the base class
 
     def _fault(self) -> str | None:
-        """Return what is wrong with the headers, which the parser of the base class takes.
+        """Return what is wrong with headers that the parser of the base class accepts, or None.
 
-        Two programs that read them differently would disagree on where a request ends.
+        Two programs that read such headers differently would disagree on where a request ends.
         """
         for name, value in self.headers.items():
             if not _TOKEN.fullmatch(name):
@@ -131,7 +132,7 @@ class _Handler(BaseHTTPRequestHandler):
         return None
 
     def _body(self) -> Body | None:
-        """Return the body by its framing; None if that is wrong and the answer is sent."""
+        """Return the body; if its framing is wrong, answer the request and return None."""
         encoding = self.headers.get("Transfer-Encoding")
         lengths = self.headers.get_all("Content-Length", [])
         if encoding is None and len(set(lengths)) < 2:
@@ -169,7 +170,7 @@ class _Handler(BaseHTTPRequestHandler):
             "wsgi.run_once": False,
         }
         for name, value in self.headers.items():
-            # "A_B" would overwrite "A-B", which a proxy may have checked.
+            # The header "A_B" would overwrite "A-B", which a proxy may have checked.
             if "_" not in name:
                 key = _key(name)
                 environ[key] = f"{environ[key]},{value}" if key in environ else value
@@ -189,7 +190,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class _Answer:
-    """Collect what an application answers, by the protocol of WSGI."""
+    """Collects the answer of a WSGI application."""
 
     def __init__(self) -> None:
         self.status = ""
@@ -217,12 +218,12 @@ def _key(name: str) -> str:
 
 
 def _linger(connection: socket.socket) -> None:
-    """Let the client read the answer: closing over unread bytes would take it back."""
+    """Let the client read the answer: closing with bytes unread would discard it."""
     try:
         connection.shutdown(socket.SHUT_WR)
         connection.settimeout(1.0)
         left = _MAX_LINGER_BYTES
         while left > 0 and (piece := connection.recv(_PIECE_BYTES)):
             left -= len(piece)
-    except OSError:  # the client is gone, or silent
+    except OSError:  # the client has gone or is silent
         return

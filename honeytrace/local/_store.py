@@ -1,4 +1,4 @@
-"""The sessions of this machine: one SQLite file that several processes share."""
+"""Store the sessions of this machine in one SQLite file that several processes share."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 _WRAPPER = b'{"session":'
 _REPLACED = "\ufffd".encode()
-_FILLED = 50  # sessions of a store of schema 1 that are summarized with each write
+_FILLED = 50  # sessions without a summary (from schema 1) that each write summarizes
 _BATCH = 500  # sessions that one transaction summarizes, indexes or deletes
-SCANNED = 20_000  # the newest sessions that are looked through where there is no index
-_CLOCK_IS_SET = 946_684_800_000.0  # 2000 in milliseconds: an earlier time tells of no clock
+SCANNED = 20_000  # the newest sessions, which a text search without an index reads
+_CLOCK_IS_SET = 946_684_800_000.0  # 2000 in milliseconds: an earlier time means an unset clock
 
 _GET = "SELECT body FROM sessions WHERE id = ?"
 _FIND = "SELECT id FROM sessions WHERE id >= ? AND id < ? ORDER BY id LIMIT ?"
@@ -41,7 +41,7 @@ _Step = Callable[["sqlite3.Connection", int], int]
 
 
 class Found(NamedTuple):
-    """A session of a list; `number` tells those that started at the same time apart."""
+    """A session in a list; `number` orders sessions that started at the same time."""
 
     number: int
     summary: Summary
@@ -50,9 +50,9 @@ class Found(NamedTuple):
 def row(body: bytes, fields: Json | None = None) -> Row:
     """Make the row for the body of a `startSession` request that `wire.encode` wrote.
 
-    The row keeps the JSON of that body; nothing is encoded again. With `fields`, the session
-    object of the same request, it is not parsed either. Raises `ValueError` if it is not a
-    request of ours.
+    The row keeps the JSON of that body, so nothing is encoded again. If `fields`, the session
+    object of the same request, is given, the body is not parsed either. Raises `ValueError` if
+    honeytrace did not write the request.
     """
     if not (body.startswith(_WRAPPER) and body.endswith(b"}")):
         raise ValueError("the body is not one that honeytrace encoded")
@@ -61,21 +61,21 @@ def row(body: bytes, fields: Json | None = None) -> Row:
 
 
 def row_of(fields: Json) -> Row:
-    """Make the row for a session object. Raises `ValueError` if it cannot be JSON."""
+    """Make the row for a session object. Raises `ValueError` if it cannot be encoded as JSON."""
     return _row(dumps(fields), fields)
 
 
 def _row(body: bytes, fields: Json) -> Row:
-    # The body has this character where it could not hold what the fields have; nor can a column.
+    # The body has U+FFFD for lone surrogates in the fields. A column cannot hold those either.
     return Row(body, summarize(loads(body) if _REPLACED in body else fields))
 
 
 class Store:
-    """Session objects as a request carries them, by their id, in lower case.
+    """Stores session objects, as a request carries them, by their id in lower case.
 
-    Any thread and any number of processes may use it at once. Reading does not make the file.
-    What cannot be opened, read or written raises `StoreError`; a file that can only be read is
-    read.
+    Any thread and any number of processes may use it at once. Reading does not create the file,
+    and works on a read-only file. Raises `StoreError` if the file cannot be opened, read or
+    written.
     """
 
     def __init__(
@@ -88,9 +88,9 @@ class Store:
     ) -> None:
         """Attach to a file, which is opened when it is first used.
 
-        busy: how many seconds to wait for another process.
-        max_bytes: from this size on, each write deletes the sessions that were added first.
-        max_age: sessions that started so many seconds ago are deleted with each write.
+        busy: seconds to wait for another process.
+        max_bytes: above this size, each write deletes the sessions that were added first.
+        max_age: seconds after its start when a session is deleted, by the next write.
         """
         self._database = Database(path, _schema.prepare, busy)
         self._max_bytes = max_bytes
@@ -104,7 +104,7 @@ class Store:
         self._database.close()
 
     def open(self) -> bool:
-        """Open the store, and make it if there is none; return whether it can be written."""
+        """Open the store, or create it; return True if it can be written."""
         if not self._database.exists():
             with self._database.writing():
                 return True
@@ -112,10 +112,10 @@ class Store:
             return not self._database.read_only
 
     def add(self, fields: Json) -> Json:
-        """Store a session and return what is stored now.
+        """Store a session and return the stored object.
 
-        A second one of the same `session_id` is merged into the first, key by key: later wins,
-        absent keys stay. Raises `ValueError` if it cannot be JSON.
+        If there is one with the same `session_id`, the new keys replace its own, and its other
+        keys stay. Raises `ValueError` if the session cannot be encoded as JSON.
         """
         added = row_of(fields)
         with self._database.writing() as connection:
@@ -126,8 +126,8 @@ class Store:
     def put_many(self, rows: Iterable[Row], *, busy: float | None = None) -> None:
         """Store many sessions in one transaction: all of them, or none if it raises.
 
-        A session whose id is stored already is merged as `add` does it. `busy` replaces the
-        seconds that the store waits for another process, for this call. Raises `StoreError`.
+        A session whose id is stored already is merged, as in `add`. `busy` is how many seconds
+        this call waits for another process; None for the store's own value. Raises `StoreError`.
         """
         with self._database.writing(busy) as connection:
             for each in rows:
@@ -136,7 +136,7 @@ class Store:
             _schema.fill(connection, _FILLED)
 
     def _add(self, connection: sqlite3.Connection, row: Row) -> Json | None:
-        """Add a session, or merge it into the stored one; return that if there was one."""
+        """Add a session and return None, or merge it into the stored one and return the result."""
         if _schema.add(connection, row):
             return None
         found = connection.execute(_GET, (row.summary.id,)).fetchone()
@@ -150,16 +150,16 @@ class Store:
             return self._read(row[0]) if row else None
 
     def find(self, prefix: str, limit: int = 10) -> list[str]:
-        """Return the first ids that begin with `prefix`, in either case; at most `limit`."""
+        """Return at most `limit` ids that begin with `prefix`, ignoring case."""
         prefix = prefix.lower()
         if prefix.strip("0123456789abcdef-"):
             return []
         with self._database.reading() as connection:
-            # "g" comes after everything that an id is made of.
+            # "g" sorts after every character of an id.
             return [row[0] for row in connection.execute(_FIND, (prefix, f"{prefix}g", limit))]
 
     def whole(self, prefix: str) -> str:
-        """Return the one id that begins with `prefix`. Raises `LookupError` with a sentence."""
+        """Return the only id that begins with `prefix`. Raises `LookupError` if not exactly one."""
         found = self.find(prefix) if prefix else []
         if not found:
             raise LookupError(
@@ -178,7 +178,7 @@ class Store:
             return [row[0] for row in found]
 
     def recent(self, limit: int = 20, *, children: bool = False) -> list[Json]:
-        """Return the sessions that started last, newest first; only roots without `children`."""
+        """Return the sessions that started last, newest first; only roots unless `children`."""
         found = [self.get(each.summary.id) for each in self.search("", limit, children=children)]
         return [fields for fields in found if fields]
 
@@ -193,9 +193,9 @@ class Store:
     ) -> list[Found]:
         """Return the sessions that match a query, newest first.
 
-        children: whether to list all sessions, and not only roots if the query asks for no steps.
-        after: the last one of the page before.
-        above: the number that those found have to exceed, which counts up as sessions come in.
+        children: True to include sessions below a root even if the query does not ask for them.
+        after: the last session of the previous page.
+        above: return only sessions with a higher number; numbers grow as sessions come in.
         Raises `ValueError` for a query that cannot be understood.
         """
         parsed = parse(query, time.time() * 1000)
@@ -210,7 +210,7 @@ class Store:
             return _find(connection, parsed, limit, after)
 
     def _add_texts(self, connection: sqlite3.Connection, query: Query) -> None:
-        """Turn texts into conditions: by the index of words, or by looking at the newest bodies."""
+        """Turn texts into conditions on the index of words, or else on the newest bodies."""
         indexed = _schema.has_words(connection)
         texts = [text for text in query.texts if not indexed or not _has_letters(text)]
         if indexed and (found := [text for text in query.texts if text not in texts]):
@@ -222,12 +222,12 @@ class Store:
             query.look_in_body("instr(lower(b.body), lower(?)) > 0", dumps(text).decode()[1:-1])
 
     def last_number(self) -> int:
-        """Return the number of the session that came in last; 0 if there is none."""
+        """Return the number of the session that was added last; 0 if there is none."""
         with self._database.reading() as connection:
             return _schema.last_number(connection)
 
     def above(self, number: int, limit: int) -> list[tuple[int, Json]]:
-        """Return sessions in the order they came in, after the one of this number."""
+        """Return the sessions after this number, in the order in which they were added."""
         with self._database.reading() as connection:
             found = connection.execute(_ABOVE, (number, limit)).fetchall()
             return [(each, self._read(body)) for each, body in found]
@@ -238,15 +238,15 @@ class Store:
             return found
 
     def searches_all(self) -> bool:
-        """Return whether texts are looked for in all sessions, not only in the newest `SCANNED`."""
+        """Return True if a text search covers all sessions, not only the newest `SCANNED`."""
         with self._database.reading() as connection:
             return _schema.has_words(connection)
 
     def catch_up(self, query: Query | None = None) -> Iterator[int]:
-        """Add what a query needs and a store of schema 1 or a newer session lacks, bit by bit.
+        """Add the summaries and index entries that a query needs and the store does not have yet.
 
-        Yields how many sessions are left, at most. Without a query it adds everything. Does
-        nothing to a store that cannot be written.
+        Works in steps and yields after each how many sessions are left, at most. Without a query
+        it adds all of them. Does nothing if the store cannot be written.
         """
         if not self._database.exists() or not self.open():
             return
@@ -256,7 +256,7 @@ class Store:
             yield from self._repeat(_schema.to_index, _schema.index_words)
 
     def _repeat(self, left: _Count, step: _Step) -> Iterator[int]:
-        """Work in one short transaction after the other; who reads takes no lock for it."""
+        """Repeat a step in short transactions; if nothing is left to do, take no write lock."""
         while True:
             with self._database.reading() as connection:
                 if not left(connection):
@@ -265,20 +265,21 @@ class Store:
                 yield step(connection, _BATCH)
 
     def _keep_bounds(self, connection: sqlite3.Connection) -> None:
-        """Delete what is too much or too old, some at a time."""
+        """Delete some of the too old sessions, and the first ones while the store is too large."""
         if self._max_age is not None:
             limit = (time.time() - self._max_age) * 1000
             old = connection.execute(_TOO_OLD, (_CLOCK_IS_SET, limit, _BATCH)).fetchall()
             _schema.delete(connection, [number for (number,) in old])
         while self._max_bytes is not None and _used(connection) > self._max_bytes:
             first = connection.execute(_FIRST, (_BATCH,)).fetchall()
-            # The last one stays, however large it is.
+            # Keep the last session, however large it is.
             if not _schema.delete(connection, [number for (number,) in first[: len(first) // 2]]):
                 return
 
     def prune(self, older_than: float) -> Iterator[int]:
-        """Delete the sessions that started so many seconds ago, and give their room on the disk
-        back. Yields how many were deleted, some at a time.
+        """Delete the sessions that started more than so many seconds ago, and free disk space.
+
+        Works in steps and yields after each how many it deleted.
         """
         if not self._database.exists():
             return
@@ -314,7 +315,7 @@ class Store:
 
 
 def _has_letters(text: str) -> bool:
-    """Return whether the index of words knows anything of a text."""
+    """Return True if the index of words can find a text: it needs a letter or a digit."""
     return any(character.isalnum() for character in text)
 
 

@@ -1,4 +1,4 @@
-"""What lists and conditions need of a session: a few short columns beside its body."""
+"""Summarize a session in a few short columns, for lists and for the conditions of a query."""
 
 from __future__ import annotations
 
@@ -21,19 +21,21 @@ _CONVERSATION = ("conversation_id", "conversation", "thread_id", "chat_id")
 
 
 class Summary(NamedTuple):
-    """The columns beside a body.
+    """The columns that are stored beside the body of a session.
 
     Attributes:
         id: the session's id, in lower case.
-        start: when it started, in milliseconds since 1970.
-        root: the id of the session at the top of its tree; its own if it is that one.
-        parent: the id of the session that it started in, if any.
-        kind: what was traced, such as "function" or "generator".
+        start: start in milliseconds since 1970.
+        root: id of the session at the top of its tree; its own id for a root.
+        parent: id of the session that it started in; None for a root.
+        kind: the kind of what was traced, such as "function" or "generator".
         status: "ok", "error" or "cancelled".
-        duration: in milliseconds.
+        duration: milliseconds.
         error: the first line of its error.
-        tokens_in, tokens_out, tokens_cached: counts of one model call.
-        cost: in US dollars, if somebody noted it.
+        tokens_in: number of tokens in the prompt.
+        tokens_out: number of tokens in the completion.
+        tokens_cached: number of prompt tokens that came from a cache.
+        cost: US dollars, if the session has it.
         preview: the first line of the input and of the output.
     """
 
@@ -59,7 +61,7 @@ class Summary(NamedTuple):
 
 
 def summarize(fields: Json) -> Summary:
-    """Make the columns of a session object as a request carries it."""
+    """Make the columns for a session object, as a request carries it."""
     metrics, metadata = fields.get("metrics") or {}, fields.get("metadata") or {}
     users, about = fields.get("user_properties") or {}, metadata.get(RESERVED)
     if not isinstance(about, dict):
@@ -102,7 +104,7 @@ def _status(about: Json, error: object) -> str:
 
 
 def words(fields: Json) -> str:
-    """Return all texts of a session that a search should find, without their keys."""
+    """Return all texts of a session that a search should find; keys are left out."""
     metadata = {k: v for k, v in _object(fields, "metadata").items() if k != RESERVED}
     parts = [fields.get("session_name"), fields.get("error"), metadata]
     parts += [fields.get(name) for name in OBJECTS if name != "metadata"]
@@ -122,7 +124,7 @@ def _strings(value: Any) -> Iterator[str]:
 
 
 def _first_text(value: Any, depth: int = 0) -> str:
-    """Return the text that tells most of a value: of a conversation, what the user said last."""
+    """Return the most telling text in a value; for a conversation, the user's last message."""
     if isinstance(value, str):
         return value
     if isinstance(value, dict):
@@ -144,7 +146,7 @@ def _first_of(values: Iterable[Any], depth: int) -> str:
 
 
 def _last_said(items: list[Any]) -> list[Any]:
-    """Return the last message of the user if these are messages, else the items."""
+    """Return the user's last message if the items are messages, else the items."""
     for item in reversed(items):
         if isinstance(item, dict) and item.get("role") == "user":
             return [item]
@@ -161,7 +163,7 @@ def _text(value: object) -> str | None:
 
 
 def _number(value: object) -> float | None:
-    """Return a number that SQLite can hold."""
+    """Return a number as SQLite can hold it; None for anything else."""
     if value is None or isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     return value if abs(value) < 1 << 63 else float(value)
