@@ -1,7 +1,7 @@
 """`Client` and `AsyncClient`: the two operations of the session API.
 
-The steps are written once, as generators that yield requests and pauses; the two clients differ
-only in how they perform a step.
+Each operation is written once, as a generator that yields requests and pauses. The two clients
+differ only in how they perform these steps.
 """
 
 from __future__ import annotations
@@ -38,7 +38,13 @@ from honeytrace.local._app import HERE
 
 @dataclass(frozen=True, slots=True)
 class StartSessionResponse:
-    """The answer to `startSession`."""
+    """The answer to `startSession`.
+
+    Attributes:
+        session_id: the id that the server gave in its answer.
+        status_code: the HTTP status.
+        raw_response: the `httpx.Response`.
+    """
 
     session_id: str
     status_code: int
@@ -47,7 +53,13 @@ class StartSessionResponse:
 
 @dataclass(frozen=True, slots=True)
 class GetSessionResponse:
-    """The answer to `getSession`; keys that we do not know are in `session.extra`."""
+    """The answer to `getSession`.
+
+    Attributes:
+        session: the session; keys that honeytrace does not know are in its `extra`.
+        status_code: the HTTP status.
+        raw_response: the `httpx.Response`.
+    """
 
     session: Session
     status_code: int
@@ -114,7 +126,7 @@ def _raise_for_status(response: httpx.Response) -> None:
 
 
 def _base_url(http_client: httpx.Client | httpx.AsyncClient | None) -> str | None:
-    """Return the address that the user's own HTTP client has, if any."""
+    """Return the base URL of the user's own HTTP client, if it has one."""
     return str(http_client.base_url) or None if http_client else None
 
 
@@ -125,7 +137,7 @@ def _httpx_proxy(found: Proxy) -> httpx.Proxy:
 
 
 class _Shared:
-    """What both clients have: the address, the headers, and whether the HTTP client is ours."""
+    """The parts that both clients share: the address, the headers, and how to connect."""
 
     def __init__(self, config: Config, http_client: httpx.Client | httpx.AsyncClient | None):
         self._home = config.home
@@ -134,24 +146,24 @@ class _Shared:
         self._headers = wire.headers(config.api_key)
         if config.unusable:
             raise ConfigurationError(f"HH_API_URL cannot be used: {config.unusable}")
-        # A client of the user's does not reach the store of this machine.
+        # The user's own HTTP client cannot reach the store on this machine.
         self.server_url = config.server_url or (HERE if self._owns else HOSTED)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.server_url}>"
 
     def _connection(self) -> dict[str, Any]:
-        """Return how httpx is to connect: with the proxy and the certificates that senders use.
+        """Return arguments that make httpx use the same proxy and certificates as the senders.
 
-        httpx itself raises for any proxy or certificate of the environment that it does not
-        understand, even if it does not need it. Raises `ConfigurationError`.
+        Left alone, httpx raises for any proxy or certificate in the environment that it does not
+        understand, even one that it does not need. Raises `ConfigurationError`.
         """
         if self.server_url == HERE:
             return {"transport": LocalTransport(self._home)}
         found = proxy(self.server_url)
         require_socks(found)
         secure = self.server_url.lower().startswith("https:")
-        # One without certificates trusts nobody, and costs nothing where there is no TLS.
+        # Without TLS, use a context without certificates: it is cheap, and trusts nobody.
         context = trust() if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         return {"trust_env": False, "verify": context, "proxy": found and _httpx_proxy(found)}
 
@@ -165,7 +177,7 @@ class _Shared:
             "content": request.body,
             "headers": headers,
             "timeout": timeout,
-            # The key must not follow to another host.
+            # A redirect must not carry the key to another host.
             "follow_redirects": False,
         }
 
@@ -178,11 +190,11 @@ class _Shared:
 
 
 class Client(_Shared):
-    """The two operations over `httpx.Client`.
+    """A client of the session API, over `httpx.Client`.
 
-    An argument that is left out comes from the environment (`HH_API_KEY`, `HH_API_URL`); without
-    both, the store on this machine answers. `timeout` is in seconds. Your own HTTP client
-    (`http_client`) is used as it is and not closed.
+    Arguments that you leave out come from the environment (`HH_API_KEY`, `HH_API_URL`). Without an
+    API key and an address, the store on this machine answers. `timeout` is in seconds. If you pass
+    your own HTTP client as `http_client`, it is used unchanged and not closed.
 
         with Client(api_key="…") as client:
             started = client.start_session(Session(project="p", session_name="s", source="dev"))
@@ -206,7 +218,7 @@ class Client(_Shared):
 
     @classmethod
     def configured(cls, config: Config) -> Client:
-        """Return a client of the server that this configuration sends to."""
+        """Return a client for the server of this configuration."""
         client = cls.__new__(cls)
         client._set_up(config, None)
         return client
@@ -218,10 +230,10 @@ class Client(_Shared):
         timeout: float | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> StartSessionResponse:
-        """Send a session, or a mapping with the fields of one. The same id may be sent again.
+        """Send a session, or a mapping with a session's fields. An id may be sent more than once.
 
-        Raises `ValueError` before anything is sent if the session cannot be sent, `SDKError` for
-        a status that is not a success, `TransportError` if there is no answer.
+        Raises `ValueError`, before anything is sent, if the session is not valid; `SDKError` if
+        the status is not a success; `TransportError` if there is no answer.
         """
         return self._run(_start(session, timeout, headers))
 
@@ -235,7 +247,7 @@ class Client(_Shared):
     ) -> GetSessionResponse:
         """Read a session back. If there is none with this id, ask again for up to `wait` seconds.
 
-        Raises `SessionNotFoundError`, and what `start_session` raises.
+        Raises `SessionNotFoundError`, and the exceptions of `start_session`.
         """
         return self._run(_get(session_id, wait, timeout, headers))
 
@@ -273,7 +285,7 @@ class Client(_Shared):
 
 
 class AsyncClient(_Shared):
-    """`Client` for asyncio and trio, over `httpx.AsyncClient`; `wait` needs asyncio."""
+    """`Client` for asyncio and trio, over `httpx.AsyncClient`; `wait` works only in asyncio."""
 
     def __init__(
         self,
@@ -297,7 +309,7 @@ class AsyncClient(_Shared):
         timeout: float | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> StartSessionResponse:
-        """Send a session; see `Client.start_session`."""
+        """Send a session, as `Client.start_session` does."""
         return await self._run(_start(session, timeout, headers))
 
     async def get_session(
@@ -308,7 +320,7 @@ class AsyncClient(_Shared):
         timeout: float | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> GetSessionResponse:
-        """Read a session back; see `Client.get_session`."""
+        """Read a session back, as `Client.get_session` does."""
         return await self._run(_get(session_id, wait, timeout, headers))
 
     async def _run(self, steps: _Steps[_R]) -> _R:
@@ -345,10 +357,10 @@ class AsyncClient(_Shared):
 
 
 def get_session(session_id: str) -> Session:
-    """Read a session back from where sessions go, the API or the store on this machine.
+    """Read a session back from the API, or from the store if sessions go to this machine.
 
-    Sessions that this process has yet to send are sent first. Raises `SessionNotFoundError`, and
-    the other errors of `Client.get_session`.
+    First, sessions that wait in this process are sent, within the timeout. Raises
+    `SessionNotFoundError` and the other exceptions of `Client.get_session`.
     """
     config = live.start().config
     live.flush(config.timeout)
@@ -357,7 +369,7 @@ def get_session(session_id: str) -> Session:
 
 
 class LocalTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
-    """Answers requests of httpx from the store on this machine, without a network."""
+    """Answers the requests of httpx from the store on this machine, without a network."""
 
     def __init__(self, home: pathlib.Path) -> None:
         self._store = Store(store_path(home))

@@ -1,1 +1,1 @@
-"""Errors, the guard, the clock, JSON and text: what every other room may use."""
+"""Errors, the guard, the clock, JSON and text: helpers that any other package may use."""

@@ -1,7 +1,7 @@
-"""The clock for deadlines, which frozen or stepped test clocks do not reach.
+"""The clock for deadlines, which tests cannot freeze.
 
-The times that a session shows come from `time` as users see it, frozen if they froze it; a flush
-that waits on a frozen clock would wait for ever.
+The times in a session come from `time`, and are frozen if the user froze that. Deadlines need
+another clock: a flush that waits on a frozen one would never end.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 import time
 from functools import partial
 
-# freezegun and time-machine put a frozen function in the place of `time.monotonic`, in this module
-# too, but leave alone what reads CLOCK_MONOTONIC, and what a partial holds. Windows has no such
-# clock; there it is the function that `time` had when this module was imported.
+# freezegun and time-machine replace `time.monotonic`, also in this module. They do not replace
+# calls that read CLOCK_MONOTONIC, nor a function inside a partial. Windows has no such clock; there
+# the partial keeps the function that `time` had when this module was imported.
 now = (
     partial(time.clock_gettime, time.CLOCK_MONOTONIC)
     if hasattr(time, "CLOCK_MONOTONIC")

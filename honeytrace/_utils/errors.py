@@ -1,4 +1,4 @@
-"""Every exception that honeytrace raises. None of them ever comes out of a traced call."""
+"""All exceptions that honeytrace raises. A traced call never raises any of them."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _SHOWN = 500
 
 
 class HoneytraceError(Exception):
-    """The root of all exceptions of honeytrace."""
+    """The base class of all exceptions of honeytrace."""
 
 
 class ConfigurationError(HoneytraceError, ValueError):
-    """A setting is unknown or cannot be used; the sentence names the setting."""
+    """A setting is unknown or cannot be used; the message names it."""
 
 
 class StoreError(HoneytraceError, OSError):
@@ -26,15 +26,15 @@ class StoreError(HoneytraceError, OSError):
 
 
 class TransportError(HoneytraceError, ConnectionError):
-    """No answer came: the server was not reached, or not in time."""
+    """The server could not be reached, or did not answer in time."""
 
 
 class SDKError(HoneytraceError):
-    """The server answered, but with a failure or with something that is no answer.
+    """The server answered with an error, or with something that cannot be understood.
 
     Attributes:
         status_code: the HTTP status.
-        body: the text of the answer, whole but for the API key.
+        body: the complete text of the answer, with the API key masked.
         raw_response: the `httpx.Response`.
     """
 
@@ -47,4 +47,4 @@ class SDKError(HoneytraceError):
 
 
 class SessionNotFoundError(SDKError, LookupError):
-    """The server knows no session of this id (status 404)."""
+    """The server has no session with this id (status 404)."""

@@ -1,4 +1,4 @@
-"""Opening files that are ours, and only those: no links, no pipes, no standard streams."""
+"""Open only files of our own: no links, no pipes, no standard streams."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _CAREFULLY = (
 def open_file(path: Path, flags: int) -> int:
     """Open a regular file and return its descriptor, which is above 2 and closed by `exec`.
 
-    A new file is for this user alone. Raises `OSError`, also for a link, a pipe or a device in the
-    place of the file: opening one could wait for ever, and writing would end up elsewhere.
+    Only this user can read or write a new file. Raises `OSError`, also if the path is a link, a
+    pipe or a device: opening one could block forever, and writing would change something else.
     """
     fd = above_stderr(os.open(path, flags | _CAREFULLY, 0o600))
     if not stat.S_ISREG(os.fstat(fd).st_mode):
@@ -31,16 +31,16 @@ def open_file(path: Path, flags: int) -> int:
 
 
 def read_file(path: Path) -> bytes:
-    """Return what is in a regular file. Raises `OSError`, also for a link or a pipe."""
+    """Return the content of a regular file. Raises `OSError`, also for a link or a pipe."""
     with open(open_file(path, os.O_RDONLY), "rb") as file:
         return file.read()
 
 
 def above_stderr(fd: int) -> int:
-    """Return the descriptor, or one above 2 in its place.
+    """Return the descriptor, or replace it by one above 2.
 
-    In a program without standard streams, what is opened gets their numbers, and whatever is
-    printed is then written into it.
+    In a program that has closed its standard streams, a new file gets one of their numbers, and
+    printed text would be written into it.
     """
     if fd > 2 or fcntl is None:
         return fd

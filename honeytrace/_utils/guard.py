@@ -1,4 +1,4 @@
-"""The one guard for faults of our own, and warnings that do not flood the log."""
+"""Keep our own errors out of the program, and log warnings without flooding the log."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from honeytrace._utils import clock
 from honeytrace._utils.origin import from_outside
 
 _R = TypeVar("_R")
-_REPEAT_SECONDS = 60.0  # how long a warning that was logged is only counted
+_REPEAT_SECONDS = 60.0  # after a warning, further ones are only counted for so long
 
 _log = logging.getLogger("honeytrace")
 
 
 class ReraisedError(BaseException):
-    """Carries an exception of a user's function past every `except Exception` on its way out."""
+    """Carries an exception of a user's function through every `except Exception` of ours."""
 
     def __init__(self, fault: BaseException) -> None:
         super().__init__(f"{type(fault).__qualname__}: {fault}")
@@ -27,20 +27,20 @@ class ReraisedError(BaseException):
 
 
 class ErrorGuard:
-    """Keeps our own faults out of the program: counts them by place and logs each once a minute.
+    """Keeps our own errors out of the program: counts them, and logs each once a minute.
 
     Attributes:
-        by_place: number of faults by the name of the function that failed.
-        last: what the last fault was, in one line; None if there was none.
+        by_place: number of errors by the name of the function that failed.
+        last: the last error, in one line; None if there was none.
     """
 
     def __init__(
         self, clock: Callable[[], float] = clock.now, strict: Callable[[], bool] = bool
     ) -> None:
-        """`strict` says whether faults are to be raised instead: tests want that."""
+        """While `strict()` is True, errors are raised instead, which is for tests."""
         self._clock = clock
         self._strict = strict
-        self._finalizing = sys.is_finalizing  # at the very end this module has no names any more
+        self._finalizing = sys.is_finalizing  # at exit the names of this module are gone
         self.clear()
 
     def clear(self) -> None:
@@ -52,15 +52,15 @@ class ErrorGuard:
         self._lock = threading.RLock()
 
     def call(self, function: Callable[..., _R], *arguments: object) -> _R | None:
-        """Call `function`. If it fails, note that and return None: the traced call goes on.
+        """Call `function`. If it fails, record the error and return None: the traced call goes on.
 
-        Only this and `try_call` have a broad `except` that swallows, and neither swallows what
-        signal handlers and other threads raise here. The wrappers of traced functions have a broad
-        `except`, too, but raise again.
+        Only this method and `try_call` swallow exceptions with a broad `except`. Neither swallows
+        exceptions that signal handlers and other threads raise here. (The wrappers of traced
+        functions have a broad `except` as well, but re-raise.)
         """
         try:
             return function(*arguments)
-        except RecursionError:  # only counted: a lock or a log line takes frames of its own
+        except RecursionError:  # only count it: a lock or a log line would need more frames
             place = _name(function)
             self.by_place[place] = self.by_place.get(place, 0) + 1
             return None
@@ -73,12 +73,12 @@ class ErrorGuard:
             if raised is None:
                 self.note(_name(function), error)
                 return None
-        except ReraisedError as reraised:  # last, see `_finalizing`
+        except ReraisedError as reraised:  # must be last: at exit this name is gone
             raised = reraised.fault
-        raise raised  # not in an `except`, which would change its `__context__`
+        raise raised  # outside of the `except`, which would change its `__context__`
 
     def note(self, place: str, error: BaseException) -> None:
-        """Count and log a fault of our own."""
+        """Count and log an error of our own."""
         with self._lock:
             self.by_place[place] += 1
         self.last = f"{place}: {try_call(_describe, error)[0]}"
@@ -87,7 +87,7 @@ class ErrorGuard:
     def user_function_failed(self, label: str, where: str, fault: BaseException) -> None:
         """Count and log that a user's function raised.
 
-        The message of the exception is not logged: it may hold what is to be redacted.
+        The message of the exception is not logged: it may contain secrets.
         """
         if self._strict():
             raise ReraisedError(fault)
@@ -102,7 +102,7 @@ class ErrorGuard:
     def warn(
         self, about: str, words: str, *arguments: object, cause: BaseException | None = None
     ) -> None:
-        """Log a warning; within a minute, further ones about the same topic are only counted."""
+        """Log a warning; further ones on the same topic within a minute are only counted."""
         now = self._clock()
         with self._lock:
             then, unlogged = self._logged.get(about, (now - _REPEAT_SECONDS, 0))
@@ -116,7 +116,7 @@ class ErrorGuard:
         _log_safely(words, arguments, cause)
 
     def settled(self, about: str, words: str, *arguments: object) -> None:
-        """Log that a problem that was warned about is over; once for each warning."""
+        """Log that a problem is over, once for each warning about it."""
         with self._lock:
             known = about in self._logged and about not in self._recovered
             self._recovered.add(about)
@@ -135,30 +135,30 @@ def _describe(error: BaseException) -> str:
 def _log_safely(
     words: str, arguments: tuple[object, ...], cause: BaseException | None = None
 ) -> None:
-    """Log a warning; a user's log handler that raises does no harm."""
+    """Log a warning; ignore exceptions of the user's log handlers."""
     try_call(_log_warning, words, arguments, cause)
 
 
 def _log_warning(words: str, arguments: tuple[object, ...], cause: BaseException | None) -> None:
-    # Where logging is not configured, only the message is shown.
+    # Without a logging configuration, Python shows only the message, so it names honeytrace.
     _log.warning(f"honeytrace: {words}", *arguments, exc_info=cause)
 
 
 def try_call(
     function: Callable[..., _R], *arguments: object
 ) -> tuple[_R | None, BaseException | None]:
-    """Return what `function` returned, and what it raised: for a user's code, which may raise.
+    """Call a user's function; return its result, and the exception if it raised one.
 
-    That includes exceptions that are not an `Exception`: a `__str__` that raises SystemExit must
-    not end the program. What signal handlers and other threads raise here is not swallowed.
+    Exceptions that are not an `Exception` are caught as well: a `__str__` that raises SystemExit
+    must not end the program. Exceptions of signal handlers and other threads are not swallowed.
 
-    The exception is returned without its traceback, whose frames would keep alive whatever the
-    callers hold.
+    The exception is returned without its traceback, whose frames would keep objects of the callers
+    alive.
     """
     try:
         return function(*arguments), None
     except BaseException as error:
-        # Not `isinstance`, which asks a foreign exception for its `__class__`.
+        # Not `isinstance`: it would read `__class__` of a foreign exception and run its code.
         if issubclass(type(error), ReraisedError):
             raise
         raised = from_outside(error, function)
@@ -166,4 +166,4 @@ def try_call(
             raise
         if raised is None:
             return None, error.with_traceback(None)
-    raise raised  # not in the `except`, which would change its `__context__`
+    raise raised  # outside of the `except`: that would change its `__context__`

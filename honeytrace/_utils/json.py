@@ -1,4 +1,4 @@
-"""JSON as it travels: compact, strict, and independent of a patched `json` module."""
+"""Encode and decode JSON: compact, strict, and unaffected by a patched `json` module."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 Json = dict[str, Any]
-"""A JSON object: string keys, and values that `json.dumps` takes as they are."""
+"""A JSON object: string keys, and values that `json.dumps` can encode."""
 
 READABLE = json.JSONEncoder(ensure_ascii=False, allow_nan=False, indent=2)
 """Strict JSON on several lines, for people."""
 
 Scan = Callable[[str, int], tuple[Any, int]]
-"""Decodes the value that begins at an index, and returns it with the index behind it."""
+"""Decode the value that begins at an index; return it and the index after it."""
 
-# Programs patch the functions of `json` and the methods of its classes, such as `default`. What
-# those call in the end is taken here, once.
+# Programs patch the functions of `json` and the methods of its classes, such as `default`. So take
+# the functions that do the actual work, once, at import.
 _make_encoder: Any = getattr(json.encoder, "c_make_encoder", None)
 _quote = json.encoder.encode_basestring
 _detect_encoding = json.detect_encoding
@@ -27,8 +27,8 @@ _JSON_SPACE = " \t\n\r"
 def dumps(value: object, encoder: json.JSONEncoder | None = None, is_tree: bool = False) -> bytes:
     """Encode strict JSON in UTF-8: no NaN, and a lone surrogate becomes U+FFFD.
 
-    `is_tree` says that no container holds itself, which saves looking for that. Raises
-    `ValueError`.
+    `is_tree` promises that no container contains itself, and skips that check. Raises `ValueError`
+    if the value cannot be encoded.
     """
     try:
         text = encoder.encode(value) if encoder else spell(value, is_tree=is_tree)
@@ -41,7 +41,7 @@ def dumps(value: object, encoder: json.JSONEncoder | None = None, is_tree: bool 
 
 
 def spell(value: object, item: str = ",", colon: str = ":", is_tree: bool = False) -> str:
-    """Encode strict JSON as a text, with these separators. Raises as `json.dumps` does."""
+    """Encode strict JSON as text, with these separators. Raises the errors of `json.dumps`."""
     if _make_encoder is None:  # pragma: no cover - Python without its C extension
         return json.JSONEncoder(
             ensure_ascii=False, allow_nan=False, separators=(item, colon)
@@ -56,7 +56,7 @@ def _refuse(value: object) -> NoReturn:
 
 
 def loads(body: bytes | str) -> Any:
-    """Decode strict JSON: what Python alone understands (NaN, `1e999`) is a `ValueError` too."""
+    """Decode strict JSON. Raises `ValueError`, also for Python's extensions (NaN, `1e999`)."""
     text = body
     if not isinstance(text, str):
         text = text.decode(_detect_encoding(text), "surrogatepass")
@@ -64,7 +64,7 @@ def loads(body: bytes | str) -> Any:
 
 
 def parse(text: str, scan: Scan | None = None) -> Any:
-    """Decode JSON as Python understands it, NaN and `1e999` too. Raises `ValueError`."""
+    """Decode JSON, including Python's extensions (NaN, `1e999`). Raises `ValueError`."""
     text = text.strip(_JSON_SPACE)
     scan = scan or _LENIENT
     try:

@@ -1,20 +1,21 @@
-"""Tell an exception that our code raised from one that reached it from outside.
+"""Tell exceptions of the code that we call from exceptions that interrupt it from outside.
 
-A signal handler raises in the middle of whatever the main thread runs, `PyThreadState_SetAsyncExc`
-in the middle of any thread. What they raise belongs to the program. An exception may be swallowed
-only if it provably began in what we called; in doubt it propagates. The proof is in the traceback:
-each frame was called by the frame before it, and the last instruction raised.
+A signal handler can raise anywhere in the main thread, and `PyThreadState_SetAsyncExc` anywhere in
+any thread. Such an exception belongs to the program. We swallow an exception only if the traceback
+proves that it began in the function that we called: each frame was called by the frame before it,
+and the last instruction raised. In doubt, the exception propagates.
 
-The interpreter passes the interrupted frame to the functions that it calls by itself (signal
-handlers, trace functions); an ordinary function is not given its caller. It interrupts only after a
-call, at a jump and at the start of a function. It creates an injected exception class without
-arguments.
+Three facts about the interpreter help. It passes the interrupted frame to the functions that it
+calls by itself (signal handlers, trace functions), which no ordinary call does. It interrupts only
+after a call, at a jump and at the start of a function. And it creates an injected exception from
+its class without arguments.
 
-Some exceptions leave no evidence, so these from outside are taken for a fault of ours:
+Some exceptions leave no evidence. These are wrongly taken for a failure of the called code:
 
-- a signal handler in Python that deletes or overwrites both arguments and has the name of something
-  that the interrupted function uses, or that takes no arguments (calling it is the TypeError), and
-  a class whose `__init__` deletes both;
+- those of a Python signal handler that deletes or overwrites both of its arguments, if it has the
+  name of something that the interrupted function uses;
+- the TypeError of calling a signal handler that takes no arguments;
+- those of a class used as a signal handler, if its `__init__` deletes both arguments;
 - an injected `StopIteration`, `StopAsyncIteration`, `GeneratorExit`, `queue.Empty` or
   `CancelledError`, and an injected class that cannot be created without arguments.
 """
@@ -40,7 +41,7 @@ _INTERRUPTED = (*_IDLE, "CALL", "PRECALL", "POP_JUMP", "YIELD_VALUE")
 _BINDS = ("STORE_FAST", "DELETE_FAST", "STORE_DEREF", "DELETE_DEREF")
 _GENERATOR = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 
-# Read directly: a class of the user's may define properties with these names.
+# Read these directly: a user's class may define properties with the same names.
 _args = BaseException.__dict__["args"].__get__
 _trace = BaseException.__dict__["__traceback__"].__get__
 _context = BaseException.__dict__["__context__"].__get__
@@ -54,18 +55,21 @@ def from_outside(
     """Return the exception that must propagate, or None if `function` failed by itself.
 
     Call it in the `except` clause around `function(…)`. The result is `error`, or an exception from
-    outside during whose handling `error` was raised: our own clean-up must not replace it.
-    `silent` says whether it may be from a signal handler that is not written in Python.
+    outside that was being handled when `error` was raised: our own clean-up must not hide it. With
+    `silent`, signal handlers that are not written in Python are suspected as well.
     """
     try:
         return _search(error, function, silent)
-    except RecursionError:  # too near the limit to look, which is also why the function failed
+    except RecursionError:  # no frames left to search; the function failed for the same reason
         return None
 
 
 def let_through(error: BaseException, function: object = None) -> None:
-    """Raise what `from_outside` returns. For an `except` on the caller's thread that is narrow and
-    often runs, so that a signal handler in C is not suspected each time."""
+    """Raise the exception that `from_outside` returns, if any.
+
+    For narrow `except` clauses that run often on the caller's thread: it does not suspect signal
+    handlers in C, which would be wrong almost every time.
+    """
     raised = from_outside(error, function, silent=False)
     if raised is not None:
         raise raised
@@ -74,7 +78,7 @@ def let_through(error: BaseException, function: object = None) -> None:
 def _search(error: BaseException, function: object, silent: bool) -> BaseException | None:
     """Look through `error` and the exceptions that were being handled when it was raised."""
     inside: list[FrameType] = []
-    for _ in range(20):  # a chain of contexts can be made to go round
+    for _ in range(20):  # users can build a chain of contexts that is a cycle
         entries = [entry := _trace(error)]
         while (entry := entry.tb_next) is not None:
             entries.append(entry)
@@ -83,7 +87,7 @@ def _search(error: BaseException, function: object, silent: bool) -> BaseExcepti
         inside += [each.tb_frame for each in entries if inside or each is not entries[0]]
         error = _context(error)
         if error is None or not _trace(error) or _trace(error).tb_frame not in inside:
-            break  # the caller was handling it already
+            break  # the caller was handling this one before
     return None
 
 
@@ -96,7 +100,7 @@ def _has_arrived(error: BaseException, entries: list[TracebackType], function: o
         if _is_told(frame):
             return True
         if frame.f_back is not caller or frame.f_code.co_flags & _GENERATOR:
-            continue  # raised again, or thrown into a generator
+            continue  # re-raised, or thrown into a generator
         known = (function,) if entry is entries[0] else caller.f_locals.values()
         calls = not _opcode(entry).startswith(_IDLE)
         if not calls or (not _can_name(caller, known, frame) and _may_be_handler(frame)):
@@ -105,7 +109,7 @@ def _has_arrived(error: BaseException, entries: list[TracebackType], function: o
 
 
 def _is_told(frame: FrameType) -> bool:
-    """Return True if a function was given the frame that called it, or the code of that frame."""
+    """Return True if a function has its caller's frame, or the code of it, as an argument."""
     code, caller = frame.f_code, frame.f_back
     count = code.co_argcount + code.co_kwonlyargcount
     values = [frame.f_locals.get(name) for name in code.co_varnames[:count]]
@@ -116,7 +120,7 @@ def _is_told(frame: FrameType) -> bool:
 
 
 def _can_name(caller: FrameType, known: Iterable[object], frame: FrameType) -> bool:
-    """Return True if the code of `caller` names the function of `frame`, or a variable holds it."""
+    """Return True if `caller` names the function of `frame`, or has it in a variable."""
     code, own = frame.f_code, caller.f_code
     names = (*own.co_names, *own.co_varnames, *own.co_freevars, *own.co_cellvars)
     if code.co_name in names or (code.co_name.startswith("__") and code.co_name != "__call__"):
@@ -127,10 +131,10 @@ def _can_name(caller: FrameType, known: Iterable[object], frame: FrameType) -> b
 
 
 def _may_be_handler(frame: FrameType) -> bool:
-    """Return True if the arguments may have been a signal number and a frame, but are gone now."""
+    """Return True if the arguments may have been a signal number and a frame, now overwritten."""
     code, names = frame.f_code, frame.f_code.co_varnames[: frame.f_code.co_argcount]
     rest = code.co_varnames[len(names) + code.co_kwonlyargcount :][: code.co_flags >> 2 & 1]
-    bound = set(code.co_cellvars)  # an inner function may have
+    bound = set(code.co_cellvars)  # an inner function may have overwritten these
     for step in dis.get_instructions(code) if rest or len(names) > 1 else ():
         if step.opname.startswith(_BINDS):
             bound.update(step.argval if type(step.argval) is tuple else (step.argval,))
@@ -141,7 +145,7 @@ def _may_be_handler(frame: FrameType) -> bool:
 
 
 def _code(function: Any) -> CodeType | None:
-    """Return the code that a call starts with; None if it would leave no frame in a traceback."""
+    """Return the code that a call runs first; None if it would leave no frame in a traceback."""
     while issubclass(type(function), (partial, MethodType)):
         function = function.__func__ if type(function) is MethodType else function.func
     call = function if _member(type(function), "__code__") else _member(type(function), "__call__")
@@ -154,10 +158,10 @@ def _member(kind: type, name: str) -> Any:
 
 
 def _is_raised(error: BaseException, last: TracebackType, silent: bool) -> bool:
-    """Return True if the last instruction in the traceback, or C code that it ran, raised this."""
+    """Return True if the last instruction in the traceback, or C code called by it, raised this."""
     kind, code, opcode, context = type(error), last.tb_frame.f_code, _opcode(last), _context(error)
     before = context and _trace(context)
-    # Python 3.10 also interrupts on the way into an `except`, at an instruction that has raised.
+    # Python 3.10 can also interrupt while it enters an `except`, at the instruction that raised.
     caught = before and (before.tb_frame, before.tb_lasti) == (last.tb_frame, last.tb_lasti)
     ordinary = issubclass(kind, (Exception, SystemExit))  # not thrown into a greenlet, for example
     if opcode.startswith("RAISE") or (opcode == "NATIVE" and ordinary):
@@ -174,7 +178,7 @@ def _is_raised(error: BaseException, last: TracebackType, silent: bool) -> bool:
 
 
 def _opcode(entry: TracebackType) -> str:
-    """Return the instruction at which a frame was left; NATIVE for a frame that Cython made up."""
+    """Return the last instruction that a frame ran; NATIVE for a frame that Cython made up."""
     steps, at = entry.tb_frame.f_code.co_code, entry.tb_lasti
     if len(steps) <= 6 and not entry.tb_frame.f_code.co_consts:
         return "NATIVE"
@@ -186,9 +190,9 @@ def _opcode(entry: TracebackType) -> str:
 
 
 def _is_foreign(kind: type) -> bool:
-    """Return True if an extension module creates the instances of a class, in its own way.
+    """Return True if the `__new__` of a class comes from an extension module.
 
-    Pydantic's ValidationError has no arguments, and nothing else can create one.
+    Pydantic's ValidationError, for example, has empty `args`, but only C code can create one.
     """
     maker = _member(kind, "__new__")
     owner = getattr(maker, "__self__", None)
@@ -196,7 +200,7 @@ def _is_foreign(kind: type) -> bool:
 
 
 def _fills_itself(kind: type) -> bool:
-    """Return True if a class called without arguments may still put some into `args`."""
+    """Return True if a class may fill `args` even when it is called without arguments."""
     makers = [_member(kind, name) for name in ("__new__", "__init__")]
     own = [getattr(each, "__func__", each) for each in makers]
     own = [each for each in own if type(each) is FunctionType]
@@ -204,7 +208,7 @@ def _fills_itself(kind: type) -> bool:
 
 
 def _has_silent_handler() -> bool:
-    """Return True if a signal handler is installed that can raise here without leaving a frame."""
+    """Return True if some signal handler could raise here without leaving a frame."""
     if threading.get_ident() != threading.main_thread().ident:
         return False
     handlers = [each for each in map(_signal.getsignal, range(1, _signal.NSIG)) if callable(each)]

@@ -1,4 +1,4 @@
-"""Where honeytrace keeps its files, also for a user without a home directory."""
+"""Paths of the files that honeytrace keeps, also for a user without a home directory."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ def store_path(home: Path) -> Path:
 
 
 def default_home() -> Path:
-    """Return `~/.honeytrace`, or a directory for temporary files if there is no home directory.
+    """Return `~/.honeytrace`, or a temporary directory if there is no home directory.
 
-    The directory for temporary files carries the user's id, so that two users do not share it.
+    The name of the temporary directory ends with the user's id, so that users do not share it.
     """
     try:
         return absolute("~/.honeytrace")
     except ValueError:
-        import tempfile  # it imports a lot that a user with a home does not need
+        import tempfile  # slow to import, and not needed if there is a home directory
 
         user = os.getuid() if hasattr(os, "getuid") else "user"
         return Path(tempfile.gettempdir()).absolute() / f"honeytrace-{user}"
 
 
 def has_home() -> bool:
-    """Return whether this user has a home directory."""
+    """Return True if this user has a home directory."""
     try:
         absolute("~")
     except ValueError:
@@ -37,10 +37,10 @@ def has_home() -> bool:
 
 
 def absolute(path: str) -> Path:
-    """Return an absolute path, with a `~` in front expanded. Raises `ValueError` if it cannot be.
+    """Return an absolute path, with a leading `~` expanded. Raises `ValueError` if it cannot be.
 
-    `os.path.expanduser` leaves the `~` where it is if there is no home directory, and an empty
-    HOME turns `~/x` into `/x`: neither is where anybody wants files.
+    `os.path.expanduser` keeps the `~` if there is no home directory, and turns `~/x` into `/x` if
+    HOME is empty: nobody wants files in either.
     """
     if not path.startswith("~"):
         return Path(path).absolute()

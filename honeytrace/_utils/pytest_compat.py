@@ -1,4 +1,4 @@
-"""What the package has to know about pytest."""
+"""Details of pytest that the package depends on."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 
 
 def fixture_parts(target: Any) -> tuple[Callable[[Any], Any], Any] | None:
-    """Return what declares a fixture and its function; None if `target` is not a fixture."""
+    """Return a fixture's marker and its function; None if `target` is not a fixture."""
     fixtures = sys.modules.get("_pytest.fixtures")
     kind = getattr(fixtures, "FixtureFunctionDefinition", None)
     if kind is not None and type(target) is kind:
         return target._fixture_function_marker, target._fixture_function
     if fixtures and type(target) is types.FunctionType:
-        known = vars(target)  # before pytest 8.4 it is a function that refuses to be called
+        known = vars(target)  # before pytest 8.4, a fixture is a function that refuses to be called
         if "_pytestfixturefunction" in known and "__pytest_wrapped__" in known:
             return known["_pytestfixturefunction"], known["__pytest_wrapped__"].obj
     return None
@@ -38,15 +38,15 @@ def is_fixture(function: str) -> bool:
 
 
 VARIABLE = "_HONEYTRACE_SENDING"
-"""The environment variable by which the plugin tells child processes: "on" or "off"."""
+"""The environment variable that tells child processes whether to send: "on" or "off"."""
 
 
 class Rule(NamedTuple):
-    """What becomes of sessions that end.
+    """How to handle sessions that end.
 
     Attributes:
-        processors: functions that get the record of each, on the thread where it ended.
-        sends: whether they are delivered, too.
+        processors: functions that get each session's record, on the thread where it ended.
+        sends: True if the sessions are delivered as well.
     """
 
     processors: tuple[Callable[[Any], object], ...]
@@ -58,9 +58,9 @@ DISCARD = Rule((), False)
 
 
 def rule() -> Rule | None:
-    """Return what becomes of sessions; None while pytest may still load the plugin, which decides.
+    """Return the rule for sessions; None while pytest may still load the plugin, which decides.
 
-    Without pytest they are sent, and also where the plugin was not loaded when the first test runs.
+    Sessions are sent without pytest, and if the plugin is not loaded when the first test runs.
     """
     plugin: Any = sys.modules.get("honeytrace.pytest_plugin")
     runs: list[Any] = getattr(plugin, "runs", [])  # empty while the plugin is being imported
@@ -73,14 +73,14 @@ def rule() -> Rule | None:
 
 
 def is_running() -> bool:
-    """Return True if this process was started to run pytest: by its command, or by an editor."""
+    """Return True if this process was started to run pytest, by its command or by an editor."""
     command = Path(sys.argv[0])
     name = command.parent.name if command.name == "__main__.py" else command.name
     return "_pytest.config" in sys.modules and ("pytest" in name or "py.test" in name)
 
 
 def is_in_test() -> bool:
-    """Return True if a test is running in this process, not in the one that started it."""
+    """Return True if a test is running in this process, and not only in its parent process."""
     file = os.environ.get("PYTEST_CURRENT_TEST", "").partition("::")[0]
     modules = [getattr(each, "__file__", None) for each in [*sys.modules.values()] if file]
     return any(Path(each).as_posix().endswith(file) for each in modules if each)

@@ -1,4 +1,4 @@
-"""Addresses of servers: which can be used, and how one that cannot is shown."""
+"""Check the addresses of servers, and show unusable ones without secrets."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ _LIKE_A_KEY = re.compile(r"[\w-]{16,}")
 
 
 def checked_url(text: str) -> str:
-    """Return the address of a server without a slash at its end. Raises `ValueError`."""
+    """Return a server's address without a trailing slash. Raises `ValueError` if unusable."""
     text = text.strip()
     try:
         parts = urlsplit(text)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # its words may repeat a password
+    except ValueError:  # its message may repeat a password
         usable = False
     if not usable or not text.isprintable() or " " in text:
         raise ValueError("give an http:// or https:// address, as 'https://api.honeyhive.ai'")
@@ -25,7 +25,7 @@ def checked_url(text: str) -> str:
 
 
 def why_unusable(text: str) -> str | None:
-    """Return why nothing can be sent to this address; None if it can be used."""
+    """Return the reason why this address cannot be used; None if it can."""
     try:
         checked_url(text)
     except ValueError as error:
@@ -34,10 +34,10 @@ def why_unusable(text: str) -> str | None:
 
 
 def printable_url(text: str) -> str:
-    """Return an address that cannot be used as it may be shown and stored: without secrets.
+    """Return an unusable address without its secrets, so that it can be shown and stored.
 
-    Passwords and queries are left out, and so is all of it if somebody pasted an API key. What is
-    returned cannot be used either.
+    Passwords and queries are removed; if the whole text looks like an API key, nothing is left of
+    it. The result is never a usable address.
     """
     text = text.strip()
     before, at, after = text.rpartition("@")
@@ -47,5 +47,5 @@ def printable_url(text: str) -> str:
     text = re.sub(r"[?#].*", "?…", text, flags=re.DOTALL)
     if _LIKE_A_KEY.fullmatch(text):
         return "…"
-    # The blank keeps what is left from being an address that can be used.
+    # The space ensures that the shortened text is not a usable address.
     return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]} …"

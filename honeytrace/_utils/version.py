@@ -1,4 +1,4 @@
-"""The version, in one place: the build, the User-Agent and every session read it here."""
+"""The version. The build, the User-Agent and every session take it from here."""
 
 from __future__ import annotations
 
