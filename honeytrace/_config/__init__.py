@@ -1,1 +1,1 @@
-"""Settings, `configure()` and the live pipeline."""
+"""The settings, `configure()` and the live pipeline."""

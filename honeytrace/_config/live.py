@@ -1,6 +1,6 @@
-"""The live pipeline: the settings in force and what follows from them.
+"""The live pipeline: the settings in force in this process, and what depends on them.
 
-`live` is one of two pieces of module-level state in the package; the other is the current session.
+`live` is one of two pieces of global state in the package; the other is the current session.
 """
 
 from __future__ import annotations
@@ -33,35 +33,35 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-_DRAWN_IDS = 256  # ids that are drawn at once
-_MAX_HELD = 1_000  # sessions that wait until it is known whether pytest lets them leave
+_DRAWN_IDS = 256  # ids that one system call draws
+_MAX_HELD = 1_000  # sessions kept until pytest has decided whether they may be sent
 
 
 class Override(Protocol):
-    """Changes where sessions begin as long as it is open, as a capture does."""
+    """Replaces the pipeline of new sessions while it is open; a capture is one."""
 
     def pipeline(self, base: Pipeline) -> Pipeline:
-        """Return the pipeline for a session that starts now, in place of `base`."""
+        """Return the pipeline for a session that starts now, instead of `base`."""
 
     def is_strict(self) -> bool:
-        """Return whether an internal error on this thread is to be raised."""
+        """Return True if internal errors on this thread should be raised."""
 
 
 class Live:
-    """What is in force in this process. The environment is read at the first use, not at import.
+    """The state of this process. It reads the environment at the first use, not at import.
 
     Attributes:
-        guard: the one guard for internal errors.
-        pipeline: where sessions begin; None while `start` has to choose it for each.
-        off: whether tracing is switched off.
-        base: the pipeline by the settings in force; None before the first use.
-        ids: random ids that were drawn and not used yet.
-        suspended: what ends each stream that still runs, by the `id` of the stream.
-        processors: get each session that ends, captured or not; decided by the pytest plugin.
-        exporters: get each finished session of the pipelines that are made from now on.
-        overrides: those that are open; the last one is asked.
-        override: the one of this context, if it has its own.
-        in_pytest: whether pytest ran here when this was made.
+        guard: the guard for internal errors.
+        pipeline: the pipeline of new sessions; None while `start` has to choose one for each.
+        off: True if tracing is switched off.
+        base: the pipeline for the settings in force; None before the first use.
+        ids: random ids that have been drawn but not used.
+        suspended: functions that end the streams still running, by the `id` of the stream.
+        processors: called with each session that ends, captured or not; set by the pytest plugin.
+        exporters: called with each finished session of the pipelines made from now on.
+        overrides: the open overrides; the last one counts.
+        override: the override of the current context, if it has its own.
+        in_pytest: True if this process was running pytest when the object was made.
     """
 
     def __init__(self) -> None:
@@ -79,19 +79,19 @@ class Live:
         self._arguments: dict[str, object] = {}
         self._routes = Routes(self.guard)
         self._lock = threading.RLock()
-        self._decided = False  # whether it is known what becomes of sessions
+        self._decided = False  # True once pytest has decided whether sessions are sent
         self._held: list[CallRecord] = []
-        self._begun = False  # whether a session has started since the last `configure()`
+        self._begun = False  # True if a session has started since the last `configure()`
         self._hooked = False
 
     def __reduce__(self) -> str:
         return "live"
 
     def start(self) -> Pipeline:
-        """Return the pipeline for a session.
+        """Return the pipeline for a session that starts now.
 
-        For the first session the environment is read, also if `configure()` has read it before: a
-        program may load its variables from a file in between.
+        The first session reads the environment even if `configure()` has read it before: a program
+        may load its variables from a file in between.
         """
         with self._lock:
             if not self._decided:
@@ -117,7 +117,7 @@ class Live:
             return config
 
     def _install(self, config: Config) -> Pipeline:
-        # What an exception from outside interrupts here is done by the next session.
+        # If an exception from outside interrupts this, the next session does it again.
         self.base = self.pipeline = None
         if not self._hooked:
             _at_exit(self.exit)
@@ -129,26 +129,26 @@ class Live:
         return pipeline
 
     def push(self, override: Override) -> None:
-        """Let sessions begin where this says, from now on."""
+        """Let this override choose the pipeline of new sessions from now on."""
         with self._lock:
             self.pipeline = None
             self.overrides.append(override)
 
     def pop(self, override: Override) -> None:
-        """End an override, whether it is the last one or not; a second time does nothing."""
+        """Remove an override, even if it is not the last one. Calling it twice is harmless."""
         with self._lock:
             self.overrides = [each for each in self.overrides if each is not override]
             self._choose()
 
     def refresh_processors(self) -> None:
-        """Let sessions that start from now on go where the pytest plugin says by now."""
+        """Ask the pytest plugin again how to handle sessions that start from now on."""
         with self._lock:
             if self.base:
                 self.base = self._make(self.base.config, self.base.delivery)
                 self._choose()
 
     def _make(self, config: Config, delivery: Delivery) -> Pipeline:
-        """Return a pipeline; what its sessions go through is decided by pytest, if that runs."""
+        """Return a pipeline. Under pytest, the plugin decides whether its sessions are sent."""
         rule = pytest_compat.rule()
         if rule is None and (self._decided or len(self._held) >= _MAX_HELD):
             rule = pytest_compat.SEND
@@ -165,7 +165,7 @@ class Live:
         return pipeline
 
     def _hold(self, record: CallRecord) -> None:
-        """Keep an ended session until it is known whether it may leave the process."""
+        """Keep an ended session until pytest has decided whether it may leave the process."""
         with self._lock:
             if not self._decided or self.base is None:
                 self._held.append(record)
@@ -180,14 +180,14 @@ class Live:
         return bool(self.overrides) and self.overrides[-1].is_strict()
 
     def deliver_beside(self, config: Config) -> Delivery:
-        """Return one more delivery, which is flushed and ended with the one in force."""
+        """Return an additional delivery, which is flushed and ended with the current one."""
         with self._lock:
             return self._routes.add(config)
 
     def new_id(self) -> bytes:
-        """Return 16 random bytes and fill `ids`, which is empty.
+        """Return 16 random bytes, and draw more into `ids`, which is empty now.
 
-        Many are drawn at once: a system call for each would double the cost of a start.
+        One system call draws many: a call for each would double the cost of starting a session.
         """
         drawn = os.urandom(16 * _DRAWN_IDS)
         self.ids.extend(drawn[at : at + 16] for at in range(16, len(drawn), 16))
@@ -200,7 +200,7 @@ class Live:
         return self._routes.shutdown(timeout)
 
     def exit(self) -> None:
-        """Deliver what there is within the exit timeout; Ctrl-C makes it give up at once."""
+        """Deliver the remaining sessions within the exit timeout; Ctrl-C ends this at once."""
         interrupted = _is_interrupted()
         try:
             self.guard.call(self._end, self.base and self.base.config.exit_timeout)
@@ -212,7 +212,7 @@ class Live:
     def _end(self, timeout: float | None) -> bool:
         for end in list(self.suspended.values()):
             end()
-        if self._held:  # pytest has ended, and our plugin was not loaded
+        if self._held:  # pytest has ended and never loaded our plugin
             self.refresh_processors()
         return self._routes.end(timeout)
 
@@ -228,7 +228,7 @@ class Live:
         self._lock.release()
 
     def after_fork_in_child(self) -> None:
-        """Start again with own ids, queue and threads, and none of the parent's sessions."""
+        """Start again with new ids, queue and threads, and without the parent's sessions."""
         self._routes.after_fork_in_child()
         self.guard.clear()
         self.pipeline = self.base = None
@@ -240,10 +240,10 @@ class Live:
 
 
 def load() -> None:
-    """Import under pytest what the worker would import.
+    """Under pytest, import the modules that the worker would import later.
 
-    pytest rewrites the modules of a plugin's package when they are imported, and before Python 3.12
-    two threads that do so at once may fail.
+    pytest rewrites the modules of a plugin's package when they are imported. Before Python 3.12
+    this may fail if two threads do it at once.
     """
     if pytest_compat.rewrites_imports():
         import honeytrace._delivery.http.sender
@@ -252,8 +252,8 @@ def load() -> None:
 
 
 def _at_exit(end: Callable[[], None]) -> None:
-    """Call `end` when the process ends; children of `multiprocessing` skip `atexit`."""
-    atexit.unregister(end)  # a forked child has what its parent registered
+    """Call `end` at exit, also in children of `multiprocessing`, which skip `atexit`."""
+    atexit.unregister(end)  # a forked child inherits what its parent registered
     atexit.register(end)
     multiprocessing = sys.modules.get("multiprocessing")
     if multiprocessing and multiprocessing.parent_process():
@@ -261,15 +261,18 @@ def _at_exit(end: Callable[[], None]) -> None:
 
 
 def _is_interrupted() -> bool:
-    """Return True if an uncaught Ctrl-C is what ends the program."""
-    trace = getattr(sys, "last_traceback", None)  # of a prompt, too, where it ends nothing
+    """Return True if an uncaught Ctrl-C is ending the program."""
+    trace = getattr(sys, "last_traceback", None)  # at a prompt, too, which goes on
     outermost = trace is not None and trace.tb_frame.f_back is None and not hasattr(sys, "ps1")
     return outermost and getattr(sys, "last_type", None) is KeyboardInterrupt
 
 
 def _end_as_interrupted() -> None:
-    """Let the interpreter end by SIGINT. It forgets that it should when code is run from text,
-    as for the named tuples and dataclasses of modules that are imported at exit."""
+    """Make the interpreter end by SIGINT, as it does after an uncaught Ctrl-C.
+
+    It forgets this when code is compiled from text at exit, which an import of a module with named
+    tuples or dataclasses does.
+    """
     with suppress(KeyboardInterrupt):
         exec("raise KeyboardInterrupt")  # noqa: S102
 
@@ -287,62 +290,76 @@ if hasattr(os, "register_at_fork"):  # pragma: no branch - there is no fork on W
 def configure(**settings: Unpack[Settings]) -> Config:
     """Set the configuration of this process and return it.
 
-    Only the settings that are named change; None resets one to the environment or its default.
-    Sessions that were accepted earlier are still sent under the earlier configuration. There is no
-    need to call this: the environment and the defaults are enough. Variables that are set after it
-    still count, up to the first session.
+    Only the settings that you name change. None resets a setting to the environment or its default.
+    Sessions that began before are still sent under the earlier configuration. You need not
+    call this at all: the environment and the defaults are enough. Environment variables are read
+    again at the first session after the call.
 
         configure(project="Simple RAG Project", source="production")
 
-    Settings: `api_key`, `server_url`, `project`, `source`, `enabled`, `home`, `spool_dir` (a
-    directory, or "off"), `timeout` and `exit_timeout` (both in seconds), `durable`, `background`,
-    `capture_inputs`, `capture_outputs`, `redact` (a switch, or a function of the path and the value
-    that returns what to send in its place), `limits` (how much of one field is kept, as
-    `{"string": 1000}`: `chars`, `nodes`, `depth`, characters of a `string`, `items` of a list),
-    `store_size` (bytes, or "500MB") and `store_age` (seconds, or "30d"), beyond which the store on
-    this machine deletes its oldest sessions.
-    Raises `ConfigurationError` naming the setting, and then nothing has changed.
+    Raises `ConfigurationError`, which names the setting; then nothing has changed.
+
+    Settings:
+        api_key: the API key.
+        server_url: address of the server, such as "https://api.honeyhive.ai".
+        project: project of sessions whose `trace_session` names none.
+        source: source of sessions whose `trace_session` names none.
+        enabled: False switches tracing off.
+        home: directory of the store on this machine.
+        spool_dir: directory where sessions wait until the server has them, or "off".
+        timeout: seconds that one request may take.
+        exit_timeout: seconds that delivery may delay the end of the program.
+        durable: True makes a traced call return only after its session is on disk.
+        background: False makes a root call wait until its sessions are sent.
+        capture_inputs: False leaves out arguments.
+        capture_outputs: False leaves out results.
+        redact: False keeps secrets. A function adds its own rules: it gets a path and a value, and
+            returns the value to send.
+        limits: how much of each field is recorded, such as `{"string": 1000}`: `chars`, `nodes`,
+            `depth`, characters of a `string`, `items` of a list.
+        store_size: bytes, or "500MB", above which the store deletes its oldest sessions.
+        store_age: seconds, or "30d", after which the store deletes sessions.
     """
     return live.configure(settings)
 
 
 def flush(timeout: float | None = None) -> bool:
-    """Wait until the sessions accepted so far are delivered or rejected; return whether all are.
+    """Wait until all sessions that have ended are delivered or rejected; return True if all are.
 
-    `timeout` is in seconds. Without one it waits for as long as there is progress, and stops
-    waiting for a server that is down once everything is on disk. What is not delivered stays there.
+    `timeout` is in seconds. Without one, it waits as long as there is progress. If the server is
+    down, it stops waiting once all sessions are on disk, where they stay until they are delivered.
     """
     return live.flush(timeout)
 
 
 def shutdown(timeout: float | None = None) -> bool:
-    """Flush, then stop the threads; return whether all sessions are delivered or rejected.
+    """Flush, then stop the threads; return True if all sessions are delivered or rejected.
 
-    What is not delivered in time stays on disk, for a later session or process or `honeytrace
-    resend`. Without a spool it is dropped and counted.
+    `timeout` is in seconds. Sessions that are not delivered in time stay on disk; a later session,
+    another process or `honeytrace resend` sends them. Without a spool they are dropped and counted.
 
-    This runs by itself at exit, within the exit timeout. It is safe to call it twice; a session
-    that ends later starts delivery again.
+    This runs by itself at exit, within the exit timeout. You may call it twice, and a session that
+    ends later starts delivery again.
     """
     return live.shutdown(timeout)
 
 
 def stats() -> Stats:
-    """Return the counts of this process since its start."""
+    """Return counts of sessions and errors since the process started."""
     return live.stats()
 
 
 def register(kind: type[_T], function: Callable[[_T], object] | None) -> None:
-    """Record `function(value)` in place of a value of this type or a subclass from now on.
+    """From now on, record `function(value)` instead of each value of this type or a subclass.
 
-    The nearest class in the method resolution order counts. Plain strings, numbers, booleans,
-    dicts, lists, tuples and None stay as they are. None removes what was registered.
+    The nearest class in the method resolution order counts. It does not apply to strings, numbers,
+    booleans, dicts, lists, tuples and None themselves. None as the function removes it.
 
         honeytrace.register(Document, lambda document: {"id": document.id})
 
-    It runs on the caller's thread, and nothing that it calls is traced. If it raises, the value is
-    not recorded, and `stats().errors` counts it. Raises `TypeError` if the type is not a class or
-    the function cannot be called.
+    The function runs on the caller's thread, and nothing that it calls is traced. If it raises, the
+    value is not recorded, and `stats().errors` counts the error. Raises `TypeError` if `kind` is
+    not a class or `function` cannot be called.
     """
     rules.register(kind, partial(_registered, function) if callable(function) else function)
 

@@ -1,4 +1,4 @@
-"""One configuration at work: where its sessions begin, what cleans them, and what takes them."""
+"""The path of a session under one configuration: its ids, redaction, exporters and delivery."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from honeytrace._utils.guard import ErrorGuard, try_call
 
 _T = TypeVar("_T")
 
-_ROOT_SECONDS = 1.0  # how long the end of a root session may wait, without `background`
+_ROOT_SECONDS = 1.0  # longest wait at the end of a root session, without `background`
 
 Processor = Callable[[CallRecord], object]
-"""Takes each session that ends, on the thread where it ended."""
+"""Called with each session that ends, on the thread where it ended."""
 
 Exporter = Callable[[Session], object]
-"""Takes each finished session, its secrets taken out, on the worker before the session is sent."""
+"""Called by the worker with each finished, redacted session before it is sent."""
 
 
 class Ids(Protocol):
-    """A source of session ids; false in a condition if more have to be drawn.
+    """A source of session ids; false in a condition while it is empty.
 
-    `pop` returns 16 random bytes, or the text of an id.
+    `pop` returns 16 random bytes, or an id as text.
     """
 
     def pop(self) -> bytes | str: ...
@@ -40,7 +40,7 @@ class Ids(Protocol):
 
 @runtime_checkable
 class Clock(Protocol):
-    """Tells the times of sessions, in nanoseconds: the module `time`, or a clock for tests."""
+    """Tells the time in nanoseconds: the module `time`, or a clock for tests."""
 
     def time_ns(self) -> int: ...
 
@@ -48,20 +48,20 @@ class Clock(Protocol):
 
 
 class Pipeline:
-    """One configuration at work; a session stays with the pipeline it began in.
+    """Handles sessions by one configuration. A session stays with the pipeline that it began in.
 
     Attributes:
         config: the settings.
-        delivery: the way to their server.
-        ids: where the ids of sessions come from.
-        clock: tells their times.
-        project: the project of sessions that name none.
-        source: the source of sessions that name none.
-        choosy: whether inputs or outputs are not recorded unless a `trace_session` says so.
-        redact: takes the secrets out of a session; None if it is switched off.
-        exporters: get each finished session on its way to the delivery.
-        accept: takes a session that has ended, and hands it to the processors.
-        releases: whether delivery is the only processor, so that an encoded record can be emptied.
+        delivery: sends sessions to the server of these settings.
+        ids: the source of session ids.
+        clock: tells the times of sessions.
+        project: project of sessions whose `trace_session` names none.
+        source: source of sessions whose `trace_session` names none.
+        choosy: True if inputs or outputs are recorded only where `trace_session` asks for them.
+        redact: removes the secrets from a session; None if redaction is off.
+        exporters: called with each finished session before it is sent.
+        accept: passes a session that has ended to the processors.
+        releases: True if delivery is the only processor, so encoded records can be emptied.
     """
 
     __slots__ = (
@@ -97,18 +97,18 @@ class Pipeline:
         self.redact = _redactor(config, delivery.guard)
         self.exporters = exporters
         self.releases = len(processors) == 1
-        # Usually there is one, and a loop would cost the caller more than to call it.
+        # Usually there is only one: calling it directly costs the caller less than a loop.
         each = partial(_call_each, delivery.guard, tuple(processors))
         self.accept = processors[0] if len(processors) == 1 else each
 
 
 def _call_each(guard: ErrorGuard, functions: Sequence[Callable[[_T], object]], value: _T) -> None:
-    for function in functions:  # one that fails does not keep the value from the others
+    for function in functions:  # if one fails, the others still get the value
         guard.call(function, value)
 
 
 def deliverer(config: Config, delivery: Delivery) -> Processor:
-    """Return the processor that queues a session, and waits where the settings say so."""
+    """Return the processor that queues a session and, if the settings say so, waits."""
     accept = delivery.accept_durably if config.durable else delivery.accept
     return accept if config.background else partial(_then_wait_at_root, accept, delivery)
 
@@ -127,7 +127,7 @@ def _redactor(config: Config, guard: ErrorGuard) -> Callable[[Session], Session]
 
 
 def _by_rule(rule: Custom, guard: ErrorGuard, path: str, value: Any) -> Any:
-    """Return what a user's `redact` function returns; one that raises redacts the value."""
+    """Call the user's `redact` function. If it raises, raise again, so the value is redacted."""
     result, fault = try_call(without_tracing, rule, path, value)
     if fault is not None:
         guard.user_function_failed("redact", "configure()", fault)
@@ -136,14 +136,14 @@ def _by_rule(rule: Custom, guard: ErrorGuard, path: str, value: Any) -> Any:
 
 
 def finish(record: CallRecord) -> Session:
-    """Return the finished session, its secrets taken out, as it may leave the process."""
+    """Return the finished and redacted session, which may leave the process."""
     session = close(record)
     redact = cast("Pipeline", record.defaults).redact
     return redact(session) if redact else session
 
 
 def encode(record: CallRecord) -> bytes:
-    """Finish a session, hand it to the exporters, and return the body that is sent."""
+    """Finish a session, pass it to the exporters, and return the body to send."""
     session = finish(record)
     pipeline = cast("Pipeline", record.defaults)
     if pipeline.exporters:

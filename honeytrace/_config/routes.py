@@ -1,4 +1,4 @@
-"""The routes that sessions of this process go: the one in force, and those before it."""
+"""The deliveries of this process: one for the present settings, and those of earlier settings."""
 
 from __future__ import annotations
 
@@ -27,41 +27,41 @@ class _Route(NamedTuple):
 
 
 class Routes:
-    """What was accepted goes out under the settings of then, also after they have changed.
+    """Sends each session by the settings under which it was accepted, even after a change.
 
-    Only `switch_to` and `add` change them; one thread at a time may call these.
+    Only `switch_to` and `add` change the routes. One thread at a time may call them.
     """
 
     def __init__(self, guard: ErrorGuard) -> None:
         self._guard = guard
-        # The last is in force. Replaced as a whole, so that reading takes no lock.
+        # The last is in force. The tuple is only ever replaced, so reading needs no lock.
         self._routes: tuple[_Route, ...] = ()
 
     def switch_to(self, config: Config) -> Delivery:
-        """The delivery for what starts under these settings: a new one if it goes elsewhere."""
+        """Return the delivery for these settings: the current one if it fits them."""
         current = self._routes[-1] if self._routes else None
         if current and _way(current.config) == _way(config):
             self._routes = (*self._routes[:-1], _Route(config, current.delivery))
             return current.delivery
         delivery = deliver(config, self._guard)
-        # Read now, since a signal handler or a `__del__` that traces may have turned meanwhile.
+        # Read this last: a signal handler or `__del__` that traces may have switched meanwhile.
         past, self._routes = self._routes, (*self._routes, _Route(config, delivery))
         _hand_over(config, past)
         _rest(past)
         return delivery
 
     def add(self, config: Config) -> Delivery:
-        """Return one more delivery, which is flushed and ended with the one in force."""
+        """Return an additional delivery, which is flushed and ended with the current one."""
         delivery = deliver(config, self._guard)
         self._routes = (_Route(config, delivery), *self._routes)
         return delivery
 
     def _each(self, act: Callable[[Delivery, float | None], bool], timeout: float | None) -> bool:
-        """Lets each delivery act within what is left of the time; whether all of them could."""
+        """Call `act` on each delivery within the timeout; return True if all succeeded."""
         end = clock.now() + (timeout or 0)
         done, routes = True, self._routes
         for route in routes:
-            # What a shutdown left on the disk for an earlier server is not waited for again.
+            # Do not wait again for sessions that a shutdown left on disk for an earlier server.
             if route.delivery.active or route is routes[-1]:
                 left = None if timeout is None else max(end - clock.now(), 0)
                 done = act(route.delivery, left) and done
@@ -101,21 +101,21 @@ class Routes:
             route.delivery.after_fork_in_parent()
 
     def after_fork_in_child(self) -> None:
-        """Forgets them: what is here is the parent's."""
+        """Forget all routes: they belong to the parent."""
         for route in self._routes:
             route.delivery.abandon()
         self._routes = ()
 
 
 def _way(config: Config) -> tuple[object, ...]:
-    """What makes two configurations share a route."""
+    """Return the settings that two configurations need in common to share a route."""
     if config.local:
         return ("local", config.home, config.store_size, config.store_age)
     return (config.server_url, config.project, config.spool_dir, config.api_key, config.timeout)
 
 
 def _hand_over(config: Config, past: tuple[_Route, ...]) -> None:
-    """What waits because the server is failing now goes by the new settings, a new key say."""
+    """Let sessions that wait for a failing server try the new settings, such as a new key."""
     for each in past:
         if _purpose(each.config) == _purpose(config):
             each.delivery.try_again(partial(_connect, config))
@@ -126,7 +126,7 @@ def _purpose(config: Config) -> tuple[object, ...]:
 
 
 def _rest(past: tuple[_Route, ...]) -> None:
-    """Ends the threads of earlier deliveries that have nothing to send; their counts stay."""
+    """End the threads of earlier deliveries that have nothing to send; their counts remain."""
     for each in past:
         stats = each.delivery.stats()
         if not stats.queued + stats.spooled:
@@ -134,7 +134,7 @@ def _rest(past: tuple[_Route, ...]) -> None:
 
 
 def deliver(config: Config, guard: ErrorGuard) -> Delivery:
-    """The way to the server of these settings."""
+    """Return a new delivery to the server, or to the store, of these settings."""
     connect = partial(_connect, config)
     lasting = ends_abruptly()
     spool = _spool(config)
@@ -146,20 +146,20 @@ def deliver(config: Config, guard: ErrorGuard) -> Delivery:
 def _spool(config: Config) -> Spool | None:
     if config.spool_dir is None or not LOCKS:
         return None
-    if config.server_url is None:  # for the day when the store cannot be used
+    if config.server_url is None:  # for times when the store cannot be used
         return Spool(config.spool_dir, str(store_path(config.home)), "local")
     return Spool(config.spool_dir, config.server_url, config.project)
 
 
 def _connect(config: Config) -> Sender:
-    # Here, since httpcore and sqlite3 are to be loaded by the worker, not by `import honeytrace`.
+    # Import here, so that the worker loads httpcore and sqlite3, not `import honeytrace`.
     if config.server_url is None:
         from honeytrace._delivery.local import LocalSender
 
         return LocalSender(config.home, config.store_size, config.store_age)
     from honeytrace._delivery.http.sender import HttpSender
 
-    # `getaddrinfo` imports this codec. A child forked meanwhile could not: no thread that connects
-    # is forked, but one that resolves a name may be.
+    # `getaddrinfo` imports this codec, so import it first. A child that is forked during the import
+    # could never import it: forks wait for threads that connect, but not for `getaddrinfo`.
     "".encode("idna")
     return HttpSender(config.server_url, config.api_key, config.timeout)

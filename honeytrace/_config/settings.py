@@ -1,5 +1,7 @@
-"""The settings: names, variables, defaults and checks. An argument comes before the environment,
-and the environment before the default."""
+"""The settings: their names, environment variables, defaults and checks.
+
+An argument takes precedence over the environment, and the environment over the default.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,7 @@ from honeytrace._utils.text import closest, did_you_mean
 from honeytrace._utils.urls import checked_url, printable_url, why_unusable
 
 HOSTED = "https://api.honeyhive.ai"
-_MAX_SECONDS = 1_000_000  # systems count milliseconds in 31 bits where they wait
+_MAX_SECONDS = 1_000_000  # systems count milliseconds in 31 bits when they wait
 _SIBLING = "HH_DISABLE_TRACING"  # the official client's switch, the opposite of ours
 _URL = "HH_API_URL"
 _TOKEN = "HONEYTRACE_TOKEN"  # noqa: S105 - the name of what `honeytrace.local:app` reads
@@ -94,7 +96,7 @@ def _redact(value: object) -> bool | Callable[[str, Any], Any]:
         inspect.signature(value).bind("path", "value")
     except TypeError as error:
         raise ValueError(f"it has to take a path and a value ({error})") from None
-    except ValueError:  # a builtin that does not tell
+    except ValueError:  # a builtin without a signature
         pass
     return value
 
@@ -128,7 +130,7 @@ def _spool(value: object) -> pathlib.Path | None:
 
 
 def _bytes(value: object) -> int | None:
-    """Read a size such as 500_000_000, "500MB" or "2GB"; "off" is no bound."""
+    """Parse a size such as 500_000_000, "500MB" or "2GB"; "off" means no limit."""
     if isinstance(value, str):
         found = re.fullmatch(r"(\d+) ?([KMG]?)B?", value.strip().upper())
         if value.strip().lower() == "off":
@@ -140,7 +142,7 @@ def _bytes(value: object) -> int | None:
 
 
 def _age(value: object) -> float | None:
-    """Read an age such as 86_400 (seconds), "12h" or "30d"; "off" is no bound."""
+    """Parse an age such as 86_400 (seconds), "12h" or "30d"; "off" means no limit."""
     if isinstance(value, str):
         found = re.fullmatch(r"(\d+(?:\.\d+)?) ?([SMHDW]?)", value.strip().upper())
         if value.strip().lower() == "off":
@@ -156,23 +158,23 @@ class Config:
     """The settings in force.
 
     Attributes:
-        api_key: the key of the API; it is not in the repr. None: requests carry none.
-        server_url: where sessions are sent. None: they go to the store on this machine.
-        project: the project of sessions that name no other.
-        source: the source of sessions that name no other.
-        enabled: whether anything is traced.
-        home: the directory of the store on this machine.
-        spool_dir: the directory where sessions wait until the server has them. None: in memory.
-        timeout: the seconds that one request may take.
-        exit_timeout: the seconds that the end of the program may be held up.
-        durable: whether a traced call returns only once its session is on disk.
-        background: whether sessions are sent by threads, and not before the root call returns.
-        capture_inputs: whether arguments are recorded.
-        capture_outputs: whether results are recorded.
-        redact: whether secrets are taken out, or a function of path and value that adds rules.
-        limits: how much of one field is kept.
-        store_size: the bytes above which the store deletes its oldest sessions. None: no bound.
-        store_age: the seconds after which the store deletes sessions. None: no bound.
+        api_key: the API key, left out of the repr; None sends requests without a key.
+        server_url: address of the server; None for the store on this machine.
+        project: project of sessions whose `trace_session` names none.
+        source: source of sessions whose `trace_session` names none.
+        enabled: True if calls are traced.
+        home: directory of the store on this machine.
+        spool_dir: directory where sessions wait until the server has them; None for memory only.
+        timeout: seconds that one request may take.
+        exit_timeout: seconds that delivery may delay the end of the program.
+        durable: True if a traced call returns only after its session is on disk.
+        background: True if threads send sessions later; False if a root call waits for its own.
+        capture_inputs: True if arguments are recorded.
+        capture_outputs: True if results are recorded.
+        redact: True to remove secrets; a function of path and value adds its own rules to that.
+        limits: how much of each field is recorded.
+        store_size: bytes above which the store deletes its oldest sessions; None for no limit.
+        store_age: seconds after which the store deletes sessions; None for no limit.
     """
 
     api_key: str | None = field(default=None, repr=False)
@@ -195,15 +197,15 @@ class Config:
 
     @property
     def local(self) -> bool:
-        """Whether sessions go to the store on this machine."""
+        """True if sessions go to the store on this machine."""
         return self.server_url is None
 
     @property
     def unusable(self) -> str | None:
-        """Why nothing can be sent to `server_url`; None if it can be.
+        """The reason why `server_url` cannot be used; None if it can.
 
-        An address that the environment gives together with a key stays as it is, even if it cannot
-        be used: what was meant for one server must not go to another one.
+        If the environment has a key and an unusable address, that address is kept, so that sessions
+        meant for one server never go to another one.
         """
         return self.server_url and why_unusable(self.server_url)
 
@@ -255,11 +257,11 @@ _SETTINGS: dict[str, tuple[Callable[[object], Any], str]] = {
 
 
 def resolve(arguments: Mapping[str, object]) -> Config:
-    """Return the settings from arguments and the environment. An argument that is None is absent.
+    """Return the settings from arguments and the environment. None counts as an absent argument.
 
-    Raises `ConfigurationError` for an argument that is unknown or cannot be used. A variable that
-    cannot be used is logged and ignored, since no traced call may fail because of it; but if it is
-    the address, and there is a key, nothing is sent (see `Config.unusable`).
+    Raises `ConfigurationError` for an argument that is unknown or unusable. An unusable variable is
+    logged and ignored, since it must not make a traced call fail. But if that is the address, and
+    there is a key, nothing is sent (see `Config.unusable`).
     """
     found = _look_up()
     values, refused = found.values, found.refused_url
@@ -298,13 +300,13 @@ def _tell_unused(found: _Found, config: Config) -> None:
 
 @dataclass(slots=True)
 class _Found:
-    """What the environment says.
+    """The settings found in the environment.
 
     Attributes:
-        values: by setting, the value.
-        origins: by setting, the variable that the value is from.
-        unused: by variable, why it is not used.
-        refused_url: the address that cannot be used, without secrets; None if there is none.
+        values: the value of each setting.
+        origins: the variable that each value comes from, by setting.
+        unused: the reason why a variable is not used, by variable.
+        refused_url: the unusable address without its secrets; None if there is none.
     """
 
     values: dict[str, Any] = field(default_factory=dict)
@@ -313,7 +315,7 @@ class _Found:
     refused_url: str | None = None
 
     def add(self, name: str, value: object, variable: str) -> None:
-        """Add a value, unless there is one for this setting."""
+        """Add a value, unless this setting already has one."""
         if name not in self.values:
             self.values[name] = value
             self.origins[name] = variable
@@ -334,24 +336,24 @@ def _look_up() -> _Found:
             if variable == _URL:
                 found.refused_url = printable_url(text)
     if is_set(_LAMBDA) and "background" not in found.values:
-        found.add("background", False, _LAMBDA)  # frozen between calls, its threads too
+        found.add("background", False, _LAMBDA)  # Lambda freezes the threads between two calls
     return found
 
 
 def _variables() -> Iterator[tuple[str, Callable[[object], Any], str]]:
     for name, (check, variable) in _SETTINGS.items():
-        if variable:  # not all can be said in one
+        if variable:  # some settings have no variable
             yield name, check, variable
 
 
 def is_set(variable: str) -> bool:
-    """Return whether a variable is set. A blank one is not, as for the official clients."""
+    """Return True if a variable is set and not blank, as the official clients require."""
     return bool(os.environ.get(variable, "").strip())
 
 
 @functools.cache
 def warn(words: str) -> None:
-    """Log a warning once, however often the environment is read."""
+    """Log a warning only once, however often the environment is read."""
     _log.warning(f"honeytrace: {words}")
 
 
@@ -364,7 +366,7 @@ def _checked(name: str, value: object) -> Any:
 
 
 def _shown(name: str, value: object) -> str:
-    """Return a value for a message, unless it is a key or an address that may hold a password."""
+    """Return a value for a message, without API keys and passwords."""
     if name == "server_url" and isinstance(value, str):
         return repr(printable_url(value))
     return "the given value" if name == "api_key" else repr(value)
@@ -376,7 +378,7 @@ def _unknown(name: str) -> str:
 
 
 def origins(arguments: Mapping[str, object]) -> dict[str, str]:
-    """Return for each setting of `resolve(arguments)` a variable, "argument" or "default"."""
+    """Return the origin of each setting: the variable's name, "argument" or "default"."""
     gone = unused()
     found = dict.fromkeys(_SETTINGS, "default")
     if resolve(arguments).unusable:
@@ -389,7 +391,7 @@ def origins(arguments: Mapping[str, object]) -> dict[str, str]:
 
 
 def unused() -> dict[str, str]:
-    """Return our variables that are set and not used, each with the reason."""
+    """Return our variables that are set but not used, each with the reason."""
     found = _look_up()
     if found.values.get("durable") and found.values.get("spool_dir", "") is None:
         found.unused["HONEYTRACE_DURABLE"] = _NO_DISK
@@ -397,7 +399,7 @@ def unused() -> dict[str, str]:
 
 
 def unknown() -> dict[str, str]:
-    """Return variables named like ours or the official client's that are not read, with hints."""
+    """Return the variables that look like ours but are not read, each with a hint."""
     known = [variable for _, _, variable in _variables()]
     found = sorted(name for name in os.environ if name.startswith(_OURS) and is_set(name))
     return {name: _hint(name, known) for name in found if name not in (*known, _SIBLING, _TOKEN)}
