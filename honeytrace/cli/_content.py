@@ -1,4 +1,4 @@
-"""What went into a session and what came out, as lines of text."""
+"""Show the inputs and outputs of a session as lines of text."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from honeytrace._session.session import Session
 from honeytrace._utils.json import dumps
 from honeytrace._utils.text import printable
 
-_LINES = 3  # of the inputs, and of the outputs, unless all are wanted
-_CHARACTERS = 100  # of a line, unless all are wanted
+_LINES = 3  # shown of the inputs, and of the outputs, without `--full`
+_CHARACTERS = 100  # shown of a line, without `--full`
 _ALL_CHARACTERS = 1 << 40
 
 
@@ -37,7 +37,7 @@ def _laid_out(head: str, lines: list[str], full: bool) -> Iterator[str]:
 
 
 def _told(value: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the lines of inputs or outputs: one argument, one message after the other."""
+    """Yield the lines of inputs or outputs, argument by argument and message by message."""
     if set(value) == {"result"}:
         yield from _text(value["result"])
     elif "role" in value and "content" in value:
@@ -57,7 +57,7 @@ def _named(name: str, value: Any) -> Iterator[str]:
 
 
 def _message(message: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what somebody said in a conversation, then the tools that they called."""
+    """Yield the text of a message in a conversation, then its tool calls."""
     said = message.get("content")
     calls = message.get("tool_calls")
     calls = calls if isinstance(calls, list) else []

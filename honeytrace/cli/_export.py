@@ -1,4 +1,4 @@
-"""The command `export`: sessions as JSON lines, as a flame chart, or as tests."""
+"""The command `export`: write sessions as JSON lines, as a flame chart, or as tests."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ def export_sessions(options: argparse.Namespace, config: Config) -> int:
 
 def _write(text: bytes) -> None:
     sys.stdout.flush()
-    sys.stdout.buffer.write(text)  # files are read as UTF-8, whatever the terminal speaks
+    sys.stdout.buffer.write(text)  # always UTF-8, whatever the encoding of the terminal
 
 
 def _sessions(options: argparse.Namespace, config: Config) -> Iterator[Json]:
-    """Yield the named sessions, each with all below it, or else those that match the query."""
+    """Yield the named sessions with their descendants; else all that match the query."""
     if not options.ids:
         yield from _matching(options, config)
         return
@@ -52,7 +52,7 @@ def _tree(read: Reader, named: str) -> Iterator[Session]:
 
 
 def _fields(session: Session) -> Json:
-    """Return the object to write, with the parent if it is named nowhere else."""
+    """Return the session object to write; add `parent_id` if its metadata does not have it."""
     fields = wire.payload(session)
     parent = session.extra.get("parent_id")
     return {**fields, "parent_id": parent} if parent and not wire.parent(fields) else fields
@@ -66,7 +66,7 @@ def _matching(options: argparse.Namespace, config: Config) -> Iterator[Json]:
 
 
 def _events(sessions: Iterable[Json]) -> Iterator[Json]:
-    """Yield complete events of the Trace Event Format, in microseconds; a track for each root."""
+    """Yield "complete" events of the Trace Event Format, in microseconds, one track per root."""
     tracks: dict[str, int] = {}
     for fields in sessions:
         about = fields.get("metadata", {}).get("honeytrace")
@@ -84,7 +84,7 @@ def _events(sessions: Iterable[Json]) -> Iterator[Json]:
 
 
 def _export_tests(options: argparse.Namespace, config: Config) -> int:
-    """Print the tests of those sessions that can be tested, and say why the others cannot."""
+    """Print tests made from the sessions; report why some sessions cannot become tests."""
     if not options.ids:
         raise Stop("--pytest needs the sessions to make tests of; give their ids")
     with reader(options, config) as read:

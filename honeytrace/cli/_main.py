@@ -1,4 +1,4 @@
-"""The command `honeytrace`: parse, call one function, print."""
+"""The command `honeytrace`: parse the arguments and run one of the commands."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ from honeytrace.local import DEFAULT_PORT
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code.
 
-    0: it is done. 1: something was left out, refused, or found to be wrong. 2: it cannot be done.
-    Arguments that make no sense end with `SystemExit(2)`, as `argparse` does it.
+    0: done. 1: something was left out, refused, or found to be wrong. 2: it cannot be done.
+    130: interrupted by Ctrl-C. Invalid arguments raise `SystemExit(2)`, as usual with `argparse`.
     """
     options = _parser().parse_args(arguments)
     try:
         code = options.run(options, settings.resolve({"home": options.home}))
-        print(end="", flush=True)  # so that a failure to write shows here and not at exit
+        print(end="", flush=True)  # so that a failure to write is raised here, not at exit
     except (Stop, HoneytraceError) as error:
         return fail(str(error))
     except KeyboardInterrupt:
         return 130
-    except OSError as error:  # of the output: a store raises StoreError
-        # What is left in the buffer would fail again at exit.
+    except OSError as error:  # from writing the output: a store raises StoreError
+        # Discard the rest of the buffer, which would fail again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if not isinstance(error, BrokenPipeError):  # the reader of a pipe has seen enough
             return fail(f"the output cannot be written ({error}); send it somewhere else")
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        """Say it in one sentence; the base class prints its usage first."""
+        """Print one sentence; the base class would print the usage first."""
         sys.exit(fail(f"{message}; see `{self.prog} --help`"))
 
 

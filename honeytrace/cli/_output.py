@@ -1,4 +1,4 @@
-"""Print what the commands have to say."""
+"""Print the output of the commands."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _ASCII = str.maketrans(
 
 
 class Stop(Exception):  # noqa: N818 - it ends the command, with a sentence
-    """The command cannot do what was asked; the sentence says what to do instead."""
+    """Ends a command that cannot do what was asked; the message says what to do instead."""
 
 
 def fail(sentence: str) -> int:
@@ -41,13 +41,15 @@ def fail(sentence: str) -> int:
 def print_json(session: Session, encoder: json.JSONEncoder | None = None) -> None:
     whole = {**wire.payload(session), **session.extra}
     text = (dumps(whole, encoder) if encoder else dumps(whole)).decode()
-    # The line breaks are ours: in a string they are spelled out already.
+    # The only line breaks are those of the layout: in strings they are escaped already.
     print_text("\n".join(CONTROL.sub(_escaped, line) for line in text.split("\n")), {})
 
 
 def print_text(text: str, instead: dict[int, str] = _ASCII) -> None:
-    """Print a text. If the output takes only ASCII, replace some characters by those of `instead`
-    and spell out the others."""
+    """Print a text. If the output takes only ASCII, replace or escape the other characters.
+
+    `instead` maps characters to their replacements; those that it does not have are escaped.
+    """
     try:
         print(text)
     except UnicodeEncodeError:
@@ -55,30 +57,30 @@ def print_text(text: str, instead: dict[int, str] = _ASCII) -> None:
 
 
 def rewrite(line: str) -> None:
-    """Show progress in one line of a terminal, in place of the line before."""
+    """Show progress on one line of a terminal, which the next call overwrites."""
     if sys.stderr.isatty():
         width = shutil.get_terminal_size().columns - 1
         print(f"\r{line[:width]:{width}}\r", end="", file=sys.stderr, flush=True)
 
 
 def _escaped(found: re.Match[str]) -> str:
-    """Spell a character as JSON does, so that JSON stays JSON."""
+    """Escape a character in the JSON way, so that JSON remains valid."""
     return json.dumps(found[0])[1:-1]
 
 
 def started(milliseconds: float | None) -> str:
-    """Return a time since 1970 as local date and time, always in 19 characters."""
+    """Return milliseconds since 1970 as local date and time, always 19 characters long."""
     if milliseconds is None:
         return f"{'-':19}"
     try:
         start = datetime.datetime.fromtimestamp(milliseconds / 1000).astimezone()
-    except (OverflowError, OSError, ValueError):  # a time that no calendar has
+    except (OverflowError, OSError, ValueError):  # outside the range of the calendar
         return f"{'?':19}"
     return f"{start:%Y-%m-%d %H:%M:%S}"
 
 
 def tokens(metrics: Json) -> str:
-    """Return the tokens of a model call, such as `1,200 → 85 tokens`; nothing without counts."""
+    """Return a model call's tokens, such as `1,200 → 85 tokens`; "" if there are no counts."""
     counts = [metrics.get("prompt_tokens"), metrics.get("completion_tokens")]
     shown = [f"{count:,}" if type(count) is int else "?" for count in counts]
     return "" if shown == ["?", "?"] else f"{' → '.join(shown)} tokens"

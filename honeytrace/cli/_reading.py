@@ -1,4 +1,4 @@
-"""Where the commands read sessions: the store on this machine, or the server."""
+"""Read sessions for the commands, from the store on this machine or from the server."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from honeytrace.local import Store
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """How to read sessions.
+    """Functions that read sessions from one source.
 
     Attributes:
         find: returns the session that the user named; raises `Stop` if there is none.
-        fetch: returns the session of a complete id, or None.
+        fetch: returns the session with a complete id; None if there is none.
         children: returns the ids of a session's children.
     """
 
@@ -53,12 +53,12 @@ def open_store(config: Config) -> Store:
 
 
 def session_of(fields: Json) -> Session:
-    """Make a session of the object that the store has."""
+    """Make a `Session` from a stored session object."""
     return wire.decode(dumps(wire.event(fields)))
 
 
 def _pick(store: Store, named: str | None) -> Session:
-    """Return the latest session, the one whose id begins with this, or the latest of this name."""
+    """Find a session by the beginning of its id or by its name; None finds the latest."""
     if named is None:
         latest = store.search(limit=1)
         if not latest:
@@ -78,7 +78,7 @@ def _pick(store: Store, named: str | None) -> Session:
 
 
 def _latest_of(store: Store, name: str) -> str | None:
-    """Return the id of the latest session of exactly this name."""
+    """Return the id of the latest session with exactly this name; None if there is none."""
     bare = name.replace('"', "")
     if not bare.strip():
         return None
@@ -92,15 +92,15 @@ def _from_store(store: Store, session_id: str) -> Session | None:
 
 
 def _children(store: Store, session: Session) -> Sequence[str]:
-    """Return the children that a session names, and those that name it as their parent.
+    """Return the children that a session lists, and the sessions that name it as their parent.
 
-    A child of a forked process, or one that began after its parent was sent, only knows the latter.
+    A child in a forked process, or one that began after its parent was sent, is not in that list.
     """
     return list(dict.fromkeys([*session.children_ids, *store.children(session.session_id)]))
 
 
 def _ask(client: Client, home: Path, session_id: str | None) -> Session:
-    """Return the session of this id; no server can be asked for the beginning of one."""
+    """Ask the server for a session. It needs a complete id, and cannot look up a name."""
     url, here = client.server_url, f"or look on this machine, with --home {home}"
     if session_id is None:
         raise Stop(f"{url} cannot tell which session is the latest; give an id, {here}")

@@ -1,4 +1,4 @@
-"""Sessions put back into the spool: what a server refused, or what was kept for a wrong address."""
+"""Put sessions back into the spool: rejected ones, and those kept for a wrong address."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from honeytrace._utils.json import dumps, loads
 from honeytrace.cli._output import Stop
 
 _TAKEN = "rejected.taken.jsonl"
-"""What is being put back: a run that was killed leaves it, and the next one goes on with it."""
+"""The file that is being put back. If a run is killed, the next one continues with it."""
 _OLD = "rejected.old.jsonl"
 
 
 def put_back(config: Config) -> int:
-    """Put what the server of these settings refused back into its spool; return how many.
+    """Put the sessions that the server of these settings rejected back into its spool.
 
-    A session whose line cannot be read stays where it is. Raises `Stop` if the disk refuses; then
-    nothing is lost, and what was put back already is sent once more, with the same id.
+    Returns how many. Damaged lines stay in the file of rejected sessions. Raises `Stop` if the disk
+    fails; then nothing is lost, but some sessions may be sent twice, with the same id.
     """
-    assert config.spool_dir  # noqa: S101 - this is for those who have one
-    assert config.server_url  # noqa: S101 - see above
+    assert config.spool_dir  # noqa: S101 - the caller has checked it
+    assert config.server_url  # noqa: S101 - the caller has checked it
     spool = Spool(config.spool_dir, config.server_url, config.project)
     try:
         return sum(_from(spool, name) for name in (_TAKEN, _OLD, REJECTED))
@@ -32,12 +32,12 @@ def put_back(config: Config) -> int:
 
 
 def take_over(config: Config, url: str) -> None:
-    """Move what was kept for an address that cannot be used to the server of these settings.
+    """Move the sessions kept for an unusable address to the spool of the present server.
 
-    Raises `Stop` if the disk refuses; then nothing is lost.
+    Raises `Stop` if the disk fails; then nothing is lost.
     """
-    assert config.spool_dir  # noqa: S101 - this is for those who have one
-    assert config.server_url  # noqa: S101 - see above
+    assert config.spool_dir  # noqa: S101 - the caller has checked it
+    assert config.server_url  # noqa: S101 - the caller has checked it
     source = Spool(config.spool_dir, url, config.project)
     target = Spool(config.spool_dir, config.server_url, config.project)
     try:
@@ -64,8 +64,7 @@ def _from(spool: Spool, name: str) -> int:
 
 
 def _take(directory: Path, name: str) -> list[bytes]:
-    """Return the lines of a file, which has another name from then on: new ones come into a new
-    file meanwhile."""
+    """Rename a file and return its lines. Sessions rejected meanwhile go into a new file."""
     try:
         if name != _TAKEN:
             os.replace(directory / name, directory / _TAKEN)
@@ -78,7 +77,7 @@ def _take(directory: Path, name: str) -> list[bytes]:
 
 
 def _body(line: bytes) -> bytes | None:
-    """Return the request in a line, as it was sent; None if the line is damaged."""
+    """Return the body of the request that a line holds; None if the line is damaged."""
     try:
         return dumps({"session": loads(line)["request"]["session"]})
     except (ValueError, TypeError, KeyError):

@@ -1,4 +1,4 @@
-"""The command `resend`: deliver what ended processes left in the spool, and say what is there."""
+"""The command `resend`: deliver sessions that ended processes left in the spool."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ from honeytrace.cli._output import Stop, print_text, rewrite
 from honeytrace.cli._rejected import put_back, take_over
 
 _TICK_SECONDS = 0.05  # between two looks at the progress
-_PATIENCE_SECONDS = 5.0  # without progress, beyond the timeout of a request
+_PATIENCE_SECONDS = 5.0  # without progress, in addition to the timeout of a request
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The progress, or the result.
+    """The progress of a resend, or its result.
 
     Attributes:
-        text: what to print.
-        code: the exit code of a result: 0 if nothing is left to send, 1 if something is, 130 after
-            Ctrl-C. None while it goes on.
+        text: the text to print.
+        code: the exit code: 0 if nothing is left to send, 1 if some sessions are, 130 after Ctrl-C;
+            None for progress.
     """
 
     text: str
@@ -54,14 +54,14 @@ class _Sent:
 
 
 class _Silent(ErrorGuard):
-    """Logs nothing, since the report says it."""
+    """Logs no warnings, because the report has them."""
 
     def warn(self, about: str, words: str, *_: object, **__: object) -> None:
         pass
 
 
 def look(config: Config) -> Report:
-    """Say what `resend` would send, and change nothing."""
+    """Report what `resend` would send, without changing anything."""
     if not _has_spool(config):
         return _nothing(config)
     found = _survey(config)
@@ -70,9 +70,9 @@ def look(config: Config) -> Report:
 
 
 def resend(config: Config) -> Generator[Report, None, None]:
-    """Deliver what ended processes left for the server and project of these settings.
+    """Deliver the sessions that ended processes left for the server and project of these settings.
 
-    Ends by itself, also when the server is down or there is no progress; Ctrl-C ends it sooner.
+    It ends by itself, even if the server is down or there is no progress. Ctrl-C ends it sooner.
     """
     if not _has_spool(config):
         yield _nothing(config)
@@ -101,7 +101,7 @@ def _deliver(config: Config, waiting: int) -> Generator[Report, None, _Sent]:
 
 
 def _progress(delivery: Delivery, patience: float) -> Iterator[tuple[int, int]]:
-    """Yield the counts again and again while something may still be delivered."""
+    """Yield the counts of delivered and rejected sessions until there is no more progress."""
     moved, last = clock.now(), (0, 0)
     while delivery.catching_up or delivery.sending:
         counts = _counts(delivery)
@@ -153,9 +153,9 @@ def _others(config: Config) -> list[str]:
 @contextmanager
 def _reading(config: Config) -> Iterator[Path]:
     """Lend the directory of all spools. Raises `ConfigurationError` if it cannot be read."""
-    assert config.spool_dir  # noqa: S101 - this is for those who have one
+    assert config.spool_dir  # noqa: S101 - the caller has checked it
     try:
-        with suppress(FileNotFoundError):  # there was nothing to keep yet
+        with suppress(FileNotFoundError):  # no session has been spooled yet
             os.scandir(config.spool_dir).close()
         yield config.spool_dir
     except OSError as error:
@@ -165,14 +165,14 @@ def _reading(config: Config) -> Iterator[Path]:
 
 
 def _waiting(survey: SpoolStatus) -> str:
-    """Return how many wait for another server or project: `3 more`, `1 rejected`."""
+    """Return the counts of waiting and rejected sessions: `3 sessions more and 1 rejected`."""
     waiting = f"{_count(survey.waiting)} more" if survey.waiting else ""
     rejected = f"{survey.rejected} rejected" if survey.rejected else ""
     return " and ".join(filter(None, (waiting, rejected)))
 
 
 def _settings(config: Config, survey: SpoolStatus) -> str:
-    """Return what to type to send these."""
+    """Return the command that sends these sessions."""
     url, project = (printable(shlex.quote(text)) for text in (survey.server_url, survey.project))
     flags = "" if survey.waiting else " --rejected"
     if why_unusable(survey.server_url):

@@ -1,4 +1,4 @@
-"""The command `serve`."""
+"""The command `serve`: run the session server for this machine."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def run_server(options: argparse.Namespace, config: Config) -> None:
     if token is None and options.host not in LOOPBACK:
         token = secrets.token_urlsafe(16)
     store = open_store(config)
-    writable = store.open()  # an unusable store is better said now than in every answer
+    writable = store.open()  # report an unusable store now, not in every answer
     wildcard = ["*"] if options.host in _WILDCARDS else []
     hosts = {*LOOPBACK, options.host.lower(), *map(str.lower, options.allow_host), *wildcard}
     server = make_server(App(store, token, hosts), options.host, options.port)

@@ -1,4 +1,4 @@
-"""The commands `ls` and `tail`: sessions of this machine, one a line."""
+"""The commands `ls` and `tail`: list the sessions on this machine, one per line."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from honeytrace.cli._reading import open_store, session_of
 from honeytrace.local import Found, Query, Store, Summary, parse
 
 _POLL_SECONDS = 0.5
-_PIPE_WIDTH = 200  # characters of a line that no terminal shows
+_PIPE_WIDTH = 200  # characters of a line that does not go to a terminal
 _HEADER = ("ID", "STARTED", "DURATION", "PROJECT", "NAME")
 
 
@@ -41,7 +41,7 @@ def list_sessions(options: argparse.Namespace, config: Config) -> None:
 
 
 def tail_sessions(options: argparse.Namespace, config: Config) -> None:
-    """Print the latest sessions, and then new ones as they end, until Ctrl-C."""
+    """Print the latest sessions, then new ones as they are stored, until Ctrl-C."""
     store, query = open_store(config), query_of(options)
     _catch_up(store, query)
     last = store.last_number()
@@ -70,7 +70,7 @@ def _print_as_json(store: Store, found: Sequence[Found]) -> None:
 
 
 def query_of(options: argparse.Namespace) -> str:
-    """Return the query of the words and options that the user typed, in the query language."""
+    """Turn the words and options that the user typed into a text of the query language."""
     words = [_quoted(word) for word in options.query]
     for name in ("name", "project", "source", "user", "model", "kind", "slower", "cost", "since"):
         value = getattr(options, name)
@@ -84,7 +84,7 @@ def query_of(options: argparse.Namespace) -> str:
 
 
 def _quoted(word: str) -> str:
-    """Put a word of the shell that has spaces into quotes, after its colon if it has one."""
+    """Quote a word that has spaces; of a condition such as `name:a b`, quote only the value."""
     if '"' in word or not re.search(r"\s", word):
         return word
     head, value = re.fullmatch(r"([a-z]+:|meta\.[^\s=]+=)?(.*)", word, re.DOTALL).groups()  # type: ignore[union-attr]
@@ -104,7 +104,7 @@ def _catch_up(store: Store, query: str) -> None:
 
 
 def _table(summaries: Sequence[Summary], header: bool = False) -> Iterator[str]:
-    """Yield a line for each session, in columns, cut to the width of the terminal."""
+    """Yield one line per session, in columns, cut to the width of the terminal."""
     if not summaries:
         return
     size = enough([each.id for each in summaries])
@@ -128,7 +128,7 @@ def _row(summary: Summary, size: int) -> tuple[str, str, str, str, str]:
 
 
 def _cut(line: str) -> str:
-    """Cut a line to the width of the terminal; a pipe takes more."""
+    """Cut a line to the width of the terminal, or to a fixed width for a pipe."""
     width = _PIPE_WIDTH
     if sys.stdout.isatty():
         width = shutil.get_terminal_size().columns
@@ -139,5 +139,5 @@ def _cut(line: str) -> str:
 
 
 def enough(ids: Sequence[str]) -> int:
-    """Return how many characters tell these ids apart."""
+    """Return how many characters of these ids are enough to tell them apart."""
     return next(size for size in (8, 13, 18, 23, 36) if len({i[:size] for i in ids}) == len(ids))

@@ -1,4 +1,4 @@
-"""The command `show`: a session as a tree, with what went in and what came out of each step."""
+"""The command `show`: print a session as a tree, with the inputs and outputs of each step."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from honeytrace.cli._output import print_json, print_text, started, tokens
 from honeytrace.cli._reading import Reader, reader
 
 _BAR = 16  # characters of the time axis
-_NAME = 48  # characters up to which names are padded, so that what follows stands in columns
+_NAME = 48  # names are padded to at most so many characters, to align the columns
 
 
 def show_session(options: argparse.Namespace, config: Config) -> None:
@@ -60,8 +60,10 @@ def _span(step: Step) -> str:
 
 
 def _children_of(steps: Sequence[Step]) -> dict[str, list[Session]]:
-    """Return the sessions directly below each, by its id. A child's lead is its parent's `below`
-    and three characters more."""
+    """Return the children of each session by its id.
+
+    The depth of a step is known from its `lead`: that of a child is three characters longer.
+    """
     found: dict[str, list[Session]] = {}
     above: list[tuple[int, str]] = []
     for step in steps:
@@ -91,7 +93,7 @@ def _columns(step: Step, root: Session, below: dict[str, list[Session]]) -> Iter
 
 
 def _bar(session: Session, root: Session) -> str:
-    """Return when a session ran, on the time axis of the root; nothing if that is not known."""
+    """Draw when a session ran, on the time axis of the root; "" if the times are not known."""
     if not root.duration or None in (root.start_time, session.start_time, session.duration):
         return ""
     assert root.start_time is not None  # noqa: S101 - for the type checker
@@ -105,7 +107,7 @@ def _bar(session: Session, root: Session) -> str:
 
 
 def _self_time(session: Session, children: Sequence[Session]) -> float:
-    """Return the milliseconds in which none of the children ran."""
+    """Return the milliseconds of a session during which none of its children ran."""
     left = total = session.duration or 0.0
     start, until = session.start_time or 0.0, 0.0
     for child in sorted(children, key=lambda each: each.start_time or start):
@@ -146,7 +148,7 @@ def _readable(value: Json) -> str:
 
 
 def _fenced(text: str, kind: str) -> str:
-    """Return a block of code whose fence is longer than any that the text has."""
+    """Return a Markdown code block; its fence is longer than any fence in the text."""
     longest = max((len(found) for found in re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     lines = "\n".join(printable(line, len(line)) for line in text.split("\n"))
@@ -154,7 +156,7 @@ def _fenced(text: str, kind: str) -> str:
 
 
 def _plain_title(session: Session) -> str:
-    """Return the name without what Markdown would take for markup."""
+    """Return the name with the special characters of Markdown escaped."""
     return re.sub(r"([\\`*_\[\]<>#|])", r"\\\1", printable(session.session_name))
 
 

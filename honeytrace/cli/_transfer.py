@@ -1,4 +1,4 @@
-"""The commands `import`, `push` and `prune`: sessions into the store, from it, and out of it."""
+"""The commands `import`, `push` and `prune`: fill the store, send from it, delete from it."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from honeytrace.cli._output import Stop, print_text, rewrite
 from honeytrace.cli._reading import open_store
 from honeytrace.local import Row, row, span_seconds
 
-_BATCH = 500  # sessions of one transaction
+_BATCH = 500  # sessions per transaction
 
 
 def import_sessions(options: argparse.Namespace, config: Config) -> int:
-    """Add the sessions of files with a JSON object a line; say which lines have none."""
+    """Add the sessions in files of JSON lines; report each line that is not a session."""
     store, count, refused = open_store(config), 0, 0
     for name in options.files:
         lines = ((at, line) for at, line in enumerate(_lines(name), 1) if line.strip())
@@ -70,7 +70,7 @@ def _parsed(line: bytes) -> object:
 
 
 def _session(found: object) -> object:
-    """Return the session of a line of `export`, of a request, or of `rejected.jsonl`."""
+    """Return the session in a line of `export`, in a request, or in a line of `rejected.jsonl`."""
     for name in ("request", "session"):
         if isinstance(found, dict) and name in found:
             found = found[name]
@@ -78,7 +78,7 @@ def _session(found: object) -> object:
 
 
 def push_sessions(options: argparse.Namespace, config: Config) -> int:
-    """Send the sessions of the store to the server of these settings, in the order they came in."""
+    """Send the sessions in the store to the server, in the order in which they were added."""
     if config.server_url is None:
         raise Stop("there is no server to push to; set HH_API_KEY, or HH_API_URL")
     store, sent, refused = open_store(config), 0, 0
@@ -102,8 +102,10 @@ def push_sessions(options: argparse.Namespace, config: Config) -> int:
 
 
 def _sent(client: Client, fields: Json) -> bool:
-    """Send one session. Returns whether the server took it; raises `Stop` if no other one has a
-    chance."""
+    """Send one session; return True if the server accepted it.
+
+    Raises `Stop` on an error that the next session would meet as well.
+    """
     known = {name: value for name, value in fields.items() if name in SENT}
     known = {"project": "default", "session_name": "unknown", "source": "dev", **known}
     try:
@@ -119,7 +121,7 @@ def _sent(client: Client, fields: Json) -> bool:
 
 
 class _Pushed:
-    """Notes how far the store has been pushed to one server, so that a push can go on."""
+    """Records how far the store has been pushed to a server, so that the next push continues."""
 
     def __init__(self, config: Config) -> None:
         self._path = config.home / "pushed.json"
@@ -131,7 +133,7 @@ class _Pushed:
 
     def write(self, number: int) -> None:
         draft = Path(f"{self._path}.{os.getpid()}")
-        with suppress(OSError):  # then the next push sends some again, with the same ids
+        with suppress(OSError):  # without the record, the next push repeats some, with the same ids
             draft.write_bytes(dumps({**self._all(), self._server: number}))
             draft.replace(self._path)
 
@@ -143,7 +145,7 @@ class _Pushed:
 
 
 def prune_sessions(options: argparse.Namespace, config: Config) -> None:
-    """Delete the sessions that started long ago."""
+    """Delete the sessions that are older than the given time."""
     try:
         seconds = span_seconds(options.older_than, "--older-than")
     except ValueError as error:

@@ -113,7 +113,7 @@ class _Handler(BaseHTTPRequestHandler):
         if not body.skip(_MAX_SKIPPED_BYTES):
             self.close_connection = True
 
-    do_GET = do_POST = do_HEAD = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _run  # noqa: N815 - by the base class
+    do_GET = do_POST = do_HEAD = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _run  # noqa: N815 - names of the base class
 
     def _fault(self) -> str | None:
         """Return what is wrong with headers that the parser of the base class accepts, or None.

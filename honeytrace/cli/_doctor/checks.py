@@ -1,4 +1,4 @@
-"""Check everything between a session and the place it goes to, one thing after the other."""
+"""Check, one by one, all the things that a session needs on its way to the server or store."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from honeytrace.cli._doctor.server import NAME, Visit
 from honeytrace.cli._output import print_text
 from honeytrace.local import LOOPBACK
 
-_GRACE_SECONDS = 0.5  # after the timeout, for a step to end by itself, with better words
+_GRACE_SECONDS = 0.5  # after the timeout, so that a step can end with its own, better message
 _SHOWN_CHARACTERS = 300
 
 
 def table(config: Config, origins: Mapping[str, str]) -> str:
-    """Return each setting with its origin and value, except the key; then what is not used."""
+    """Return the settings with origin and value (never the key), and the unused variables."""
     lines = ["Settings"]
     for each in fields(config):
         words = _shown(each.name, getattr(config, each.name))
@@ -72,9 +72,9 @@ def _usable(config: Config) -> Finding:
 
 
 def examine(config: Config) -> Iterator[Finding]:
-    """Check one thing after the other, each within the timeout of a request.
+    """Run the checks in order, each within the timeout of a request.
 
-    After a failure on the way to the server, the later steps of that way are skipped.
+    After a check fails on the way to the server, the later checks of that way are skipped.
     """
     visit = Visit(config)
     broken = ""
@@ -89,7 +89,7 @@ def examine(config: Config) -> Iterator[Finding]:
 
 
 def _bounded(step: _Step, visit: Visit) -> Finding:
-    """Run a step in a thread of its own, since not everything it calls takes a timeout."""
+    """Run a check in its own thread, since not everything that it calls takes a timeout."""
     found: list[Finding] = []
     seconds = visit.config.timeout + (server.WAIT if step is server.get else 0)
     thread = threading.Thread(target=lambda: found.append(_guarded(step, visit)), daemon=True)
@@ -111,11 +111,11 @@ _Step = Callable[[Visit], Finding]
 
 
 def _of(check: Callable[[Config], Finding]) -> _Step:
-    """Make a step of a check that needs only the settings."""
+    """Turn a check that needs only the settings into a step."""
     return lambda visit: check(visit.config)
 
 
-# What it is called, the check, and whether it needs those before it that have the same mark.
+# Name and function of each check, and whether it is skipped after another True one has failed.
 _LOCAL: tuple[tuple[str, _Step, bool], ...] = (
     ("settings", _of(_usable), False),
     ("spool", _of(storage.kept), False),

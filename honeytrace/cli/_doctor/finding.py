@@ -1,4 +1,4 @@
-"""What a check found, and how it is printed."""
+"""The result of a check, and its text."""
 
 from __future__ import annotations
 
@@ -13,7 +13,14 @@ _WIDTH = 80
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a check found; `advice` says what to do if it failed."""
+    """The result of a check.
+
+    Attributes:
+        status: one of `OK`, `WARNING`, `FAIL` and `SKIPPED`.
+        words: what was found.
+        advice: what to do if it failed.
+        check: the name of the check.
+    """
 
     status: str
     words: str
@@ -25,7 +32,7 @@ class Finding:
 
 
 def verdict(findings: Iterable[Finding]) -> str:
-    """Return one sentence about all of them: the first that failed, and what to do."""
+    """Summarize all findings in one sentence: the first failure, and what to do about it."""
     for finding in findings:
         if finding.status == FAIL:
             advice = f"; {finding.advice}" if finding.advice else ""
@@ -36,7 +43,7 @@ def verdict(findings: Iterable[Finding]) -> str:
 
 
 def row(head: str, words: str) -> str:
-    """Return a row of a table, in as many lines as it takes; an address is not cut."""
+    """Return a row of a table, wrapped into lines; addresses are never broken."""
     whole = textwrap.TextWrapper(
         _WIDTH, break_long_words=False, break_on_hyphens=False, drop_whitespace=True
     )

@@ -1,4 +1,4 @@
-"""Check the way to the server step by step, and send a session along it."""
+"""Check the way to the server step by step, and send a session there."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from honeytrace._utils.text import mask, span
 from honeytrace.cli._doctor.finding import FAIL, OK, SKIPPED, WARNING, Finding
 
 NAME = "honeytrace doctor"
-"""The name of the session that goes there and back."""
+"""The name of the session that is sent and read back."""
 
 WAIT = 5.0
-"""Seconds that the server may take until it finds a session that it took."""
+"""Seconds that the server may need before it can return a session that it has accepted."""
 
-_OFF = 60.0  # seconds that the clocks may differ
+_OFF = 60.0  # seconds by which the clocks may differ
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +36,10 @@ class _Reply:
 
     Attributes:
         status: the HTTP status.
-        words: what the server said if it refused; else nothing.
-        date: its Date header.
-        came: when the answer came, by our clock, in seconds since 1970.
-        seconds: how long it took.
+        words: the server's message if it refused the session; else empty.
+        date: the Date header of the answer.
+        came: time of the answer by our clock, in seconds since 1970.
+        seconds: seconds between request and answer.
     """
 
     status: int
@@ -50,7 +50,7 @@ class _Reply:
 
 
 class Visit:
-    """What the checks share: the settings, the address to connect to, and the answer."""
+    """Data that the checks share: the settings, the address to connect to, and the answer."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -60,7 +60,7 @@ class Visit:
         self.host, self.port, self.tls = "", 0, False
 
     def aim(self) -> None:
-        """Find out which address to connect to. May raise for a proxy that makes no sense."""
+        """Find the address to connect to: the server or its proxy. Raises for an invalid proxy."""
         url = self.config.server_url or ""
         parts, way = urlsplit(url), proxy(url)
         self.tls = parts.scheme == "https"
@@ -75,7 +75,7 @@ class Visit:
         return f"{'the proxy ' if self.proxied else ''}{self.host} port {self.port}"
 
     def clean(self, words: str) -> str:
-        """Words of others without the key, which servers repeat at times."""
+        """Return a foreign message without the API key, which some servers repeat."""
         return mask(words, self.config.api_key)
 
 
@@ -130,7 +130,7 @@ def handshake(visit: Visit) -> Finding:
 
 
 def answer(visit: Visit) -> Finding:
-    """Send a session; the next checks look at the answer."""
+    """Send a session. The next checks look at the answer."""
     try:
         visit.reply = _start(visit)
     except TransportError as error:
@@ -170,7 +170,7 @@ def _unreached(visit: Visit, error: TransportError) -> str:
 
 
 def server_clock(visit: Visit) -> Finding:
-    assert visit.reply  # noqa: S101 - the check `answer` has it
+    assert visit.reply  # noqa: S101 - the check `answer` has set it
     try:
         theirs = email.utils.parsedate_to_datetime(visit.reply.date or "").timestamp()
     except (TypeError, ValueError):  # TypeError: up to Python 3.9 and, for "", later
@@ -183,7 +183,7 @@ def server_clock(visit: Visit) -> Finding:
 
 
 def key(visit: Visit) -> Finding:
-    assert visit.reply  # noqa: S101 - the check `answer` has it
+    assert visit.reply  # noqa: S101 - the check `answer` has set it
     key = visit.config.api_key
     if visit.reply.status >= 500:
         return Finding(
@@ -201,7 +201,7 @@ def key(visit: Visit) -> Finding:
 def taken(visit: Visit) -> Finding:
     if visit.config.local:
         visit.reply = _start(visit)
-    assert visit.reply  # noqa: S101 - the check `answer` has it
+    assert visit.reply  # noqa: S101 - the check `answer` has set it
     if visit.reply.words:
         theirs = not visit.config.local and visit.reply.status >= 500
         advice = (

@@ -1,4 +1,4 @@
-"""Check where sessions are kept on this machine: the spool and the store."""
+"""Check the two places where this machine keeps sessions: the spool and the store."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from honeytrace.cli._doctor.finding import FAIL, OK, SKIPPED, WARNING, Finding
 from honeytrace.local import Store
 
 _SPOOL = "set HONEYTRACE_SPOOL_DIR to a directory that you may write to"
-_LARGE_BYTES = 1_000_000_000  # of a store without a bound
+_LARGE_BYTES = 1_000_000_000  # warn about a larger store that has no limit
 _HOME = "set HONEYTRACE_HOME to a directory that you may write to"
 
 
 def kept(config: Config) -> Finding:
-    """Check that sessions can be kept in the spool, and say which are."""
+    """Check that the spool can be written, and report the sessions in it."""
     root = config.spool_dir
     if root is None:
         return Finding(SKIPPED, "it is off: what cannot be sent before the program ends is lost")
@@ -40,7 +40,7 @@ def kept(config: Config) -> Finding:
 
 
 def _writable(directory: Path, others: int, advice: str) -> Finding | None:
-    """Return what is wrong with a directory. `others` are the mode bits that should not be set."""
+    """Return what is wrong with a directory, or None. `others` are mode bits that must be off."""
     try:
         make_private(directory)
         with tempfile.TemporaryFile(dir=directory) as file:
@@ -72,7 +72,7 @@ def _content(survey: SpoolStatus, root: Path) -> str:
 
 
 def stored(config: Config) -> Finding:
-    """Check that the store can be opened, and warn if it grows without a bound."""
+    """Check that the store can be opened; warn if it is large and has no limit."""
     home = config.home
     wrong = _writable(home, 0o022, _HOME)
     if wrong and wrong.status == FAIL:
