@@ -155,8 +155,8 @@ class _Shared:
     def _connection(self) -> dict[str, Any]:
         """Return arguments that make httpx use the same proxy and certificates as the senders.
 
-        Left alone, httpx raises for any proxy or certificate in the environment that it does not
-        understand, even one that it does not need. Raises `ConfigurationError`.
+        By default, httpx raises for each proxy or certificate in the environment that it does not
+        understand, even if it does not need it. Raises `ConfigurationError`.
         """
         if self.server_url == HERE:
             return {"transport": LocalTransport(self._home)}

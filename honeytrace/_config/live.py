@@ -262,7 +262,7 @@ def _at_exit(end: Callable[[], None]) -> None:
 
 def _is_interrupted() -> bool:
     """Return True if an uncaught Ctrl-C is ending the program."""
-    trace = getattr(sys, "last_traceback", None)  # at a prompt, too, which goes on
+    trace = getattr(sys, "last_traceback", None)  # also set at a prompt, which goes on
     outermost = trace is not None and trace.tb_frame.f_back is None and not hasattr(sys, "ps1")
     return outermost and getattr(sys, "last_type", None) is KeyboardInterrupt
 
@@ -270,8 +270,8 @@ def _is_interrupted() -> bool:
 def _end_as_interrupted() -> None:
     """Make the interpreter end by SIGINT, as it does after an uncaught Ctrl-C.
 
-    It forgets this when code is compiled from text at exit, which an import of a module with named
-    tuples or dataclasses does.
+    It forgets this when code is compiled from text at exit. Importing a module that has named
+    tuples or dataclasses does that.
     """
     with suppress(KeyboardInterrupt):
         exec("raise KeyboardInterrupt")  # noqa: S102

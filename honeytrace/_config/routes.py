@@ -34,7 +34,7 @@ class Routes:
 
     def __init__(self, guard: ErrorGuard) -> None:
         self._guard = guard
-        # The last is in force. The tuple is only ever replaced, so reading needs no lock.
+        # The last one is current. The tuple is only ever replaced, so reading needs no lock.
         self._routes: tuple[_Route, ...] = ()
 
     def switch_to(self, config: Config) -> Delivery:

@@ -23,7 +23,7 @@ from honeytrace._utils.text import closest, did_you_mean
 from honeytrace._utils.urls import checked_url, printable_url, why_unusable
 
 HOSTED = "https://api.honeyhive.ai"
-_MAX_SECONDS = 1_000_000  # systems count milliseconds in 31 bits when they wait
+_MAX_SECONDS = 1_000_000  # systems count the milliseconds of a wait in 31 bits
 _SIBLING = "HH_DISABLE_TRACING"  # the official client's switch, the opposite of ours
 _URL = "HH_API_URL"
 _TOKEN = "HONEYTRACE_TOKEN"  # noqa: S105 - the name of what `honeytrace.local:app` reads
@@ -204,8 +204,8 @@ class Config:
     def unusable(self) -> str | None:
         """The reason why `server_url` cannot be used; None if it can.
 
-        If the environment has a key and an unusable address, that address is kept, so that sessions
-        meant for one server never go to another one.
+        If the environment has a key and an unusable address, that address is kept: sessions meant
+        for one server must never go to another one.
         """
         return self.server_url and why_unusable(self.server_url)
 

@@ -30,8 +30,8 @@ class _Object:
 class ActiveSession:
     """A running session. Values that you set here are sent with it when it ends.
 
-    Seven JSON objects can be changed in place (`session.metrics["hits"] = 3`) or replaced:
-    `session.outputs = answer` stores a copy, and a value that is not a dict becomes
+    Seven JSON objects can be changed in place (`session.metrics["hits"] = 3`) or replaced
+    (`session.outputs = answer`). A replacement is copied; one that is not a dict becomes
     `{"result": value}`. Changes made after the session has ended are ignored.
 
     Outside of any session, the null session stands in. It accepts the same calls, keeps nothing,

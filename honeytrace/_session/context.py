@@ -1,8 +1,8 @@
 """Track the session that is current in this context.
 
-The ContextVar is only set, never reset by a token: a block may be left in another context than the
-one it was entered in, and a generator may be resumed in any context. Sessions that have ended are
-skipped.
+The ContextVar is only set, never reset by a token. A token would fail when a block is left in
+another context than it was entered in, or when a generator is resumed in another context. Sessions
+that have ended are skipped.
 """
 
 from __future__ import annotations

@@ -49,8 +49,8 @@ def _no_arguments(_: object, __: object) -> Json:
 class TraceSpec:
     """The settings that all sessions of one `trace_session` share, known before the first call.
 
-    The other attributes are arguments of `trace_session`. If one of those is None, the
-    configuration decides.
+    Attributes that are not listed here are arguments of `trace_session`. If one of those is None,
+    the configuration decides.
 
     Attributes:
         fields: the JSON objects that `trace_session` was given, by field name.
@@ -60,8 +60,8 @@ class TraceSpec:
         named: names of the parameters.
         rest: name of the parameter for `**kwargs`; None if there is none.
         at_once: True if arguments have to be named when the call starts, not later.
-        chosen: True if a call cannot be captured by the fast default path, because its arguments
-            are named at once, filtered, or passed to the user's function.
+        chosen: True if the fast default capture is not enough, for example because arguments are
+            filtered or passed to the user's function.
     """
 
     name: str

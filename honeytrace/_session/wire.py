@@ -211,9 +211,9 @@ def _rounded(value: object) -> object:
 def received(body: bytes | str) -> Json:
     """Return the session object of a `startSession` request, ready to be stored.
 
-    It accepts all that the official clients send: names may be missing or empty, the id may be
-    missing or in upper case, times may have a fraction, and the object may be a JSON-encoded
-    string. Unknown keys are kept. Raises `ValueError` if the body cannot be used.
+    It accepts all that the official clients send. Names may be missing or empty; the id may be
+    missing or in upper case; times may have a fraction. The object may be a JSON-encoded string.
+    Unknown keys are kept. Raises `ValueError` if the body cannot be used.
     """
     found = _parsed(body)
     session = found.get("session") if isinstance(found, dict) else None

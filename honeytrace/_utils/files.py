@@ -39,8 +39,8 @@ def read_file(path: Path) -> bytes:
 def above_stderr(fd: int) -> int:
     """Return the descriptor, or replace it by one above 2.
 
-    In a program that has closed its standard streams, a new file gets one of their numbers, and
-    printed text would be written into it.
+    If a program has closed its standard streams, a new file gets one of their numbers. Then text
+    that the program prints would be written into the file.
     """
     if fd > 2 or fcntl is None:
         return fd

@@ -47,7 +47,7 @@ class ErrorGuard:
         """Forget everything, as a forked child must."""
         self.by_place: Counter[str] = Counter()
         self.last: str | None = None
-        self._logged: dict[str, tuple[float, int]] = {}  # topic: when, and how often since
+        self._logged: dict[str, tuple[float, int]] = {}  # topic: time logged, and count since
         self._recovered: set[str] = set()  # topics whose recovery has already been logged
         self._lock = threading.RLock()
 

@@ -54,9 +54,9 @@ def from_outside(
 ) -> BaseException | None:
     """Return the exception that must propagate, or None if `function` failed by itself.
 
-    Call it in the `except` clause around `function(…)`. The result is `error`, or an exception from
-    outside that was being handled when `error` was raised: our own clean-up must not hide it. With
-    `silent`, signal handlers that are not written in Python are suspected as well.
+    Call it in the `except` clause around `function(…)`. It returns `error` if that came from
+    outside. If instead our clean-up raised `error` while it handled an exception from outside, it
+    returns the latter. With `silent`, signal handlers not written in Python are suspected as well.
     """
     try:
         return _search(error, function, silent)
@@ -67,8 +67,8 @@ def from_outside(
 def let_through(error: BaseException, function: object = None) -> None:
     """Raise the exception that `from_outside` returns, if any.
 
-    For narrow `except` clauses that run often on the caller's thread: it does not suspect signal
-    handlers in C, which would be wrong almost every time.
+    For narrow `except` clauses that run often on the caller's thread. It does not suspect signal
+    handlers in C: that would be wrong almost every time.
     """
     raised = from_outside(error, function, silent=False)
     if raised is not None:
@@ -163,7 +163,7 @@ def _is_raised(error: BaseException, last: TracebackType, silent: bool) -> bool:
     before = context and _trace(context)
     # Python 3.10 can also interrupt while it enters an `except`, at the instruction that raised.
     caught = before and (before.tb_frame, before.tb_lasti) == (last.tb_frame, last.tb_lasti)
-    ordinary = issubclass(kind, (Exception, SystemExit))  # not thrown into a greenlet, for example
+    ordinary = issubclass(kind, (Exception, SystemExit))  # others may be thrown into a greenlet
     if opcode.startswith("RAISE") or (opcode == "NATIVE" and ordinary):
         return not caught
     if opcode.startswith(_IDLE) and not code.co_flags & _GENERATOR:
@@ -172,7 +172,7 @@ def _is_raised(error: BaseException, last: TracebackType, silent: bool) -> bool:
         return not (silent and _has_silent_handler())
     if issubclass(kind, SystemExit):
         return "exit" in code.co_names
-    asyncio: Any = sys.modules.get("asyncio.exceptions")  # not worth the import
+    asyncio: Any = sys.modules.get("asyncio.exceptions")  # slow to import, so only if it is loaded
     bare = (*_BARE, asyncio.CancelledError) if asyncio else _BARE
     return issubclass(kind, bare) or not (caught or opcode.startswith((*_INTERRUPTED, "NATIVE")))
 

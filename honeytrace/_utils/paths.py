@@ -39,8 +39,8 @@ def has_home() -> bool:
 def absolute(path: str) -> Path:
     """Return an absolute path, with a leading `~` expanded. Raises `ValueError` if it cannot be.
 
-    `os.path.expanduser` keeps the `~` if there is no home directory, and turns `~/x` into `/x` if
-    HOME is empty: nobody wants files in either.
+    `os.path.expanduser` is not enough. It keeps the `~` if there is no home directory, and turns
+    `~/x` into `/x` if HOME is empty.
     """
     if not path.startswith("~"):
         return Path(path).absolute()

@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:  # from writing the output: a store raises StoreError
         # Discard the rest of the buffer, which would fail again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if not isinstance(error, BrokenPipeError):  # the reader of a pipe has seen enough
+        if not isinstance(error, BrokenPipeError):  # a pipe whose reader stopped early
             return fail(f"the output cannot be written ({error}); send it somewhere else")
         return 0
     return code or 0

@@ -1,8 +1,9 @@
 """The tables of the store (schema 2): bodies, a summary of each, and an index of their words.
 
-Bodies are large and are read one at a time; lists and conditions need only the summaries. The
-summaries that a store of schema 1 does not have, and the index of words, are added later in small
-transactions, so that neither writers nor readers have to wait for them.
+Bodies are large and are read one at a time; lists and conditions need only the summaries.
+
+A store of schema 1 has no summaries. These, and the index of words, are added later in small
+transactions, so that neither writers nor readers have to wait.
 """
 
 from __future__ import annotations

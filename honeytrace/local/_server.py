@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 _IDLE_SECONDS = 60.0
 _PIECE_BYTES = 64 * 1024
-_MAX_SKIPPED_BYTES = 1024 * 1024  # of a body that the application did not read
-_MAX_LINGER_BYTES = 256 * 1024 * 1024  # of a body that comes after its answer
+_MAX_SKIPPED_BYTES = 1024 * 1024  # read and dropped if the application did not read them
+_MAX_LINGER_BYTES = 256 * 1024 * 1024  # read and dropped after the last answer
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 

@@ -115,7 +115,7 @@ def _of(check: Callable[[Config], Finding]) -> _Step:
     return lambda visit: check(visit.config)
 
 
-# Name and function of each check, and whether it is skipped after another True one has failed.
+# Name, check, and whether it is on the way to the server: after a failure there, skip the rest.
 _LOCAL: tuple[tuple[str, _Step, bool], ...] = (
     ("settings", _of(_usable), False),
     ("spool", _of(storage.kept), False),

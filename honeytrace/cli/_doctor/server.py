@@ -173,7 +173,7 @@ def server_clock(visit: Visit) -> Finding:
     assert visit.reply  # noqa: S101 - the check `answer` has set it
     try:
         theirs = email.utils.parsedate_to_datetime(visit.reply.date or "").timestamp()
-    except (TypeError, ValueError):  # TypeError: up to Python 3.9 and, for "", later
+    except (TypeError, ValueError):  # TypeError: some older versions of Python
         return Finding(SKIPPED, "the answer has no date to compare with")
     ahead = visit.reply.came - theirs
     if abs(ahead) <= _OFF:
