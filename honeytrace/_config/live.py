@@ -310,7 +310,7 @@ def configure(**settings: Unpack[Settings]) -> Config:
         timeout: seconds that one request may take.
         exit_timeout: seconds that delivery may delay the end of the program.
         durable: True makes a traced call return only after its session is on disk.
-        background: False makes a root call wait until its sessions are sent.
+        background: False makes a root call wait up to 1 s until its sessions are sent.
         capture_inputs: False leaves out arguments.
         capture_outputs: False leaves out results.
         redact: False keeps secrets. A function adds its own rules: it gets a path and a value, and

@@ -168,7 +168,7 @@ class Config:
         timeout: seconds that one request may take.
         exit_timeout: seconds that delivery may delay the end of the program.
         durable: True if a traced call returns only after its session is on disk.
-        background: True if threads send sessions later; False if a root call waits for its own.
+        background: True if threads send sessions later; False if a root call waits up to 1 s.
         capture_inputs: True if arguments are recorded.
         capture_outputs: True if results are recorded.
         redact: True to remove secrets; a function of path and value adds its own rules to that.

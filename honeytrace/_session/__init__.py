@@ -1,1 +1,1 @@
-"""The record of a call: running, finished, on the wire."""
+"""Calls as sessions: while they run, when they have ended, and as JSON for the API."""

@@ -15,7 +15,7 @@ from honeytrace._utils.json import Json
 
 
 class _Object:
-    """An attribute of `ActiveSession` that holds one of the JSON objects."""
+    """Makes one of the JSON objects an attribute of `ActiveSession`."""
 
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = name
@@ -151,4 +151,4 @@ def _elsewhere(
 
 
 NOTHING = ActiveSession(None)
-"""The null session."""
+"""The null session, which is current outside of any session."""

@@ -1,4 +1,4 @@
-"""Draw a session and those below it as text: a line for each, with its duration and error."""
+"""Draw a session and its descendants as text: one line each, with duration and error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The API's field names and shapes: requests from sessions, sessions from answers, and back.
+"""Translate sessions into the requests and answers of the API, and back.
 
 No other module knows the names used on the wire. We learned from the traffic of the official
 clients what they send and accept: `startSession` is `POST /session/start` with
@@ -94,7 +94,7 @@ _RULES = {name: _RULE_OF_FIELD.get(name) or _RULE_OF_TYPE[TYPES[name]] for name 
 
 
 def _check(payload: Mapping[str, Any]) -> None:
-    """Check the types of the known fields; unknown ones are ignored. Raises `ValueError`."""
+    """Raise `ValueError` if a known field has the wrong type. Unknown fields are ignored."""
     for name in payload.keys() & _RULES.keys():
         fits, what = _RULES[name]
         if not fits(payload[name]):
@@ -195,7 +195,7 @@ def decode(body: bytes) -> Session:
 
 
 def message(body: str) -> str:
-    """Return the message of an error answer: the `message` of a JSON object, else the text."""
+    """Return the `message` of an error answer if it is a JSON object, else the whole text."""
     try:
         found = loads(body)
     except ValueError:

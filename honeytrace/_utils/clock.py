@@ -17,4 +17,4 @@ now = (
     if hasattr(time, "CLOCK_MONOTONIC")
     else partial(time.monotonic)
 )
-"""`now()`: seconds since some moment in the past."""
+"""`now()` returns seconds since an arbitrary moment in the past."""

@@ -44,7 +44,7 @@ class ErrorGuard:
         self.clear()
 
     def clear(self) -> None:
-        """Forget everything, as a forked child must."""
+        """Forget all counts and warnings: a forked child starts without those of its parent."""
         self.by_place: Counter[str] = Counter()
         self.last: str | None = None
         self._logged: dict[str, tuple[float, int]] = {}  # topic: time logged, and count since

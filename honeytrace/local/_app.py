@@ -1,4 +1,4 @@
-"""The session API as a WSGI application over a `Store`."""
+"""Serve the session API from a `Store`, as a WSGI application."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ class Store:
 
         busy: seconds to wait for another process.
         max_bytes: above this size, each write deletes the sessions that were added first.
-        max_age: seconds after its start when a session is deleted, by the next write.
+        max_age: each write deletes sessions that started more than so many seconds ago.
         """
         self._database = Database(path, _schema.prepare, busy)
         self._max_bytes = max_bytes

@@ -1,1 +1,1 @@
-"""The checks of `honeytrace doctor`."""
+"""The command `doctor`: check the settings, the files, and the way to the server."""
