@@ -153,13 +153,21 @@ class Live:
         if rule is None and (self._decided or len(self._held) >= _MAX_HELD):
             rule = pytest_compat.SEND
         if rule is None:
-            return Pipeline(config, delivery, self.ids, [self._hold])
+            return Pipeline(config, delivery, self.ids, [self._hold], self.exporters)
         self._decided = True
         self.processors = rule.processors
         last = [deliverer(config, delivery)] if rule.sends else []
         if rule.sends:
             load()
-        pipeline = Pipeline(config, delivery, self.ids, [*self.processors, *last], self.exporters)
+        # A record may only be emptied after encoding if no other processor keeps it.
+        pipeline = Pipeline(
+            config,
+            delivery,
+            self.ids,
+            [*self.processors, *last],
+            self.exporters,
+            releases=not self.processors,
+        )
         while self._held:
             pipeline.accept(self._held.pop(0))
         return pipeline

@@ -86,6 +86,8 @@ class Pipeline:
         processors: Sequence[Processor],
         exporters: Sequence[Exporter] = (),
         clock: Clock = time,
+        *,
+        releases: bool = False,
     ) -> None:
         self.config = config
         self.delivery = delivery
@@ -96,7 +98,7 @@ class Pipeline:
         self.choosy = not (config.capture_inputs and config.capture_outputs)
         self.redact = _redactor(config, delivery.guard)
         self.exporters = exporters
-        self.releases = len(processors) == 1
+        self.releases = releases
         # Usually there is only one: calling it directly costs the caller less than a loop.
         each = partial(_call_each, delivery.guard, tuple(processors))
         self.accept = processors[0] if len(processors) == 1 else each
@@ -146,9 +148,12 @@ def encode(record: CallRecord) -> bytes:
     """Finish a session, pass it to the exporters, and return the body to send."""
     session = finish(record)
     pipeline = cast("Pipeline", record.defaults)
-    if pipeline.exporters:
-        _call_each(pipeline.delivery.guard, pipeline.exporters, session)
     body = wire.encode(session)
+    for exporter in pipeline.exporters:
+        _, fault = try_call(without_tracing, exporter, session)
+        if fault is not None:
+            guard = pipeline.delivery.guard
+            guard.user_function_failed("exporter", type(exporter).__qualname__, fault)
     if pipeline.releases:
         record.release()
     return body

@@ -125,7 +125,8 @@ class ErrorGuard:
 
 
 def _name(function: Callable[..., object]) -> str:
-    return function.__name__.strip("_")
+    # A partial and a callable object have no name of their own.
+    return str(getattr(function, "__name__", type(function).__name__)).strip("_")
 
 
 def _describe(error: BaseException) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 import honeytrace
 from honeytrace import trace_session
 from honeytrace._config.live import live
-from honeytrace._config.pipeline import Pipeline
+from honeytrace._config.pipeline import Pipeline, finish
 
 
 @trace_session
@@ -154,19 +155,69 @@ def test_an_exporter_gets_each_finished_session(exporters, sent):
     assert threading.get_ident() not in {thread for thread, _ in got}
 
 
-def test_an_exporter_that_fails_harms_nobody(exporters, sent):
+def raising(error):
+    def exporter(session):
+        raise error
+
+    return exporter
+
+
+class Broken:
+    def __call__(self, session):
+        raise KeyError("x")
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        raising(KeyError("x")),
+        raising(SystemExit(3)),
+        functools.partial(raising(KeyError("x"))),
+        Broken(),
+    ],
+    ids=["function", "exit", "partial", "object"],
+)
+def test_an_exporter_that_fails_harms_nobody(exporters, sent, broken):
     """It is counted; the other exporters and the delivery get the session."""
     got = []
-
-    def broken(session):
-        raise KeyError(session.session_id)
-
-    before = honeytrace.stats().errors.get("broken", 0)
+    before = honeytrace.stats().errors.get("exporter", 0)
     exporters(broken, got.append)
     work()
     (session,) = sent()
     assert [each.session_id for each in got] == [session["session_id"]]
-    assert honeytrace.stats().errors["broken"] == before + 1
+    assert honeytrace.stats().errors["exporter"] == before + 1
+
+
+def test_an_exporter_is_not_traced(exporters, sent):
+    """Otherwise each exported session would start another one."""
+    got = []
+    exporters(trace_session(lambda session: got.append(session.session_name)))
+    trace_session(name="x")(lambda: 1)()
+    assert len(sent()) == 1
+    assert got == ["x"]
+
+
+def test_an_exporter_cannot_change_what_is_sent(exporters, sent):
+    """The body is made before the exporters are called."""
+    exporters(lambda session: session.inputs.clear())
+    trace_session(name="x")(lambda a: 1)(5)
+    assert sent()[0]["inputs"] == {"a": 5}
+
+
+def test_a_record_that_a_processor_keeps_is_not_emptied(sent):
+    """The plugin reads records when the test has ended, after they were sent."""
+    kept = []
+    live.processors, before = (kept.append,), live.processors
+    base = live.start()
+    pipeline = Pipeline(base.config, base.delivery, base.ids, [kept.append, base.accept])
+    live.base = live.pipeline = pipeline
+    try:
+        trace_session(name="x")(lambda a: 1)(5)
+        assert sent()[0]["inputs"] == {"a": 5}
+    finally:
+        live.processors = before
+        live.refresh_processors()
+    assert finish(kept[0]).inputs == {"a": 5}
 
 
 def test_what_is_captured_is_not_exported(exporters, sent):
