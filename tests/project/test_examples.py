@@ -104,10 +104,9 @@ def run(tmp_path: pathlib.Path) -> Run:
 
 def tree(output: str, root: str) -> list[str]:
     """The names in the tree that is printed last, each indented by two spaces a level."""
-    lines = output.splitlines()
-    start = max(i for i, line in enumerate(lines) if line.startswith(root))
-    found = [re.match(r"([│├└─ ]*)(.+?)  ", line) for line in lines[start:]]
-    return ["  " * (len(line[1]) // 3) + line[2] for line in found if line]
+    shown = output[output.rindex(f"\n{root} ") :]
+    found = re.findall(r"^([│├└─ ]*)(.+?) +[\d.]+ (?:µs|ms|s)  [━·]", shown, re.MULTILINE)
+    return ["  " * (len(indent) // 3) + name for indent, name in found]
 
 
 def one_line(text: str) -> str:
