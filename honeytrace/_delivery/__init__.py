@@ -1,12 +1,12 @@
-"""From the ended session to the server.
+"""Deliver ended sessions to the server.
 
     accept → queue: new │ writer: encode → one write → queue: ready │ take → send → settle
 
-`worker` is what the rest of the library calls: take a session, flush, shut down. `queue` owns the
-one lock, every session that is not settled, and their counts; beyond a bound, whoever puts a
-session in encodes another one. `crew` are the threads: one has the role of the writer and sends,
-too, while the server is quick; others send when it is slow, and one of them takes the role over
-when a request hangs. `senders` and `http/`, or `local` for the store on this machine, send one
-body; `retry` says how many senders there are and when to try again; `spool/` is the disk.
-A signal handler, a `__del__` or a fork may come at any moment: see `queue`.
+`worker` is the entry point: take a session, flush, shut down. `queue` owns the only lock, every
+session that is not settled, and their counts. `crew` runs the threads: one is the writer, which
+also sends while the server is quick. Others send when the server is slow; if a request of the
+writer hangs, one of them becomes the writer. `senders` and `http/` send one body, `local` stores it
+on this machine. `retry` decides how many senders there are and when to try again. `spool/` keeps
+sessions on disk.
+A signal handler, a `__del__` or a fork may come at any moment; `queue` tells how it copes.
 """

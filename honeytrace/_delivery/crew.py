@@ -1,12 +1,11 @@
-"""The threads of one delivery: one that writes, and those that send what it wrote.
+"""The threads of one delivery: one writes sessions to disk, the others send them.
 
     new → write │ quick server: the writer sends, too │ slow server: senders do, up to `most`
 
-They are all alike; being the writer is a role. While the server answers at once, the writer sends
-what it has written itself, since handing it to another thread would cost more than the request. A
-thread waits beside it for the day when a request hangs, and takes the role over then, so that what
-comes in gets to the disk all the same. Nothing is sent or written while the lock is held, and no
-thread is started.
+All threads run the same code; being the writer is a role. While the server answers at once, the
+writer also sends, because handing a session to another thread would cost more than the request. A
+second thread stands by. If a request hangs, it becomes the writer, so that new sessions still get
+to the disk. No thread sends, writes or starts another thread while it holds the lock.
 """
 
 from __future__ import annotations
@@ -24,11 +23,11 @@ from honeytrace._delivery.stats import Bell
 from honeytrace._utils import clock
 from honeytrace._utils.guard import ErrorGuard
 
-HANG_SECONDS = 0.02  # seconds of a request after which another thread becomes the writer
-IDLE_SECONDS = 1.0  # seconds without work after which an additional sender ends
-TICK_SECONDS = 1.0  # seconds between two looks at a disk that refused
-SEND_SESSIONS = 32  # sessions that are sent in a row before they are booked
-SEND_SECONDS = 0.01  # seconds for it, the same
+HANG_SECONDS = 0.02  # a longer request makes another thread the writer
+IDLE_SECONDS = 1.0  # an additional sender ends after this long without work
+TICK_SECONDS = 1.0  # how often a disk that refused is tried again
+SEND_SESSIONS = 32  # sent in a row before their outcomes are recorded
+SEND_SECONDS = 0.01  # likewise: at most this long
 
 _FINAL = (Verdict.DELIVERED, Verdict.REJECTED)
 Step = tuple[Any, ...]
@@ -36,14 +35,14 @@ Step = tuple[Any, ...]
 
 @dataclass(slots=True, eq=False)
 class _Member:
-    """One thread.
+    """The state of one thread. Times are seconds by our clock.
 
     Attributes:
-        life: counts the stops of the crew; a member of an earlier life ends.
-        bell: wakes it.
+        life: the number of stops of the crew before it started; after another stop, it ends.
+        bell: wakes this thread.
         sends: since when it is sending; None if it is not.
         rests: since when it has nothing to do; None if it has.
-        wrote: whether it wrote last, and it is the sending's turn.
+        wrote: whether it wrote last, so that sending is next.
     """
 
     life: int
@@ -54,13 +53,13 @@ class _Member:
 
 
 class Crew:
-    """Whoever ends a session rings if `asleep`; nobody looks for it otherwise."""
+    """Runs the threads. Whoever ends a session must call `ring` if `asleep` is set."""
 
     def __init__(
         self, queue: DeliveryQueue, sender: LazySender, guard: ErrorGuard, most: int
     ) -> None:
         self.asleep = True
-        self.last: str | None = None  # the server's words of the latest refusal
+        self.last: str | None = None  # the server's latest refusal
         self.retry = RetryPolicy(most)
         self._queue = queue
         self._lock = queue.lock
@@ -68,12 +67,12 @@ class Crew:
         self._guard = guard
         self._members: list[_Member] = []
         self._writer: _Member | None = None
-        self._rung = Bell()  # the bell of whoever looks at what is new
+        self._rung = Bell()  # the bell of the thread that waits for new sessions
         self._starting = threading.Lock()
         self._life = 0
         self._sending = 0
-        self._secured = 0.0  # when what the disk refused was last tried again
-        self._refused_until = 0.0  # when the system may start further threads again
+        self._secured = 0.0  # when the disk was last tried again
+        self._refused_until = 0.0  # when to ask the system for threads again
 
     @property
     def running(self) -> bool:
@@ -81,11 +80,11 @@ class Crew:
 
     @property
     def sending(self) -> bool:
-        """Whether a request is under way."""
+        """Return whether a request is under way."""
         return self._sending > 0
 
     def ring(self) -> bool:
-        """Wake whoever looks at what is new; False if no thread runs."""
+        """Wake the thread that waits for new sessions; return False if no thread runs."""
         with self._lock:
             if self._members:
                 self.asleep = False
@@ -93,18 +92,19 @@ class Crew:
             return self.running
 
     def start(self) -> bool:
-        """Start the threads; False if the system starts none.
+        """Start the threads; return False if the system refuses.
 
-        True, too, if another thread is about to, or this one is under a signal handler.
+        Also return True if another thread is starting them, or this thread was doing so when a
+        signal handler interrupted it.
         """
         if not self._starting.acquire(blocking=False):
             return True
         begun = False
         try:
             with self._lock:
-                life, self.asleep = self._life, False  # the new thread looks by itself
+                life, self.asleep = self._life, False  # the new thread checks by itself
             begun = start_thread(self._run, life, "worker")
-            if begun:  # both now, since at exit no thread can be started any more
+            if begun:  # both now: at exit no thread can be started
                 start_thread(self._run, life, "sender-1")
         finally:
             if not begun:
@@ -112,10 +112,8 @@ class Crew:
             self._starting.release()
         return begun
 
-    # With the lock
-
     def stop(self) -> None:
-        """End the threads. What they are sending now is settled when the answer comes."""
+        """End the threads. A request under way is settled when its answer comes."""
         self._life += 1
         members, self._members = self._members, []
         self._writer, self._sending, self.asleep = None, 0, True
@@ -123,12 +121,12 @@ class Crew:
             member.bell.ring()
 
     def begin_again(self) -> None:
-        """The server may be a better one now."""
+        """Forget the failures of the server, which may work now."""
         self.retry.begin_again()
         self._wake_all()
 
     def wake_sender(self) -> None:
-        """Wake one that sends, if one rests."""
+        """Wake an idle sender if there is one."""
         direct = self._direct
         for member in self._members:
             if member.rests is not None and (member is self._writer) == direct:
@@ -142,16 +140,16 @@ class Crew:
 
     @property
     def _direct(self) -> bool:
-        """Whether the writer is the one to send."""
+        """Return whether the writer sends, too."""
         return self.retry.quick or len(self._members) == 1
 
     @property
     def _wanted(self) -> int:
-        """How many threads there should be."""
+        """Return how many threads there should be."""
         return 1 + self.retry.senders(self._queue.sendable + self._sending)
 
     def _step(self, me: _Member, now: float) -> Step | None:
-        """Return what this thread does next, if there is anything."""
+        """Return the next step of this thread; None if there is none."""
         writer = self._writer
         hangs = writer is not None and writer.sends is not None and self._hangs(writer.sends, now)
         if writer is None or (hangs and self._queue.new):
@@ -166,11 +164,11 @@ class Crew:
     def _writer_step(self, me: _Member, now: float) -> Step | None:
         queue, direct = self._queue, self._direct
         self._rung = me.bell
-        if me.wrote and direct:  # in turns, however much there is to write
+        if me.wrote and direct:  # alternate, however much there is to write
             me.wrote = False
             if step := self._send_step(me, now):
                 return step
-        self.asleep = True  # before the look: what comes in after it will ring
+        self.asleep = True  # before checking: sessions that come later will ring
         if queue.new or queue.encoded:
             self.asleep = False
             if not queue.cramped:
@@ -200,7 +198,7 @@ class Crew:
         return self._send, me, item
 
     def _have_watched(self, me: _Member) -> None:
-        """Let what is new, while this thread sends, wake another one that looks after it."""
+        """While this thread sends, let new sessions wake another thread."""
         watchers = [each for each in self._members if each is not me and each.rests is not None]
         if watchers:
             self._rung, self.asleep = watchers[0].bell, True
@@ -209,7 +207,7 @@ class Crew:
                 self._rung.ring()
 
     def _pause(self, me: _Member, now: float) -> float | None:
-        """Return for how many seconds this thread has nothing to do; None for until it is woken."""
+        """Return how many seconds to wait; None to wait until woken."""
         if me.rests is None:
             me.rests = now
         times, queue, writer = [], self._queue, self._writer
@@ -227,15 +225,13 @@ class Crew:
 
     @property
     def _due(self) -> float | None:
-        """When something may be sent again, if it is a matter of time."""
+        """Return when something may be sent again; None if that is not a question of time."""
         if self.retry.failing and self._sending:
             return None
         due = self._queue.due
         if self._queue.sendable or self._queue.may_read_on:
             due = self.retry.until
         return None if due is None else max(due, self.retry.until)
-
-    # One thread, without the lock
 
     def _run(self, life: int) -> None:
         me = _Member(life)
@@ -246,7 +242,7 @@ class Crew:
             self._guard.call(*step)
 
     def _next(self, me: _Member) -> Step | None:
-        """Return what this thread does next; None when it is not needed any more."""
+        """Wait for the next step and return it; None when this thread is no longer needed."""
         while self._life == me.life:
             self._hire(me.life)
             with self._lock:
@@ -269,7 +265,7 @@ class Crew:
         return me.rests is not None and now - me.rests >= IDLE_SECONDS
 
     def _hire(self, life: int) -> None:
-        """Start a sender if one is missing. Where the system refuses, fewer have to do."""
+        """Start a sender if one is missing. If the system refuses, go on with fewer."""
         if len(self._members) >= self._wanted or clock.now() < self._refused_until:
             return
         if self._starting.acquire(blocking=False):
@@ -294,7 +290,7 @@ class Crew:
             self.wake_sender()
 
     def send_here(self, until: float) -> None:
-        """Send on this thread what is due."""
+        """Send the sessions that are due on this thread."""
         me = _Member(self._life)
         while (now := clock.now()) < until:
             with self._lock:
@@ -304,7 +300,7 @@ class Crew:
             step[0](*step[1:])
 
     def _send(self, me: _Member, item: Item | None) -> None:
-        """Send one session; the writer goes on for a moment, and books them all at once."""
+        """Send one session. The writer sends a few more and records all outcomes at once."""
         answers: list[tuple[Item, Answer, float]] = []
         end = clock.now() + SEND_SECONDS
         try:
@@ -333,7 +329,7 @@ class Crew:
         return None
 
     def _settle(self, me: _Member, answers: list[tuple[Item, Answer, float]]) -> None:
-        """Book the outcome of attempts, after it is said: who flushed finds it in the log."""
+        """Record the outcomes. They are logged first, so that they are in the log after a flush."""
         final = [(item, answer) for item, answer, _ in answers if answer.verdict in _FINAL]
         recovered = False
         with self._lock:
@@ -359,7 +355,7 @@ class Crew:
             if failed or recovered or quick != self.retry.quick:
                 self._wake_all()
             elif self._queue.new and self._writer is not me and not self.asleep:
-                self._rung.ring()  # there may be room again for what is new
+                self._rung.ring()  # there may be space for new sessions again
 
     def _put_back(self, item: Item, answer: Answer) -> None:
         now = clock.now()
@@ -368,7 +364,7 @@ class Crew:
         self._queue.put_back(item, now + self.retry.retry_in(item.attempts))
 
     def store(self, bodies: Sequence[bytes]) -> bool:
-        """Store sessions where they are to stay; False if they have to wait."""
+        """Store sessions permanently; return False if they have to wait."""
         if self.retry.failing:
             return False
         answer = self._sender.send_many(bodies)

@@ -1,4 +1,4 @@
-"""Sessions into the store on this machine, without a server and without parsing them again."""
+"""Write sessions into the store on this machine, without a server or parsing them again."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from honeytrace._utils.errors import StoreError
 from honeytrace._utils.paths import store_path
 from honeytrace.local._store import Store, row
 
-BUSY_SECONDS = 1.0  # seconds to wait for another process: an exit has two of them
+BUSY_SECONDS = 1.0  # how long to wait for another process; an exit has two seconds
 _DELIVERED = Answer(Verdict.DELIVERED)
 
 

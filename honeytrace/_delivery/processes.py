@@ -13,15 +13,15 @@ _PID = os.getpid()
 
 
 def ends_abruptly() -> bool:
-    """Whether this process is of a kind that may end by `os._exit` or a signal when it is done.
+    """Return whether this process may end by `os._exit` or a signal when it is done.
 
-    Pools, task queues and their forks of `multiprocessing` do that.
+    Workers of pools and task queues do, also those of forks of `multiprocessing`.
     """
     return os.getpid() != _PID or _is_forked() or _is_child() or _is_worker_of_ray()
 
 
 def _is_forked() -> bool:
-    """Whether it was forked by a program that did not know of honeytrace; Linux tells."""
+    """Return whether a program that had not imported honeytrace forked it. Linux only."""
     with suppress(OSError, ValueError, IndexError):
         after_name = Path("/proc/self/stat").read_text("utf-8", "replace").rpartition(")")[2]
         return bool(int(after_name.split()[_FLAGS]) & _FORKED_WITHOUT_EXEC)
@@ -29,7 +29,7 @@ def _is_forked() -> bool:
 
 
 def _is_child() -> bool:
-    """Whether `multiprocessing`, or one of its forks, started it in another way."""
+    """Return whether `multiprocessing`, or a fork of it, started this process in another way."""
     for name in ("multiprocessing", "multiprocess"):
         parent = getattr(sys.modules.get(f"{name}.process"), "parent_process", None)
         if parent is not None and parent() is not None:

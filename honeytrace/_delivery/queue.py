@@ -1,13 +1,15 @@
-"""The sessions of this process that are yet to be delivered, each in exactly one place.
+"""The sessions of this process that are yet to be delivered, each in exactly one state.
 
     put → new │ encode → encoded │ write → ready, later or on disk only │ take → settle, put_back
 
-The one lock of the delivery guards what is in memory and is held for microseconds. The disk has a
-lock of its own: whoever holds it writes what everybody has encoded by then, so that there is one
-write for many sessions, and a thread that comes meanwhile, even by a signal, leaves its session.
+The lock of the delivery guards everything in memory and is held for microseconds. The disk has its
+own lock. The thread that holds it writes all that any thread has encoded so far, so that one write
+serves many sessions. A thread that finds it taken, even in a signal handler, leaves its session in
+the queue.
 
-A signal handler may raise at any call of the main thread. So what has to change together changes
-between two calls, and what takes calls is repeated, from where it stopped, by whoever comes next.
+A signal handler may raise at any call on the main thread. Therefore values that have to change
+together change between two calls. A longer operation that was interrupted is continued by the next
+thread that comes.
 """
 
 from __future__ import annotations
@@ -29,22 +31,22 @@ from honeytrace._session.record import CallRecord
 from honeytrace._utils import clock
 from honeytrace._utils.guard import ErrorGuard
 
-RUN_SESSIONS = 64  # sessions that are encoded in a row before they are written
-RUN_BYTES = 512 * 1024  # bytes of them, the same
-RUN_SECONDS = 0.01  # seconds for it, the same: they are to be on disk soon
+RUN_SESSIONS = 64  # encoded in a row before they are written
+RUN_BYTES = 512 * 1024  # likewise: at most so many bytes
+RUN_SECONDS = 0.01  # likewise: at most this long, to have them on disk soon
 WRITE_SESSIONS = 256  # sessions in one write
-RECORD_BYTES = 1_300  # bytes that a session takes before it is encoded, besides its values
-POLL_SECONDS = 0.002  # seconds between two looks at sessions that other threads encode
-CLOSE_SECONDS = 0.5  # seconds to wait for the disk when a life of the delivery ends
+RECORD_BYTES = 1_300  # memory of a session before it is encoded, without its values
+POLL_SECONDS = 0.002  # how often to check whether other threads have finished encoding
+CLOSE_SECONDS = 0.5  # how long a shutdown waits for the disk
 
 Encode = Callable[[CallRecord], bytes]
 Store = Callable[[Sequence[bytes]], bool]
-"""Stores bodies where they are to stay; False if it cannot, and then none of them is stored."""
+"""Stores bodies permanently, all or none; returns False if it stored none."""
 
 
 @dataclass(slots=True, eq=False)
 class _Write:
-    """One write, which is finished by whoever comes next if a signal handler raises in it."""
+    """One write. If a signal handler raises in it, the next thread finishes it."""
 
     items: list[Item]
     refs: list[RecordRef] = field(default_factory=list)
@@ -53,7 +55,7 @@ class _Write:
 
 
 class DeliveryQueue:
-    """Without a spool, sessions wait in memory. `store` takes them for good, if there is one."""
+    """Holds the sessions. Without a spool they wait in memory; `store`, if given, keeps them."""
 
     def __init__(
         self, encode: Encode, guard: ErrorGuard, spool: Spool | None, store: Store | None = None
@@ -61,7 +63,7 @@ class DeliveryQueue:
         self.lock = threading.RLock()
         self.new: deque[CallRecord] = deque()
         self.counts = Counts()
-        # Bytes that are new. It needs no lock: threads, too, are only switched at calls and jumps.
+        # Bytes of new sessions. This needs no lock: threads are only switched at calls and jumps.
         self.weight = 0.0
         self._encode = encode
         self._guard = guard
@@ -77,15 +79,13 @@ class DeliveryQueue:
         self._older = False
         self.look_for_older()
 
-    # What is new, and how it gets to the disk
-
     @property
     def waiting(self) -> int:
-        """The number of sessions that are yet to be encoded."""
+        """Return the number of sessions that are yet to be encoded."""
         return len(self.new) + sum(map(len, self._runs.values()))
 
     def await_runs(self, seconds: float) -> None:
-        """Wait until what other threads are encoding now is written."""
+        """Wait until the sessions that other threads are encoding now are written."""
         end, runs = clock.now() + seconds, self._runs.copy()
         pause = Bell()
         while any(runs.values()) and clock.now() < end:
@@ -94,38 +94,38 @@ class DeliveryQueue:
 
     @property
     def encoded(self) -> int:
-        """The number of sessions that are encoded and yet to be written."""
+        """Return the number of sessions that are encoded and yet to be written."""
         return len(self._encoded)
 
     @property
     def loose(self) -> int:
-        """The number of sessions that are in memory only."""
+        """Return the number of sessions that are in memory only."""
         return self.waiting + self.counts.loose
 
     @property
     def cramped(self) -> bool:
-        """Whether a further session would stay in memory, and there are enough of those."""
+        """Return whether memory is full and no disk would take another session."""
         if self._store or not self._ready.full:
             return False
         return not (self._spool and self._spool.may_write)
 
     @property
     def entered(self) -> bool:
-        """Whether this thread is in the middle of something here, under a signal handler."""
+        """Return whether a signal handler has interrupted this thread inside the queue."""
         return _is_owned(self.lock) or _is_owned(self._disk)
 
     def encode(self, most: int = RUN_SESSIONS) -> bool:
-        """Encode some of what is new, oldest first; return whether there was anything."""
+        """Encode some new sessions, oldest first; return whether there were any."""
         return self._encode_run(deque(), most) > 0
 
     def encode_now(self, record: CallRecord) -> None:
-        """Encode a session that was not put here before."""
+        """Encode a session that is not in the queue yet."""
         self._encode_run(deque((record,)), 1)
 
     def _encode_run(self, run: deque[CallRecord], most: int) -> int:
-        """Encode what is in the run, and so many sessions in all; return how many those were.
+        """Encode the run, and more sessions up to `most`; return the number of sessions.
 
-        The run holds one session at a time. If a signal handler raises, it goes back.
+        The run holds one session at a time, which goes back if a signal handler raises.
         """
         key, end, size, count = id(run), clock.now() + RUN_SECONDS, 0, 0
         self._runs[key] = run
@@ -152,7 +152,7 @@ class DeliveryQueue:
             if not run or run[0] is not record:  # given up meanwhile
                 return 0
             serial = item.serial = counts.taken + 1
-            # Handlers run at calls, of which there is none from here to the end of the block.
+            # Signal handlers run at calls, and there is no call until the end of the block.
             counts.taken = serial
             counts.loose += 1
             loose[serial] = item
@@ -165,7 +165,7 @@ class DeliveryQueue:
         return len(item.body)
 
     def write(self) -> None:
-        """Bring what was encoded, by whomever, to the disk and to the senders."""
+        """Pass the sessions that any thread has encoded to the disk and to the senders."""
         while self._encoded and not _is_owned(self._disk):
             with self._disk:
                 while self._encoded:
@@ -214,10 +214,10 @@ class DeliveryQueue:
     def _book_written(
         self, item: Item, ref: RecordRef | None, write: _Write, gone: list[RecordRef]
     ) -> None:
-        """Count a session where it is now, unless that was done before an interruption."""
+        """Count a session as written, unless that was done before an interruption."""
         encoded, loose, ready, counts = self._encoded, self._loose, self._ready, self.counts
         serial, size = item.serial, len(item.body)
-        # Handlers run at calls, of which there is none from here on.
+        # Signal handlers run at calls, and there is no call from here on.
         if not encoded or encoded[0] is not item:
             if ref is not None and item.place is None:  # given up meanwhile
                 gone += (ref,)
@@ -253,11 +253,11 @@ class DeliveryQueue:
 
     @property
     def unsafe(self) -> bool:
-        """Whether there are sessions in memory that could be on disk."""
+        """Return whether there are sessions in memory that could be on disk."""
         return self._spool is not None and bool(self._loose)
 
     def secure(self) -> None:
-        """Write down what is in memory only, as far as the disk takes it."""
+        """Write the sessions that are in memory only, as far as the disk takes them."""
         spool = self._spool
         if spool is None or _is_owned(self._disk):
             return
@@ -291,7 +291,7 @@ class DeliveryQueue:
             self._ready.cold = cold
 
     def _trim(self, spool: Spool) -> None:
-        """Keep the spool within its bounds, and count what had to go."""
+        """Keep the spool within its bounds, and count the sessions dropped for that."""
         older = own = 0
         for segment in self._guard.call(spool.trim) or ():
             if not segment.own:
@@ -305,21 +305,19 @@ class DeliveryQueue:
             words = "the spool is full, the oldest sessions were dropped: %d"
             self._guard.warn("trimmed", words, own + older)
 
-    # From the disk back to memory
-
     @property
     def may_read_on(self) -> bool:
-        """Whether there are sessions on disk that should be in memory by now."""
+        """Return whether it is time to read sessions from the disk."""
         ready = self._ready
         wanted = (ready.cold and ready.low) or (self._older and not ready.waiting)
         return bool(wanted) and not self._reading
 
     def begin_reading(self) -> None:
-        """Claim the reading; the thread that does then calls `read_on`."""
+        """Claim the reading for this thread, which then has to call `read_on`."""
         self._reading = True
 
     def read_on(self) -> None:
-        """Bring sessions from the disk to memory: our own, else those of ended processes."""
+        """Read sessions of this process from the disk, or else those of ended processes."""
         assert self._spool  # noqa: S101 - without a spool there is nothing to read on
         try:
             (self._read_own if self._ready.cold else self._read_older)(self._spool)
@@ -351,26 +349,24 @@ class DeliveryQueue:
         self._guard.warn("damaged", "sessions on disk were damaged and are lost: %d", lost)
 
     def look_for_older(self) -> None:
-        """Look again for what ended processes left."""
+        """Look again for sessions of ended processes."""
         self._older = self._spool is not None
         if self._spool:
             self._spool.look()
 
     @property
     def older(self) -> bool:
-        """Whether there are, or may be, sessions of ended processes to be delivered."""
+        """Return whether there may be sessions of ended processes to deliver."""
         return self._older or (self._spool is not None and self._spool.adopted > 0)
-
-    # From memory to the server
 
     @property
     def sendable(self) -> int:
-        """The number of sessions that could be sent now, in memory or on disk."""
+        """Return the number of sessions that could be sent now, in memory or on disk."""
         return self._ready.waiting
 
     @property
     def due(self) -> float | None:
-        """When the next session that was put back may be sent."""
+        """Return when the next session that was put back may be sent."""
         return self._ready.due
 
     def take(self, now: float) -> Item | None:
@@ -378,20 +374,20 @@ class DeliveryQueue:
         return self._ready.take(now)
 
     def body(self, item: Item) -> bytes | None:
-        """Return the body of an item that was taken; None if the disk does not give it back."""
+        """Return the body of an item that was taken; None if the disk has lost it."""
         if not item.body and item.place and self._spool:
             item.body = self._spool.load(item.place) or b""
         return item.body or None
 
     def put_back(self, item: Item, until: float) -> None:
-        """Have an item sent again later; nothing happens if it was given up or dropped."""
+        """Have an item sent again later, unless it was given up or dropped."""
         if item.place is None and item.serial not in self._loose:
             return
         if item.place is None or not item.place.segment.gone:
             self._ready.postpone(item, until)
 
     def lose(self, item: Item) -> None:
-        """Count a session as dropped that was damaged on disk."""
+        """Count a session as dropped because it was damaged on disk."""
         if item.place and all(self._acknowledge([item.place])):
             with self.lock:
                 if item.place.segment.own:
@@ -399,7 +395,7 @@ class DeliveryQueue:
             self._tell_damage(1)
 
     def settle(self, answers: Sequence[tuple[Item, Answer]]) -> None:
-        """Book sessions that the server took or rejected."""
+        """Count sessions that the server took or rejected."""
         for item, answer in answers:
             if answer.verdict is Verdict.REJECTED and self._spool:
                 self._spool.reject(item.body, answer.words)
@@ -428,10 +424,8 @@ class DeliveryQueue:
         act = self.counts.reject if rejected else self.counts.deliver
         act(item.serial, spooled=item.place is not None)
 
-    # The end
-
     def give_up(self, items: Iterable[Item]) -> int:
-        """Count sessions as dropped that are in memory only; return how many those were."""
+        """Drop the given sessions that are in memory only; return their number."""
         with self.lock:
             known = [item for item in items if self._loose.pop(item.serial, None)]
             for item in known:
@@ -439,7 +433,7 @@ class DeliveryQueue:
         return len(known)
 
     def give_up_all(self) -> int:
-        """Count everything as dropped that is in memory only; return how many those were."""
+        """Drop all sessions that are in memory only; return their number."""
         with self.lock:
             for run in (self.new, *self._runs.values()):
                 for _ in range(len(run)):
@@ -455,9 +449,9 @@ class DeliveryQueue:
         return lost
 
     def close(self, *, give_up: bool = True) -> int:
-        """End a life; return how many sessions were given up, of those that are not on disk."""
-        # Not for ever, since this may be called by a signal handler, above a thread of execution
-        # that holds what the writer is waiting for.
+        """Stop; return the number of sessions given up because they were not on disk."""
+        # The wait is limited: this may run in a signal handler that interrupted a thread which
+        # holds what the writer is waiting for.
         if self._disk.acquire(timeout=CLOSE_SECONDS):
             self._disk.release()
             self.write()
@@ -469,11 +463,11 @@ class DeliveryQueue:
 
 
 def _move(source: deque[CallRecord], target: deque[CallRecord], *, back: bool = False) -> None:
-    """Move the first session by one call: it is not lost if a signal handler raises."""
+    """Move the first session by one call, so that no signal handler can lose it."""
     with suppress(IndexError):
         (target.extendleft if back else target.extend)(map(deque.popleft, (source,)))
 
 
 def _is_owned(lock: Any) -> bool:
-    """Whether this thread holds the lock: what `threading.Condition` asks it, too."""
+    """Return whether this thread holds the lock, as `threading.Condition` finds out."""
     return bool(lock._is_owned())

@@ -1,6 +1,6 @@
-"""How fast to send: how many senders, when to pause, when to try a failed session again.
+"""Decide how many senders there are, when to pause, and when to try a failed session again.
 
-Plain state without a lock or a clock of its own: `_senders` calls it under its lock.
+Plain state without a lock or a clock of its own: `crew` calls it under its lock.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ _FIRST, _LONGEST = 0.1, 30.0  # seconds: the bounds of the back-off
 _UNLUCKY = 3.0  # seconds: the longest back-off of one session, while the server takes others
 _HELD = 60.0  # seconds until a server that refused the key or the path is tried again
 
-_jitter = random.Random()  # noqa: S311 - it spreads load and hides nothing; `random` is the user's
+_jitter = random.Random()  # noqa: S311 - not for secrets; the global `random` is left to the user
 
 
 class RetryPolicy:
-    """What the answers so far say about the server."""
+    """Judges the server by its answers so far."""
 
     def __init__(self, most_senders: int) -> None:
         self._most_senders = most_senders
@@ -34,27 +34,27 @@ class RetryPolicy:
 
     @property
     def failing(self) -> bool:
-        """Whether the server is known to take no sessions now; then one at a time is sent."""
+        """Return whether the server takes no sessions now; then one at a time is tried."""
         return self._pauses > 0
 
     @property
     def down(self) -> bool:
-        """Whether it is more than a slip: it will be so in a moment, too."""
+        """Return whether the outage is expected to last."""
         return self._down
 
     @property
     def quick(self) -> bool:
-        """Whether the server answers so quickly that to hand a session over would take longer."""
+        """Return whether the server answers faster than a session could be handed over."""
         return not self.failing and len(self._answer_times) > 1 and self._quickest <= _QUICK
 
     @property
     def _quickest(self) -> float:
-        """The quickest answer of late: others may have waited for the interpreter instead."""
+        """Return the shortest recent time to an answer. Longer ones may be delays of our own."""
         return min(self._answer_times)
 
     @property
     def until(self) -> float:
-        """Nothing is to be sent before this moment."""
+        """Return the time before which nothing is to be sent."""
         return self._until
 
     def senders(self, waiting: int) -> int:
@@ -66,23 +66,23 @@ class RetryPolicy:
         return max(1, min(wanted, self._most_senders))
 
     def settled(self, seconds: float) -> bool:
-        """Notes that the server took or rejected a session; returns whether it was failing."""
+        """Note that the server took or rejected a session; return whether it was failing."""
         recovered = self.failing
         self._answer_times.append(seconds)
         self.begin_again()
         return recovered
 
     def begin_again(self) -> None:
-        """Forgets the refusals."""
+        """Forget the refusals."""
         self._refusals = self._pauses = 0
         self._down = False
         self._until = 0.0
 
     def note_failure(self, answer: Answer, now: float) -> None:
-        """Notes that a session has to be sent again, and pauses if the server is at fault.
+        """Note that a session has to be sent again, and pause if the server is at fault.
 
-        One session that keeps failing between others that arrive pauses nothing. Answers to what
-        was under way when the pause began do not make it longer.
+        A single session that keeps failing while others arrive does not cause a pause. Answers to
+        requests that were under way when the pause began do not prolong it.
         """
         self._refusals += 1
         if answer.retry_after is not None:
@@ -93,8 +93,10 @@ class RetryPolicy:
             self._pause(now + back_off(self._pauses + 1), slip=True)
 
     def retry_in(self, attempt: int) -> float:
-        """Seconds until a session is sent again that failed so often; not long if the server takes
-        others, since then it may be a matter of luck."""
+        """Return the seconds until a session is sent again after so many failures.
+
+        The time is short if the server takes other sessions.
+        """
         return back_off(attempt, _LONGEST if self.failing else _UNLUCKY)
 
     def _pause(self, until: float, *, slip: bool = False) -> None:
@@ -104,12 +106,12 @@ class RetryPolicy:
 
 
 def back_off(attempt: int, longest: float = _LONGEST) -> float:
-    """Seconds to wait after the n-th failure: full jitter, so that no herd comes back at once."""
+    """Return the seconds to wait after the n-th failure, with full jitter to spread retries."""
     return _jitter.uniform(0, min(longest, _FIRST * 2 ** min(attempt, 20)))
 
 
 class Verdict(enum.Enum):
-    """What becomes of a session after an attempt to send it."""
+    """The next step for a session after an attempt to send it."""
 
     DELIVERED = "delivered"
     RETRY = "retry"
@@ -120,9 +122,9 @@ class Verdict(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The outcome of one attempt: the verdict, the server's words, its `Retry-After` in seconds.
+    """The outcome of one attempt: the verdict, the server's message, its `Retry-After` in seconds.
 
-    `answered` is false if no answer came at all.
+    `answered` is False if no answer came at all.
     """
 
     verdict: Verdict
@@ -132,7 +134,7 @@ class Answer:
 
 
 def verdict_of(status: int) -> Verdict:
-    """What a status of `startSession` means for the session that was sent."""
+    """Return what a status of `startSession` means for the session that was sent."""
     if 200 <= status < 300:
         return Verdict.DELIVERED
     if status in (408, 425, 429) or status >= 500:
@@ -143,10 +145,10 @@ def verdict_of(status: int) -> Verdict:
 
 
 def retry_after(value: str | None, now: float) -> float | None:
-    """The seconds to wait by a `Retry-After` header, number or date; nonsense is None.
+    """Return the seconds that a `Retry-After` header asks for; None if it is invalid.
 
-    `now` is the time since 1970 in seconds. At most 300 s, so that a slip of a server's cannot
-    park sessions for years.
+    The header holds a number or a date. `now` is the time since 1970 in seconds. The result is at
+    most 300 s, so that a mistake of the server cannot delay sessions for years.
     """
     if value is None:
         return None

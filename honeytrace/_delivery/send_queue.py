@@ -1,4 +1,4 @@
-"""What is ready to be sent, in memory: in order, at its time, and what ended processes left."""
+"""The sessions that are ready to be sent, in memory, in the order in which they are sent."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from honeytrace._delivery.spool.segment import RecordRef
 
-MAX_SESSIONS = 4_000  # sessions whose bodies are held in memory
-MAX_BYTES = 16 * 2**20  # bytes of these bodies
-LOW_SESSIONS = 64  # sessions; with fewer of them it is time to read on from the disk
+MAX_SESSIONS = 4_000  # at most so many bodies in memory
+MAX_BYTES = 16 * 2**20  # total size of these bodies
+LOW_SESSIONS = 64  # with fewer sessions it is time to read on from the disk
 
 
 @dataclass(slots=True, eq=False)
@@ -19,10 +19,10 @@ class Item:
     """One encoded session on its way.
 
     Attributes:
-        serial: counts the sessions taken in by this process, from 1; 0 for those of others.
-        body: what is sent; empty while it is left to the disk.
-        place: where it is on disk; None if it is in memory only.
-        attempts: how often it was sent in vain.
+        serial: its number among the sessions of this process, from 1; 0 if another process made it.
+        body: the encoded session; empty while it is only on disk.
+        place: its position on disk; None if it is in memory only.
+        attempts: the number of failed attempts to send it.
     """
 
     serial: int
@@ -32,12 +32,13 @@ class Item:
 
 
 class SendQueue:
-    """Items that are ready, in order; items that were put back, at their time; older ones last.
+    """Items to send: first those put back whose time has come, then new ones, then older ones.
 
     Attributes:
-        cold: sessions of this process that are on disk only.
-        items: what is ready, in order.
-        count, bytes: the number and the size of the bodies in memory.
+        cold: the number of sessions of this process that are on disk only.
+        items: the items that are ready, in order.
+        count: the number of bodies in memory.
+        bytes: the size of the bodies in memory.
     """
 
     def __init__(self) -> None:
@@ -49,17 +50,17 @@ class SendQueue:
 
     @property
     def full(self) -> bool:
-        """Whether no further body should be held in memory."""
+        """Return whether no further body should be held in memory."""
         return self.count >= MAX_SESSIONS or self.bytes >= MAX_BYTES
 
     @property
     def low(self) -> bool:
-        """Whether the senders will soon be out of work."""
+        """Return whether the senders will soon be out of work."""
         return len(self.items) + len(self._older) < LOW_SESSIONS
 
     @property
     def waiting(self) -> int:
-        """The number of sessions that could be sent now, in memory or on disk."""
+        """Return the number of sessions that could be sent now, in memory or on disk."""
         return len(self.items) + len(self._older) + self.cold
 
     def add(self, item: Item) -> None:
@@ -67,7 +68,7 @@ class SendQueue:
         self._weigh(item, 1)
 
     def add_older(self, items: Iterable[Item]) -> None:
-        """Add sessions of earlier processes, which go when ours are gone."""
+        """Add sessions of earlier processes, which are sent after those of this process."""
         for item in items:
             self._older.append(item)
             self._weigh(item, 1)
@@ -87,11 +88,11 @@ class SendQueue:
 
     @property
     def due(self) -> float | None:
-        """When the next item that was put back may be sent."""
+        """Return when the next item that was put back may be sent."""
         return self._later[0][0] if self._later else None
 
     def postpone(self, item: Item, until: float) -> None:
-        """Put an item back that was taken. What is on disk needs no memory until then."""
+        """Put back an item that was taken. If it is on disk, its memory is freed until then."""
         if item.place:
             item.body = b""
         self._puts += 1
@@ -99,7 +100,7 @@ class SendQueue:
         self._weigh(item, 1)
 
     def forget(self) -> None:
-        """Let go of the items that are in memory only."""
+        """Forget the items that are in memory only."""
         self.items = deque(item for item in self.items if item.place)
         self._later = [entry for entry in self._later if entry[2].place]
         heapq.heapify(self._later)

@@ -1,4 +1,4 @@
-"""What sends one body, and the threads that do so."""
+"""Send one body, connecting at the first use, and start the threads that send."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from typing import Protocol, cast
 from honeytrace._delivery.retry import Answer, Verdict
 from honeytrace._utils.guard import ErrorGuard
 
-HOLD_SECONDS = 5.0  # seconds that a fork waits for a thread that connects
-MIN_STACK_BYTES = 512 * 1024  # bytes of stack that TLS, SQLite and redaction are sure to fit in
-STACK_BYTES = 2**20  # bytes of stack for our threads in a program that chose less than that
+HOLD_SECONDS = 5.0  # how long a fork waits for a thread that is connecting
+MIN_STACK_BYTES = 512 * 1024  # enough stack for TLS, SQLite and redaction
+STACK_BYTES = 2**20  # stack of our threads if the program chose less than the minimum
 
 THREADS = "honeytrace-"
-"""Begins the names of the threads that deliver."""
+"""The prefix of the names of delivery threads."""
 
 _FAULT = Answer(Verdict.RETRY, "a fault of honeytrace", answered=False)
 
@@ -37,9 +37,9 @@ class BatchSender(Sender, Protocol):
 
 
 class LazySender:
-    """Sends by what `connect` makes; `shrink` makes a body smaller that the server finds too large.
+    """Sends bodies. Calls `connect` at the first use, and `shrink` if a body is too large.
 
-    Called from several threads at once, except for `change` and `part`.
+    Several threads may call it at once, except for `change` and `part`.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class LazySender:
         self._guard = guard
         self._shrink = shrink
         self._sender: Sender | None = None
-        self._connecting = threading.RLock()  # what it imports may fork, under gevent
+        self._connecting = threading.RLock()  # under gevent, the imports that it causes may fork
         self._held = False
 
     def send(self, body: bytes) -> Answer:
@@ -65,25 +65,25 @@ class LazySender:
     def _exchange(self, body: bytes) -> Answer:
         try:
             sender = self._sender or self.connected()
-        except OSError as error:  # no descriptor is left to load httpcore with, say
+        except OSError as error:  # for example, no descriptor is left to load httpcore
             return Answer(Verdict.RETRY, f"{type(error).__name__}: {error}", answered=False)
         return sender.send(body)
 
     def connected(self) -> Sender:
-        """Return what sends, made at the first use."""
+        """Return the sender, which is made at the first use."""
         with self._connecting:
             self._sender = self._sender or self._connect()
             return self._sender
 
     def send_many(self, bodies: Sequence[bytes]) -> Answer:
-        """Send all of them or none, by a sender that can."""
+        """Send all bodies or none, for senders that support this."""
         return self._guard.call(self._exchange_many, bodies) or _FAULT
 
     def _exchange_many(self, bodies: Sequence[bytes]) -> Answer:
         return cast("BatchSender", self.connected()).send_many(bodies)
 
     def _send_smaller(self, body: bytes, answer: Answer) -> Answer:
-        """Send less and less of a session, until it fits or nothing is left to cut."""
+        """Cut a session more and more until it fits or nothing is left to cut."""
         while answer.verdict is Verdict.TOO_LARGE:
             smaller = self._guard.call(self._shrink, body) if self._shrink else None
             if not smaller or len(smaller) >= len(body):
@@ -93,20 +93,20 @@ class LazySender:
         return answer
 
     def change(self, connect: Callable[[], Sender]) -> Sender | None:
-        """Send another way from now on; return what is to be closed."""
+        """Use another `connect` from now on; return the old sender for the caller to close."""
         self._connect = connect
         return self.part()
 
     def part(self) -> Sender | None:
-        """Connect again for what is sent from now on; return what is to be closed."""
+        """Connect again before the next body; return the old sender for the caller to close."""
         sender, self._sender = self._sender, None
         return sender
 
     def hold(self) -> None:
-        """Wait until no thread connects, and let none do so until `let_go`.
+        """Wait until no thread is connecting, and let none connect until `let_go`.
 
-        For a fork: a child could not end an import that it was cut from. Not for ever, since the
-        thread that forks may be in the middle of an import that the other one waits for.
+        This is for forks: a child could not finish an import that another thread of the parent had
+        begun. The wait is limited, since that thread may wait for an import of the forking thread.
         """
         self._held = self._connecting.acquire(timeout=HOLD_SECONDS)
 
@@ -116,10 +116,10 @@ class LazySender:
 
 
 def start_thread(target: Callable[[int], None], life: int, name: str) -> bool:
-    """Start a thread, which is told the life that it belongs to; False if the system refuses.
+    """Start a thread and pass it `life`; return False if the system refuses.
 
-    Hold no lock meanwhile that a traced call may want: this waits for the new thread to report, and
-    in that thread the collector may run, and a `__del__` that traces.
+    The caller must not hold a lock that a traced call may need. This function waits for the new
+    thread to report, and that thread may run the collector and so a `__del__` that traces.
     """
     thread = threading.Thread(target=target, args=(life,), name=THREADS + name, daemon=True)
     chosen = _stack_size()
@@ -137,9 +137,9 @@ def start_thread(target: Callable[[int], None], life: int, name: str) -> bool:
 
 
 def _stack_size() -> int:
-    """Return the stack size that the program chose, which `threading` tells only by changing it.
+    """Return the stack size that the program chose, which can only be read by changing it.
 
-    It is changed and restored by one call, so that no thread can start in between.
+    One call changes and restores it, so that no thread can start in between.
     """
     asked, told = tee(map(threading.stack_size, (0,)))
     list(map(threading.stack_size, asked))

@@ -1,4 +1,4 @@
-"""The counts: what became of every session, and what those who flush wait for.
+"""Count what became of every session, and tell flushes when they are done.
 
 Plain data without a lock: `queue` calls it under its own.
 """
@@ -14,12 +14,21 @@ from honeytrace._utils.origin import let_through
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """What became of the sessions: accepted = delivered + queued + spooled + rejected + dropped.
+    """The fate of all sessions: accepted = delivered + queued + spooled + rejected + dropped.
 
-    That holds at every moment. `queued` are in memory, `spooled` are safe on disk and yet to be
-    delivered. `resent` counts sessions of earlier processes that this one delivered; they are in
-    none of the others. `errors` counts faults of honeytrace's own by place; `last_error` is the
-    latest trouble, be it a fault or the words of the server.
+    This sum holds at every moment.
+
+    Attributes:
+        accepted: the number of sessions that were taken.
+        delivered: the number of sessions that the server took.
+        queued: the number of sessions in memory.
+        spooled: the number of sessions that are on disk and not delivered yet.
+        rejected: the number of sessions that the server refused.
+        dropped: the number of sessions that were lost.
+        resent: the number of sessions of earlier processes that this process delivered. No other
+            count includes them.
+        errors: the number of honeytrace's own errors by where they occurred.
+        last_error: the latest problem: an error of honeytrace or the server's message.
     """
 
     accepted: int = 0
@@ -34,10 +43,10 @@ class Stats:
 
 
 class Bell:
-    """Wakes one thread, also if it rings before that thread waits.
+    """Wakes one thread, even if it rings before that thread waits.
 
-    A lock, not an event, since its release cannot be interrupted half-way: a signal handler or a
-    `__del__` that ends a session may come at any moment.
+    It is a lock and not an event because releasing a lock cannot be interrupted half-way. A signal
+    handler or a `__del__` that ends a session may run at any moment.
     """
 
     def __init__(self) -> None:
@@ -52,13 +61,13 @@ class Bell:
             let_through(error)
 
     def wait(self, seconds: float | None) -> bool:
-        """Wait until it rings, at most so long; return whether it did."""
+        """Wait until it rings or the time is over; return whether it rang."""
         return self._lock.acquire(timeout=-1 if seconds is None else max(seconds, 0))
 
 
 @dataclass(slots=True, eq=False)
 class FlushTarget:
-    """What a flush waits for.
+    """The sessions that a flush waits for.
 
     Attributes:
         serial: the serial number of the last session that it waits for.
@@ -72,7 +81,7 @@ class FlushTarget:
 
 
 class Counts:
-    """Every session that was taken is in exactly one of the counts."""
+    """Counts of sessions. Every session that was taken is in exactly one of them."""
 
     def __init__(self) -> None:
         self.taken = 0
@@ -82,17 +91,17 @@ class Counts:
         self.rejected = 0
         self.dropped = 0
         self.resent = 0
-        self.older_rejected = 0  # of earlier processes, and therefore in no count of ours
+        self.older_rejected = 0  # of earlier processes, so not in the other counts
         self._marks: list[FlushTarget] = []
 
     def take(self) -> int:
-        """Counts a session in; returns its serial number."""
+        """Count a new session; return its serial number."""
         self.taken += 1
         self.loose += 1
         return self.taken
 
     def spool(self) -> None:
-        """A session that was in memory only is on disk now."""
+        """Count a session as on disk that was in memory only."""
         self.loose -= 1
         self.spooled += 1
 
@@ -107,7 +116,7 @@ class Counts:
         self.passed(serial)
 
     def drop(self, serial: int, *, spooled: bool, number: int = 1) -> None:
-        """Counts sessions as lost, of which `serial` is the last, or not below it."""
+        """Count sessions as lost. None of them has a serial number above `serial`."""
         self.dropped += number
         self._out(spooled, number)
         self.passed(serial, number)
@@ -119,7 +128,7 @@ class Counts:
             self.loose -= number
 
     def mark(self, waiting: int) -> FlushTarget:
-        """Return what a flush has to wait for, with so many sessions yet to be taken."""
+        """Return the target of a flush, with `waiting` sessions yet to be taken."""
         mark = FlushTarget(self.taken + waiting, waiting + self.loose + self.spooled)
         self._marks.append(mark)
         return mark
@@ -128,35 +137,35 @@ class Counts:
         self._marks.remove(mark)
 
     def wake(self, *, anyway: bool = False) -> None:
-        """Wake each flush that has what it waits for, or all of them, to look for themselves."""
+        """Wake each flush that is done; with `anyway`, wake all so that they check."""
         for mark in self._marks:
             if anyway or mark.left <= 0:
                 mark.bell.ring()
 
     @property
     def settled(self) -> int:
-        """How many sessions are done with; it grows as long as there is progress."""
+        """Return how many sessions are done with. It grows as long as there is progress."""
         return self.delivered + self.rejected + self.dropped
 
     def passed(self, serial: int, number: int = 1) -> None:
-        """Bring each flush nearer by as many of these sessions as it certainly waits for."""
+        """Count these sessions off for each flush, as far as it certainly waits for them."""
         for mark in self._marks:
             mark.left -= max(number - max(serial - mark.serial, 0), 0)
             self.bound(mark)
 
     def passed_all(self, serials: Sequence[int]) -> None:
-        """Bring each flush nearer by these sessions, which have been counted out already."""
+        """Count these sessions off for each flush; the other counts are up to date already."""
         for mark in self._marks:
             mark.left -= sum(serial <= mark.serial for serial in serials)
             self.bound(mark)
 
     def bound(self, mark: FlushTarget) -> None:
-        """A flush cannot wait for more sessions than there are."""
+        """Limit a flush to as many sessions as there are."""
         untaken = max(mark.serial - self.taken, 0)
         mark.left = min(mark.left, untaken + self.loose + self.spooled)
 
     def stats(self, waiting: int, refused: int, last: str | None) -> Stats:
-        """The counts, with `waiting` sessions yet to be taken and `refused` never taken."""
+        """Return the counts, with `waiting` sessions yet to be taken and `refused` never taken."""
         return Stats(
             accepted=self.taken + waiting + refused,
             delivered=self.delivered,

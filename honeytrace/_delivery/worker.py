@@ -1,8 +1,8 @@
-"""From the ended session to the server: what the rest of the library calls.
+"""Deliver ended sessions: the entry point for the rest of the library.
 
-Left of the first bar in the package's drawing is the caller's thread: an append, and a bell if all
-threads of the crew sleep. Beyond a bound the caller encodes one session for each that it adds, so
-that nothing outruns the disk, however many threads there are.
+The thread that ends a session only appends it to the queue, and rings a bell if every thread of the
+crew sleeps. Once too much is waiting, it also encodes one older session for each one that it adds.
+So the disk keeps up, however many threads there are.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ from honeytrace._session.record import CallRecord
 from honeytrace._utils import clock
 from honeytrace._utils.guard import ErrorGuard
 
-MAX_NEW_BYTES = 64 * 2**20  # bytes that wait to be encoded, beyond which sessions are dropped
-WORK_BYTES = 32 * 2**20  # bytes of them from which on callers do the work
-WORK_SESSIONS = 4_000  # sessions of them, the same: an exit has two seconds to write them down
-WRITE_SESSIONS = 64  # encoded sessions from which on a caller writes them, too
-WRITE_BYTES = 2**20  # bytes of them, the same
-STALLED_SECONDS = 10.0  # seconds without progress after which a flush without timeout gives up
-SAFE_SECONDS = 1.0  # seconds, the same, when the server is down and everything is on disk
-LOOK_SECONDS = 0.2  # seconds between two looks of a flush
-LAST_SECONDS = 0.25  # seconds, the same, for what comes in until all that is over
-GRACE_SECONDS = 2.0  # seconds that writing everything down may take, however short the timeout
+MAX_NEW_BYTES = 64 * 2**20  # with more bytes than this waiting to be encoded, drop sessions
+WORK_BYTES = 32 * 2**20  # with more bytes than this waiting, callers encode as well
+WORK_SESSIONS = 4_000  # as WORK_BYTES; an exit has two seconds to write them
+WRITE_SESSIONS = 64  # with more encoded sessions than this, a caller writes them
+WRITE_BYTES = 2**20  # with more encoded bytes than this, a caller writes them
+STALLED_SECONDS = 10.0  # without progress for this long, a flush without timeout gives up
+SAFE_SECONDS = 1.0  # as STALLED_SECONDS, with the server down and everything on disk
+LOOK_SECONDS = 0.2  # how often a flush checks for progress
+LAST_SECONDS = 0.25  # what a shutdown adds for sessions that end meanwhile
+GRACE_SECONDS = 2.0  # time to write everything to disk, however short the timeout
 
 
 class Delivery:
-    """The way to one server, with its own queue and threads, which start with the first session.
+    """Delivers sessions to one server, with a queue and threads of its own.
 
-    `shrink` makes a body smaller that the server finds too large. `batches` says that the sender
-    stores many sessions at once, and for good. `lasting` has the outermost session on disk when its
-    call returns, since the process may end at any moment.
+    The threads start with the first session. `shrink` cuts a body that the server finds too large.
+    `batches` says that the sender stores many sessions at once, permanently. With `lasting`, the
+    outermost session is on disk before its call returns, since the process may end at any moment.
     """
 
     def __init__(
@@ -67,10 +67,8 @@ class Delivery:
     def _store(self, bodies: Sequence[bytes]) -> bool:
         return self._crew.store(bodies)
 
-    # What comes in
-
     def accept(self, record: CallRecord) -> None:
-        """Take an ended session; costs an append as long as the worker keeps up."""
+        """Take an ended session. This costs one append as long as the worker keeps up."""
         queue = self._queue
         weight = queue.weight = queue.weight + RECORD_BYTES + record.size
         if weight > WORK_BYTES or self._lasting:
@@ -90,7 +88,7 @@ class Delivery:
             return
         if self._lasting and _is_outermost(record) and not self._queue.entered:
             while self._queue.encode():
-                pass  # those inside it came first
+                pass  # sessions inside it come first
             self._write_now(record)
             self._queue.await_runs(GRACE_SECONDS)
             return
@@ -101,7 +99,7 @@ class Delivery:
             self._work_off(record.size)
 
     def accept_durably(self, record: CallRecord) -> None:
-        """Take an ended session, which is on disk when this returns, if the disk takes it."""
+        """Take an ended session and write it to disk before returning, if the disk allows it."""
         # A signal handler may have come in the middle of our own work on this thread.
         if self._abandoned or self._queue.entered:
             self.accept(record)
@@ -116,7 +114,7 @@ class Delivery:
             self._ring()
 
     def _write(self) -> None:
-        """Write what is encoded, and have it sent."""
+        """Write the encoded sessions and have them sent."""
         self._queue.write()
         with self._lock:
             self._counts.wake()
@@ -129,7 +127,7 @@ class Delivery:
         self.guard.warn("overflow", "sessions come in faster than they go out; some are dropped")
 
     def _work_off(self, size: int) -> None:
-        """Encode the oldest session, since this thread is ahead of the worker with another one."""
+        """Encode the oldest session, since callers add them faster than the worker encodes."""
         if self._queue.cramped:
             return
         self._queue.encode(1)
@@ -138,20 +136,20 @@ class Delivery:
             self._write()
 
     def _ring(self) -> None:
-        """Wake the crew, or start it; do its work where no thread can be started."""
+        """Wake or start the crew; do its work here if no thread can be started."""
         if self._crew.ring():
             return
         if self._ending or not self._crew.start():
             self._work_here(math.inf)
 
     def start(self) -> None:
-        """Start the threads, if they do not run and can be started."""
+        """Start the threads unless they run already or cannot be started."""
         if not (self._crew.running or self._ending or self._abandoned):
             self._queue.look_for_older()
             self._crew.start()
 
     def _work_here(self, until: float) -> None:
-        """Do the work of the crew on this thread: all that is new gets to the disk."""
+        """Do the work of the crew on this thread: bring every new session to the disk."""
         queue = self._queue
         if queue.entered:
             return
@@ -160,17 +158,15 @@ class Delivery:
         if self._batches and not self._crew.running:
             self._crew.send_here(until)
 
-    # Those who wait
-
     def flush(self, timeout: float | None = None, *, patient: bool = True) -> bool:
-        """Wait until every session accepted so far is settled; return whether that came about.
+        """Wait until every session accepted so far is settled; return whether they all are.
 
-        `timeout` is in seconds; without one it waits for as long as there is progress. Without
-        patience it does not wait for a server that is known to be down, once everything is on disk.
+        `timeout` is in seconds. Without one, wait for as long as there is progress. If not
+        `patient`, do not wait for a server known to be down once everything is on disk.
         """
-        if self._abandoned:  # a thread that is not here may have had the lock
+        if self._abandoned:  # a thread of the parent process may hold the lock
             return True
-        if self._new:  # in case that a signal handler kept somebody from it
+        if self._new:  # a signal handler may have kept another thread from ringing
             self._ring()
         with self._lock:
             mark = self._counts.mark(self._queue.waiting)
@@ -201,16 +197,16 @@ class Delivery:
 
     @property
     def active(self) -> bool:
-        """Whether anything can change: threads run, or something is in memory."""
+        """Return whether anything can change: threads run, or sessions are in memory."""
         return self._crew.running or self._queue.loose > 0
 
     @property
     def _safe(self) -> bool:
-        """Whether there is nothing to be gained by waiting: all is on disk, the server is down."""
+        """Return whether waiting is useless: everything is on disk and the server is down."""
         return self._crew.retry.down and not self._queue.loose
 
     def shutdown(self, timeout: float | None = None, *, patient: bool = True) -> bool:
-        """Flush and end the threads. What is then in memory only is given up.
+        """Flush, end the threads and give up the sessions that are in memory only.
 
         A later session starts new threads.
         """
@@ -227,7 +223,7 @@ class Delivery:
             lost = 0 if lasts else self._queue.give_up_all()
             self._counts.wake(anyway=True)
         last = max(grace, clock.now() + LAST_SECONDS)
-        if lasts:  # what other threads have ended meanwhile; from now on they write it themselves
+        if lasts:  # other threads ended more; from now on they write themselves
             self._work_here(last)
             self._queue.await_runs(last - clock.now())
         lost += self._queue.close(give_up=not self._writable or clock.now() >= last)
@@ -239,13 +235,13 @@ class Delivery:
 
     @property
     def _writable(self) -> bool:
-        """Whether there is a disk, or a store, that takes what is in memory."""
+        """Return whether a disk or a store can take the sessions in memory."""
         if self._spool is not None:
             return self._spool.may_write
         return self._batches and not self._crew.retry.failing
 
     def _flush_until(self, end: float, patient: bool) -> bool:
-        """Flush, and once more if other threads have ended sessions meanwhile."""
+        """Flush, and flush again if other threads have ended sessions meanwhile."""
         while True:
             left = max(end - clock.now(), 0)
             done = self.flush(None if math.isinf(left) else left, patient=patient)
@@ -264,12 +260,12 @@ class Delivery:
             self.guard.warn("kept", words, self._counts.spooled, then)
 
     def end(self, timeout: float | None) -> bool:
-        """Shut down at exit, after which no thread starts any more."""
+        """Shut down at exit. After that no thread starts."""
         self._ending = True
         return self.shutdown(timeout, patient=False)
 
     def try_again(self, connect: Callable[[], Sender]) -> None:
-        """Send what waits for a server that is failing, by a way that may be better."""
+        """Send the sessions that wait for a failing server over a new connection."""
         with self._lock:
             if not self._crew.retry.failing:
                 return
@@ -278,38 +274,36 @@ class Delivery:
         if sender is not None:
             sender.close()
 
-    # What others ask
-
     @property
     def catching_up(self) -> bool:
-        """Whether sessions of ended processes are, or may be, left that can be sent now."""
+        """Return whether sessions of ended processes may be left to send now."""
         with self._lock:
             return self._queue.older and not self._crew.retry.down
 
     @property
     def sending(self) -> bool:
-        """Whether a request is under way."""
+        """Return whether a request is under way."""
         return self._crew.sending
 
     @property
     def older_rejected(self) -> int:
-        """How many sessions of ended processes the server rejected; `stats` has no count of it."""
+        """Return how many sessions of ended processes the server rejected; not part of `stats`."""
         return self._counts.older_rejected
 
     def stats(self) -> Stats:
         with self._lock:
             return self._counts.stats(self._queue.waiting, self._refused, self._crew.last)
 
-    # Forks, and other processes
-
     def release(self) -> None:
-        """After a shutdown: let go of what is on disk, for other processes to take."""
+        """Release the files on disk after a shutdown, so that other processes can take them."""
         if self._spool:  # pragma: no branch - without one there is nothing to release
             self._spool.release()
 
     def before_fork(self) -> None:
-        """Wait until no thread connects, and none writes: a child would hold the lock of a segment
-        that it knows nothing of."""
+        """Wait until no thread connects or writes.
+
+        Otherwise the child could hold the lock of a segment that it knows nothing of.
+        """
         self._sender.hold()
         self._held = self._spool is not None and self._spool.hold()
 
@@ -319,7 +313,7 @@ class Delivery:
         self._sender.let_go()
 
     def abandon(self) -> None:
-        """In a forked child: what is here is the parent's, its threads are not in this process."""
+        """Give everything up in a forked child: it belongs to the parent, as do the threads."""
         self._abandoned = True
         self._queue.weight = math.inf
         if self._spool:
@@ -327,5 +321,8 @@ class Delivery:
 
 
 def _is_outermost(record: CallRecord) -> bool:
-    """Whether no session of this process is around it; the parent process has other defaults."""
+    """Return whether no session of this process encloses it.
+
+    A session of the parent process has other defaults.
+    """
     return record.parent is None or record.parent.defaults is not record.defaults

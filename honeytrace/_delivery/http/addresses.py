@@ -14,7 +14,7 @@ import httpcore
 from honeytrace._utils.errors import ConfigurationError
 
 PORTS = {"http": 80, "https": 443, "socks5": 1080}
-_SAME = {"socks": "socks5", "socks5h": "socks5"}  # the proxy looks names up in any case
+_SAME = {"socks": "socks5", "socks5h": "socks5"}  # for both, the proxy looks up the names
 _ADVICE = "use http://, https:// or socks5://, or name the server in NO_PROXY"
 _PATH = "%/:@!$&'()*+,;=-._~"  # characters that stay as they are
 _ENTRY = re.compile(
@@ -76,7 +76,7 @@ def _proxy(found: str) -> Proxy:
         parts = urlsplit(found if "://" in found else f"http://{found}")
         parts = parts._replace(scheme=_SAME.get(parts.scheme, parts.scheme))
         usable = bool(parts.hostname) and parts.port != 0
-    except ValueError:  # its words may repeat a password
+    except ValueError:  # its message may repeat a password
         usable = False
     if not usable:
         raise ConfigurationError(f"the proxy of the environment is not an address; {_ADVICE}")
@@ -95,9 +95,9 @@ def require_socks(proxy: Proxy | None) -> None:
 
 
 def _bypassed(url: httpcore.URL, no_proxy: str) -> bool:
-    """Return whether NO_PROXY names the host, in a way that the standard library does not know.
+    """Return whether NO_PROXY names the host in a form that the standard library ignores.
 
-    Those are addresses of IPv6, with and without brackets, networks such as 10.0.0.0/8, and names
+    These forms are IPv6 addresses with and without brackets, networks such as 10.0.0.0/8, and names
     such as *.internal.
     """
     host, port = url.host.decode(), url.port or PORTS[url.scheme.decode()]

@@ -2,7 +2,7 @@
 
 httpcore is the layer below httpx. It opens connections: TLS, proxies, tunnels. On an open one we
 write a request at once and read a plain answer ourselves, which takes a sixth of the time; any
-other answer goes through httpcore. What instruments httpx does not see our requests.
+other answer goes through httpcore. Tools that instrument httpx do not see our requests.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _LOGGERS = ("connection", "http11", "proxy", "socks")
 
 
 class Connections:
-    """Posts bodies to one address. Each thread that does so at a time has its own connection.
+    """Posts bodies to one address. Threads that post at the same time have a connection each.
 
     Up to `kept` idle connections stay open, each for `expiry` seconds. Raises `ConfigurationError`
     if certificates or the proxy cannot be used.
@@ -71,7 +71,7 @@ class Connections:
         deadline = clock.now() + self._timeout
         try:
             return self._post(body, deadline)
-        except httpcore.LocalProtocolError as error:  # its words repeat the header
+        except httpcore.LocalProtocolError as error:  # its message repeats the header
             words = "a header cannot be sent; check api_key and server_url"
             raise TransportError(f"LocalProtocolError: {words}") from error
         except _FAILURES as error:
@@ -117,7 +117,7 @@ class Connections:
             connection.close()
             return
         self._idle.append(connection)
-        # After a busy stretch those at the bottom would stay open forever: nobody takes them.
+        # After a busy time the oldest ones would stay open forever: nobody takes them.
         with suppress(IndexError):
             if len(self._idle) > self._kept or self._expired(self._idle[0]):
                 self._idle.popleft().close()
@@ -137,20 +137,20 @@ class Connections:
         origin, proxy = self._url.origin, self._proxy
         if proxy is None:
             return httpcore.HTTPConnection(origin, ssl_context=self._tls, network_backend=network)
-        # It is a pool, but only used to make one connection through the proxy.
+        # This is a pool, but it is only used to make one connection through the proxy.
         kind = httpcore.SOCKSProxy if proxy.url.scheme == b"socks5" else httpcore.HTTPProxy
         pool = kind(proxy.url, proxy.auth, ssl_context=self._tls, network_backend=network)
         return pool.create_connection(origin)
 
 
 def lasts(error: BaseException | None) -> bool:
-    """Return whether the next attempt is bound to fail as this one did.
+    """Return whether the next attempt is bound to fail in the same way.
 
-    That is so for failures of TLS, unless the connection broke, for headers that cannot be written,
-    for settings that cannot be used, and for a proxy that refuses.
+    It is for TLS errors (unless the connection broke), invalid headers, unusable settings and a
+    proxy that refuses.
     """
     while error is not None and not isinstance(error, (*_LASTING, httpcore.ProxyError)):
-        error = error.__cause__  # not the context, which may be an error of the user's
+        error = error.__cause__  # not the context, which may be the user's error
     if isinstance(error, httpcore.ProxyError):  # "407 Proxy Authentication Required", say
         return re.match("40[1347]", str(error)) is not None
     return error is not None and not isinstance(error, ssl.SSLEOFError)
@@ -167,7 +167,7 @@ def trust() -> ssl.SSLContext:
         return ssl.create_default_context(cafile=certifi.where())
     try:
         return ssl.create_default_context(cafile=file, capath=directory)
-    except OSError as error:  # of which SSLError is one: it is not a file of certificates
+    except OSError as error:  # SSLError, a subclass: it is not a file of certificates
         raise ConfigurationError(
             f"SSL_CERT_FILE names {file!r}, which cannot be used ({error.strerror or error}); "
             "correct it or unset it"
@@ -175,7 +175,7 @@ def trust() -> ssl.SSLContext:
 
 
 class _Quiet(threading.local):
-    """While a thread is inside, the loggers of httpcore drop what it does."""
+    """Silences the loggers of httpcore for a thread while it is inside."""
 
     depth = 0
 
@@ -193,13 +193,13 @@ _quiet = _Quiet()
 
 
 class _Connection:
-    """A connection, and the request that is sent over it again and again with other bodies.
+    """A connection that sends the same request again and again with other bodies.
 
-    The first request goes through httpcore, which opens the connection. The others are written as
-    the first one was, and their answers are read plainly where they are plain.
+    The first request goes through httpcore, which opens the connection. The next ones repeat its
+    head, and ordinary answers to them are read without httpcore.
 
     Attributes:
-        network: what httpcore connects with, and the stream that it made.
+        network: the backend that httpcore connects with; it holds the stream.
         idle_since: the moment, by our clock, at which the last answer was read.
     """
 
@@ -229,7 +229,7 @@ class _Connection:
         if self._head is None or stream is None:
             return None
         before, after = self._head
-        self._exchanging = True  # until the answer is known to have been read to its end
+        self._exchanging = True  # until the answer was read to its end
         data = stream.exchange(b"%b%d%b%b" % (before, len(body), after, body))
         reply = read_plain(data)
         if reply is None:
@@ -256,12 +256,12 @@ class _Connection:
             self._head = before + name, b"\r\n\r\n"
 
     def rest(self) -> bool:
-        """Return whether this can be used again: the last answer was read to its end."""
+        """Return whether this can be used again because the last answer was read to its end."""
         self.idle_since = clock.now()
         return self._http.is_available() and not self._exchanging
 
     def is_open(self) -> bool:
-        """Return whether the server has not closed it, as far as we heard."""
+        """Return whether the server has not closed it, as far as is known."""
         stream = self.network.stream
         return stream is not None and stream.is_silent()
 
@@ -275,7 +275,7 @@ def _read(response: httpcore.Response) -> Reply:
     """Read an answer as far as it comes in time.
 
     A short one is read to its end, so that the connection can be used again. One that breaks off
-    is no error: the status has arrived.
+    is not an error: the status has arrived.
     """
     chunks, size, complete = [], 0, False
     with suppress(*_FAILURES), closing(response):

@@ -1,7 +1,7 @@
-"""The network as httpcore sees it: one deadline for a whole request, and no foreign descriptor.
+"""The network as httpcore sees it: one deadline for a whole request, and only our own descriptor.
 
-httpcore's own timeouts are for each read, so that a server that sends a byte now and then could
-hold a sender for ever.
+httpcore's own timeouts apply to each read, so a server that sends a byte now and then could keep a
+sender busy forever.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ import httpcore
 from honeytrace._utils import clock
 from honeytrace._utils.files import above_stderr
 
-_MAX_WRITE_BYTES = 16 * 1024  # at once; a buffer that has room takes them whole
-_MAX_READ_BYTES = 64 * 1024  # at once
+_MAX_WRITE_BYTES = 16 * 1024  # per write; a buffer with enough space takes it whole
+_MAX_READ_BYTES = 64 * 1024  # per read
 _EXACT = 0.01  # seconds by which a deadline may be missed
 
 
@@ -49,7 +49,7 @@ class DeadlineNetwork(httpcore.NetworkBackend):
         self,
         host: str,
         port: int,
-        timeout: float | None = None,  # noqa: ARG002 - the deadline holds, here and below
+        timeout: float | None = None,  # noqa: ARG002 - the deadline of the request counts
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
@@ -115,7 +115,7 @@ class OwnedStream(httpcore.NetworkStream):
         self._answer = answer
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002
-        """Keep it until an answer is awaited, so that head and body go out as one."""
+        """Buffer the data until an answer is awaited, so that head and body go out together."""
         self._unsent.append(buffer)
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002
@@ -132,7 +132,7 @@ class OwnedStream(httpcore.NetworkStream):
         """Return whether nothing has arrived, not even the end of the connection."""
         try:
             return not self._stream.get_extra_info("is_readable")
-        except (OSError, ValueError):  # without `poll`, a descriptor that is not there raises
+        except (OSError, ValueError):  # without `poll`, a missing descriptor raises
             return False
 
     def _receive(self, max_bytes: int) -> bytes:
@@ -168,13 +168,13 @@ class OwnedStream(httpcore.NetworkStream):
                 return  # the server may have refused, with an answer, before it had read it all
 
     def _set_timeout(self, seconds: float) -> None:
-        """Set the timeout of the socket, unless it is near enough: each time is a system call."""
+        """Set the timeout of the socket unless it is close enough, since this is a system call."""
         if not seconds <= self._timeout <= seconds + _EXACT:
             self._socket.settimeout(seconds)
             self._timeout = seconds
 
     def _is_ours(self) -> bool:
-        """Whether the descriptor still is our socket; else let go of the number, unclosed."""
+        """Return whether the descriptor still is our socket; if not, forget it without closing."""
         if _file(self._socket) == self._file:
             return True
         self._socket.detach()

@@ -1,4 +1,4 @@
-"""An answer of the server, and the quick way to read one that is complete and ordinary."""
+"""An answer of the server, and a fast parser for complete, ordinary answers."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 from honeytrace._utils.json import loads
 
-MAX_REPLY_BYTES = 64 * 1024  # of a body; what comes after that is of no interest
+MAX_REPLY_BYTES = 64 * 1024  # of a body; the rest is not needed
 
 
 def join_headers(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """Return the lines of a head."""
+    """Return headers as the lines of a head."""
     return b"\r\n".join(b"%b: %b" % each for each in headers)
 
 
@@ -23,8 +23,8 @@ class Reply(NamedTuple):
 
     Attributes:
         status: the HTTP status.
-        head: the lines of its headers, between them CR LF.
-        body: as it travelled, at most 64 KiB; less if the answer broke off.
+        head: the lines of its headers, separated by CR LF.
+        body: the body as sent, not decompressed, at most 64 KiB; less if the answer broke off.
         complete: whether the body was read to its end.
     """
 
@@ -34,7 +34,7 @@ class Reply(NamedTuple):
     complete: bool = True
 
     def header(self, name: bytes) -> str | None:
-        """Return the first header of this name, which is given in lower case."""
+        """Return the first header with this name, given in lower case."""
         for line in self.head.split(b"\r\n"):
             key, _, value = line.partition(b":")
             if key.lower() == name:
@@ -52,11 +52,11 @@ _PLAIN = re.compile(
 
 
 def read_plain(data: bytes) -> Reply | None:
-    """Return the answer that `data` is, or None for h11 to make sense of it.
+    """Parse an ordinary answer; return None for any other, which is left to h11.
 
-    Taken is only what came whole in one piece: HTTP/1.1, a status with a body, one
-    `Content-Length`, and nothing else that h11 would act on. The expression takes time in
-    proportion to the head: wherever it fails, no other way of matching has to be tried.
+    An ordinary answer arrived in one piece and has HTTP/1.1, a status with a body, one
+    `Content-Length`, and nothing else that h11 would act on. The regular expression takes linear
+    time, because it never has to backtrack.
     """
     found = _PLAIN.match(data)
     if found is None or len(data) - found.end() != int(found[3]):
@@ -66,7 +66,7 @@ def read_plain(data: bytes) -> Reply | None:
 
 
 class Receipt(enum.Enum):
-    """What an answer with a 2xx status says about the session that was sent."""
+    """The fate of a session according to an answer with a 2xx status."""
 
     NAMED = "a JSON object that names a session, or nothing at all"
     UNNAMED = "a JSON object that names no session"
@@ -79,7 +79,7 @@ _BEGINNING = re.compile(rb"\s*\{\s*(?:\"|\Z)")
 def read_receipt(reply: Reply) -> Receipt:
     """Judge the body of an answer with a 2xx status.
 
-    Of a body that is long, broken off or compressed, the beginning or the type decides.
+    If the body is long, cut off or compressed, its beginning or its type decides.
     """
     body = reply.body
     if body.startswith(b'{"session_id":"') and body.rstrip().endswith(b"}"):
@@ -101,7 +101,7 @@ def read_receipt(reply: Reply) -> Receipt:
 
 
 def _names_session(found: dict[str, object]) -> bool:
-    """Return whether there is an id, as in the answer or in an event of it."""
+    """Return whether there is a session id, at the top or in the event inside."""
     inner = found.get("session") or found.get("event")
     ids = {"session_id", "event_id"}
     return bool(ids & found.keys() or (isinstance(inner, dict) and ids & inner.keys()))

@@ -36,7 +36,7 @@ class _Way(Protocol):
 
 
 class _NoWay:
-    """Stands in for connections that the settings or the environment make impossible."""
+    """Stands in for connections that the settings or the environment rule out."""
 
     def __init__(self, cause: ConfigurationError) -> None:
         self._cause = cause
@@ -51,7 +51,7 @@ class _NoWay:
 class HttpSender:
     """Sends bodies of `startSession` to one server. Threads may share it.
 
-    `timeout` is in seconds, for a whole request, to the end of the answer. No redirect is followed.
+    `timeout` is in seconds, for a whole request with its answer. Redirects are not followed.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class HttpSender:
         return Answer(verdict, said, retry_after(reply.header(b"retry-after"), time.time()))
 
     def _received(self, reply: Reply) -> Answer:
-        """Judge an answer with a 2xx status: only the session API has taken the session."""
+        """Judge an answer with a 2xx status: only the session API takes sessions."""
         receipt = read_receipt(reply)
         if receipt is Receipt.NONE:
             words = self._clean(_words(reply))
@@ -98,7 +98,7 @@ class HttpSender:
         self._way.close()
 
     def _clean(self, words: str) -> str:
-        """Return words as they may be logged: one short line without the key."""
+        """Return a message fit for the log: one short line without the key."""
         words = without_secrets(mask(words, self._key)[:_MAX_SEARCHED])
         words = words[:_MAX_SEARCHED]
         shown = (character if character.isprintable() else " " for character in words)
@@ -106,7 +106,7 @@ class HttpSender:
 
 
 def _way(server_url: str, api_key: str | None, timeout: float) -> _Way:
-    """Return connections to a server, or what stands in for them if there cannot be any."""
+    """Return connections to a server, or a `_NoWay` if there cannot be any."""
     try:
         if why := why_unusable(server_url):
             raise ConfigurationError(f"{server_url!r} is not the address of a server: {why}")
@@ -119,6 +119,6 @@ def _way(server_url: str, api_key: str | None, timeout: float) -> _Way:
 
 
 def _words(reply: Reply) -> str:
-    """Return what the server said, unless it is compressed: nobody can read that."""
+    """Return the message of the server, unless it is compressed and so unreadable."""
     body = b"" if reply.header(b"content-encoding") else reply.body
     return wire.message(body.decode("utf-8", "replace")) or reply.header(b"location") or ""

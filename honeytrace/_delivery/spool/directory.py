@@ -2,9 +2,9 @@
 
     append → segment of this process │ more, older: what is to be sent │ acknowledge → removed
 
-Several processes share it: each appends to segments of its own, which it holds by a lock, and takes
-over those that nobody holds any more. Files that are not of the spool are never touched. Knows
-bytes, not sessions.
+Several processes share it. Each appends to its own segments, which it keeps locked, and takes over
+segments that are no longer locked. Foreign files are never touched. This module handles bytes and
+knows nothing of the content of sessions.
 """
 
 from __future__ import annotations
@@ -38,22 +38,22 @@ from honeytrace._utils.json import dumps
 ROUTE = "route.json"
 REJECTED = "rejected.jsonl"
 
-_RECORDS, _BYTES = 500, 4 * 2**20  # how much is read at once
+_RECORDS, _BYTES = 500, 4 * 2**20  # read at most so much at once
 _NAME = re.compile(r"\d+-[0-9a-f]{8}\.(spool|acks|damaged)")
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How large and how old a spool may become.
+    """Limits of the size and the age of a spool.
 
     Attributes:
         segment: the size, in bytes, at which the next segment begins.
         total: the size, in bytes, above which the oldest segments are dropped.
         age: the seconds after which a segment is dropped.
-        turn: the seconds after which the next segment begins, so that sessions of one age are
-            together.
+        turn: the seconds after which the next segment begins, so that a segment holds sessions of
+            about the same age.
         pause: the seconds after which a disk that refused is tried again.
-        look: the seconds for which a directory is taken to be where it was.
+        look: the seconds until it is checked again that the directory exists.
     """
 
     segment: int = 8 * 2**20
@@ -78,9 +78,9 @@ class Spool:
     """A directory of segments. Threads may share it.
 
     Attributes:
-        directory: where it is.
-        trouble: why the disk refused the last write; None if it did not.
-        newer: segments of a later version, which are left to it.
+        directory: the path of the directory.
+        trouble: the reason why the disk refused the last write; None if it did not.
+        newer: segments of a later version of honeytrace, which are left alone.
     """
 
     def __init__(self, root: Path, server_url: str, project: str, bounds: Bounds = _BOUNDS) -> None:
@@ -90,7 +90,7 @@ class Spool:
         self._lock = threading.RLock()
         self._own: deque[Segment] = deque()
         self._current: Segment | None = None
-        self._began = self._looked = 0.0  # moments by our clock
+        self._began = self._looked = 0.0  # times by our clock, in seconds
         self._busy = False
         self._refused_until = 0.0
         self._claimed: deque[Segment] = deque()
@@ -100,22 +100,22 @@ class Spool:
 
     @property
     def may_write(self) -> bool:
-        """Whether the disk has not refused within the last seconds."""
+        """Return whether to write: the disk has not refused within the last seconds."""
         return clock.now() >= self._refused_until
 
     def append(self, serial: int, body: bytes, *, read: bool) -> RecordRef | None:
-        """Write one session as `append_many` writes several; None if the disk refuses."""
+        """Write one session and return its position; None if the disk refuses."""
         refs: list[RecordRef] = []
         return refs[0] if self.append_many([(serial, body)], refs, read=read) else None
 
     def append_many(
         self, records: Sequence[tuple[int, bytes]], refs: list[RecordRef], *, read: bool
     ) -> bool:
-        """Write sessions down by one write and extend `refs` by where they are.
+        """Add sessions by one write and extend `refs` by their positions.
 
-        Returns False if the disk refuses, and `trouble` says why. `read` if the caller has them in
-        memory, so that reading need not come to them. False, too, in a signal handler that came in
-        the middle of this.
+        Returns False if the disk refuses, and `trouble` says why. Also returns False in a signal
+        handler that interrupted this method. `read` says that the caller keeps them in memory, so
+        that `more` need not return them.
         """
         with self._lock:
             if self._busy or not self.may_write:
@@ -140,7 +140,7 @@ class Spool:
     ) -> None:
         try:
             self._write_once(records, refs, read)
-        except OSError:  # it may not be ours any more; what is in it is read all the same
+        except OSError:  # the segment may not be ours any more; its records are read all the same
             self._current = None
             self._secure()
             self._write_once(records, refs, read)
@@ -151,7 +151,7 @@ class Spool:
         segment = self._segment()
         before = segment.written_again
         segment.append_many(records, refs, read=read)
-        if segment.written_again != before:  # then the rest of the directory was deleted, too
+        if segment.written_again != before:  # the rest of the directory was deleted, too
             self._prepare()
             self._secure()
 
@@ -179,25 +179,25 @@ class Spool:
         make_private(self.directory)
         path = self.directory / ROUTE
         if not _is_file(path):
-            # By way of another name, so that nobody reads half of it.
+            # Written under another name first, so that nobody reads half of it.
             draft = self.directory / f"{os.getpid()}-{os.urandom(4).hex()}.route"
             _add(draft, dumps(self._route))
             draft.replace(path)
 
     def _secure(self) -> None:
-        """Write the files again that somebody has deleted."""
+        """Write files again that someone has deleted."""
         for segment in (*self._own, *self._claimed):
             with suppress(OSError):
                 segment.secure()
 
     @property
     def unread(self) -> int:
-        """How many of our own sessions are on disk only."""
+        """Return how many sessions of this process are on disk only."""
         with self._lock:
             return sum(each.unread for each in self._own)
 
     def more(self) -> tuple[list[Stored], list[Loss]]:
-        """Return some of our own sessions that are not in memory, in order, and those lost."""
+        """Return some sessions of this process that are on disk only, in order, and the losses."""
         with self._lock:
             lost: list[Loss] = []
             for segment in [each for each in self._own if each.unread]:
@@ -208,11 +208,11 @@ class Spool:
             return [], lost
 
     def look(self) -> None:
-        """Look again for segments that nobody holds."""
+        """Look again for segments that nobody has locked."""
         self._orphans = None
 
     def older(self) -> list[Stored]:
-        """Return some sessions of ended processes, oldest first; none once there are no more."""
+        """Return some sessions of ended processes, oldest first; an empty list at the end."""
         with self._lock:
             while True:
                 for segment in [each for each in self._claimed if each.unread]:
@@ -224,7 +224,7 @@ class Spool:
                     return []
 
     def _claim(self) -> bool:
-        """Take over the oldest segment that nobody holds; False when there is none left."""
+        """Take over the oldest segment that nobody has locked; return False if there is none."""
         orphans = self._orphans
         if orphans is None:
             orphans = self._orphans = deque(self._files(SUFFIX))
@@ -237,7 +237,7 @@ class Spool:
     def _taken_over(self, path: Path) -> Segment | None:
         if any(path == each.path for each in (*self._own, *self._claimed)):
             return None
-        with suppress(OSError):  # held, or removed in this moment
+        with suppress(OSError):  # locked, or removed just now
             try:
                 return Segment(path, new=False)
             except NewerFormatError:
@@ -251,7 +251,7 @@ class Spool:
 
     @property
     def adopted(self) -> int:
-        """How many sessions of ended processes have been taken over and are yet to be delivered."""
+        """Return how many sessions taken over from ended processes are yet to be delivered."""
         with self._lock:
             return sum(each.kept for each in self._claimed)
 
@@ -262,14 +262,14 @@ class Spool:
         return None
 
     def acknowledge(self, place: RecordRef) -> bool:
-        """Note that one session is done with; False if it was dropped meanwhile."""
+        """Note that a session is done with; return False if it had been dropped."""
         return self.acknowledge_many([place]) == [True]
 
     def acknowledge_many(self, places: Sequence[RecordRef]) -> list[bool]:
-        """Note that sessions are done with; return for each whether it had not been dropped.
+        """Note that sessions are done with; return False for each that had been dropped.
 
-        A segment in which all are done with is removed. Where the disk refuses, a session is at
-        worst sent once more, with the same id.
+        A segment is removed once all its sessions are done with. If the disk refuses, a session is
+        at worst sent again with the same id.
         """
         with self._lock:
             there = [not place.segment.gone for place in places]
@@ -285,7 +285,7 @@ class Spool:
             return there
 
     def reject(self, body: bytes, words: str) -> bool:
-        """Set a session aside that the server refused, with its words; False if that fails."""
+        """Keep a session that the server refused, with the reason; return False if that fails."""
         line = b'{"answer":%s,"request":%s}\n' % (dumps(words), body)
         path = self.directory / REJECTED
         with self._lock, suppress(OSError):
@@ -322,7 +322,7 @@ class Spool:
                     path.unlink()
 
     def _drop(self, path: Path) -> list[Segment]:
-        """Delete a file that is ours or nobody's; return the segment, if it was one."""
+        """Delete a file that no other process has locked; return its segment, if it was one."""
         if path.suffix == DAMAGED:
             with suppress(OSError):
                 path.unlink()
@@ -345,25 +345,25 @@ class Spool:
                 segment.remove()
 
     def rest(self) -> None:
-        """Leave only what is still to be delivered, for another process to find."""
+        """Delete what is done with, so that other processes find only undelivered sessions."""
         with self._lock:
             self._current = None
             self._tidy(None)
             self._secure()
 
     def release(self) -> None:
-        """Release all segments for other processes to take."""
+        """Release all segments, so that other processes can take them."""
         with self._lock:
             self.rest()
             self.disown()
 
     def disown(self) -> None:
-        """Close the segments in a forked child: they are the parent's, and so is the lock."""
+        """Close the segments in a forked child: they and the lock belong to the parent."""
         for segment in (*self._own, *self._claimed):
             segment.close()
 
     def hold(self) -> bool:
-        """Keep others out during a fork; False if that takes more than a second."""
+        """Lock the spool during a fork; return False if that takes more than a second."""
         return self._lock.acquire(timeout=1)
 
     def let_go(self) -> None:

@@ -1,8 +1,9 @@
-"""One file of the spool: records are appended, read in order and acknowledged, under a lock.
+"""One file of the spool: append records, read them in order and acknowledge them, under a lock.
 
-A segment begins with a line that names the format. A record is a mark, the length of the body, a
-checksum, a serial number and the body, written by one call. An acknowledgement is the offset and
-the checksum of a record, in a second file beside the first. Knows bytes, not sessions.
+A segment begins with a line that names the format. A record consists of a magic number, the length
+of the body, a checksum, a serial number and the body, all written by one call. An acknowledgement
+is the offset and the checksum of a record, in a second file beside the first. This module handles
+bytes and knows nothing of sessions.
 """
 
 from __future__ import annotations
@@ -25,25 +26,25 @@ except ImportError:  # pragma: no cover - Windows, where `Spool` is not used
     fcntl = None  # type: ignore[assignment]
 
 LOCKS = fcntl is not None
-"""Whether this system has the locks that processes need to share a directory."""
+"""True if this system has the locks that processes need to share a directory."""
 
 SUFFIX, ACKS, DAMAGED, _DRAFT = ".spool", ".acks", ".damaged", ".new"
 
 _FORMAT = b"honeytrace spool "
 _HEAD = _FORMAT + b"1\n"
 _NEWER = re.compile(rb"%b[1-9]\d{0,8}\n" % _FORMAT)
-_MARK = b"\xf5HT\xf5"  # 0xF5 is in no UTF-8 text, so no body has a mark in it
+_MARK = b"\xf5HT\xf5"  # 0xF5 is in no UTF-8 text, so no body contains it
 _RECORD = struct.Struct(">4sIIQ")
 _ACK = struct.Struct(">II")
 _CHUNK = 65_536
 
 
 class NewerFormatError(Exception):
-    """The segment is of a later version of this library and is left to it."""
+    """Raised for a segment of a later version of this library, which is left alone."""
 
 
 class RecordRef(NamedTuple):
-    """Where a record is: its segment, its offset in bytes, and its checksum."""
+    """The position of a record: its segment, its offset in bytes, and its checksum."""
 
     segment: Segment
     at: int
@@ -51,7 +52,7 @@ class RecordRef(NamedTuple):
 
     @property
     def first(self) -> bool:
-        """Whether it is the first record of its segment."""
+        """Return whether it is the first record of its segment."""
         return self.at == len(_HEAD)
 
 
@@ -68,16 +69,16 @@ class Stored(NamedTuple):
 
 
 class _File:
-    """A file that stays open, and is known to be the same one whenever it is used.
+    """A file that stays open, and is checked to be the same one before each use.
 
-    A program may close every descriptor that it finds, and the number then belongs to another
-    file: we open ours again. Or it may delete the directory: we write the file again before it
-    grows.
+    A program may close every descriptor that it finds, and the number may then belong to another
+    file: our file is opened again. Or it may delete the directory: the file is written again before
+    anything is added.
 
     Attributes:
-        path: where the file is.
-        size: where the next write goes, in bytes from the beginning.
-        written_again: how often the file had been deleted and was written again.
+        path: the path of the file.
+        size: the offset of the next write, in bytes.
+        written_again: the number of times that the file was deleted and written again.
     """
 
     def __init__(self, path: Path, *, new: bool, locked: bool) -> None:
@@ -89,7 +90,7 @@ class _File:
         self._identity = _identity(self._fd)
 
     def _opened(self, new: bool) -> int:
-        # A new file has its name only when it is locked: others look for those that nobody holds.
+        # A new file gets its name once it is locked: others look for files that are not locked.
         path = self.path.with_suffix(_DRAFT) if new and self._locked else self.path
         fd = open_file(path, os.O_RDWR | (os.O_CREAT | os.O_EXCL if new else 0))
         try:
@@ -103,12 +104,12 @@ class _File:
         return fd
 
     def found(self) -> os.stat_result:
-        """Make sure of the descriptor. Raises `OSError` if the file is gone for good."""
+        """Make sure that the descriptor is ours. Raises `OSError` if the file is lost."""
         with suppress(OSError):
             found = os.fstat(self._fd)
             if (found.st_dev, found.st_ino) == self._identity:
                 return found
-        self._fd = -1  # whoever has the number now, or will: it is not ours any more
+        self._fd = -1  # the number may belong to another file: do not close it
         fd = self._opened(new=False)
         if _identity(fd) != self._identity:
             os.close(fd)
@@ -117,7 +118,7 @@ class _File:
         return os.fstat(fd)
 
     def secure(self) -> None:
-        """Make sure of the descriptor, and that the file has a name. Raises `OSError`."""
+        """Make sure that the descriptor is ours and that the file has a name. Raises `OSError`."""
         if not self.found().st_nlink:
             self._write_again()
 
@@ -135,16 +136,16 @@ class _File:
         self.written_again += 1
 
     def append(self, data: bytes) -> int:
-        """Write at the end, all of it or nothing, and return where. Raises `OSError`."""
+        """Write all or nothing at the end and return the offset. Raises `OSError`."""
         at = self.size
         self.write(data)
         self.size = at + len(data)
         return at
 
     def write(self, data: bytes) -> None:
-        """Write at the end, all of it or nothing, and leave it to the caller to move the end.
+        """Write all or nothing at the end. The caller has to add its length to `size`.
 
-        Until then the next write goes to the same place. Raises `OSError`.
+        Until then the next write goes to the same offset. Raises `OSError`.
         """
         self.secure()
         try:
@@ -169,7 +170,7 @@ class _File:
             self.path.unlink()
 
     def close(self) -> None:
-        """Close the descriptor, if the number is still ours."""
+        """Close the descriptor if it is still ours."""
         with suppress(OSError):
             if _identity(self._fd) == self._identity:
                 os.close(self._fd)
@@ -211,12 +212,12 @@ class Segment:
     """A file of records and its acknowledgements, locked by this process while it is open.
 
     Attributes:
-        own: false if another process, which has ended, left it behind.
-        unread: the number of records that reading has yet to come to.
-        kept: the number of records that are not acknowledged yet.
+        own: False if a process that has ended left it behind.
+        unread: the number of records that are yet to be read.
+        kept: the number of records that are yet to be acknowledged.
         last: the highest serial number that was appended.
         damaged: whether some of it could not be read.
-        gone: whether it was removed.
+        gone: whether the files were removed.
     """
 
     def __init__(self, path: Path, *, new: bool, locked: bool = True) -> None:
@@ -249,7 +250,7 @@ class Segment:
                 raise NewerFormatError
             self.damaged = bool(head)
             self._at = 0
-        with suppress(OSError):  # without them, all is sent once more
+        with suppress(OSError):  # without acknowledgements, everything is sent again
             self._read_acks()
         self.unread = self.kept = sum(1 for _ in self._records(self._at))
 
@@ -269,11 +270,11 @@ class Segment:
 
     @property
     def written_again(self) -> int:
-        """How often it had been deleted and was written again."""
+        """Return how often the file was deleted and written again."""
         return self._file.written_again
 
     def append(self, serial: int, body: bytes, *, read: bool) -> RecordRef:
-        """Add one record as `append_many` adds several, and return where it is."""
+        """Add one record and return its position; see `append_many`."""
         refs: list[RecordRef] = []
         self.append_many([(serial, body)], refs, read=read)
         return refs[0]
@@ -281,10 +282,10 @@ class Segment:
     def append_many(
         self, records: Sequence[tuple[int, bytes]], refs: list[RecordRef], *, read: bool
     ) -> None:
-        """Add serial numbers and bodies by one write, and extend `refs` by where they are.
+        """Add records by one write, and extend `refs` by their positions.
 
-        Reading passes over them if `read`. Raises `OSError`, and then nothing was added. An
-        exception that a signal handler raises leaves either everything added or nothing.
+        With `read`, they count as read. If it raises `OSError`, nothing was added. An exception
+        that a signal handler raises leaves either everything added or nothing.
         """
         at, added = self._file.size, list[RecordRef]()
         parts: list[bytes] = []
@@ -297,7 +298,7 @@ class Segment:
         unread = self.unread if read else self.unread + len(added)
         passed = {(each.at, each.check) for each in added} if self.unread else None
         self._file.write(b"".join(parts))
-        # Handlers run at calls, of which there is none from here on.
+        # Signal handlers run at calls, and there is no call from here on.
         self._file.size, self.kept, self.last, self.unread = at, kept, last, unread
         if read and passed is not None:
             self._done |= passed
@@ -316,7 +317,7 @@ class Segment:
         return found
 
     def load(self, place: RecordRef) -> bytes | None:
-        """Return the body of a record that was read before; None if it was damaged since."""
+        """Return the body of a record that was read before; None if it has been damaged since."""
         found = self._record(place.at)
         return found.body if found and found.place.check == place.check else None
 
@@ -329,7 +330,7 @@ class Segment:
         self.kept -= len(places)
         keys = [(place.at, place.check) for place in places]
         for key in keys:
-            if key[0] >= self._at and key not in self._done:  # reading has yet to come to it
+            if key[0] >= self._at and key not in self._done:  # not read yet
                 self._done.add(key)
                 self.unread -= 1
         if self._acks is None:
@@ -338,7 +339,7 @@ class Segment:
         self._acks.append(b"".join(_ACK.pack(*key) for key in keys))
 
     def give_up_unread(self) -> int:
-        """Uncount the records that should be there and were not found; return their number."""
+        """Stop counting the records that should exist but were not found; return their number."""
         lost, self.unread = self.unread, 0
         self.kept -= lost
         self._at = self.size
@@ -354,7 +355,7 @@ class Segment:
     def remove(self) -> None:
         """Delete the files. A damaged one is renamed instead, in case someone wants to look.
 
-        What somebody else has put in their place, or holds by now, stays.
+        Files that someone else has created under these names, or has locked, stay.
         """
         self.gone = True
         with suppress(OSError):
@@ -363,7 +364,7 @@ class Segment:
         self.close()
 
     def close(self) -> None:
-        """Release it for another process to take.
+        """Release it, so that another process can take it.
 
         A forked child has to do so, too: the lock lives as long as any copy of the descriptor.
         """

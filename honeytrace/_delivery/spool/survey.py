@@ -15,12 +15,12 @@ from honeytrace._utils.json import loads
 
 @dataclass(frozen=True, slots=True)
 class SpoolStatus:
-    """What waits in one directory.
+    """The state of one spool directory.
 
     Attributes:
-        directory: where it is.
-        server_url: the server that it is for.
-        project: the project that it is for.
+        directory: the path of the directory.
+        server_url: the server that its sessions are for.
+        project: the project that its sessions are for.
         waiting: the number of sessions that no running program is going to send.
         held: the number of sessions of programs that are running.
         size: the bytes of all its files.
@@ -41,7 +41,7 @@ class SpoolStatus:
 
 
 def spool_statuses(root: Path) -> Iterator[SpoolStatus]:
-    """Yield what waits in each spool below a directory, without changing anything."""
+    """Yield the state of each spool below a directory, without changing anything."""
     for directory in sorted(root.iterdir()) if root.is_dir() else ():
         route = _read_route(directory / ROUTE)
         if isinstance(route, dict) and "server_url" in route and "project" in route:
@@ -49,7 +49,7 @@ def spool_statuses(root: Path) -> Iterator[SpoolStatus]:
 
 
 def spool_status(root: Path, server_url: str, project: str) -> SpoolStatus:
-    """Return what waits for one server and project, without changing anything."""
+    """Return the state of the spool of one server and project, without changing anything."""
     return _status(root / digest(server_url, project), server_url, project)
 
 
@@ -82,7 +82,7 @@ def _lines(path: Path) -> int:
 
 
 def _look(path: Path) -> tuple[int, bool]:
-    """Return how many sessions a segment keeps (-1: a newer format), and whether it is free."""
+    """Return the number of sessions in a segment (-1: newer format), and if it is unlocked."""
     for locked in (True, False):
         with suppress(OSError):
             try:
