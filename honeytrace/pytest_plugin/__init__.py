@@ -1,5 +1,8 @@
-"""The pytest plugin `honeytrace`: loaded by every pytest run that can see it, so it does little
-before it is used. PYTEST_DONT_REWRITE"""
+"""The pytest plugin `honeytrace`.
+
+Every pytest run in an environment with honeytrace loads it, so it does little before it is used.
+PYTEST_DONT_REWRITE
+"""
 
 from __future__ import annotations
 
@@ -28,14 +31,14 @@ _MARK = (
     "parameters in the inputs; what is given is as for trace_session. On a class or module it "
     "holds for all tests in it, and its name stands before theirs: chat.TestAnswer.test_length."
 )
-_NAMES = ("honeytrace", "honeytrace.pytest_plugin")  # by one of them it has been loaded
+_NAMES = ("honeytrace", "honeytrace.pytest_plugin")  # it is loaded under one of these names
 _RUN = "honeytrace_run"
-_FLUSH_SECONDS = 2.0  # how long a worker of xdist may deliver at its end
-_MAX_KEPT = 1_000  # sessions of a test, the last ones, that its report shows if it fails
+_FLUSH_SECONDS = 2.0  # the time that an xdist worker has to deliver when it ends
+_MAX_KEPT = 1_000  # the report of a failed test shows at most so many sessions, the last ones
 
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
-    for name in _NAMES:  # if it is loaded by its other name, too, this is there
+    for name in _NAMES:  # loaded twice, under both names: the option exists
         if not pluginmanager.has_plugin(name):
             pluginmanager.register(object(), name)
     add = parser.getgroup("honeytrace", "sessions of traced calls (honeytrace)").addoption
@@ -55,12 +58,12 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
-    """Before any code of the project's runs."""
+    """Set up before any code of the project runs."""
     _start(early_config, early_config.known_args_namespace)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if not config.pluginmanager.has_plugin(_RUN):  # it was a conftest that named this plugin
+    if not config.pluginmanager.has_plugin(_RUN):  # a conftest named this plugin
         _start(config, config.option)
 
 
@@ -69,7 +72,7 @@ def _start(config: pytest.Config, options: Any) -> None:
 
 
 runs: list[_Run] = []
-"""The runs of pytest in this process, the innermost last: pytester runs one inside another."""
+"""The pytest runs in this process, the innermost last; pytester runs one inside another."""
 
 
 class _Run:
@@ -77,11 +80,11 @@ class _Run:
 
     def __init__(self, config: pytest.Config, options: Any) -> None:
         self.kept: deque[CallRecord] = deque(maxlen=_MAX_KEPT)
-        self.test: Test | None = None  # the one that runs, if it is a session itself
-        self.captures: FixtureCaptures | None = None  # once a test asks for one
-        self.leftovers: Leftovers | None = None  # once something was traced
+        self.test: Test | None = None  # the running test, if it is recorded
+        self.captures: FixtureCaptures | None = None  # set once a test asks for a capture
+        self.leftovers: Leftovers | None = None  # set once something was traced
         config.add_cleanup(_refresh)  # called last: the order is reversed
-        if not _is_for_tests():  # in one that is, the rule applies until the process ends
+        if not _is_for_tests():  # otherwise the rule applies until the process ends
             config.add_cleanup(partial(_restore, os.environ.get(pytest_compat.VARIABLE)))
         config.add_cleanup(partial(runs.remove, self))
         self.decide((self.kept.append,), options.honeytrace_send, options.honeytrace_send)
@@ -89,7 +92,7 @@ class _Run:
         _refresh()
 
     def decide(self, processors: tuple[Processor, ...], sends: bool, children_send: bool) -> None:
-        """Decide what becomes of sessions in this process, and in those that it starts."""
+        """Decide where sessions go in this process and in the processes that it starts."""
         self.rule = pytest_compat.Rule(processors, sends)
         os.environ[pytest_compat.VARIABLE] = "on" if children_send else "off"
 
@@ -98,7 +101,7 @@ class _Run:
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         options = session.config.option
-        # What comes before is sent as without `--honeytrace`; from here on that does it.
+        # Earlier sessions are sent as usual; from here on `--honeytrace` takes them.
         if options.honeytrace and not (options.collectonly or options.setuponly):
             from honeytrace.pytest_plugin._recording import Recording
 
@@ -110,7 +113,7 @@ class _Run:
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         ours = sys.modules.get("honeytrace._config.live")
         if ours and hasattr(session.config, "workerinput"):
-            ours.live.flush(_FLUSH_SECONDS)  # xdist may end its workers before `atexit` runs
+            ours.live.flush(_FLUSH_SECONDS)  # xdist may end a worker before `atexit` runs
 
     def pytest_unconfigure(self) -> None:
         if self.captures:
@@ -155,7 +158,7 @@ class _Run:
             self.captures.end_unused()
 
     def _after_tests(self) -> Leftovers | None:
-        """Return what ends whatever tests leave running; None before anything was traced."""
+        """Return the `Leftovers` to end after each test; None if nothing was traced yet."""
         if self.leftovers is None and "honeytrace._config.live" in sys.modules:
             from honeytrace.pytest_plugin._leftovers import Leftovers
 
@@ -183,9 +186,9 @@ class _Run:
 
 
 def _is_for_tests() -> bool:
-    """Return True if this process is there for a run of pytest that starts now, and nothing else.
+    """Return whether the only purpose of this process is the pytest run that starts now.
 
-    Such a process may have threads left that trace when the run has ended.
+    Threads of such a process may still trace after the run has ended.
     """
     ours = sys.modules.get("honeytrace._config.live")
     nested = runs or pytest_compat.is_in_test()
@@ -193,7 +196,7 @@ def _is_for_tests() -> bool:
 
 
 def _restore(told: str | None) -> None:
-    """Tell child processes what this one was told."""
+    """Restore the environment variable that child processes inherit."""
     os.environ.pop(pytest_compat.VARIABLE, None)
     if told is not None:
         os.environ[pytest_compat.VARIABLE] = told
@@ -201,7 +204,7 @@ def _restore(told: str | None) -> None:
 
 def _refresh() -> None:
     ours = sys.modules.get("honeytrace._config.live")
-    if ours:  # something has been imported that traces
+    if ours:  # something that traces has been imported
         ours.live.refresh_processors()
 
 

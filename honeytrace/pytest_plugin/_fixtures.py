@@ -1,5 +1,4 @@
-"""What the fixtures of the plugin give, and what the report of a failed test shows.
-PYTEST_DONT_REWRITE"""
+"""Captures for the fixtures, and session trees for reports. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -21,8 +20,11 @@ from honeytrace.testing._sessions import CapturedSessions
 
 
 class FixtureCaptures:
-    """What the fixtures give. A capture begins before any fixture of the first test that asks for
-    it, wherever it stands among them, and ends after all."""
+    """Holds the captures that the fixtures return.
+
+    A capture begins before all fixtures of the first test that asks for it, whatever their order,
+    and ends after them.
+    """
 
     def __init__(self) -> None:
         self._open: dict[str, tuple[CaptureContext, CapturedSessions]] = {}
@@ -38,7 +40,10 @@ class FixtureCaptures:
     def by(
         self, name: str, request: pytest.FixtureRequest, ended: Iterable[CallRecord]
     ) -> Iterator[CapturedSessions]:
-        """For a fixture; `ended` is what the test has done before, if it asks in the middle."""
+        """Yield the capture for a fixture.
+
+        `ended` holds the earlier sessions of a test that asks for the fixture while it runs.
+        """
         early = name in self._open
         self.begin([name])
         sessions = self._open[name][1]
@@ -52,7 +57,7 @@ class FixtureCaptures:
         self._used.remove(name)
 
     def end_unused(self) -> None:
-        """Ends those whose fixture is not set up, or not any more."""
+        """End the captures whose fixture is not set up, or is torn down."""
         for name in [name for name in self._open if name not in self._used]:
             self._open.pop(name)[0].__exit__(None, None, None)
 
@@ -60,7 +65,7 @@ class FixtureCaptures:
 def show(
     report: pytest.TestReport, records: Iterable[CallRecord], error: BaseException | None
 ) -> None:
-    """Adds the trees of sessions that have ended, unless the assertion that failed shows them."""
+    """Add the trees of ended sessions, unless the failed assertion shows them already."""
     trees = live.guard.call(_trees, [*records]) or "they cannot be shown"
     if not (type(error) is AssertionError and str(error).endswith(f"\n\n{trees}")):
         report.sections.append(("honeytrace sessions", trees))

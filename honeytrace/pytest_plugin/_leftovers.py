@@ -1,4 +1,4 @@
-"""What a test has left running after its tear-down, and the end of it. PYTEST_DONT_REWRITE"""
+"""End sessions and captures that a test leaves open. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ from honeytrace.testing._capture import open_captures
 
 
 class Leftovers:
-    """Knows what may go on after a test: what was there before it, and what the fixtures hold that
-    are for other tests, too."""
+    """Ends the sessions and captures that a test leaves open.
+
+    Those that were open before the test go on, as do those of fixtures that other tests share.
+    """
 
     def __init__(self) -> None:
         self._before: list[object] = []
         self._held: list[tuple[Any, object]] = []
 
     def running(self) -> list[object]:
-        """The sessions around this place and the captures that are open."""
+        """Return the running sessions of this context and the open captures."""
         found: list[object] = [*open_captures()]
         record = context.get()
         while record is not None:
@@ -31,11 +33,11 @@ class Leftovers:
         self._before = self.running()
 
     def hold(self, fixture: Any, before: list[object]) -> None:
-        """Leaves to a fixture what was not there `before` its set-up."""
+        """Keep open what a fixture has opened: what was not open `before` its set-up."""
         self._held += [(fixture, each) for each in self.running() if each not in before]
 
     def end(self, test: str) -> None:
-        """Ends all that may not go on, once `test` is torn down."""
+        """End everything that must not go on, once `test` is torn down."""
         past = [each for fixture, each in self._held if fixture.cached_result is None]
         self._held = [each for each in self._held if each[0].cached_result is not None]
         fine = [each for _, each in self._held]

@@ -1,4 +1,4 @@
-"""A test as a session. PYTEST_DONT_REWRITE"""
+"""Record a test as a session. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _TAKEN = ("name", "project", "source", *ENTERED)
 
 
 class Test:
-    """A test while it runs."""
+    """The session of a running test."""
 
     def __init__(self, item: pytest.Item) -> None:
         self.item = item
@@ -32,14 +32,17 @@ class Test:
         self.session = NOTHING
 
     def begin(self) -> None:
-        """Once, or again where a plugin repeats what failed. A wrong mark is the test's error."""
+        """Begin the session. A plugin that repeats failed tests calls this again.
+
+        Wrong arguments of a mark are an error of the test.
+        """
         self.runs += 1
         self.outcome, self.error = "passed", None
         if self.problem:
             pytest.fail(self.problem, pytrace=False)
 
     def note(self, report: pytest.TestReport, call: pytest.CallInfo[None]) -> None:
-        """How a phase went. The first that did not pass tells how the test did."""
+        """Note the outcome of a phase. The first one that did not pass decides."""
         if self.session:
             # An attribute of a report comes back from the workers of xdist, too.
             vars(report)["honeytrace_session"] = self.session.session_id
@@ -59,10 +62,10 @@ def _became(report: pytest.TestReport) -> str:
 
 @contextmanager
 def recorded(item: pytest.Item) -> Iterator[Test]:
-    """The session of a test, from the set-up of its fixtures to their tear-down."""
+    """Record the session of a test, from the set-up of its fixtures to their tear-down."""
     test = Test(item)
     outer = context.get()
-    context.make_current(None)  # it is a root, also where a wider fixture has a session open
+    context.make_current(None)  # a root, even if a wider fixture has an open session
     try:
         block = trace_session(**_options(item))
     except (TypeError, ValueError) as error:
@@ -76,7 +79,7 @@ def recorded(item: pytest.Item) -> Iterator[Test]:
         passed = test.outcome in ("passed", "xpassed")
         again = {"reruns": test.runs - 1} if test.runs > 1 else {}
         for label, value in {"outcome": test.outcome, "passed": passed, **again}.items():
-            test.session.metrics.setdefault(label, value)  # what the user set stays
+            test.session.metrics.setdefault(label, value)  # keep what the user set
         block.__exit__(type(test.error) if test.error else None, test.error, None)
     finally:
         if context.get() is None:
@@ -84,7 +87,7 @@ def recorded(item: pytest.Item) -> Iterator[Test]:
 
 
 def _options(item: pytest.Item) -> dict[str, Any]:
-    """What the marks say, the nearest last, and what is known of the test itself."""
+    """Return the options that the marks give, the nearest last, and the facts of the test."""
     own: dict[str, Any] = {}
     around: list[str] = []
     for node, mark in reversed([*item.iter_markers_with_node("honeytrace")]):
@@ -105,7 +108,7 @@ def _options(item: pytest.Item) -> dict[str, Any]:
 
 
 def _given(mark: pytest.Mark) -> dict[str, Any]:
-    """The arguments of a mark. Raises `TypeError`."""
+    """Return the arguments of a mark. Raises `TypeError`."""
     if len(mark.args) > 1 or (mark.args and "name" in mark.kwargs):
         raise TypeError(f"only the name stands without a keyword, not {mark.args!r}")
     given = {**dict(zip(["name"], mark.args, strict=False)), **mark.kwargs}
@@ -119,14 +122,16 @@ def _given(mark: pytest.Mark) -> dict[str, Any]:
 
 
 def _name(item: pytest.Item) -> str:
-    """`TestAnswer.test_length[short]`."""
+    """Return the name of a test, such as `TestAnswer.test_length[short]`."""
     owner = getattr(item, "cls", None)
     return f"{owner.__qualname__}.{item.name}" if owner else item.name
 
 
 def _lead(item: pytest.Item, record: CallRecord | None) -> None:
-    """Lets a coroutine begin in the session of its test: anyio runs the tests of a module in one
-    task, in the context of the first of them."""
+    """Make a coroutine begin in the session of its test.
+
+    anyio runs all tests of a module in one task, in the context of the first test.
+    """
     function = getattr(item, "obj", None)
     if not inspect.iscoroutinefunction(function):
         return

@@ -1,4 +1,4 @@
-"""Where `--honeytrace` takes the sessions of a run, and the summary of it. PYTEST_DONT_REWRITE"""
+"""Deliver the sessions of a run with `--honeytrace`, and sum it up. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from honeytrace._utils.errors import StoreError
 from honeytrace._utils.paths import store_path
 
 _TALLY = "honeytrace_tally"
-_LISTED = 10  # failed tests in the summary
-_PATIENCE = 10.0  # seconds that delivery may take at the end of the run
-_BUSY = 1.0  # seconds that another process may hold the store at its beginning
+_LISTED = 10  # at most so many failed tests in the summary
+_PATIENCE = 10.0  # seconds: time for delivery at the end of the run
+_BUSY = 1.0  # seconds: how long to wait for a store that another process has locked
 
 
 class Tally(NamedTuple):
-    """How many sessions came to where they go, how many did not, and why."""
+    """The number of sessions that arrived, the number that did not, and the reason."""
 
     arrived: int
     left: int
@@ -32,11 +32,11 @@ class Tally(NamedTuple):
 
 
 class Recording:
-    """What `--honeytrace` does: takes all sessions of the run to one place."""
+    """Implements `--honeytrace`: delivers all sessions of the run to one server or store."""
 
     def __init__(self, options: Any, keep: Callable[[CallRecord], object]) -> None:
         known = live.base.config if live.base else settings.resolve({})
-        # Settled now: a test may move its home, or set a server of its own.
+        # Fixed now: a test may change the home directory or the server.
         self.config = known if options.honeytrace_send else replace(known, server_url=None)
         # `show` asks the server that is configured.
         self._show = ["honeytrace show ID"] if known.local or options.honeytrace_send else []
@@ -45,7 +45,7 @@ class Recording:
         self._problem = _store_problem(self.config.home) if self.config.local else None
         self._delivery = deliver(self.config, live.guard)
         self._process = self._delivering = os.getpid()
-        self._astray = False  # whether this is the child of a test that goes on as pytest
+        self._astray = False  # whether this is a fork of a test that goes on running pytest
         self._tallies: list[Tally] = []
         self._crashed: list[object] = []
 
@@ -58,8 +58,10 @@ class Recording:
         self._delivery.accept(record)
 
     def _begin_again(self) -> None:
-        """In the child of a test, which has none of the threads that deliver. It ends like any
-        program: what it flushes, or has when it exits in order, arrives."""
+        """Start a delivery in the forked child of a test, which has no delivery threads.
+
+        As in any program, sessions arrive if the child flushes them or exits normally.
+        """
         self._delivering = os.getpid()
         self._delivery = live.deliver_beside(self.config)
 
@@ -84,7 +86,7 @@ class Recording:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        """A worker of xdist has ended; one that crashed says nothing."""
+        """Note the end of an xdist worker. A worker that crashed sends no tally."""
         said = getattr(node, "workeroutput", {}).get(_TALLY)
         if said:
             self._tallies.append(Tally(*said))
@@ -132,8 +134,8 @@ class Recording:
 
 
 def _store_problem(home: Path) -> str | None:
-    """Why nothing can be kept in the store of this home, if so."""
-    from honeytrace.local import Store  # needs sqlite3, and most runs no store
+    """Return why the store of this home cannot be written; None if it can."""
+    from honeytrace.local import Store  # needs sqlite3, and most runs use no store
 
     store = Store(store_path(home), busy=_BUSY)
     try:

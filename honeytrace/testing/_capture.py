@@ -1,4 +1,4 @@
-"""Capture sessions where they would be sent."""
+"""Capture sessions instead of sending them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __tracebackhide__ = True  # pytest shows the line of the test, not ours
 
 
 class _Counting:
-    """A source of ids that count: 00000000-0000-4000-8000-000000000001 and so on."""
+    """A source of consecutive ids: 00000000-0000-4000-8000-000000000001 and so on."""
 
     def __init__(self) -> None:
         self._numbers = itertools.count(1)
@@ -29,24 +29,25 @@ class _Counting:
 def capture_sessions(
     *, counting_ids: bool = False, clock: Clock | None = None, strict: bool = False
 ) -> CaptureContext:
-    """Catches the sessions that start inside, in tasks and threads too, and sends none of them.
+    """Capture the sessions that start inside, in tasks and threads too, and send none of them.
 
         with capture_sessions() as sessions:
             answer("what does yield do?")
         sessions.one(name="answer", inputs={"question": "what does yield do?"})
 
-    They are as they would be sent, without their secrets, and listed when they end; what ends
-    after the block is listed nowhere. Of captures in one another the outer lists what the inner
-    does, too; captures of different tasks or threads have each their own. What a thread starts that
-    knows of no capture goes to the one that was opened last. `async with` does the same.
+    A session looks as it would be sent, with secrets redacted. It is listed when it ends; a session
+    that ends after the block is not listed. An outer capture also lists the sessions of the
+    captures inside it. Captures in different tasks or threads are independent. A session of a
+    thread that inherits no capture goes to the capture that was opened last. `async with` works
+    as well.
 
     Args:
-        counting_ids: ids are 00000000-0000-4000-8000-000000000001 and so on, not random.
-        clock: tells the times of the sessions; `FakeClock()`, say.
-        strict: what would be counted in `stats().errors`, such as a `process_inputs` that raises,
-            is raised in the traced call.
+        counting_ids: use the ids 00000000-0000-4000-8000-000000000001 and so on, not random ones.
+        clock: the clock for the times of the sessions, such as `FakeClock()`.
+        strict: raise errors in the traced call that would otherwise only be counted in
+            `stats().errors`, such as one in `process_inputs`.
 
-    All three hold for captures inside this one, too. Ids go on counting there.
+    All three also apply to captures inside this one, where the ids continue.
     """
     if clock is not None and (isinstance(clock, type) or not isinstance(clock, Clock)):
         raise TypeError(
@@ -56,12 +57,12 @@ def capture_sessions(
 
 
 class Capture:
-    """An `Override` of the live pipeline. A setting that it does not have is the outer one's.
+    """An `Override` of the live pipeline. Unset settings are taken from the outer capture.
 
     Attributes:
-        sessions: those that were captured.
-        ids: where ids come from; None for random ones.
-        clock: tells the times; None for the system's clock.
+        sessions: the captured sessions.
+        ids: the source of ids; None for random ones.
+        clock: the clock for times; None for the system's clock.
         strict: whether internal errors are raised.
         outer: the capture that this one was opened in.
         open: whether it is open now.
@@ -92,7 +93,11 @@ class Capture:
         live.override.set(self)
 
     def end(self) -> None:
-        """End it in any context, also by the collector; after half a beginning, and twice."""
+        """End the capture.
+
+        This works in any context, in the garbage collector, after an interrupted `begin`, and
+        twice.
+        """
         if live.override.get() is self:
             live.override.set(_nearest(self.outer))
         if self.open:
@@ -100,15 +105,17 @@ class Capture:
             live.pop(self)
 
     def pipeline(self, base: Pipeline) -> Pipeline:
-        """Return where a session starts while this capture is the last that was opened: in the
-        capture of its context, with the settings of `base`."""
+        """Return the pipeline of a session that starts while this capture was opened last.
+
+        It leads to the capture of the session's context, with the settings of `base`.
+        """
         capture = _here() or self
         ids, clock = capture.ids or base.ids, capture.clock or base.clock
         processors = (*live.processors, capture.take)
         return Pipeline(base.config, base.delivery, ids, processors, clock=clock)
 
     def take(self, record: CallRecord) -> None:
-        """Add an ended session to this and the captures around it, as far as they are open."""
+        """Add an ended session to this capture and the ones around it, if they are open."""
         capture = _nearest(self)
         session = finish(record) if capture else None
         while capture is not None and session is not None:
@@ -116,13 +123,13 @@ class Capture:
             capture = _nearest(capture.outer)
 
     def is_strict(self) -> bool:
-        """Return whether internal errors are raised here. Not where earlier sessions are sent."""
+        """Return whether internal errors are raised here; not in threads that deliver."""
         sending = threading.current_thread().name.startswith(THREADS)
         return (_here() or self).strict and not sending
 
 
 class CaptureContext:
-    """What `with` opens and closes. If it is lost while open, the collector closes it."""
+    """The context manager of a capture. If it is lost while open, the collector closes it."""
 
     def __init__(self, capture: Capture) -> None:
         self._capture = capture
@@ -168,17 +175,18 @@ def _here() -> Capture | None:
 
 
 def _nearest(capture: Capture | None) -> Capture | None:
-    """Return the capture, or the nearest around it that is open."""
+    """Return the capture if it is open, or else the nearest open one around it."""
     while capture is not None and not capture.open:
         capture = capture.outer
     return capture
 
 
 def _outer() -> Capture | None:
-    """Return the capture that one which is opened now stands in.
+    """Return the capture that encloses one opened now.
 
-    A context may not know of it: test frameworks run a fixture in one and the test in another. So
-    what this thread or the main thread opened counts, too, unless a task did: that is a sibling.
+    The context may not know it, because test frameworks run a fixture and its test in different
+    contexts. So a capture that this thread or the main thread opened counts, too, unless a task
+    opened it: then it is a sibling.
     """
     threads = (threading.get_ident(), threading.main_thread().ident)
     known = reversed(open_captures())
