@@ -5,9 +5,9 @@ are plain functions, but what they start has only begun when they return.
 
 A coroutine that only the caller will know is replaced by one of the same name that awaits it,
 because nothing else tells when and how it ends. A future or task of asyncio is returned as it is
-and watched by a callback. Everything else is returned as it is, and the session ends with the call:
-a coroutine that the program keeps elsewhere too, which must remain the same object, and objects
-that can be awaited but have methods of their own (`async with session.get(url)`).
+and watched by a callback. Everything else is returned as it is, and its session ends with the call.
+That includes coroutines that the program also keeps elsewhere, which must remain the same object,
+and awaitable objects with methods of their own (`async with session.get(url)`).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class _Unfinished:
 
     Attributes:
         call: the record of the call.
-        coroutine: what the function returned, until it is awaited; None for a future.
+        coroutine: the returned coroutine until it is awaited; None for a future.
     """
 
     __slots__ = ("call", "coroutine")
@@ -44,7 +44,7 @@ class _Unfinished:
         self.coroutine = coroutine
 
     def take(self) -> Coroutine[Any, Any, Any]:
-        """Return the coroutine to await and let go of it."""
+        """Return the coroutine to await and drop the reference to it."""
         coroutine, self.coroutine = self.coroutine, None
         assert coroutine is not None  # noqa: S101 - a coroutine starts once
         return coroutine
@@ -57,8 +57,8 @@ class _Unfinished:
 def _abandon(unfinished: _Unfinished) -> None:
     coroutine, unfinished.coroutine = unfinished.coroutine, None
     if coroutine is not None:
-        # Python has just warned of the coroutine that stands in; the one inside, which it would
-        # warn of too, was known to nobody else.
+        # Python has just warned that the stand-in was never awaited. Closing the coroutine inside,
+        # which nobody else knows, avoids a second warning.
         coroutine.close()
     end(unfinished.call, ABSENT)
 
@@ -124,18 +124,18 @@ async def _followed(unfinished: _Unfinished) -> Any:
 
 
 def _leave(call: Call, outer: CallRecord | None) -> None:
-    """Make the session around this one current again.
+    """Make the outer session current again.
 
-    Where a coroutine is awaited, that may be another one than where the function was called.
+    A coroutine may be awaited inside another session than the one its function was called in.
     """
     if context.get() is call:
         context.make_current(outer)
 
 
 def _is_future(kind: type) -> bool:
-    """Return whether this is the class of a future or task of asyncio, without importing that."""
+    """Return whether this is a class of asyncio futures or tasks, without importing asyncio."""
     futures = sys.modules.get("asyncio.futures")
-    future = getattr(futures, "Future", None)  # while it is being imported there is none
+    future = getattr(futures, "Future", None)  # missing while asyncio is being imported
     return future is not None and issubclass(kind, future)
 
 

@@ -21,7 +21,7 @@ _ANNOTATIONS: Any = vars(wrapt.FunctionWrapper.__mro__[-2]).get("__annotations__
 class TracedObject(wrapt.FunctionWrapper):  # type: ignore[misc, type-arg, unused-ignore]
     """Behaves like the object, except that calls go to `traced(object, None, args, kwargs)`.
 
-    Copies and pickles are copies of the object, traced again by `again(object, *how)`.
+    A copy or pickle holds a copy of the object, which `again(object, *how)` traces again.
     """
 
     # Without this, code that reads the annotations of the class, as `isinstance` does for a
@@ -58,7 +58,7 @@ class TracedObject(wrapt.FunctionWrapper):  # type: ignore[misc, type-arg, unuse
 
     @property
     def __signature__(self) -> inspect.Signature:
-        """The signature of a `__call__` in Python, for code that does not follow `__wrapped__`."""
+        """Return the signature of `__call__`, for code that does not follow `__wrapped__`."""
         target = self.__wrapped__
         if not inspect.isfunction(type(target).__call__):
             raise AttributeError("__signature__")

@@ -1,4 +1,4 @@
-"""Which methods of a decorated class are traced, and with which options."""
+"""Select the methods of a decorated class to trace, and their options."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _is_own(member: Any, owner: type) -> bool:
     """Return whether the user wrote this method in the class body.
 
     Metaclasses and class decorators add methods too, as pydantic does for private attributes. Those
-    come from another module and have nothing of the class inside.
+    come from another module and wrap no function of the class.
     """
     scope = f"{owner.__qualname__}."
     for function in _functions_in(getattr(member, "__func__", member)):

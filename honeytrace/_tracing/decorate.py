@@ -1,4 +1,4 @@
-"""Replacing what `trace_session` is applied to by a traced stand-in."""
+"""Replace the target of `trace_session` by a traced stand-in."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class TracedPartial(_Plain):  # type: ignore[misc] # see _Plain
     __slots__ = ("_again",)
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        """Copies and pickles are copies of the plain partial, traced again."""
+        """Copy or pickle the plain partial, and trace the copy again."""
         again, *how = self._again
         return again, tuple(how)
 
@@ -44,7 +44,7 @@ for _label in ("__name__", "__qualname__", "__module__", "__doc__"):
 def traced_partial(target: Any, function: Any, again: Callable[..., Any], *how: Any) -> Any:
     """Return the partial `target` with this function in it.
 
-    Copies are made by `again(target, *how)`, which traces a partial.
+    Copies are made by calling `again(target, *how)`, which traces a partial.
     """
     made = TracedPartial(function, *target.args, **target.keywords)
     made.__dict__.update(target.__dict__)
@@ -55,8 +55,8 @@ def traced_partial(target: Any, function: Any, again: Callable[..., Any], *how: 
 def decorate(target: Any, spec: TraceSpec, skip_first: bool | None = None) -> Any:
     """Return the stand-in for `target`.
 
-    `skip_first` says whether the first argument of a function is the bound object, if that is
-    known.
+    `skip_first` says whether the first argument of a function is the bound object; None means
+    unknown.
     """
     for base, remake in _REMADE:
         if issubclass(type(target), base):  # `isinstance` believes what a proxy says
@@ -156,13 +156,13 @@ _REMADE: tuple[tuple[type, Callable[[Any, TraceSpec], Any]], ...] = (
 
 
 def _given(kind: Kind, spec: TraceSpec) -> dict[str, object]:
-    """Return the values that the stand-in's text uses."""
+    """Return the values that the source text of the stand-in uses."""
     given: dict[str, object] = {"runtime": RUNTIME, "spec": spec}
     return {**given, "in_tests": "_pytest.fixtures" in sys.modules} if kind.streams else given
 
 
 def _named(target: Any, kind: Kind, spec: TraceSpec, method: bool) -> TraceSpec:
-    """Return the spec with what the function itself tells."""
+    """Return the spec completed by the names and parameters of the function."""
     module, name = _titles(target)
     known = parameters(target)
     _check_names(name, known, spec)
@@ -182,7 +182,7 @@ def _named(target: Any, kind: Kind, spec: TraceSpec, method: bool) -> TraceSpec:
 
 
 def _titles(target: Any) -> tuple[str, str]:
-    """Return the module and the qualified name, of the type if the object has none."""
+    """Return the module and qualified name of an object, or of its type if it has none."""
     module, name = (try_call(getattr, target, label)[0] for label in ("__module__", "__qualname__"))
     kind = type(target)
     if not isinstance(name, str):

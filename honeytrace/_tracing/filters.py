@@ -1,4 +1,4 @@
-"""Choosing what to record of a call, by its options and the configuration."""
+"""Choose what to record of a call, by its options and the configuration."""
 
 from __future__ import annotations
 
@@ -52,14 +52,14 @@ def _first(given: bool | None, configured: bool) -> bool:
 
 
 def _is_wanted(name: str, spec: TraceSpec) -> bool:
-    # An argument that `**kwargs` takes in has its own name and that of the parameter.
+    # An argument collected by `**kwargs` can be named by itself or by the parameter.
     names = {name} if name in spec.named or not spec.rest else {name, spec.rest}
     ignored, only = names.intersection(spec.ignore), names.intersection(spec.only)
     return not ignored and bool(only or not spec.only)
 
 
 def _applied(spec: TraceSpec, label: str, function: Callable[[Any], Any], value: Any) -> Any:
-    """Return what a user's function makes of a value; if it raises, a text that says so."""
+    """Return the result of a user's function; if it raises, a text that says so."""
     result, fault = try_call(without_tracing, function, value)
     if fault is None:
         return result

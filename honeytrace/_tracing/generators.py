@@ -22,18 +22,23 @@ _guard = live.guard.call
 
 
 class Stream:
-    """What the stand-in of a generator uses at each step.
+    """The state of a traced generator, which its stand-in uses at each step.
 
-    Nothing but the frame of the stand-in refers to it. If that is dropped without being closed, as
+    Only the frame of the stand-in refers to it. If the stand-in is dropped without being closed, as
     async generators are after their event loop has been closed, the session ends with it.
 
     Attributes:
         call: the record of the call.
-        items: what was yielded.
+        items: the yielded items.
         in_tests: whether the generator was decorated under pytest and may be a fixture.
-        first: milliseconds until the first item.
-        resumed: the clock, in nanoseconds, at the step after the first item.
-        get, put, put_safely, keep, take, fold: functions that the stand-in calls at each step.
+        first: milliseconds from the start to the first item.
+        resumed: the time of the step after the first item, in nanoseconds.
+        get: returns the current record.
+        put: makes a record current.
+        put_safely: makes a record current, unless this thread is collecting garbage.
+        keep: appends a short string to the items.
+        take: takes any other item.
+        fold: merges the items that wait.
     """
 
     __slots__ = (
@@ -65,18 +70,18 @@ class Stream:
         self.fold = partial(_guard, items.fold)
 
     def started(self) -> bool:
-        """Note the time of the first item. Returns False: there is nothing more to note."""
+        """Note the time of the first item. Returns False."""
         self.first = (self.call.defaults.clock.perf_counter_ns() - self.call.ticks) / 1e6
         return False
 
     def resumes(self) -> bool:
-        """Note the time of the step after the first item. Returns False, as `started` does."""
+        """Note the time of the step after the first item. Returns False."""
         self.resumed = self.call.defaults.clock.perf_counter_ns()
         return False
 
     @property
     def split(self) -> Json:
-        """The milliseconds that a fixture took before its item and after it."""
+        """Return the milliseconds that a fixture took before its item and after it."""
         if not (self.items.alone and self.resumed):
             return {}
         after = (self.call.defaults.clock.perf_counter_ns() - self.resumed) / 1e6
@@ -88,7 +93,7 @@ class Stream:
 
 
 class Untraced:
-    """Takes the part of a stream that is not recorded."""
+    """Stands in for the `Stream` of a generator that is not recorded."""
 
     call = None
 
@@ -129,7 +134,7 @@ def _open(
 
 
 open_stream: Callable[..., Stream | None] = partial(_guard, _open)
-"""Starts the session of a generator; None if it is not traced.
+"""Starts the session of a generator; returns None if it is not traced.
 
     open_stream(spec, args, kwargs, in_tests) -> Stream | None
 """
@@ -163,7 +168,7 @@ def _close(stream: Stream, error: BaseException, thrown: bool = False) -> None:
         stream.first,
         returned,
         stream.split,
-        # A consumer that goes away while the generator waits for more cancels it.
+        # A consumer that stops while the generator waits for more cancels it.
         "cancelled" if left and not thrown else "ok",
     )
     end(call, items, None if completed or left else error)
@@ -174,7 +179,7 @@ close_stream: Callable[..., None] = partial(_guard, _close)
 
     close_stream(stream, error, thrown)
 
-`error` is the exception that ended it, of which `StopIteration` and `StopAsyncIteration` are its
-regular end and cancellation is the consumer's early end. `thrown` says that it came in at the
-`yield`.
+`error` is the exception that ended it. `StopIteration` and `StopAsyncIteration` mean that it was
+exhausted, and a cancellation means that its consumer stopped early. `thrown` says that the
+exception was thrown in at the `yield`.
 """

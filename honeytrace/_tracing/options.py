@@ -1,4 +1,4 @@
-"""Checking the options of `trace_session` at decoration, so that traced calls raise no errors."""
+"""Check the options of `trace_session` at decoration, so that traced calls raise no errors."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     class Options(TypedDict, total=False):
         """The keyword arguments of `trace_session`, for type checkers and editors.
 
-        Its overloads declare `name` and `session_id` themselves, because they differ in these two.
+        The overloads differ in `name` and `session_id` and declare these themselves.
         """
 
         project: str | None

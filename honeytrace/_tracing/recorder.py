@@ -1,4 +1,4 @@
-"""Starting and ending a session."""
+"""Start and end sessions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _NO_KEYWORDS: dict[str, Any] = {}
 
 
 class Call(CallRecord):
-    """A record whose defaults are a pipeline."""
+    """A call record whose `defaults` is a pipeline."""
 
     __slots__ = ()
 
@@ -62,7 +62,7 @@ def _begin(
 
 
 begin = partial(_guard, _begin)
-"""Starts a session inside the running one; None if that fails or tracing is off.
+"""Starts a session inside the running one; returns None if that fails or tracing is off.
 
     begin(spec, args, kwargs) -> Call | None
 
@@ -84,7 +84,7 @@ def _end(call: Call | None, returned: object, error: BaseException | None = None
             _keep_result(call, returned)
         if call.given is not None:
             _freeze(call, call.given)
-    finally:  # an error above costs a field, not the session
+    finally:  # an error above loses a field, not the session
         if context.get() is call:
             make_current(call.parent)
         if call.parent is not None and call.parent.ended:
@@ -119,7 +119,7 @@ def _keep_result(call: Call, returned: object) -> None:
 
 
 def _freeze(call: Call, given: dict[str, Json]) -> None:
-    """Copy what the user set: the objects are theirs and may change later."""
+    """Copy the values that the user set, since the user may change them later."""
     for name, value in given.items():
         taken = Snapshot()
         given[name] = taken.take(value, name)
@@ -128,7 +128,7 @@ def _freeze(call: Call, given: dict[str, Json]) -> None:
 
 
 def innermost(wanted: Callable[[CallRecord], bool]) -> CallRecord | None:
-    """Return the innermost record of this context that is wanted."""
+    """Return the innermost record of this context for which `wanted` is true."""
     record = context.get()
     while record is not None and not wanted(record):
         record = record.parent

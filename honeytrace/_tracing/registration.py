@@ -1,11 +1,11 @@
-"""Warns when `@trace_session` stands above a decorator that registers the function.
+"""Warn when `@trace_session` stands above a decorator that registers the function.
 
 `@app.get("/")`, `@agent.tool` or `@app.task` pass the function to a framework, which calls what it
-was given. A stand-in that is made afterwards is never called, so nothing would be recorded.
+was given. It never calls a stand-in that is made afterwards, so nothing would be recorded.
 
-A registration shows in the references to what the inner decorator returned: a fresh function is
-held by the interpreter's stack alone. This cannot be seen where the framework keeps something else,
-for example the function below a wrapper that is returned, so there is no warning in that case.
+A registration shows in the number of references to what the inner decorator returned: only the
+interpreter's stack refers to a fresh function. If the framework keeps something else, such as the
+function inside a wrapper that it returns, the number does not show it and there is no warning.
 """
 
 from __future__ import annotations
@@ -38,21 +38,21 @@ class _ByMethod:
         return sys.getrefcount(target)
 
 
-# What is counted on arrival if nothing but the caller's stack refers to the function. It depends on
-# the version of Python and on how the decorator is called, so it is measured in the same way.
+# The reference count on arrival if only the caller's stack refers to the function. It depends on
+# the Python version and on how the decorator is called, so it is measured with calls of both forms.
 UNREGISTERED_BARE = _by_function(lambda: None)
-"""The references to a fresh function that `@trace_session` sees."""
+"""The number of references to a fresh function that `@trace_session` sees."""
 
 UNREGISTERED = _ByMethod()(lambda: None)
-"""The references to a fresh function that `@trace_session(...)` sees."""
+"""The number of references to a fresh function that `@trace_session(...)` sees."""
 
 
 def warn_if_registered(target: Any, more_references: int, frame: FrameType) -> None:
-    """Warn if a framework will call `target` and not its stand-in.
+    """Warn if a framework will call `target` instead of its stand-in.
 
     Args:
-        target: what `@trace_session` stands above.
-        more_references: how many more references there are to it than to a fresh function.
+        target: the object that `@trace_session` decorates.
+        more_references: the number of references to it beyond those to a fresh function.
         frame: the frame of the caller.
     """
     registered = more_references > 0 and more_references > _to_itself(target)
@@ -96,7 +96,7 @@ def _has_entrance(target: Any) -> bool:
 
 
 def _is_above_a_decorator(frame: FrameType) -> bool:
-    """Return whether the caller is applying decorators to a `def`, of which ours is not the first.
+    """Return whether the caller is decorating a `def` and ours is not the first decorator to run.
 
     Decorators are called one after the other as soon as the function has been made.
     """

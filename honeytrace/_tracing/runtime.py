@@ -1,7 +1,7 @@
-"""Everything that the stand-ins of traced functions call, under one name.
+"""One object that holds everything that stand-ins of traced functions call.
 
-cloudpickle and dill pickle a function of `__main__`, a lambda or a closure by value, with all that
-its closure holds. A stand-in's closure holds `RUNTIME`, which is pickled by name, so that locks and
+cloudpickle and dill pickle a function of `__main__`, a lambda or a closure by value, together with
+its closure. A stand-in's closure holds `RUNTIME`, which is pickled by name, so that locks and
 context variables stay where they are.
 """
 
@@ -22,13 +22,17 @@ class Runtime:
     """The functions and objects that stand-ins use.
 
     Attributes:
-        live: the live pipeline; `live.off` says that nothing is recorded.
-        begin, end: start and end a session.
+        live: the live pipeline; if `live.off` is set, nothing is recorded.
+        begin: starts a session.
+        end: ends a session.
         finish: ends the session of a plain function, or follows the awaitable that it returned.
-        open, close: start and end the session of a generator.
-        put, put_safely, collecting: see `honeytrace._session.context`.
-        absent: stands for a result where there is none.
-        untraced: takes the part of a stream that is not recorded.
+        open: starts the session of a generator.
+        close: ends the session of a generator.
+        put: makes a record current.
+        put_safely: makes a record current, unless this thread is collecting garbage.
+        collecting: a list that is not empty while any thread is collecting garbage.
+        absent: the value that stands for a missing result.
+        untraced: the stand-in for a `Stream` that is not recorded.
     """
 
     __slots__ = (

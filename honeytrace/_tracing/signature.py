@@ -1,4 +1,4 @@
-"""Naming the arguments of a call by the parameters.
+"""Name the arguments of a call after the parameters.
 
 Most of the work is done at decoration: calling `inspect.signature(f).bind` for each call would cost
 thirty times as much.
@@ -16,7 +16,7 @@ from typing import Any
 from honeytrace._utils.guard import try_call
 
 Binder = Callable[[tuple[Any, ...], dict[str, Any]], dict[str, Any]]
-"""Turns the arguments of a call into `{parameter: value}`; accepts wrong calls too."""
+"""Maps the arguments of a call to `{parameter: value}`; accepts wrong calls too."""
 
 _UNKNOWN = [Parameter("args", Parameter.VAR_POSITIONAL), Parameter("kwargs", Parameter.VAR_KEYWORD)]
 _BY_KEYWORD = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
@@ -26,7 +26,7 @@ _BOUND_NAMES = ("self", "cls", "mcs", "mcls", "metacls")
 
 
 def parameters(function: Callable[..., Any]) -> list[Parameter]:
-    """Return the parameters, or `*args` and `**kwargs` for a builtin without a signature."""
+    """Return the parameters; `*args` and `**kwargs` for a builtin without a signature."""
     signature, _ = try_call(inspect.signature, function)
     return list(signature.parameters.values()) if signature else _UNKNOWN
 

@@ -16,8 +16,8 @@ from types import CodeType
 
 from honeytrace._capture.exceptions import FILE, MARK
 
-# A stand-in has the parameters of the user's function and lives in the user's module, so every
-# name of ours begins with `ht_`, builtins included. MARK is how our frames are recognised.
+# A stand-in has the parameters of the user's function and lives in the user's module, so each
+# of our names begins with `ht_`, builtins included. MARK identifies our frames.
 _CALL = f"""
 {{async_}}def traced({{parameters}}):
     __tracebackhide__ = {MARK} = True
@@ -39,8 +39,8 @@ _CALL = f"""
 # An exception that is thrown in leaves its `except` block before the next step, or it would become
 # the context of later exceptions. While the generator waits, no variable holds an item or a sent
 # value, except a short string; the box holds an item just long enough to yield it. Closing needs no
-# code of its own: it throws in a GeneratorExit. When `ht_step` is `ht_throw` at the end, the
-# exception that ended the generator came in at the `yield`.
+# code of its own: it throws in a GeneratorExit. If `ht_step` is `ht_throw` at the end, the
+# exception that ended the generator was thrown in at the `yield`.
 _STREAM = f"""
 {{async_}}def traced({{parameters}}):
     __tracebackhide__ = {MARK} = True
@@ -94,7 +94,7 @@ _STREAM = f"""
 
 
 def _put(names: str) -> str:
-    """The expression that makes a record current.
+    """Return the expression that makes a record current.
 
     Before Python 3.12 it depends on `context.collecting`, which costs less to test here than in a
     function.
@@ -109,9 +109,9 @@ class Kind:
     """A kind of function.
 
     Attributes:
-        name: as sessions record it.
-        text: the source of its stand-in, with fields for what differs.
-        words: what to fill in, apart from what depends on the parameters.
+        name: the name of the kind in recorded sessions.
+        text: the source text of the stand-in, with fields for the parts that differ.
+        words: the values of the fields that do not depend on the parameters.
         streams: whether calls return a generator.
     """
 
@@ -195,9 +195,9 @@ class Shape:
 def factory_code(kind: str, shape: Shape, names: tuple[str, ...]) -> CodeType:
     """Compile the factory that makes stand-ins of this kind and shape.
 
-    The factory takes the values of the names, which the text uses with `ht_` in front.
+    The factory takes a value for each name; the text uses these names with the prefix `ht_`.
 
-    Everything stands on line 1 and has no columns, so that `co_firstlineno` alone decides which
+    All code is on line 1 and has no columns, so that `co_firstlineno` alone decides which
     line of the user's file tracebacks, debuggers and coverage show for the stand-in.
     """
     found = _KINDS[kind]

@@ -70,11 +70,11 @@ def trace_session(target: Any = None, /, **options: Any) -> Any:
         with trace_session("pipeline", inputs={"question": question}) as session:
             session.outputs = {"answer": text}
 
-    It decorates functions, coroutine functions, generators, async generators and methods; in either
-    order with `staticmethod`, `classmethod`, `property`, `cached_property` and `partialmethod`;
-    classes (their public methods, in place), partials and callable objects. Result, exception and
-    signature stay as they are. Put it directly above the `def`: a decorator that registers the
-    function, such as `@app.get("/")`, has to stand above it.
+    It decorates functions, coroutine functions, generators, async generators, methods, partials,
+    callable objects, and classes (their public methods, in place). It may stand above or below
+    `staticmethod`, `classmethod`, `property`, `cached_property` and `partialmethod`. Results,
+    exceptions and the signature stay as they are. Otherwise put it directly above the `def`: a
+    decorator that registers the function, such as `@app.get("/")`, has to stand above it.
 
     The inputs are the arguments by name, as they were when the call began. The outputs are what the
     call returned, under `result` unless that is a mapping. A session that starts inside another
@@ -84,8 +84,8 @@ def trace_session(target: Any = None, /, **options: Any) -> Any:
     `close` or collection. Its outputs are the items: strings are joined, chunks of OpenAI's and
     Anthropic's streams are merged, and anything else is the list of the first 1,000 items.
 
-    A plain function that returns a coroutine, or a future or task of asyncio, lasts until that has
-    ended.
+    If a plain function returns a coroutine, or a future or task of asyncio, its session lasts until
+    that has ended.
 
     Args:
         name: the session's name, which may be the first argument; by default the function's
@@ -129,7 +129,7 @@ class TraceSession:
     """The result of `trace_session(...)`: a decorator and a context manager.
 
     It works in `with` and `async with`, and may be entered again, nested or from several threads
-    and tasks at once. Each entry is a session of its own; a given `session_id` is that of the first
+    and tasks at once. Each entry is a session of its own; a given `session_id` applies to the first
     entry.
     """
 
@@ -140,7 +140,7 @@ class TraceSession:
         self._open: list[Call] = []
 
     def __reduce__(self) -> tuple[type[TraceSession], tuple[TraceSpec]]:
-        """Copies and pickles have no open blocks."""
+        """Copy or pickle it without its open blocks."""
         return TraceSession, (self._spec,)
 
     def __call__(self, function: _F) -> _F:
@@ -177,7 +177,7 @@ class TraceSession:
     ) -> None:
         if not self._open:
             return
-        # Usually the innermost of this context, but a block may be left in another context.
+        # Usually the innermost session of this context, but a block may end in another context.
         call = innermost(lambda record: record in self._open) or self._open[-1]
         self._open.remove(cast("Call", call))
         end(call, ABSENT, error)
@@ -195,7 +195,7 @@ class TraceSession:
 
 
 def _scope() -> str:
-    """Return the name of the function or the module that holds the block."""
+    """Return the name of the function or module that contains the block."""
     frame = sys._getframe(1)
     while frame.f_back is not None and frame.f_globals is globals():
         frame = frame.f_back

@@ -1,8 +1,8 @@
 """The function that stands in for a traced one: a real function of the same kind.
 
-It has the parameters of the function that it stands for, so Python itself binds the arguments: a
-wrong call raises Python's own TypeError where the call stands, not at the first step of a generator
-or in the event loop. Its code carries the file, line and names of the user's function, so that
+It has the parameters of the function that it stands for, so Python itself binds the arguments. A
+wrong call raises Python's own TypeError at the call, not at the first step of a generator or in the
+event loop. Its code carries the file, line and names of the user's function, so that
 tracebacks, debuggers, error pages and coverage show the user's source.
 """
 
@@ -37,7 +37,7 @@ def kind(target: Any) -> Kind:
     call = getattr(type(target), "__call__")  # noqa: B004, B009 - the method, of any callable
     for each in (target, call):
         for found, is_one in _KIND_TESTS:
-            if try_call(is_one, each)[0]:  # it reads attributes of the user's object
+            if try_call(is_one, each)[0]:  # reads attributes of the user's object
                 return found
     return FUNCTION
 
@@ -54,14 +54,14 @@ def for_function(
 ) -> Any:
     """Make a function of this kind that calls `target`.
 
-    It gets the globals of `target`: doctest then finds it, and code that looks for its caller's
-    module sees the user's.
+    It gets the globals of `target`, so that doctest finds it and code that asks for its caller's
+    module gets the user's module.
 
     Args:
         target: the user's function.
         found: the kind of `target`.
         method: whether the first parameter is the bound object, which is not recorded.
-        given: the values that the text uses, by their names without `ht_`.
+        given: the values that the source text uses, by their names without `ht_`.
     """
     code = target.__code__
     exact = is_exact(target)
@@ -73,7 +73,7 @@ def for_function(
         traced.__kwdefaults__ = target.__kwdefaults__ and dict(target.__kwdefaults__)
     _locate(traced, target)
     if code.co_flags & inspect.CO_ITERABLE_COROUTINE:
-        traced = types.coroutine(traced)  # type: ignore[assignment] # it is still the function
+        traced = types.coroutine(traced)  # type: ignore[assignment] # still the same function
     return functools.wraps(target)(traced)
 
 
@@ -126,7 +126,7 @@ def _make(
 
 
 def is_exact(target: object) -> bool:
-    """Return whether a stand-in can have the very parameters of this, and pass on every default."""
+    """Return whether a stand-in can repeat the parameters of this and pass on every default."""
     if type(target) is not types.FunctionType:
         return False
     return not any(
@@ -142,7 +142,7 @@ def _names(code: CodeType) -> tuple[str, ...]:
 
 
 def _exact_shape(code: CodeType, method: bool) -> Shape:
-    """Return the shape that repeats the parameters of a function by their names."""
+    """Return the shape with the parameters of a function under their own names."""
     only, count, more = code.co_posonlyargcount, code.co_argcount, code.co_kwonlyargcount
     names = _names(code)
     positional, by_name, others = names[:count], names[count : count + more], names[count + more :]
@@ -152,7 +152,7 @@ def _exact_shape(code: CodeType, method: bool) -> Shape:
     bare = star or (["*"] if by_name else [])
     handed = [*positional, *star, *(f"{name}={name}" for name in by_name), *stars]
     shown = [*positional, *star]
-    if method and shown:  # the bound object must not be kept
+    if method and shown:  # the bound object must not be recorded
         shown[:1] = [] if positional else [f"{shown[0]}[1:]"]
     items = [*(f"{name!r}: {name}" for name in by_name), *stars]
     return Shape(
@@ -189,11 +189,11 @@ def _without(name: str, kwargs: dict[str, Any]) -> dict[str, Any]:
 
 
 def _unhooked(send: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Return the first step of an async generator, hidden from the event loop.
+    """Return a `send` whose first step hides an async generator from the event loop.
 
-    The loop closes every generator that it has seen begin. It should close the stand-in alone,
+    The loop closes every generator whose first step it has seen. It should close only the stand-in,
     which then closes this one: closing both at once fails, because one of them is already running.
-    Without a loop the collector closes both.
+    Without a loop, the garbage collector closes both.
     """
 
     def first(given: Any) -> Any:
@@ -208,7 +208,7 @@ def _unhooked(send: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 def _leave_alone(generator: object) -> None:
-    """Do nothing when the collector meets a generator: its stand-in closes it."""
+    """Do nothing when a generator is collected: its stand-in closes it."""
 
 
 def _itself(send: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -216,6 +216,6 @@ def _itself(send: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 def _thrown(error: BaseException) -> BaseException:
-    """Drop the stand-in's frame from an exception that was thrown in; it will be added again."""
+    """Drop the stand-in's frame from an exception thrown in, since it will be added again."""
     trace = error.__traceback__
     return error.with_traceback(trace.tb_next if trace else None)
