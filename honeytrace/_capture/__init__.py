@@ -1,1 +1,1 @@
-"""Any value as a bounded copy that JSON can hold."""
+"""Copy any value within bounds, in a form that JSON can hold."""

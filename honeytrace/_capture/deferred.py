@@ -1,4 +1,4 @@
-"""Keep the values of a call in the form that costs the caller least; the worker reads it later.
+"""Keep the values of a call in the cheapest form for the caller; the worker reads it later.
 
 There are three forms. A value that cannot change is kept as it is. Small plain data becomes bytes:
 `marshal` copies it five times as fast as Python code can, and the worker decodes it. Any other
@@ -20,7 +20,7 @@ Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 
 Bind = Callable[[tuple[Any, ...], dict[str, Any]], dict[str, Any]]
 
-_MAX_PACKED_BYTES = 64 * 1024  # by a rough estimate
+_MAX_PACKED_BYTES = 64 * 1024  # as roughly estimated
 _BYTES_PER_VALUE = 16  # added to the estimate for each value, so that many numbers weigh too
 _MAX_PACKED_DEPTH = 8
 
@@ -28,7 +28,7 @@ _MAX_PACKED_DEPTH = 8
 def constant(value: object) -> bool:
     """Return whether a value can never change and so needs no copy."""
     kind = type(value)
-    # `kind in (str, …)` would ask a class of the user's whether it equals one of these.
+    # `kind in (str, …)` would call `__eq__` of the user's metaclass.
     return value is None or kind is str or kind is int or kind is bool or kind is float
 
 
@@ -43,7 +43,7 @@ class Inputs(NamedTuple):
 
     Attributes:
         inputs: the copies by parameter name.
-        config: those of them that `config_args` names.
+        config: the copies of the inputs that `config_args` names.
     """
 
     inputs: dict[str, Any]
@@ -51,7 +51,7 @@ class Inputs(NamedTuple):
 
 
 Kept = tuple[Any, int, "list[str] | None"]
-"""One of the three forms of a value, its size in bytes, and the paths that were cut."""
+"""A value in one of the three forms, its size in bytes, and the paths that were cut."""
 
 
 def arguments(args: tuple[Any, ...], kwargs: dict[str, Any], bind: Bind) -> Kept:
@@ -82,14 +82,14 @@ def named(captured: Any, bind: Bind) -> dict[str, Any]:
 
 
 def copied(value: object, at: str) -> Kept:
-    """Copy any value at once; `at` begins the paths of what is cut."""
+    """Copy any value at once; `at` begins the paths of the cuts."""
     taken = Snapshot()
     copy = taken.take(value, at)
     return Copied(copy), taken.size, taken.cuts or None
 
 
 def keep(value: object, at: str) -> Kept:
-    """Keep any value in the form that costs least; `read` reads it."""
+    """Keep any value in the cheapest form; `read` reads it."""
     size = len(value) if type(value) is str else 0
     if constant(value) and size <= rules.limits.string and size <= rules.limits.chars:
         return value, size, None
@@ -105,15 +105,15 @@ def read(kept: Any, at: str) -> Any:
 
 
 def _as_json(plain: Any, at: str) -> Any:
-    """Return data of the forms above as JSON holds it; mostly that is what it is already."""
+    """Return unpacked data as JSON data, which most of it already is."""
     return plain if is_json(plain) else Snapshot().take(plain, at)
 
 
 def is_json(value: Any) -> bool:
-    """Return whether a value is JSON data just as it is, and means the same to every parser."""
+    """Return whether a value is JSON data that every parser reads in the same way."""
     kind = type(value)
     if kind is dict:
-        for key, item in value.items():  # no call for texts, which are most: it takes twice as long
+        for key, item in value.items():  # no call for strings, as it doubles the time
             if type(key) is not str or (type(item) is not str and not is_json(item)):
                 return False
         return True
@@ -130,19 +130,19 @@ def is_json(value: Any) -> bool:
 
 
 def _loaded(kept: Any) -> Any:
-    # Safe, since these bytes were made a moment ago by this process.
+    # Safe, since this process made these bytes a moment ago.
     return marshal.loads(kept) if type(kept) is bytes else kept  # noqa: S302
 
 
 def as_object(copy: Any) -> dict[str, Any]:
-    """Return the copy of a mapping or a record as it is, any other as `{"result": copy}`."""
+    """Return the copy of a mapping or record as it is, any other copy as `{"result": copy}`."""
     return copy if type(copy) is dict else {"result": copy}
 
 
 def _pack(whole: Any, values: Iterable[Any]) -> bytes | None:
-    """Return the bytes of small plain data, None for anything else.
+    """Return the bytes of small plain data; None for anything else.
 
-    Also None if a limit is so small that this data may exceed it: cuts have to be listed at once.
+    Also return None if the data may exceed a limit, because cuts have to be listed at once.
     """
     limits = rules.limits
     if (
@@ -176,7 +176,7 @@ def _weigh(values: Iterable[Any], depth: int = 0) -> int:
             weight += _BYTES_PER_VALUE * len(value)
             if weight > _MAX_PACKED_BYTES:
                 break
-            for item in value.values():  # no call for texts: it takes twice as long
+            for item in value.values():  # no call for strings: it would take twice as long
                 if type(item) is str:
                     weight += len(item)
                 elif not constant(item):

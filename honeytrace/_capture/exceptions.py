@@ -14,7 +14,7 @@ from honeytrace._utils.json import Json
 _MAX_ERROR_BYTES = 4096  # of the field `error`
 _MAX_NAME_BYTES = 256  # reserved in `error` for the type of the exception
 _END = " more characters]"
-_MAX_WORD_CHARACTERS = 1024  # a longer word may be cut in the middle
+_MAX_WORD_CHARACTERS = 1024  # only a longer word may be cut in the middle
 _MAX_FRAMES = 50
 _MAX_EXCEPTIONS = 20  # in one error: with its causes and the members of groups
 _MAX_NOTES = 20
@@ -23,7 +23,7 @@ _EXIT_CODES = ("exit_code", "_code", "code", "returncode")
 
 _GROUP = getattr(builtins, "BaseExceptionGroup", None)  # from Python 3.11 on
 
-# A user's class may define these attributes in its own way; here they are read past it.
+# A user's class may override these attributes, so they are read from the base class.
 _own = BaseException.__dict__["__dict__"].__get__
 _cause = BaseException.__dict__["__cause__"].__get__
 _context = BaseException.__dict__["__context__"].__get__
@@ -33,7 +33,7 @@ _suppressed = BaseException.__dict__["__suppress_context__"].__get__
 
 
 def failure(error: BaseException | None) -> Failure | None:
-    """Return the failure that an exception means; None for one that ends a call in order."""
+    """Return the failure that an exception means; None if it ends the call normally."""
     if error is None or _is_orderly(error):
         return None
     details = _details(error, set())
@@ -106,7 +106,7 @@ def _is_new(error: BaseException, told: set[int]) -> bool:
 
 
 def _members(error: BaseException) -> tuple[BaseException, ...]:
-    """Return the members of an exception group, also of the backport for Python 3.10."""
+    """Return the members of an exception group, including the backport for Python 3.10."""
     if _GROUP and issubclass(type(error), _GROUP):
         return tuple(_GROUP.__dict__["exceptions"].__get__(error))
     if any(parent.__name__ == "BaseExceptionGroup" for parent in type(error).__mro__):
@@ -115,7 +115,7 @@ def _members(error: BaseException) -> tuple[BaseException, ...]:
 
 
 def _message(error: BaseException) -> str:
-    words, fault = try_call(_text, error)  # its __str__ is the user's code
+    words, fault = try_call(_text, error)  # its __str__ may be user code
     return f"[{type(fault).__name__} in __str__]" if words is None else _cut(words)
 
 
@@ -140,7 +140,7 @@ def _encoded(text: str) -> bytes:
 
 
 def _frames(trace: TracebackType | None) -> list[str]:
-    """List where an exception was raised, outermost frame first, without our own frames."""
+    """List the frames of a traceback, outermost first, without our own frames."""
     frames = []
     while trace is not None:
         code = trace.tb_frame.f_code
@@ -153,12 +153,12 @@ def _frames(trace: TracebackType | None) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """How a call ended that raised.
+    """The exception that ended a call, as it is recorded.
 
     Attributes:
-        text: type and message, for the field `error`.
+        text: the type and message, for the field `error`.
         status: "error" or "cancelled".
-        details: the exception as plain data, for the metadata.
+        details: the exception as JSON data, for the metadata.
         cut: whether `text` was shortened.
     """
 
@@ -171,11 +171,11 @@ class Failure:
 FILE = "<traced by honeytrace>"
 """The file name of stand-ins for callables without Python code, which have no file to show."""
 
-# Without lines `inspect.getsource` raises, also in the middle of pytest's report on a fixture.
+# Without lines, `inspect.getsource` raises, even inside pytest's report on a fixture.
 linecache.cache[FILE] = (0, None, ["\n"] * 9, FILE)
 
 MARK = "__honeytrace__"
-"""The local variable that stand-ins have, which survives pickling by value."""
+"""The local variable that identifies stand-ins. It survives pickling by value."""
 
 
 def is_ours(code: CodeType) -> bool:

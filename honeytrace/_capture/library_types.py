@@ -1,9 +1,9 @@
 """Turn values of libraries that are not imported here into text, numbers, or data to copy instead.
 
 These are numpy, pandas, torch, PIL, pytest, and rarely used parts of the standard library. A class
-is recognized by its name, and then by being the class that its module holds. Code of a library
-runs only for values of exactly these classes; a value of a subclass is described by what the base
-class knows.
+is recognized by its name, and by being the class that its module holds under that name. Code of a
+library runs only for values of exactly these classes; a value of a subclass is described by what
+the base class knows.
 """
 
 from __future__ import annotations
@@ -54,15 +54,15 @@ def _parts(value: object) -> dict[str, Any]:
     return named(value) if type(value) is dict else state(value, type(value))
 
 
-_MAX_ELEMENTS = 64  # of an array that is listed
-_MAX_BYTES = 16 * 1024  # of such an array; its elements may be long texts
-_MAX_COLUMNS = 20  # shown of a table
+_MAX_ELEMENTS = 64  # an array with at most so many elements is listed
+_MAX_BYTES = 16 * 1024  # and with at most so many bytes, as elements may be long texts
+_MAX_COLUMNS = 20  # at most so many columns of a table are shown
 _MAX_LABEL_CHARACTERS = 50
 _globals: Any = vars(types.ModuleType)["__dict__"]
 
 
 def known(kind: type) -> Read | None:
-    """Return how to read the values of a class, if it is one of those below."""
+    """Return the function that reads values of a class; None for an unknown class."""
     name = qualname(kind)
     found = _KNOWN.get(name) if type(name) is str else None
     if found is None or _find(found[0], name) is not kind:
@@ -82,7 +82,7 @@ def _find(module: str, name: str) -> Any:
 
 
 def _is_own(kind: type, module: str) -> bool:
-    """Return whether a class is the module's own, and not derived from one."""
+    """Return whether this is the class that the module holds under its name."""
     return _find(module, qualname(kind)) is kind
 
 
@@ -91,7 +91,7 @@ def _shape(sizes: Any) -> str:
 
 
 def _scalar(value: Any) -> Any:
-    """Return a number or text as Python's; structures and numpy's own types by their names."""
+    """Return a number or text as Python's; name structures and numpy's own types."""
     kind = type(value)
     found = value.item() if _is_own(kind, "numpy") else value
     # `item()` of a long double is a long double.
@@ -126,7 +126,7 @@ def _frame(value: Any) -> Any:
 
 
 def _series(value: Any) -> Any:
-    """Return a small series by its labels if these are texts, or as a list; else its type."""
+    """Return a small series as a dict if its labels are texts, or as a list; else its type."""
     items = _column(value)
     labels = _labels(value.index) if type(items) is list else None
     return items if labels is None else dict(zip(labels, items, strict=True))
@@ -157,7 +157,7 @@ def _label(value: Any) -> str:
 
 
 def _is_plain(dtype: Any) -> bool:
-    """Return whether the items of such a column can be listed without running users' code."""
+    """Return whether items of this dtype can be listed without running user code."""
     if issubclass(type(dtype), _find("numpy", "dtype")):
         return dtype.kind in "biufcMmO"
     return _is_own(type(dtype), "pandas") and qualname(type(dtype)) in _COLUMNS
@@ -174,7 +174,7 @@ _COLUMNS = {"BooleanDtype", "StringDtype"} | {
 
 
 def _tensor(value: Any) -> Any:
-    """Return a small tensor as a list, unless reading would wait for another device."""
+    """Return a small tensor as a list, unless reading it would wait for a device."""
     kind = type(value)
     torch = sys.modules["torch"]
     if kind is not torch.Tensor and not _is_own(kind, "torch.nn"):

@@ -1,7 +1,7 @@
 """Find the fields of records: of dataclasses, attrs, pydantic, msgspec, namespaces, exceptions.
 
-Which fields there are is read from what their library noted in the class. As everywhere in this
-package, no code of the class runs.
+The names of the fields are read from the notes that each library leaves in the class. As everywhere
+in this package, no code of the class runs.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from honeytrace._capture.stdlib_types import (
 )
 
 HIDDEN = "[REDACTED:hidden_field]"
-"""Stands for a field that its author keeps out of texts with `repr=False`."""
+"""Replaces a field that its author hides with `repr=False`."""
 
 _CLASS_ATTRIBUTES = (
     "__dataclass_fields__",
@@ -40,10 +40,10 @@ def is_record(kind: type) -> bool:
 
 
 def fields(value: object) -> Any:
-    """Return the fields of a record; the root of a model that is one value.
+    """Return the fields of a record, or the root value of a root model.
 
-    These are the public attributes, and the private ones that the constructor requires. A record
-    with nothing else shows all that is private. An exception has its type and arguments.
+    The fields are the public attributes and the private ones that the constructor requires. If
+    there are none, all private attributes are returned. An exception has its type and arguments.
     """
     kind = type(value)
     if issubclass(kind, BaseException):
@@ -61,7 +61,7 @@ def fields(value: object) -> Any:
 
 
 def _treated(own: dict[str, Any], kind: type, special: _Special) -> dict[str, Any]:
-    """Return the fields of a record some of which have a treatment of their own."""
+    """Return the fields of a record that has hidden, excluded or required private fields."""
     for name in special.on_class:
         own.setdefault(name, nearest(kind, name))
     found = public(own)
@@ -87,19 +87,19 @@ def tuple_names(kind: type) -> tuple[str, ...]:
 
 def _all_private(own: dict[str, Any]) -> dict[str, Any]:
     """Return the private attributes, without those of Python and pydantic itself."""
-    inside = own.get("__pydantic_private__")  # where pydantic 2 puts them
+    inside = own.get("__pydantic_private__")  # the private attributes of pydantic 2
     own = {**own, **named(inside)} if type(inside) is dict else own
     return {name: item for name, item in own.items() if not name.startswith("__")}
 
 
 class _Field(NamedTuple):
-    """What a library noted about one field.
+    """The properties of one field, as its library noted them.
 
     Attributes:
-        required: the constructor has to be given its value.
-        hidden: `repr=False`.
-        excluded: pydantic's `exclude=True`.
-        on_class: the class holds the value, its objects do not.
+        required: whether the constructor needs its value.
+        hidden: whether it has `repr=False`.
+        excluded: whether it has pydantic's `exclude=True`.
+        on_class: whether the class holds the value instead of its objects.
     """
 
     name: str
@@ -110,7 +110,7 @@ class _Field(NamedTuple):
 
 
 class _Special(NamedTuple):
-    """The names of a class's fields that are not simply shown or left out by their names."""
+    """The names of those fields of a class that need special treatment."""
 
     required: list[str]  # private ones
     hidden: list[str]
@@ -137,7 +137,7 @@ def _of_dataclass(kind: type) -> Iterator[_Field]:
         if type(each) is dataclasses.Field:
             no_default = each.default is dataclasses.MISSING
             required = each.init and no_default and each.default_factory is dataclasses.MISSING
-            # One without a place in `__init__` may have its default in the class alone.
+            # A field that `__init__` does not take may have its default only in the class.
             on_class = not each.init and not no_default and nearest(kind, name) is each.default
             yield _Field(name, required, each.repr is False, on_class=on_class)
 

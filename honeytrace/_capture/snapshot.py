@@ -39,19 +39,19 @@ from honeytrace._utils.origin import let_through
 _T = TypeVar("_T")
 
 Path = tuple[Any, Any]
-"""Where a value is: (path of its container or None, its key)."""
+"""The position of a value: (path of its container or None, its key)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much of one field is kept. A note in the data says what was cut, and its path is listed.
+    """Limits of the copy of one field. Each cut leaves a note in the data, and its path is listed.
 
     Attributes:
-        chars: characters in all texts.
-        nodes: values in all containers.
-        depth: levels of containers.
-        string: characters of one text.
-        items: items of one list.
+        chars: the number of characters in all texts together.
+        nodes: the number of values in all containers together.
+        depth: the number of levels of containers.
+        string: the number of characters of one text.
+        items: the number of items of one list.
     """
 
     chars: int = 4 * 2**20
@@ -81,31 +81,31 @@ class Limits:
 _MAX_DEPTH_LIMIT = 200  # each level is a recursion
 _KEY_LIMITS = Limits(chars=4096, nodes=64, depth=4)
 
-_MAX_KEY_CHARACTERS = 128  # longer keys count, and are cut, as texts are
+_MAX_KEY_CHARACTERS = 128  # longer keys are counted and cut like texts
 _SMALL_TEXT_CHARACTERS = 16 * 1024
 _MAX_CUTS = 20
 _NODES_PER_OBJECT = 7  # more than for JSON data, because an object takes longer to copy
 _OVER_BUDGET = "[over the budget of the field]"
-_MORE = "…"  # the key for what was left out
+_MORE = "…"  # the key of the note on missing items
 _TOO_NEAR = "[too near the recursion limit]"
 
 
 class Rules:
-    """How values are copied: the limits, and the functions that users registered."""
+    """The limits of copies, and the functions that users registered."""
 
     def __init__(self) -> None:
         self.limits = Limits()
-        # By the id of the class, since its metaclass may have a hash of its own; with the class,
-        # so that the id stays its own. Each change is one step of a dict, and needs no lock.
+        # Keyed by the id of the class, since its metaclass may define a hash. The class is kept,
+        # so that no other class gets its id. Each change is one dict operation: no lock needed.
         self._types: dict[int, tuple[type, Callable[[Any], object]]] = {}
 
     def register(self, kind: type[_T], function: Callable[[_T], object] | None) -> None:
         """From now on copy `function(value)` instead of a value of `kind`.
 
-        This holds for subclasses too. The nearest class counts, and comes before our own way of
-        copying. A function for `object` serves for values that would only be named otherwise.
-        Plain strings, numbers, booleans, dicts, lists, tuples and None stay as they are; their
-        subclasses can be registered. None takes back what was registered. Raises `TypeError`.
+        It also applies to subclasses. The function of the nearest class is used, before built-in
+        ways of copying. A function for `object` applies to values that would otherwise only be
+        named. Plain strings, numbers, booleans, dicts, lists, tuples and None stay as they are;
+        their subclasses can be registered. Passing None removes a function. Raises `TypeError`.
 
             honeytrace.register(Document, lambda document: {"id": document.id})
         """
@@ -134,7 +134,7 @@ class Rules:
 
 
 rules = Rules()
-"""How values are copied in this process. Module-level state."""
+"""The rules for copies in this process. Module-level state."""
 
 
 class Snapshot:
@@ -151,12 +151,12 @@ class Snapshot:
             _SMALL_TEXT_CHARACTERS if limits.string >= _SMALL_TEXT_CHARACTERS else limits.string
         )
         self._open: set[int] = set()
-        self._inside = False  # of a model's answer
+        self._inside = False  # whether this is inside a model's answer
         self.cuts: list[str] = []
 
     @property
     def size(self) -> int:
-        """About how many bytes of memory the copy takes."""
+        """Return an estimate of the bytes of memory that the copy takes."""
         return self._limits.chars - self._chars + 64 * (self._limits.nodes - self._nodes)
 
     def take(self, value: object, at: str) -> Any:
@@ -185,7 +185,7 @@ class Snapshot:
             return value
         try:
             return self._other(value, kind, path, depth)
-        # A released view, an object whose __init__ never ran, a call that is nearly too deep.
+        # A released view, an object whose __init__ never ran, or almost too deep a call stack.
         except (AttributeError, LookupError, ValueError, RecursionError) as error:
             let_through(error, self._other)
             return describe(value)
@@ -230,12 +230,12 @@ class Snapshot:
         return copy
 
     def _begun(self, value: dict[Any, Any]) -> dict[str, Any]:
-        """Copy as much of a dict as the budget allows, past the methods of its class."""
+        """Copy as much of a dict as the budget allows, without calling methods of its class."""
         pairs = first(partial(dict.items, value), self._nodes)
         return {key if type(key) is str else self._name(key): item for key, item in pairs}
 
     def _renamed(self, copy: dict[Any, Any], path: Path, depth: int) -> dict[str, Any]:
-        """Copy the items with odd keys under names for these; the others are copied already."""
+        """Copy the items whose keys are not short strings, under new names; keep the others."""
         renamed: dict[str, Any] = {}
         for key, item in copy.items():
             odd = type(key) is not str or len(key) > _MAX_KEY_CHARACTERS
@@ -246,7 +246,7 @@ class Snapshot:
         return renamed
 
     def _name(self, key: object) -> str:
-        """Return the name for an odd key; after as many as a list may have items, one for all."""
+        """Return the name for a key. Only a limited number of odd keys have a name of their own."""
         if type(key) is str:
             return key
         if type(key) is int:
@@ -283,8 +283,8 @@ class Snapshot:
     def _other(self, value: Any, kind: type, path: Path, depth: int) -> Any:
         """Copy a value that is not plain data.
 
-        In this order: by a registered function, as the type it is derived from, by its fields, as
-        a model's answer, or else by its name.
+        The ways are tried in this order: by a registered function, as the type it is derived from,
+        by its fields, as a model's answer, or else by its name.
         """
         teach = rules.taught(kind)
         copy, read = _way(kind)
@@ -310,7 +310,7 @@ class Snapshot:
         return describe(value)
 
     def _replacement(self, value: Any, found: Any, path: Path, depth: int) -> Any:
-        """Copy what stands for a value. The value counts as open meanwhile, as it may be inside."""
+        """Copy the replacement of a value, which may contain the value itself."""
         kind = type(found)
         if kind is str or kind is int or kind is float or kind is bool or found is None:
             return self._value(found, path, depth)
@@ -320,7 +320,7 @@ class Snapshot:
         return self._in_place(fields(value), path, depth)
 
     def _in_place(self, found: Any, path: Path, depth: int) -> Any:
-        """Copy what stands for a value, at the depth of that value."""
+        """Copy the replacement of a value at the depth of that value."""
         kind = type(found)
         if kind is dict:
             return self._dict(found, path, depth)
@@ -371,12 +371,12 @@ _CONTAINERS: dict[int, Callable[..., Any]] = {
     **{id(kind): Snapshot._items for kind in LISTS},
     **{id(kind): Snapshot._record for kind in RECORDS},
 }
-"""By the id of a class: how values of it and of its subclasses are copied."""
+"""Maps the id of a class to the function that copies its values and those of subclasses."""
 
 
 @by_class
 def _way(kind: type) -> tuple[Callable[..., Any] | None, Read | None]:
-    """Return how values of a class are copied, or how they are read first; None if unknown."""
+    """Return the function that copies values of a class, or else the one that reads them."""
     for parent in mro(kind):
         copy = _CONTAINERS.get(id(parent))
         read = VALUES.get(id(parent)) or known(parent)
@@ -389,7 +389,7 @@ def _sort(copy: list[Any]) -> None:
     """Sort the copies of a set's items, so that each run has the same order."""
     try:
         copy.sort()
-    except TypeError as error:  # several types, or objects
+    except TypeError as error:  # items of several types, or objects
         let_through(error)
         copy.sort(key=repr)
 
@@ -398,7 +398,7 @@ def _key(key: object) -> str:
     """Return a key as text: a string as it is, any other key as the JSON of its copy."""
     if type(key) is str:
         return key
-    if type(key) is bytes and len(key) <= _MAX_KEY_CHARACTERS and key.isascii():  # a header, say
+    if type(key) is bytes and len(key) <= _MAX_KEY_CHARACTERS and key.isascii():  # e.g. a header
         return key.decode()
     copy = Snapshot(_KEY_LIMITS).take(key, "")
     return copy if type(copy) is str else spell(copy, ", ", ": ")

@@ -29,7 +29,7 @@ from honeytrace._utils.origin import let_through
 _T = TypeVar("_T")
 
 Read = Callable[[Any], Any]
-"""Turns a value into what is copied instead of it."""
+"""Turns a value into the data to copy instead of it."""
 
 EXACT = 2**63  # smaller integers are the same in any JSON parser with 64-bit integers
 _MAX_HASHED_BYTES = 64 * 1024
@@ -56,7 +56,7 @@ _time_zone = datetime.time.tzinfo.__get__
 
 
 def nearest(kind: type, name: str) -> Any:
-    """Return what a class or its nearest parent has under a name; None if there is nothing."""
+    """Return the attribute of a class or its nearest parent; None if there is none."""
     return next((namespace(each)[name] for each in mro(kind) if name in namespace(each)), None)
 
 
@@ -81,7 +81,7 @@ def first(values: Callable[[], Iterable[Any]], most: int) -> list[Any]:
         items = iter(values())
         try:
             return list(islice(items, most))
-        except RuntimeError as error:  # it was changed since the iterator was made
+        except RuntimeError as error:  # it changed since the iterator was made
             let_through(error)
 
 
@@ -110,12 +110,12 @@ def called(kind: Any) -> str:
 
 
 def _dotted(*parts: object) -> str:
-    """Join the parts that are texts; formatting another would run its `__format__`."""
+    """Join the parts that are strings; formatting others would run their `__format__`."""
     return ".".join(part for part in parts if type(part) is str)
 
 
 def whole(value: int) -> int | str:
-    """Return an integer; as text if a JSON parser may round it, as its size if it is huge."""
+    """Return an integer, as text if a JSON parser may round it, or its size if it is huge."""
     if -EXACT <= value < EXACT:
         return value
     bits = value.bit_length()
@@ -123,7 +123,7 @@ def whole(value: int) -> int | str:
 
 
 def real(value: float) -> float | str:
-    """Return a float; as text if JSON does not have it."""
+    """Return a float, as text if JSON cannot hold it."""
     if value - value == 0.0:  # neither infinite nor NaN
         return value
     return "NaN" if value != value else ("Infinity" if value > 0 else "-Infinity")
@@ -152,7 +152,7 @@ def _range(value: range) -> str:
 
 
 def _moment(value: datetime.datetime) -> str:
-    """Format as ISO 8601; a user's time zone is named, not asked for its offset."""
+    """Format as ISO 8601. A user-defined time zone is named, since its offset is user code."""
     zone = _zone(value)
     if _is_known(zone):
         return datetime.datetime.isoformat(value)
@@ -192,7 +192,7 @@ PLAIN: dict[type, Read] = {
     decimal.Decimal: _decimal,
     uuid.UUID: str,
 }
-"""Classes, without their subclasses, whose values become JSON at once."""
+"""Classes whose values become JSON at once; their subclasses do not."""
 
 
 def state(value: object, kind: type) -> dict[str, Any]:
@@ -273,7 +273,7 @@ _VALUES: dict[type, Read] = {
     types.ModuleType: describe,
 }
 VALUES = {id(kind): read for kind, read in _VALUES.items()}
-"""By the id of a class: what values of it and of its subclasses are copied as."""
+"""Maps the id of a class to the function that reads its values and those of subclasses."""
 
 RECORDS: tuple[type, ...] = (BaseException, types.SimpleNamespace)
 """Classes whose values are copied by their `fields`, as records are."""

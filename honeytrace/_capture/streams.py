@@ -16,19 +16,19 @@ from honeytrace._capture.providers.openai_chat import Completion
 from honeytrace._capture.providers.openai_responses import Response
 from honeytrace._capture.snapshot import rules
 
-_MAX_WAITING_BYTES = 2**20  # of items that wait to be merged
+_MAX_WAITING_BYTES = 2**20  # size of the items that wait to be merged
 
 
 class StreamBuffer:
-    """The items of one stream.
+    """Collects the items of one stream.
 
-    They wait as they came before they are merged, mostly on the worker when the stream has ended.
+    Items wait unchanged and are merged later, mostly on the worker after the stream has ended.
 
     Attributes:
         wanted: whether outputs are captured; if not, items are only counted.
-        raw: keep the first items themselves, for a `reduce` function of the user's.
-        alone: the one item is the value itself, as a fixture yields it.
-        items: those that wait; the wrappers append short strings here directly.
+        raw: whether to keep the first items themselves, for the user's `reduce` function.
+        alone: whether a single item is the value itself, as in a fixture.
+        items: the items that wait; the wrappers append short strings here directly.
         kept: the first items of a `raw` stream.
     """
 
@@ -63,12 +63,12 @@ class StreamBuffer:
 
     @property
     def size(self) -> int:
-        """At most about how many bytes wait or are merged."""
+        """Return an upper estimate of the bytes that wait or are merged."""
         return _MAX_WAITING_BYTES - self._left + self._accumulator.size
 
     @property
     def dropped(self) -> int:
-        """Number of items that are not part of the value; complete after `value()`."""
+        """Return the number of items missing from the value; complete after `value()`."""
         if not self.wanted:
             return 0
         return self.count - len(self.kept) if self.raw else self._accumulator.dropped
@@ -111,7 +111,7 @@ class StreamBuffer:
                 self._accumulator.add(read(kept, "outputs"))
 
     def value(self) -> Any:
-        """Return what the items merge into, or the items themselves if they are `raw`."""
+        """Return the merged items, or the items themselves if `raw` is set."""
         if self.alone and self.wanted and self.items and not self.raw:
             return read(self.items[0], "outputs")
         self.fold()
@@ -128,9 +128,9 @@ class StreamAccumulator:
     """Merges the items of a stream as they come.
 
     Strings alone make one string. Chunks of one completion, Anthropic message or OpenAI response
-    make that object, as a call without `stream=True` returns it. Anything else makes the list of
-    the first items, in which each run of chunks is such an object, and a line that counts the rest.
-    `result` may be called at any time, and changes nothing.
+    make that object, as a call without `stream=True` returns it. Anything else makes a
+    list of the first items, in which each run of chunks is one such object, and a note with the
+    number of the others. `result` may be called at any time and changes nothing.
     """
 
     __slots__ = ("_budget", "_items", "_more", "_most", "_pieces", "_run", "_size", "_text")
@@ -142,30 +142,28 @@ class StreamAccumulator:
         self._more = 0
         self._run: _Run | None = None
         self._text = Text(self._budget)
-        self._pieces: (
-            list[str] | None
-        ) = []  # not in the text yet; None once any item was not a string
+        self._pieces: list[str] | None = []  # not in the text yet; None after any other item
         self._size = 0
 
     @property
     def dropped(self) -> int:
-        """Number of items left out of the result."""
+        """Return the number of items left out of the result."""
         return self._more if self._pieces is None else 0
 
     @property
     def cut(self) -> bool:
-        """True if something was left out of the result."""
+        """Return whether something was left out of the result."""
         self._fold()
         return self._budget.cut or self.dropped > 0
 
     @property
     def full(self) -> bool:
-        """True if another item would only be counted, unless it continues a run of chunks."""
+        """Return whether further items are only counted, unless they continue a run of chunks."""
         return self._pieces is None and self._run is None and len(self._items) >= self._most
 
     @property
     def size(self) -> int:
-        """About how many bytes of memory this takes."""
+        """Return an estimate of the bytes of memory that this takes."""
         return self._budget.used
 
     def texts(self, pieces: list[str]) -> None:
@@ -174,7 +172,7 @@ class StreamAccumulator:
         self._fold()
 
     def text(self, piece: str) -> None:
-        """Take an item that is a string, not one whose copy is a string."""
+        """Take an item that is a string; `add` takes items whose copy is a string."""
         pieces = self._pieces
         if pieces is None:
             return self.add(piece)
@@ -220,7 +218,7 @@ class StreamAccumulator:
             self._keep(item)
 
     def result(self) -> Any:
-        """Return what the items so far merge into; an empty list if there are none."""
+        """Return the merged items so far; an empty list if there are none."""
         self._fold()
         others = self._items or self._more
         if self._pieces is not None and others:

@@ -73,7 +73,7 @@ def trace_session(target: Any = None, /, **options: Any) -> Any:
     It decorates functions, coroutine functions, generators, async generators, methods, partials,
     callable objects, and classes (their public methods, in place). It may stand above or below
     `staticmethod`, `classmethod`, `property`, `cached_property` and `partialmethod`. Results,
-    exceptions and the signature stay as they are. Otherwise put it directly above the `def`: a
+    exceptions and the signature stay as they are. Put it directly above the `def`: a
     decorator that registers the function, such as `@app.get("/")`, has to stand above it.
 
     The inputs are the arguments by name, as they were when the call began. The outputs are what the

@@ -10,7 +10,7 @@ from honeytrace._utils.json import parse
 
 
 class Message:
-    """Merges the events of one message. `add` returns False for what is not one of them."""
+    """Merges the events of one message. `add` returns False for anything else."""
 
     def __init__(self, budget: Budget) -> None:
         self._budget = budget
@@ -123,4 +123,4 @@ def _parsed(spelled: str) -> Any:
         value = parse(spelled)
     except ValueError:
         return spelled
-    return Snapshot().take(value, "input")  # which knows what to do with 1e999
+    return Snapshot().take(value, "input")  # handles 1e999

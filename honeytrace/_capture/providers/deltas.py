@@ -12,23 +12,23 @@ from honeytrace._capture.snapshot import rules
 from honeytrace._utils.json import loads
 
 MAX_ENTRIES = 1_000
-"""Bounds the entries of a list or an object, and the pieces that a text is held in."""
+"""The limit for the entries of a list or object, and for the pieces of a growing text."""
 
 _ALWAYS_KEPT_BYTES = 4096  # a value up to this size is kept even over the budget
 
-# Strings that come whole, while others come in pieces. Some servers repeat them in each delta.
+# Strings that come whole; all others come in pieces. Some servers repeat them in each delta.
 _WHOLE = frozenset(("finish_reason", "format", "id", "name", "role", "signature", "status", "type"))
 
-# Lists whose entries grow, while other lists get more entries.
+# Lists whose entries grow; other lists get more entries.
 _INDEXED = frozenset(("tool_calls", "reasoning_details"))
 
 
 class Budget:
-    """How much may still be kept.
+    """The remaining budget of a stream.
 
     Attributes:
-        text: characters of growing texts that may still be added.
-        rest: about the bytes of anything else that may still be added.
+        text: the characters of growing texts that may still be added.
+        rest: the bytes of anything else that may still be added, roughly.
         cut: whether something was left out.
         limits: the limits of captured values when the stream began.
     """
@@ -55,7 +55,7 @@ class Budget:
     def swap(self, old: Any, new: Any) -> Any:
         """Return the new value, or the old one if the new one is over the budget."""
         size = weigh(new)
-        # The last values are short and important: the reason for the end, and the tokens used.
+        # The last values are short and important: the finish reason and the token usage.
         return new if size <= _ALWAYS_KEPT_BYTES or self.takes(max(0, size - weigh(old))) else old
 
     def put(self, node: dict[str, Any], key: str, value: Any) -> None:
@@ -111,19 +111,19 @@ class Text:
 
 
 class IndexedEntries(dict[int, Any]):
-    """A list whose entries grow, each under a key that gives its place.
+    """A list whose entries grow, each under a key that gives its position.
 
-    The key is the entry's index. But some servers leave the index out, and others send several
+    The key is the index of the entry. But some servers leave the index out, and others send several
     entries with the same one; these get the next free key.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self._moved: dict[int, int] = {}  # by index, the key of the entry begun last
+        self._moved: dict[int, int] = {}  # index → key of the entry begun last at it
         self._last = 0
 
     def at(self, key: int, budget: Budget) -> Any:
-        """Return the entry, made if it is missing; a throwaway if there are too many."""
+        """Return the entry, creating it if needed; one that is not kept if there are too many."""
         self._last = key
         if key not in self:
             if len(self) >= MAX_ENTRIES or not budget.takes(64):
@@ -133,11 +133,11 @@ class IndexedEntries(dict[int, Any]):
         return self[key]
 
     def key(self, index: object) -> int:
-        """Return the key of the entry begun last at an index; without one, of the last delta's."""
+        """Return the key of the entry begun last at an index; without an index, the last key."""
         return self._moved.get(index, index) if is_index(index) else self._last
 
     def begin(self, index: object) -> int:
-        """Return the key for another entry, whose index may be missing or taken."""
+        """Return the key for a new entry, whose index may be missing or taken."""
         if is_index(index) and index not in self:
             return index
         key = max(self, default=-1) + 1
@@ -152,7 +152,7 @@ class IndexedEntries(dict[int, Any]):
 
 
 def is_index(value: object) -> TypeGuard[int]:
-    """Return whether this is a place in a list."""
+    """Return whether this is an index of a list."""
     return type(value) is int and value >= 0
 
 
@@ -170,7 +170,7 @@ def grow(node: dict[str, Any], delta: dict[str, Any], budget: Budget) -> None:
 
 
 def _joined(key: str, old: Any, new: Any, budget: Budget) -> Any:
-    """Return what the old value of a key, None if there is none, and the new one make."""
+    """Merge the old value of a key, None if there is none, with the new one."""
     kind = type(new)
     if kind is str and key in _WHOLE:
         return budget.swap(old, new) if new else old or new
@@ -186,7 +186,7 @@ def _joined(key: str, old: Any, new: Any, budget: Budget) -> Any:
 
 
 def _spoken(old: Any, new: str, budget: Budget) -> Any:
-    """Return a text begun by this piece; Mistral's content is a list first, then text."""
+    """Begin a text with this piece; Mistral's content is a list first, then text."""
     if type(old) is list:
         _extend(old, [new], budget)
         return old
@@ -224,7 +224,7 @@ def _key(entries: IndexedEntries, delta: dict[str, Any]) -> int:
 
 
 def _is_other(call: dict[str, Any] | None, delta: dict[str, Any]) -> bool:
-    """Return whether a delta at the place of a call begins another one.
+    """Return whether a delta with the index of a tool call begins another call.
 
     A call begins with its name. Its id alone would not tell: some servers make up a new one for
     each delta of a call, and others give none.
@@ -246,7 +246,7 @@ def _function(call: dict[str, Any]) -> tuple[Any, Any]:
 
 
 def _is_complete(arguments: Any) -> bool:
-    """Return whether the arguments of a call are there, so that no more can follow."""
+    """Return whether the arguments of a call are complete, so that no more can follow."""
     if type(arguments) is not Text:
         return type(arguments) is dict
     try:
@@ -267,7 +267,7 @@ def _extend(entries: list[Any], new: list[Any], budget: Budget) -> None:
 
 
 def done(node: Any) -> Any:
-    """Return what has grown, as plain data of its own."""
+    """Return grown data as independent plain data."""
     kind = type(node)
     if kind is Text:
         return node.joined()

@@ -8,7 +8,7 @@ from honeytrace._capture.providers.deltas import Budget, IndexedEntries, done, g
 
 
 class Completion:
-    """Merges the chunks of one completion. `add` returns False for what is not one of them."""
+    """Merges the chunks of one completion. `add` returns False for anything else."""
 
     def __init__(self, budget: Budget) -> None:
         self._budget = budget
@@ -77,7 +77,7 @@ _TOLD = frozenset(
 
 
 def _chunk(item: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the chunk that an item is or holds, as Mistral's `data` and OpenAI's `chunk`."""
+    """Return the chunk that an item is or contains (Mistral: `data`, OpenAI: `chunk`)."""
     for held in (item, item.get("data"), item.get("chunk")):
         if type(held) is dict and type(held.get("choices")) is list:
             choices, kind = held["choices"], held.get("object")

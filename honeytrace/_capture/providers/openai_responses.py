@@ -8,7 +8,7 @@ from honeytrace._capture.providers.deltas import Budget, IndexedEntries, done, g
 
 
 class Response:
-    """Merges the events of one response. `add` returns False for what is not one of them."""
+    """Merges the events of one response. `add` returns False for anything else."""
 
     def __init__(self, budget: Budget) -> None:
         self._budget = budget

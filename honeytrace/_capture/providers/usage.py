@@ -1,7 +1,7 @@
 """Find token usage and the model in the outputs of a call, by their shape.
 
-These are the answers of OpenAI (chat, legacy and Responses API, embeddings), of Anthropic, and of
-the many servers with the API of one of the two.
+It knows answers of OpenAI (chat, legacy and Responses API, embeddings), of Anthropic, and of the
+many servers with the API of one of the two.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 
 
 def usage(outputs: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return what goes to `metrics` and to `config`; both are empty if no usage is found.
+    """Return the values for `metrics` and for `config`; both are empty if no usage is found.
 
     The answer may be the outputs themselves or their `result`.
     """
@@ -43,7 +43,7 @@ def _tokens(counts: Any) -> dict[str, int]:
 
 
 def _names(counts: dict[str, Any]) -> tuple[str, ...]:
-    """Return the names of prompt, completion and total, and of what the prompt leaves out."""
+    """Return the names of the prompt, completion and total counts, and of uncounted cached ones."""
     if "prompt_tokens" in counts:
         return "prompt_tokens", "completion_tokens", "total_tokens"
     # Anthropic: "Total input tokens in a request is the summation of `input_tokens`,
