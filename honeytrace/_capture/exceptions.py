@@ -46,8 +46,8 @@ def failure(error: BaseException | None) -> Failure | None:
 def _is_orderly(error: BaseException) -> bool:
     """Return whether this closes a generator, or ends the program with exit code 0.
 
-    Command-line libraries end a command in their own way: click and typer raise an exception with
-    an `exit_code`, others a class called `Exit` with a code under another name.
+    Command-line libraries end a command in their own way. click and typer raise an exception with
+    an `exit_code`; others raise a class called `Exit` with a code under another name.
     """
     kind = type(error)  # `isinstance` would ask the user's class for `__class__`
     if issubclass(kind, GeneratorExit):

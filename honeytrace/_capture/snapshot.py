@@ -283,8 +283,8 @@ class Snapshot:
     def _other(self, value: Any, kind: type, path: Path, depth: int) -> Any:
         """Copy a value that is not plain data.
 
-        The ways are tried in this order: by a registered function, as the type it is derived from,
-        by its fields, as a model's answer, or else by its name.
+        The first way that fits is used: a registered function, the type it is derived from, its
+        fields, the form of a model's answer, or else its name.
         """
         teach = rules.taught(kind)
         copy, read = _way(kind)

@@ -15,7 +15,7 @@ _PID = os.getpid()
 def ends_abruptly() -> bool:
     """Return whether this process may end by `os._exit` or a signal when it is done.
 
-    Workers of pools and task queues do, also those of forks of `multiprocessing`.
+    Workers of pools and task queues do.
     """
     return os.getpid() != _PID or _is_forked() or _is_child() or _is_worker_of_ray()
 
@@ -29,7 +29,7 @@ def _is_forked() -> bool:
 
 
 def _is_child() -> bool:
-    """Return whether `multiprocessing`, or a fork of it, started this process in another way."""
+    """Return whether `multiprocessing`, `multiprocess` or `billiard` started this process."""
     for name in ("multiprocessing", "multiprocess"):
         parent = getattr(sys.modules.get(f"{name}.process"), "parent_process", None)
         if parent is not None and parent() is not None:

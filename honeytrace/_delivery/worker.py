@@ -21,13 +21,13 @@ from honeytrace._utils.guard import ErrorGuard
 
 MAX_NEW_BYTES = 64 * 2**20  # with more bytes than this waiting to be encoded, drop sessions
 WORK_BYTES = 32 * 2**20  # with more bytes than this waiting, callers encode as well
-WORK_SESSIONS = 4_000  # as WORK_BYTES; an exit has two seconds to write them
+WORK_SESSIONS = 4_000  # likewise for sessions: an exit has two seconds to write them
 WRITE_SESSIONS = 64  # with more encoded sessions than this, a caller writes them
 WRITE_BYTES = 2**20  # with more encoded bytes than this, a caller writes them
 STALLED_SECONDS = 10.0  # without progress for this long, a flush without timeout gives up
-SAFE_SECONDS = 1.0  # as STALLED_SECONDS, with the server down and everything on disk
+SAFE_SECONDS = 1.0  # likewise if the server is down and everything is on disk
 LOOK_SECONDS = 0.2  # how often a flush checks for progress
-LAST_SECONDS = 0.25  # what a shutdown adds for sessions that end meanwhile
+LAST_SECONDS = 0.25  # at least this much time to write sessions that end during a shutdown
 GRACE_SECONDS = 2.0  # time to write everything to disk, however short the timeout
 
 
@@ -265,7 +265,7 @@ class Delivery:
         return self.shutdown(timeout, patient=False)
 
     def try_again(self, connect: Callable[[], Sender]) -> None:
-        """Send the sessions that wait for a failing server over a new connection."""
+        """Send the sessions that wait for a failing server with a new sender."""
         with self._lock:
             if not self._crew.retry.failing:
                 return

@@ -1,7 +1,7 @@
 """Grow plain JSON data by deltas, within bounds.
 
-When an object grows by a delta, its texts are joined, its lists are extended, its objects grow in
-turn, and any other value is replaced by the newer one. Deltas are neither changed nor kept.
+When an object grows by a delta, its texts are joined, its lists are extended and its objects grow
+in turn. Any other value is replaced by the newer one. Deltas are neither changed nor kept.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Connections to one server that stay open, on httpcore, with one deadline for each request.
 
 httpcore is the layer below httpx. It opens connections: TLS, proxies, tunnels. On an open one we
-write a request at once and read a plain answer ourselves, which takes a sixth of the time; any
+write a request at once and read an ordinary answer ourselves, which takes a sixth of the time. Any
 other answer goes through httpcore. Tools that instrument httpx do not see our requests.
 """
 

@@ -331,7 +331,7 @@ class Spool:
         segment = known[0] if known else self._taken_over(path)
         if segment is None or segment is self._current:
             return []
-        segment.damaged = False  # there is no room to set it aside
+        segment.damaged = False  # there is no space to set it aside
         segment.remove()
         self._own = deque(each for each in self._own if not each.gone)
         self._claimed = deque(each for each in self._claimed if not each.gone)
@@ -385,7 +385,7 @@ def oldest_first(directory: Path, *suffixes: str) -> list[Path]:
 
 
 def _is_file(path: Path) -> bool:
-    """Return whether there is a file of ours, and not a link or something else."""
+    """Return whether this is a regular file, and not a link or something else."""
     with suppress(OSError):
         return stat.S_ISREG(path.lstat().st_mode)
     return False
