@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
-from itertools import islice
+from collections.abc import Iterable, Iterator
+from itertools import accumulate, islice
 
 from honeytrace._redaction.marker import MAX_STEPS, Span
-from honeytrace._redaction.secret_names import MAX_NAME_CHARACTERS, Name, judge
+from honeytrace._redaction.secret_names import MAX_NAME_CHARACTERS, Name, judge, may_end_secret
 from honeytrace._redaction.values import (
     MAX_VALUE_CHARACTERS,
     QUOTES,
@@ -26,6 +26,8 @@ from honeytrace._redaction.values import (
 _SEPARATORS = {
     ":": re.compile(r":+=?"),
     "=": re.compile(r"=+[>~]?"),
+}
+_RARE_SEPARATORS = {
     "%": re.compile(r"%3[ADad]"),
     WIDE_COLON: re.compile(WIDE_COLON),
     "<": re.compile(r"<-"),
@@ -33,6 +35,13 @@ _SEPARATORS = {
 _NAME_CHARACTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.$"
 _CLOSERS = " \t\"'`*\\]?!+|&~^."
 _ENDS = tuple(">)[0123456789")
+# What is before a separator, read backwards: what closes the name, a remark, the name itself.
+_CLOSERS_BACKWARDS = r"""[ \t"'`*\\\]?!+|&~^.]*"""
+_BACKWARDS = rf"""{_CLOSERS_BACKWARDS}
+    (?: (?: >[A-Za-z0-9]{{1,10}}/< | \)[^()\n]{{1,32}}\([ ] | [0-9][0-9A-Z_]{{0,15}}\[ | \[ )
+      {_CLOSERS_BACKWARDS} )?
+    (?P<name> [\w.$-]*[^\n\w.$-]? )"""
+_NAMES = re.compile(f":(?={_BACKWARDS})", re.ASCII | re.VERBOSE)
 _NOT_NAME = re.compile(r"[^\w.$-]")
 _TAIL = re.compile(r"(?:</[A-Za-z0-9]{1,10}>|[ ]\([^()\n]{1,32}\)|\[[0-9A-Z_]{0,16})[ ]*$")
 _ESCAPE = re.compile(r"(?:\\[abfnrtv]|\\u[0-9A-Fa-f]{4}|%[0-9A-Fa-f]{2})$")
@@ -130,77 +139,111 @@ _COMPARISON = re.compile(r"""(?P<quote>["'`])[ ]?[!=]={1,2}[ ]?(?P<name>[A-Za-z_
 
 
 def names_a_secret(text: str) -> bool:
-    """Return whether a separator may follow a secret name; most were seen before."""
+    """Return whether a separator may follow a secret name."""
     if "%3" in text or WIDE_COLON in text or "<-" in text:
         return True
-    tails = {part[-_TAIL_CHARACTERS:] for part in text.replace("=", ":").split(":")[:-1]}
-    tails -= _plain_tails
-    if any(_may_name(tail) for tail in tails):
-        return True
-    if len(_plain_tails) > _MAX_PLAIN:
-        _plain_tails.clear()
-    _plain_tails.update(tails)
-    return False
-
-
-def _may_name(tail: str) -> bool:
-    """Return whether a text may end with a secret name."""
-    head = tail.rstrip(_CLOSERS)
-    name = head[len(head.rstrip(_NAME_CHARACTERS)) :]
-    if not name or name == tail:
-        return bool(name) or head[-1:] in _ENDS or not head.isascii()
-    return not head[-1:].isascii() or head[-len(name) - 1] in "\\%" or not _is_plain(name)
+    return any(_candidate(text, separator) for separator in _after_names(text))
 
 
 def _given(text: str) -> Iterator[tuple[int, int, Name, str]]:
     """Yield where a separator follows a secret name: its start and end, and the name."""
-    for character, pattern in _SEPARATORS.items():
+    yield from _assigned(text, _after_names(text))
+    for character, pattern in _RARE_SEPARATORS.items():
         if character in text:
-            found = (_candidate(text, match) for match in pattern.finditer(text))
-            yield from islice(filter(None, found), MAX_STEPS + 1)
+            yield from _assigned(text, pattern.finditer(text))
 
 
-def _candidate(text: str, match: re.Match[str]) -> tuple[int, int, Name, str] | None:
-    """Return the secret name that a separator follows, and where the separator is."""
-    start, end = match.span()
+def _assigned(
+    text: str, separators: Iterable[re.Match[str]]
+) -> Iterator[tuple[int, int, Name, str]]:
+    """Yield the separators that give a value to a secret name, as many as are looked at."""
+    candidates = ((separator, _candidate(text, separator)) for separator in separators)
+    given = (
+        (*separator.span(), *found[:2])
+        for separator, found in candidates
+        if found and _is_assignment(separator[0], found[2])
+    )
+    return islice(given, MAX_STEPS + 1)
+
+
+def _after_names(text: str) -> Iterator[re.Match[str]]:
+    """Find the colons and equals signs that may follow a secret name.
+
+    A name ends at its separator, so the text is read backwards; most names were seen before.
+    """
+    backwards = text.replace("=", ":")[::-1]
+    names = _NAMES.findall(backwards)
+    likely = {name for name in {*names} - _plain if not _is_plain(name)}
+    if likely:
+        lengths = list(accumulate(map(len, backwards.split(":"))))  # without the colons
+        for index in range(len(names) - 1, -1, -1):
+            if names[index] in likely:
+                start = len(text) - lengths[index] - index - 1
+                yield from islice(_SEPARATORS[text[start]].finditer(text, start), 1)
+
+
+_plain: set[str] = set()  # names, read backwards, that are not secret, whatever is around them
+_MAX_PLAIN = 4096
+_MAX_REMEMBERED = 64  # characters of a name that is remembered as plain
+
+
+def _is_plain(backwards: str) -> bool:
+    """Return whether a name, read backwards with the character before, is not secret anywhere."""
+    whole = backwards[::-1]
+    before = "" if whole[:1] in _NAME_CHARACTERS else whole[0]
+    name = whole[len(before) :]
+    if not name:
+        return before.isascii()
+    if len(name) > _MAX_REMEMBERED:
+        return not may_end_secret(name)
+    if before in ("\\", "%"):  # an escape may be before the name
+        plain = not (may_end_secret(name) or name.lower().endswith(("value", "val", "sig")))
+    else:
+        plain = not (judge(name) or _depends(before, name))
+    if plain:
+        if len(_plain) >= _MAX_PLAIN:
+            _plain.clear()
+        _plain.add(backwards)
+    return plain
+
+
+def _depends(before: str, name: str) -> bool:
+    """Return whether what is before a name tells if it is secret: `secret id`, `token string`."""
+    word = name.lower()
+    return (
+        word in ("value", "val")
+        or (before == " " and word in _LAST_WORDS)
+        or (before in (" ", "]", "&", "*") and name in _TYPE_WORDS)
+        or _SIGNATURE.fullmatch(name) is not None
+    )
+
+
+_TOO_SHORT = re.compile(r"[ \t]*[\w.-]{1,5}(?=[\s,;)\]}]|$)")  # to be a secret under a likely name
+_bare_words = {"token", "tokens", "Token", "Tokens", "key", "pass"}  # names of words, too
+
+
+def _candidate(text: str, separator: re.Match[str]) -> tuple[Name, str, str] | None:
+    """Return the secret name that a separator follows, as it is written, and what is before it."""
+    start, end = separator.span()
     head = text[max(0, start - MAX_NAME_CHARACTERS - 16) : start].rstrip(_CLOSERS)
     name = head[len(head.rstrip(_NAME_CHARACTERS)) :]
-    if name in _plain:
-        return None
     if name:
         before = head[-len(name) - 1 : -len(name)]
-        if before not in ("\\", "%") and _is_plain(name):
-            return None
         if name in _bare_words and before != " " and _TOO_SHORT.match(text, end):
             return None
     elif head[-1:] not in _ENDS and head[-1:].isascii():
         return None
-    if match[0] in ("::", "=~") or (match[0][0] == ":" and head[-1:] == "["):
+    if separator[0] in ("::", "=~") or (separator[0][0] == ":" and head[-1:] == "["):
         return None  # a path, a pattern, a slice
-    found = _named(text, start, match[0], head, name)
-    return (start, end, *found) if found else None
+    return _named(text, start, separator[0], head, name)
 
 
-_TAIL_CHARACTERS = 48  # characters before a separator; a name that fills them is looked at
-_plain_tails: set[str] = set()  # what stands before separators and ends with no secret name
-_plain: set[str] = set()  # names that are known not to be secret, whatever is around them
-_MAX_PLAIN = 4096
-_TOO_SHORT = re.compile(r"[ \t]*[\w.-]{1,5}(?=[\s,;)\]}]|$)")  # to be a secret under a likely name
-_bare_words = {"token", "tokens", "Token", "Tokens", "key", "pass"}  # names of words, too
-_SPECIAL = _LAST_WORDS | {word.lower() for word in _TYPE_WORDS} | {"value", "val", "key", "sig"}
+_TAIL_CHARACTERS = 48  # characters of a name that is not in ASCII
 
 
-def _is_plain(name: str) -> bool:
-    """Return whether a name is not secret, whatever is around it, and remember it."""
-    if name.lower() in _SPECIAL or name[-1:] in _ENDS or judge(name) or "sig" in name.lower():
-        return False
-    if len(_plain) >= _MAX_PLAIN:
-        _plain.clear()
-    _plain.add(name)
-    return True
-
-
-def _named(text: str, at: int, separator: str, head: str, name: str) -> tuple[Name, str] | None:
+def _named(
+    text: str, at: int, separator: str, head: str, name: str
+) -> tuple[Name, str, str] | None:
     if head[-1:] in _ENDS and (tail := _TAIL.search(head)):
         head = head[: tail.start()].rstrip(_CLOSERS)
         name = head[len(head.rstrip(_NAME_CHARACTERS)) :]
@@ -219,9 +262,7 @@ def _named(text: str, at: int, separator: str, head: str, name: str) -> tuple[Na
         before, name = before + name[:1], name[1:]
     name = name.lstrip("-.$")
     found = _judged(text, at, separator, before, name)
-    if found is None:
-        return None
-    return (found, name) if _is_assignment(separator, before) else None
+    return (found, name, before) if found else None
 
 
 def _judged(text: str, at: int, separator: str, before: str, name: str) -> Name | None:

@@ -487,6 +487,11 @@ def judge(name: str) -> Name | None:
     return _remembered(name) if len(name) <= MAX_NAME_CHARACTERS else _judge(name)
 
 
+def may_end_secret(name: str) -> bool:
+    """Return whether the end of a name in ASCII may be a secret name."""
+    return _HINTS.search(name.lower()) is not None
+
+
 def rule(name: str) -> str | None:
     """Return the rule of a name whose value is a secret, or None."""
     found = judge(name)
