@@ -103,15 +103,15 @@ _END = re.compile(r"(?<!\\)(?:\r?\n|\\n)|[|;]")
 # Statements that name what follows without a separator.
 _NAME = r"(?P<name>[A-Za-z_]\w{1,63})"
 _STATEMENTS = (
-    _compile(rf"E(?<![\w]E)NV[ ]+{_NAME}[ ]+(?P<value>[^\s=][^\n]{{0,512}})"),
-    _compile(rf"A(?<![\w]A)RG[ ]+{_NAME}[ ]+(?P<value>[^\s=][^\n]{{0,512}})"),
+    _compile(rf"ENV(?<!\wENV)[ ]+{_NAME}[ ]+(?P<value>[^\s=][^\n]{{0,512}})"),
+    _compile(rf"ARG(?<!\wARG)[ ]+{_NAME}[ ]+(?P<value>[^\s=][^\n]{{0,512}})"),
     _compile(rf"\#[ ]?define[ ]+{_NAME}[ ]+L?[\"'](?P<value>[^\"'\n]{{1,512}})[\"']"),
     _compile(
-        rf"""s(?<![\w.]s)et(?:x|env|q)?[ ]+(?:-[a-zA-Z]{{1,3}}[ ]+)?{_NAME}[ ]+
+        rf"""set(?<![\w.]set)(?:x|env|q)?[ ]+(?:-[a-zA-Z]{{1,3}}[ ]+)?{_NAME}[ ]+
           ["']?(?P<value>[^\s="'][^\s"']{{0,512}})"""
     ),
     re.compile(
-        r"""^[ \t]*(?P<name>[A-Za-z_][\w.-]{1,63})[ \t]+"""
+        r"""\n[ \t]*(?P<name>[A-Za-z_][\w.-]{1,63})[ \t]+"""
         r"""(?P<q>["'])(?P<value>[^"'\n]{1,512})(?P=q)[ \t]*[;,]?[ \t]*$""",
         re.MULTILINE,
     ),
@@ -120,17 +120,6 @@ _STATEMENTS = (
           "(?P<value>[^"\n]{1,512})\""""
     ),
 )
-ANY_STATEMENT = (
-    r"E(?=NV )",
-    r"A(?=RG )",
-    r"\#(?= ?define)",
-    r"\((?=def|set|put)",
-    r"\"(?=[ \t]*[;,]?[ \t]*(?:\n|$))",
-    r"'(?=[ \t]*[;,]?[ \t]*(?:\n|$))",
-    "set",
-)
-"""One of these is in every statement that names a secret without a separator."""
-
 # SQL: PASSWORD 'x', IDENTIFIED BY 'x'
 _SQL = _compile(
     r"""'(?: (?<=[Bb][Yy][ ]') | (?<=PASSWORD[ ]') | (?<=password[ ]') | (?<=PASSWORD\(') |
@@ -227,12 +216,13 @@ def _passwords(matches: Iterator[re.Match[str]]) -> Iterator[Span]:
 
 def statements(text: str) -> Iterator[Span]:
     """Find `ENV X_PASSWORD …`, `#define API_KEY "…"` and `setx TOKEN …`."""
+    lines = "\n" + text
     for pattern in _STATEMENTS:
-        for match in pattern.finditer(text):
+        for match in pattern.finditer(lines):
             name = judge(match["name"])
-            given = match["value"].rstrip()
             if name:
-                start = match.start("value")
+                given = match["value"].rstrip()
+                start = match.start("value") - 1
                 secret = is_secret(given, name, match["name"]) and not is_prose(given, 0)
                 yield start, start + len(given) if secret else start, name.rule
 

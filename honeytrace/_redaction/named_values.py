@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from itertools import accumulate, islice
 
 from honeytrace._redaction.marker import MAX_STEPS, Span
-from honeytrace._redaction.secret_names import MAX_NAME_CHARACTERS, Name, judge, may_end_secret
+from honeytrace._redaction.secret_names import MAX_NAME_CHARACTERS, Name, judge, may_hold_secret
 from honeytrace._redaction.values import (
     MAX_VALUE_CHARACTERS,
     QUOTES,
@@ -195,9 +195,9 @@ def _is_plain(backwards: str) -> bool:
     if not name:
         return before.isascii()
     if len(name) > _MAX_REMEMBERED:
-        return not may_end_secret(name)
+        return not may_hold_secret(name)
     if before in ("\\", "%"):  # an escape may be before the name
-        plain = not (may_end_secret(name) or name.lower().endswith(("value", "val", "sig")))
+        plain = not (may_hold_secret(name) or name.lower().endswith(("value", "val", "sig")))
     else:
         plain = not (judge(name) or _depends(before, name))
     if plain:

@@ -57,13 +57,18 @@ def _finder(find: Callable[[str], Iterator[Span]], characters: str, *hints: str)
     return Finder(find, characters, may_find)
 
 
+def _itself(find: Callable[[str], Iterator[Span]], characters: str) -> Finder:
+    """Return a finder that is quick enough to be asked itself whether it finds something."""
+    return Finder(find, characters, lambda text: next(find(text), None) is not None)
+
+
 _EDGES = " \t\r\n()[]{}<>.,;:*!\"'`"  # what may be left of a secret beside a mark
 _QUOTE = r"""\\{0,8}["'`]"""
 
 FINDERS = (
     Finder(provider_keys, "", has_key),
     Finder(named_values, ":=%<" + WIDE_COLON, names_a_secret),
-    _finder(credentials.private_keys, "-", r"-(?=-{3,4} ?BEGIN )"),
+    _finder(credentials.private_keys, "-", "BEGIN"),
     _finder(credentials.urls, ":", r":(?=//)"),
     _finder(
         credentials.webhooks,
@@ -75,15 +80,13 @@ FINDERS = (
     _finder(comparisons, "=", r"=(?= ?[A-Za-z_$])(?<=[!=]=)"),
     _finder(structures.elements, "<", r"<(?=/[A-Za-z])"),
     _finder(structures.attributes, "<", r"<(?=[A-Za-z?])"),
-    _finder(
-        structures.pairs, "([,", *(rf"\{opening}(?=\s{{0,2}}[bfru]?{_QUOTE})" for opening in "([,")
-    ),
-    _finder(structures.setters, "(", rf"\((?=\s?[bfru]?{_QUOTE})"),
+    _itself(structures.pairs, "([,"),
+    _itself(structures.setters, "("),
     _finder(structures.tables, "|", r"\|"),
-    _finder(structures.comma_values, ",;\t", structures.ANY_HEADER),
+    _itself(structures.comma_values, ",;\t"),
     _finder(command_lines.options, "-", r"-(?:(?=-[A-Za-z])|(?<!\w-)(?=[A-Za-z]))"),
     _finder(command_lines.commands, "-/", *command_lines.ANY_FLAG),
-    _finder(command_lines.statements, " \t", *command_lines.ANY_STATEMENT),
+    _itself(command_lines.statements, " \t"),
     _finder(command_lines.sql, "'", r"'(?:(?<=[YyDdSs] ')|(?<=[(=]'))"),
     _finder(command_lines.logins, "l", "login"),
 )

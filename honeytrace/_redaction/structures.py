@@ -40,7 +40,7 @@ _PAIRS = (
     _compile(r"," + _PAIR.replace(r"\s{0,2}", r"\s?", 1)),
 )
 _CALL = _compile(r"""\((?=\s?[bfru]?\\{0,7}["'`])(?:\s?[bfru]?)(?P<opening>\\{0,7}["'`])""")
-_CALLED = re.compile(r"(?P<name>[A-Za-z_][\w.]{2,63})(?P<bang>!?)$", re.ASCII)
+_CALLED_CHARACTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_."
 _SETTER = re.compile(
     r"(?:.*[._])?(?:set|with|use|add|put|update|configure|init)_?(?=[A-Z_a-z])", re.ASCII
 )
@@ -122,10 +122,10 @@ def _is_value(given: str, name: Name, label: str, pattern: re.Pattern[str]) -> b
 def setters(text: str) -> Iterator[Span]:
     """Find `setPassword("…")`, `.api_key("…")` and `with_token('…')`."""
     for match in _CALL.finditer(text):
-        called = _CALLED.search(text, max(0, match.start() - 64), match.start())
-        if called is None:
+        called = _called(text[max(0, match.start() - 64) : match.start()])
+        if len(called) < 3:
             continue
-        label = called["name"].rpartition(".")[2]
+        label = called.rpartition(".")[2]
         setter = _SETTER.match(label)
         name = judge(label[setter.end() :] if setter else label)
         if name is None:
@@ -134,6 +134,12 @@ def setters(text: str) -> Iterator[Span]:
         given = text[match.end() : end]
         secret = closed and _is_argument(given, name, label, setter is not None)
         yield match.end(), end if secret else match.end(), name.rule
+
+
+def _called(head: str) -> str:
+    """Return the name of the function or macro at the end of a text, with its path."""
+    head = head.removesuffix("\n").removesuffix("!")
+    return head[len(head.rstrip(_CALLED_CHARACTERS)) :].lstrip(".0123456789")
 
 
 def _is_argument(given: str, name: Name, label: str, setter: bool) -> bool:
@@ -190,10 +196,9 @@ def _is_cell(cell: str, name: Name) -> bool:
 
 _COLUMN = r"""[ \t]*["']?[A-Za-z][\w -]{0,40}["']?[ \t]*"""
 _HEADER_LINE = rf"{_COLUMN}(?P<delimiter>[,;\t]){_COLUMN}(?:(?P=delimiter){_COLUMN}){{0,40}}\r?$"
-ANY_HEADER = rf"(?m)\n(?={_HEADER_LINE})"
-"""A line of names between delimiters, as the first of comma-separated values, after a newline."""
-
-_HEADER = re.compile(rf"(?m)^{_HEADER_LINE}")
+# A line without other characters, taken as a whole: most lines are dismissed at once.
+_LINE = re.compile(r"""\n(?=(?P<line>[\w \t,;"'-]+))(?P=line)(?=\r?$)""", re.MULTILINE)
+_HEADER = re.compile(_HEADER_LINE)
 _DATA = re.compile(r"[\d!#$%&*@^]")
 _CODE = re.compile(r"[()\[\]{}=:]")
 _QUOTED = " \t\r\"'"
@@ -202,8 +207,13 @@ _QUOTED = " \t\r\"'"
 def comma_values(text: str) -> Iterator[Span]:
     """Find the fields below a secret name in comma- or tab-separated values."""
     at = 0
-    while header := _HEADER.search(text, at):
-        at = header.end()
+    text = "\n" + text
+    while line := _LINE.search(text, at):
+        at = line.end()
+        found = line["line"]
+        header = _HEADER.fullmatch(found) if "," in found or ";" in found or "\t" in found else None
+        if header is None:
+            continue
         delimiter = header["delimiter"]
         fields = header[0].split(delimiter)
         columns = {
@@ -217,7 +227,7 @@ def comma_values(text: str) -> Iterator[Span]:
             row = text[at + 1 : end].split(delimiter)
             if len(row) != len(fields):
                 break
-            yield from _secret_fields(row, at + 1, columns)
+            yield from _secret_fields(row, at, columns)
             at = end
 
 
