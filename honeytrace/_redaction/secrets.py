@@ -63,7 +63,6 @@ def _itself(find: Callable[[str], Iterator[Span]], characters: str) -> Finder:
 
 
 _EDGES = " \t\r\n()[]{}<>.,;:*!\"'`"  # what may be left of a secret beside a mark
-_QUOTE = r"""\\{0,8}["'`]"""
 
 FINDERS = (
     Finder(provider_keys, "", has_key),
