@@ -24,11 +24,13 @@ import pytest
 import honeytrace
 from honeytrace._config import settings
 from honeytrace._delivery.http.sender import HttpSender
+from honeytrace._session import context
 
 # No deadline for an example and nothing kept between runs: how fast the machine is proves nothing.
 hypothesis.settings.register_profile(
     "house",
     deadline=None,
+    derandomize=True,
     database=None,
     suppress_health_check=[hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.filter_too_much],
 )
@@ -46,7 +48,8 @@ _FOREIGN = ("HH_", "HONEYHIVE_", "HONEYTRACE_", "OPENAI_", "SSL_CERT_")
 
 @pytest.fixture(autouse=True)
 def isolated(monkeypatch, tmp_path):
-    """A home of the test's own, and no setting, key or proxy from outside."""
+    """Give each test its own home, and no setting, key, proxy or session from outside."""
+    context.put(None)
     for name in list(os.environ):
         if name.startswith(_FOREIGN) or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)

@@ -572,7 +572,7 @@ def test_they_are_recorded_in_the_store(run, pytester, api, tmp_path, monkeypatc
     monkeypatch.delenv("HH_API_KEY")
     listed = run_command(pytester, "ls")
     assert re.search(r"default +test_one$", listed, re.MULTILINE)
-    identity = listed.split()[0]
+    identity = listed.splitlines()[1].split()[0]  # below the heading
     assert "└─ retrieve" in run_command(pytester, "show", identity)
 
 

@@ -217,7 +217,8 @@ def stored(path: str, kind: str = "function", **fields: Any) -> Session:
 def test_passes(app, program: Callable[..., Any], tmp_path) -> None:
     """Calls of every kind come from the store as tests that run as they are, and pass."""
     assert program(CALLS).returncode == 0
-    ids = [line.split()[0] for line in command("honeytrace", "ls", "-n", "99").stdout.splitlines()]
+    _, *rows = command("honeytrace", "ls", "-n", "99").stdout.splitlines()  # without the heading
+    ids = [line.split()[0] for line in rows]
     written = command("honeytrace", "export", "--pytest", *ids)
     assert (written.returncode, written.stderr) == (0, "imported\n")
     (tmp_path / "test_regressions.py").write_text(written.stdout, encoding="utf-8")
