@@ -111,7 +111,11 @@ class DeliveryQueue:
 
     @property
     def entered(self) -> bool:
-        """Return whether a signal handler has interrupted this thread inside the queue."""
+        """Return whether this thread is inside the queue already.
+
+        A signal handler or a `__del__` has then interrupted it. Waiting for a lock here could
+        deadlock: the thread that has it may wait for one that the interrupted code holds.
+        """
         return _is_owned(self.lock) or _is_owned(self._disk)
 
     def encode(self, most: int = RUN_SESSIONS) -> bool:
@@ -166,7 +170,7 @@ class DeliveryQueue:
 
     def write(self) -> None:
         """Pass the sessions that any thread has encoded to the disk and to the senders."""
-        while self._encoded and not _is_owned(self._disk):
+        while self._encoded and not self.entered:
             with self._disk:
                 while self._encoded:
                     self._write_some()

@@ -128,7 +128,7 @@ class Delivery:
 
     def _work_off(self, size: int) -> None:
         """Encode the oldest session, since callers add them faster than the worker encodes."""
-        if self._queue.cramped:
+        if self._queue.entered or self._queue.cramped:
             return
         self._queue.encode(1)
         encoded = self._queue.encoded
