@@ -666,7 +666,7 @@ def test_export_some(run: Run) -> None:
     block = keep("a\x1bblock")
     ran = run("export", known[:8], block, "--pytest")
     assert (ran.code, ran.out.count("def test_")) == (1, 1)
-    said = f"honeytrace: session 'a\\x1bblock' ({block}) is a block, not a callction"
+    said = f"honeytrace: session 'a\\x1bblock' ({block}) is a block, not a call of a function"
     assert ran.err.startswith(said)
     assert run("export", "--pytest", block).out == ""
 
