@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         TransportError,
     )
     from honeytrace._utils.version import __version__
+    from honeytrace.integrations import patch
 
 __all__ = [
     "ActiveSession",
@@ -55,6 +56,7 @@ __all__ = [
     "enrich_session",
     "flush",
     "get_session",
+    "patch",
     "register",
     "shutdown",
     "stats",
@@ -88,6 +90,7 @@ _ROOMS = {
         "TransportError",
     ),
     "_utils.version": ("__version__",),
+    "integrations": ("patch",),
 }
 _ROOM = {name: room for room, names in _ROOMS.items() for name in names}
 

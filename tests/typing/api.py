@@ -34,6 +34,7 @@ from honeytrace import (
     enrich_session,
     flush,
     get_session,
+    patch,
     register,
     shutdown,
     stats,
@@ -201,6 +202,14 @@ class Document:
 
 def describe(document: Document) -> dict[str, int]:
     return {"id": document.id}
+
+
+def check_patch() -> None:
+    with patch("json:dumps", name="dumps", ignore=("default",)) as patched:
+        assert_type(patched.target, str)
+    assert_type(patched.undo(), bool)
+    patch("json:dumps", metadat={})  # type: ignore[call-arg]
+    patch(len)  # type: ignore[arg-type]
 
 
 def check_register() -> None:

@@ -1,0 +1,5 @@
+"""Trace code that is not yours: any function by its path, and the model calls of known SDKs."""
+
+from honeytrace.integrations._patch import Patch, patch
+
+__all__ = ["Patch", "patch"]

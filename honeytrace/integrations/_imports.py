@@ -1,0 +1,35 @@
+"""Run something with a module: at once if it is imported already, else as soon as it is."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from importlib.util import find_spec
+from types import ModuleType
+
+from honeytrace._utils.guard import try_call
+
+Action = Callable[[ModuleType], None]
+
+
+def when_imported(name: str, action: Action) -> None:
+    """Call `action(module)`. It must not raise, since it may run inside the user's `import`."""
+    module = sys.modules.get(name)
+    if module is not None:
+        action(module)
+        return
+    # Imported here because few programs need it, and wrapt takes longer than all of honeytrace.
+    import wrapt
+
+    wrapt.register_post_import_hook(action, name)
+
+
+def can_be_found(name: str) -> bool:
+    """Return whether a module is imported, or its package is installed."""
+    top = name.partition(".")[0]
+    return name in sys.modules or top in sys.modules or try_call(find_spec, top)[0] is not None
+
+
+def is_importing(module: ModuleType) -> bool:
+    """Return whether the module's own code is still running, so names may be missing."""
+    return bool(getattr(getattr(module, "__spec__", None), "_initializing", False))

@@ -1,0 +1,99 @@
+"""Find a member of a module by its path, replace it, and put it back."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+_FOUND_ON_ACCESS = object()
+"""Stands for the value of a name that a module makes on access, in its `__getattr__`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A function, method or class where it is defined or inherited.
+
+    Attributes:
+        owner: the module or class whose attribute it is.
+        name: the name of the attribute.
+        value: the attribute as it stands there, so a `staticmethod` is still one.
+        own: False if the owner inherits it, or makes it on access.
+    """
+
+    owner: Any
+    name: str
+    value: Any
+    own: bool
+
+    @property
+    def in_class(self) -> bool:
+        return isinstance(self.owner, type)
+
+    def holds(self, value: object) -> bool:
+        """Return whether this very value stands at the place of the member now."""
+        return vars(self.owner).get(self.name) is value
+
+    def replace(self, value: object) -> None:
+        """Put another value at the place. Raises `TypeError` or `AttributeError` if that fails."""
+        setattr(self.owner, self.name, value)
+
+    def restore(self) -> None:
+        if self.own:
+            setattr(self.owner, self.name, self.value)
+        else:
+            delattr(self.owner, self.name)
+
+
+def find(module: ModuleType, path: str) -> Member | None:
+    """Return the member at a dotted path inside a module; None if there is none."""
+    *outer, name = path.split(".")
+    owner: Any = module
+    for each in outer:
+        owner = getattr(owner, each, None)
+    own = vars(owner) if hasattr(owner, "__dict__") else {}
+    if name in own:
+        return Member(owner, name, own[name], own=True)
+    value = _inherited(owner, name)
+    return None if value is _FOUND_ON_ACCESS else Member(owner, name, value, own=False)
+
+
+def _inherited(owner: Any, name: str) -> Any:
+    if isinstance(owner, type):
+        return inspect.getattr_static(owner, name, _FOUND_ON_ACCESS)
+    return getattr(owner, name, _FOUND_ON_ACCESS) if owner is not None else _FOUND_ON_ACCESS
+
+
+def as_function(member: Member) -> Any:
+    """Return the value of a member in a form that can be traced as a method.
+
+    A wrapper that another library has put on a class may work only if it is looked up on the
+    object, as Python does for methods.
+    """
+    value = member.value
+    if not member.in_class or isinstance(value, type) or type(value) in _KNOWN:
+        return value
+    return _looked_up(value) if hasattr(type(value), "__get__") and callable(value) else value
+
+
+_KNOWN = (
+    type(find),
+    staticmethod,
+    classmethod,
+    property,
+    functools.cached_property,
+    functools.partialmethod,
+)
+
+
+def _looked_up(value: Any) -> Callable[..., Any]:
+    def looked_up(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return value.__get__(self, type(self))(*args, **kwargs)
+
+    async def awaited(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return await value.__get__(self, type(self))(*args, **kwargs)
+
+    return functools.wraps(value)(awaited if inspect.iscoroutinefunction(value) else looked_up)
