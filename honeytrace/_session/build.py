@@ -94,6 +94,8 @@ def _about(record: CallRecord, session_id: str) -> Json:
     }
     if record.spec.function is None:
         del about["function"]
+    if record.spec.step is not None:
+        about["step"] = record.spec.step
     if record.parent_id is not None:
         about["parent_id"] = format_id(record.parent_id)
     if streamed:

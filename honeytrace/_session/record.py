@@ -56,6 +56,7 @@ class TraceSpec:
         fields: the JSON objects that `trace_session` was given, by field name.
         function: module and qualified name of the function; None for a block.
         kind: the kind of the function, such as "generator", or "block".
+        step: the kind of the step, such as "model" or "tool"; None if it is not said.
         bind: maps the arguments of a call to their names.
         named: names of the parameters.
         rest: name of the parameter for `**kwargs`; None if there is none.
@@ -72,6 +73,7 @@ class TraceSpec:
     config_args: tuple[str, ...] = ()
     function: str | None = None
     kind: str = "block"
+    step: str | None = None
     bind: Bind = _no_arguments
     named: tuple[str, ...] = ()
     rest: str | None = None

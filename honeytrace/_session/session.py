@@ -11,6 +11,12 @@ from honeytrace._utils.json import Json
 RESERVED = "honeytrace"
 """The key of `metadata` that honeytrace keeps for itself."""
 
+STEPS = (
+    *("agent", "chain", "embedding", "evaluator", "guardrail", "model", "prompt", "reranker"),
+    *("retriever", "tool"),
+)
+"""What a step of an application can be, as the argument `step` of `trace_session` says."""
+
 _short = Repr()
 _short.maxstring = _short.maxother = 60
 _repr = _short.repr

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from honeytrace._capture.deferred import as_object
 from honeytrace._capture.snapshot import Snapshot
 from honeytrace._session.record import TraceSpec
-from honeytrace._session.session import ENTERED
+from honeytrace._session.session import ENTERED, STEPS
 from honeytrace._session.wire import is_uuid
 from honeytrace._utils.guard import try_call
 from honeytrace._utils.json import Json
@@ -20,12 +20,34 @@ _TEXTS = ("name", "project", "source")
 _LISTS = ("config_args", "ignore", "only", "methods")
 _FUNCTIONS = ("process_inputs", "process_outputs", "reduce")
 _SWITCHES = ("capture_inputs", "capture_outputs")
-_ALL = (*_TEXTS, "session_id", *ENTERED, *_LISTS, *_FUNCTIONS, *_SWITCHES, "ignore_exceptions")
+_ALL = (
+    *_TEXTS,
+    "step",
+    "session_id",
+    *ENTERED,
+    *_LISTS,
+    *_FUNCTIONS,
+    *_SWITCHES,
+    "ignore_exceptions",
+)
 
 if TYPE_CHECKING:
-    from typing import TypedDict
+    from typing import Literal, TypedDict
 
     Names = tuple[str, ...] | list[str] | set[str] | frozenset[str]
+
+    Step = Literal[
+        "agent",
+        "chain",
+        "embedding",
+        "evaluator",
+        "guardrail",
+        "model",
+        "prompt",
+        "reranker",
+        "retriever",
+        "tool",
+    ]
 
     class Options(TypedDict, total=False):
         """The keyword arguments of `trace_session`, for type checkers and editors.
@@ -35,6 +57,7 @@ if TYPE_CHECKING:
 
         project: str | None
         source: str | None
+        step: Step | None
         inputs: Mapping[str, Any] | None
         config: Mapping[str, Any] | None
         user_properties: Mapping[str, Any] | None
@@ -73,6 +96,13 @@ def _hint(label: str) -> str:
 def _text(label: str, value: Any) -> str:
     if not isinstance(value, str) or not value.strip():
         _refuse(label, value, "a string that is not empty", isinstance(value, str))
+    return value
+
+
+def _step(label: str, value: Any) -> str:
+    if not isinstance(value, str) or value not in STEPS:
+        choices = ", ".join(map(repr, STEPS))
+        _refuse(label, value, f"one of {choices}", isinstance(value, str))
     return value
 
 
@@ -131,6 +161,7 @@ def _refuse(label: str, value: object, wanted: str, right_type: bool = False) ->
 
 _CHECKS: tuple[tuple[tuple[str, ...], Callable[[str, Any], Any]], ...] = (
     (_TEXTS, _text),
+    (("step",), _step),
     (("session_id",), _uuid),
     (_LISTS, _names),
     (_FUNCTIONS, _function),

@@ -91,6 +91,8 @@ def trace_session(target: Any = None, /, **options: Any) -> Any:
         name: the session's name, which may be the first argument; by default the function's
             qualified name.
         project, source: override the configured ones.
+        step: what the call is in your application: "model", "tool", "retriever", "agent", "chain",
+            "embedding", "reranker", "prompt", "guardrail" or "evaluator".
         session_id: a UUID for the first entry of a block. A decorated function makes a new one for
             each call.
         config, user_properties, metrics, feedback, metadata, inputs: mappings that go into every

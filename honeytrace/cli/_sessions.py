@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 from honeytrace._config.settings import Config
+from honeytrace._session.session import STEPS
 from honeytrace._utils.text import printable, span
 from honeytrace.cli._output import Stop, print_json, print_text, rewrite, started
 from honeytrace.cli._reading import open_store, session_of
@@ -119,6 +120,8 @@ def _table(summaries: Sequence[Summary], header: bool = False) -> Iterator[str]:
 def _row(summary: Summary, size: int) -> tuple[str, str, str, str, str]:
     time = "" if summary.duration is None else span(summary.duration)
     name = printable(summary.name, 60)
+    if summary.kind in STEPS:
+        name += f" [{summary.kind}]"
     if summary.error:
         name += f"  ✗ {printable(summary.error)}"
     elif summary.preview:

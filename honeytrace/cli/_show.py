@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from honeytrace._config.settings import Config
-from honeytrace._session.session import Session
+from honeytrace._session.session import STEPS, Session, about
 from honeytrace._session.tree import Step, failure, walk
 from honeytrace._utils.json import READABLE, Json, dumps
 from honeytrace._utils.text import printable, span
@@ -50,7 +50,8 @@ def _print_tree(session: Session, read: Reader, options: argparse.Namespace) -> 
 def _name(step: Step) -> str:
     if step.session is None:
         return f"{printable(step.session_id)} (not stored)"
-    return printable(step.session.session_name)
+    name, found = printable(step.session.session_name), about(step.session).get("step")
+    return f"{name} [{found}]" if found in STEPS else name
 
 
 def _span(step: Step) -> str:

@@ -28,7 +28,8 @@ class Summary(NamedTuple):
         start: start in milliseconds since 1970.
         root: id of the session at the top of its tree; its own id for a root.
         parent: id of the session that it started in; None for a root.
-        kind: the kind of what was traced, such as "function" or "generator".
+        kind: the kind of the step, such as "model" or "tool"; if that is not known, the kind of
+            what was traced, such as "function" or "generator".
         status: "ok", "error" or "cancelled".
         duration: milliseconds.
         error: the first line of its error.
@@ -76,7 +77,7 @@ def summarize(fields: Json) -> Summary:
         _text(fields.get("session_name")) or "unknown",
         _text(fields.get("project")) or "unknown",
         _text(fields.get("source")) or "unknown",
-        _text(about.get("kind")) or "session",
+        _text(about.get("step")) or _text(about.get("kind")) or "session",
         _status(about, error),
         _number(fields.get("duration")),
         first_line(error, _ERROR_CHARACTERS) if error else None,

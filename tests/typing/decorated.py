@@ -371,6 +371,7 @@ def below_fixture() -> int:
     metrics={"hits": 3},
     feedback={"rating": 5},
     metadata={"team": "search"},
+    step="tool",
     config_args=["model"],
     ignore=("key",),
     only={"question", "model"},
@@ -392,6 +393,7 @@ def check_arguments(name: str | None, options: dict[str, Any], tracer: Traceback
     assert_type(trace_session(name=None)(undecorated)("q"), list[str])
     assert_type(trace_session(undecorated, **options)("q"), list[str])
     trace_session(5)  # type: ignore[call-overload]
+    trace_session(step="tol")  # type: ignore[call-overload]
     trace_session(tracer)  # type: ignore[call-overload]
     trace_session("name")(5)  # type: ignore[type-var]
     trace_session("name", name="other")  # type: ignore[call-overload]

@@ -471,6 +471,18 @@ def test_show_latest(run: Run) -> None:
     assert "second" in run("show", "answer").out
 
 
+def test_step(run: Run) -> None:
+    """`ls` and `show` name the kind of a step, and `kind:` finds it."""
+    with honeytrace.trace_session("look up", step="tool"):
+        pass
+    with honeytrace.trace_session("other"):
+        pass
+    honeytrace.flush()
+    assert run("ls", "kind:tool").out.splitlines()[1].endswith("look up [tool]")
+    assert "look up [tool]" in run("show", "look up").out
+    assert "other [" not in run("ls").out
+
+
 def test_show_content(run: Run) -> None:
     """Below each step stands what went in and what came out, cut to a few lines."""
     messages = [

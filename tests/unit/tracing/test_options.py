@@ -24,6 +24,8 @@ from honeytrace import trace_session
         ({"config_args": (1,)}, TypeError, "config_args=…"),
         ({"config_args": 5}, TypeError, "config_args=…"),
         ({"metdata": {}}, TypeError, "no argument 'metdata'; did you mean 'metadata'"),
+        ({"step": "tol"}, ValueError, "step=….*'tol'; give one of 'agent', 'chain'"),
+        ({"step": ["tool"]}, TypeError, "step=…"),
         ({"qqq": {}}, TypeError, "it takes name, project"),
         ({"outputs": {}}, TypeError, "no argument 'outputs'"),
         ({"ignore": "x"}, TypeError, "ignore=…"),
@@ -49,6 +51,16 @@ def test_arguments_that_are_none_are_absent(sent):
     with trace_session("x", project=None, metrics=None, session_id=None):
         pass
     assert (sent()[0]["project"], sent()[0]["metrics"]) == ("p", {})
+
+
+def test_step(sent):
+    """The kind of a step stands beside the kind of function; without it there is no such key."""
+    trace_session(len, step="tool")("ab")
+    with trace_session("plain"):
+        pass
+    tool, plain = (each["metadata"]["honeytrace"] for each in sent())
+    assert (tool["step"], tool["kind"]) == ("tool", "function")
+    assert "step" not in plain
 
 
 def test_a_decorated_function_takes_no_fixed_id():
