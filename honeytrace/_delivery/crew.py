@@ -10,7 +10,6 @@ to the disk. No thread sends, writes or starts another thread while it holds the
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -68,7 +67,7 @@ class Crew:
         self._members: list[_Member] = []
         self._writer: _Member | None = None
         self._rung = Bell()  # the bell of the thread that waits for new sessions
-        self._starting = threading.Lock()
+        self._starting = False  # a thread is being started
         self._life = 0
         self._sending = 0
         self._secured = 0.0  # when the disk was last tried again
@@ -97,19 +96,20 @@ class Crew:
         Also return True if another thread is starting them, or this thread was doing so when a
         signal handler interrupted it.
         """
-        if not self._starting.acquire(blocking=False):
-            return True
-        begun = False
+        mine = begun = False
         try:
             with self._lock:
+                if self._starting:
+                    return True
+                # There is no call in here, so no signal handler can leave it half done.
+                mine = self._starting = True
                 life, self.asleep = self._life, False  # the new thread checks by itself
             begun = start_thread(self._run, life, "worker")
             if begun:  # both now: at exit no thread can be started
                 start_thread(self._run, life, "sender-1")
         finally:
-            if not begun:
-                self.asleep = True
-            self._starting.release()
+            if mine:
+                self._starting, self.asleep = False, self.asleep or not begun
         return begun
 
     def stop(self) -> None:
@@ -144,9 +144,14 @@ class Crew:
         return self.retry.quick or len(self._members) == 1
 
     @property
+    def _most_sending(self) -> int:
+        """Return how many requests may be under way at once; just one at a quick server."""
+        return self.retry.senders(self._queue.sendable + self._sending)
+
+    @property
     def _wanted(self) -> int:
         """Return how many threads there should be."""
-        return 1 + self.retry.senders(self._queue.sendable + self._sending)
+        return 1 + self._most_sending
 
     def _step(self, me: _Member, now: float) -> Step | None:
         """Return the next step of this thread; None if there is none."""
@@ -180,8 +185,8 @@ class Crew:
         return self._send_step(me, now) if direct else None
 
     def _send_step(self, me: _Member, now: float) -> Step | None:
-        queue, held = self._queue, self.retry.failing or me is self._writer
-        if now < self.retry.until or (held and self._sending):
+        queue = self._queue
+        if now < self.retry.until or self._sending >= self._most_sending:
             return None
         if queue.may_read_on:
             queue.begin_reading()
@@ -193,7 +198,7 @@ class Crew:
         me.sends = now
         if me is self._writer:
             self._have_watched(me)
-        elif queue.sendable:
+        elif queue.sendable and self._sending < self._most_sending:
             self.wake_sender()
         return self._send, me, item
 
@@ -215,19 +220,26 @@ class Crew:
             if queue.unsafe or queue.new:
                 times.append(TICK_SECONDS)
         else:
-            if writer and writer.sends is not None and queue.new:
-                times.append(max(writer.sends + HANG_SECONDS - now, 0.001))
+            if writer and writer.sends is not None:
+                self._watch(me, writer.sends + HANG_SECONDS - now, times)
             if len(self._members) > max(self._wanted, 2):
                 times.append(IDLE_SECONDS)
         if (me is writer) == self._direct and (due := self._due) is not None:
             times.append(max(due - now, 0.001))
         return min(times, default=None)
 
+    def _watch(self, me: _Member, left: float, times: list[float]) -> None:
+        """Be ready to take over from the writer, which is sending."""
+        if self._queue.new:
+            times.append(max(left, 0.001))
+        else:
+            self._rung, self.asleep = me.bell, True
+
     @property
     def _due(self) -> float | None:
         """Return when something may be sent again; None if that is not a question of time."""
-        if self.retry.failing and self._sending:
-            return None
+        if self._sending >= self._most_sending:
+            return None  # whoever sends goes on
         due = self._queue.due
         if self._queue.sendable or self._queue.may_read_on:
             due = self.retry.until
@@ -238,8 +250,21 @@ class Crew:
         with self._lock:
             if life == self._life:
                 self._members.append(me)
-        while (step := self._next(me)) is not None:
-            self._guard.call(*step)
+        try:
+            while (step := self._next(me)) is not None:
+                self._guard.call(*step)
+        finally:
+            self._leave(me)
+
+    def _leave(self, me: _Member) -> None:
+        """Forget this thread, even if an exception from outside ended it; others go on."""
+        with self._lock:
+            if me in self._members:
+                self._members.remove(me)
+                self.asleep = self.asleep or not self._members
+            if self._writer is me:
+                self._writer = None
+            self._wake_all()
 
     def _next(self, me: _Member) -> Step | None:
         """Wait for the next step and return it; None when this thread is no longer needed."""
@@ -253,7 +278,6 @@ class Crew:
                     me.rests = None
                     return step
                 if self._is_too_many(me, now):
-                    self._members.remove(me)
                     break
                 seconds = self._pause(me, now)
             me.bell.wait(seconds)
@@ -268,12 +292,15 @@ class Crew:
         """Start a sender if one is missing. If the system refuses, go on with fewer."""
         if len(self._members) >= self._wanted or clock.now() < self._refused_until:
             return
-        if self._starting.acquire(blocking=False):
-            try:
-                if not start_thread(self._run, life, f"sender-{len(self._members)}"):
-                    self._refused_until = clock.now() + IDLE_SECONDS
-            finally:
-                self._starting.release()
+        with self._lock:
+            if self._starting:
+                return
+            self._starting = True
+        try:
+            if not start_thread(self._run, life, f"sender-{len(self._members)}"):
+                self._refused_until = clock.now() + IDLE_SECONDS
+        finally:
+            self._starting = False
 
     def _write(self) -> None:
         self._queue.encode()
@@ -331,11 +358,11 @@ class Crew:
     def _settle(self, me: _Member, answers: list[tuple[Item, Answer, float]]) -> None:
         """Record the outcomes. They are logged first, so that they are in the log after a flush."""
         final = [(item, answer) for item, answer, _ in answers if answer.verdict in _FINAL]
-        recovered = False
+        recovered, now = False, clock.now()
         with self._lock:
             quick = self.retry.quick
             for _, answer, seconds in answers:
-                if answer.verdict in _FINAL and self.retry.settled(seconds):
+                if answer.verdict in _FINAL and self.retry.settled(seconds, now):
                     recovered = True
                 if answer.verdict is not Verdict.DELIVERED:
                     self.last = answer.words
@@ -343,10 +370,13 @@ class Crew:
             self._guard.settled("delivery", "sessions are delivered again")
         for _, answer, _ in answers:
             self._tell(answer)
-        self._queue.settle(final)
+        try:
+            self._queue.settle(final)
+        finally:
+            with self._lock:
+                me.sends = None
+                self._sending -= me.life == self._life
         with self._lock:
-            me.sends = None
-            self._sending -= me.life == self._life
             for item, answer, _ in answers:
                 if answer.verdict not in _FINAL:
                     self._put_back(item, answer)
@@ -356,6 +386,8 @@ class Crew:
                 self._wake_all()
             elif self._queue.new and self._writer is not me and not self.asleep:
                 self._rung.ring()  # there may be space for new sessions again
+            if (me is self._writer) != self._direct:  # it is the turn of others to send
+                self.wake_sender()
 
     def _put_back(self, item: Item, answer: Answer) -> None:
         now = clock.now()
@@ -370,7 +402,7 @@ class Crew:
         answer = self._sender.send_many(bodies)
         with self._lock:
             done = answer.verdict is Verdict.DELIVERED
-            recovered = self.retry.settled(0.0) if done else False
+            recovered = self.retry.settled(0.0, clock.now()) if done else False
             if not done:
                 self.last = answer.words
                 self.retry.note_failure(answer, clock.now())

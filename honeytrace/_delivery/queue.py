@@ -24,7 +24,7 @@ from typing import Any
 
 from honeytrace._delivery.retry import Answer, Verdict
 from honeytrace._delivery.send_queue import Item, SendQueue
-from honeytrace._delivery.spool.directory import Spool
+from honeytrace._delivery.spool.directory import REJECTED, Spool
 from honeytrace._delivery.spool.segment import RecordRef
 from honeytrace._delivery.stats import Bell, Counts
 from honeytrace._session.record import CallRecord
@@ -42,6 +42,12 @@ CLOSE_SECONDS = 0.5  # how long a shutdown waits for the disk
 Encode = Callable[[CallRecord], bytes]
 Store = Callable[[Sequence[bytes]], bool]
 """Stores bodies permanently, all or none; returns False if it stored none."""
+
+
+class _Run(deque[CallRecord]):
+    """The session that a thread encodes now. `over` is True once the thread is done with it."""
+
+    over = False
 
 
 @dataclass(slots=True, eq=False)
@@ -70,7 +76,7 @@ class DeliveryQueue:
         self._spool = spool
         self._store = store
         self._disk = threading.RLock()
-        self._runs: dict[int, deque[CallRecord]] = {}  # being encoded, by the id of the deque
+        self._runs: dict[int, _Run] = {}  # by the id of the run
         self._encoded: deque[Item] = deque()
         self._loose: dict[int, Item] = {}  # in memory only, by serial number
         self._write: _Write | None = None
@@ -100,7 +106,7 @@ class DeliveryQueue:
     @property
     def loose(self) -> int:
         """Return the number of sessions that are in memory only."""
-        return self.waiting + self.counts.loose
+        return self.waiting + len(self._loose)
 
     @property
     def cramped(self) -> bool:
@@ -120,20 +126,20 @@ class DeliveryQueue:
 
     def encode(self, most: int = RUN_SESSIONS) -> bool:
         """Encode some new sessions, oldest first; return whether there were any."""
-        return self._encode_run(deque(), most) > 0
+        return self._encode_run(_Run(), most) > 0
 
     def encode_now(self, record: CallRecord) -> None:
         """Encode a session that is not in the queue yet."""
-        self._encode_run(deque((record,)), 1)
+        self._encode_run(_Run((record,)), 1)
 
-    def _encode_run(self, run: deque[CallRecord], most: int) -> int:
+    def _encode_run(self, run: _Run, most: int) -> int:
         """Encode the run, and more sessions up to `most`; return the number of sessions.
 
         The run holds one session at a time, which goes back if a signal handler raises.
         """
-        key, end, size, count = id(run), clock.now() + RUN_SECONDS, 0, 0
-        self._runs[key] = run
+        end, size, count = clock.now() + RUN_SECONDS, 0, 0
         try:
+            self._runs[id(run)] = run
             while count < most and size < RUN_BYTES and clock.now() < end:
                 if not run:
                     with self.lock:
@@ -143,10 +149,20 @@ class DeliveryQueue:
                 size += self._encode_first(run, run[0])
                 count += 1
         finally:
-            with self.lock:
-                _move(run, self.new, back=True)
-                self._runs.pop(key, None)
+            run.over = True
+            self._end_runs()
         return count
+
+    def _end_runs(self) -> None:
+        """Forget the runs that are over; a session left in one goes back into the queue.
+
+        A signal handler may have kept the thread of an earlier run from doing this.
+        """
+        with self.lock:
+            for key, run in list(self._runs.items()):
+                if run.over:
+                    _move(run, self.new, back=True)
+                    self._runs.pop(key, None)
 
     def _encode_first(self, run: deque[CallRecord], record: CallRecord) -> int:
         body = self._guard.call(self._encode, record)
@@ -279,13 +295,18 @@ class DeliveryQueue:
         refs: list[RecordRef] = []
         self._append(spool, [(item.serial, item.body) for item in items], refs, True)
         gone: list[RecordRef] = []
+        counts, loose = self.counts, self._loose
         with self.lock:
             for item, ref in zip(items, refs, strict=False):
-                if self._loose.pop(item.serial, None):
-                    item.place = ref
-                    self.counts.spool()
-                else:
+                serial = item.serial
+                if serial not in loose:
                     gone.append(ref)
+                    continue
+                # Signal handlers run at calls, and there is no call from here on.
+                item.place = ref
+                counts.loose -= 1
+                counts.spooled += 1
+                del loose[serial]
         spool.acknowledge_many(gone)
         return bool(refs)
 
@@ -303,7 +324,7 @@ class DeliveryQueue:
                 continue
             own += segment.kept
             with self.lock:
-                self.counts.drop(segment.last, spooled=True, number=segment.kept)
+                self.counts.drop_spooled(segment.last, segment.kept)
             self._count_cold()
         if own + older:
             words = "the spool is full, the oldest sessions were dropped: %d"
@@ -335,7 +356,7 @@ class DeliveryQueue:
                 for each in found:
                     self._ready.add(Item(each.serial, each.body, each.place))
                 for loss in lost:
-                    self.counts.drop(loss.serial, spooled=True, number=loss.number)
+                    self.counts.drop_spooled(loss.serial, loss.number)
             self._count_cold()
         if lost:
             self._tell_damage(sum(loss.number for loss in lost))
@@ -395,14 +416,14 @@ class DeliveryQueue:
         if item.place and all(self._acknowledge([item.place])):
             with self.lock:
                 if item.place.segment.own:
-                    self.counts.drop(item.serial, spooled=True)
+                    self.counts.drop_spooled(item.serial)
             self._tell_damage(1)
 
     def settle(self, answers: Sequence[tuple[Item, Answer]]) -> None:
         """Count sessions that the server took or rejected."""
         for item, answer in answers:
             if answer.verdict is Verdict.REJECTED and self._spool:
-                self._spool.reject(item.body, answer.words)
+                self._set_aside(self._spool, item.body, answer.words)
         places = [item.place for item, _ in answers]
         there = iter(self._acknowledge([place for place in places if place]))
         late = []
@@ -414,43 +435,64 @@ class DeliveryQueue:
                         late.append(item.place)  # it was written down meanwhile
         self._acknowledge(late)
 
+    def _set_aside(self, spool: Spool, body: bytes, reason: str) -> None:
+        if not spool.reject(body, reason):
+            words = "a session that the server refused could not be set aside in %s"
+            self._guard.warn("aside", words, spool.directory / REJECTED)
+
     def _acknowledge(self, places: Sequence[RecordRef]) -> list[bool]:
         return self._spool.acknowledge_many(places) if self._spool and places else []
 
     def _book_settled(self, item: Item, rejected: bool) -> None:
-        if item.place is None:
-            if self._loose.pop(item.serial, None) is None:  # given up by a shutdown
-                return
-        elif not item.place.segment.own:
-            self.counts.resent += not rejected
-            self.counts.older_rejected += rejected
+        counts, loose, serial, place = self.counts, self._loose, item.serial, item.place
+        if place is not None and not place.segment.own:
+            counts.resent += not rejected
+            counts.older_rejected += rejected
             return
-        act = self.counts.reject if rejected else self.counts.deliver
-        act(item.serial, spooled=item.place is not None)
+        if place is None:
+            if serial not in loose:  # given up by a shutdown
+                return
+            counts.loose -= 1
+            del loose[serial]
+        else:
+            counts.spooled -= 1
+        counts.rejected += rejected
+        counts.delivered += not rejected
+        counts.passed(serial)
 
     def give_up(self, items: Iterable[Item]) -> int:
         """Drop the given sessions that are in memory only; return their number."""
+        counts, loose, lost = self.counts, self._loose, list[int]()
         with self.lock:
-            known = [item for item in items if self._loose.pop(item.serial, None)]
-            for item in known:
-                self.counts.drop(item.serial, spooled=False)
-        return len(known)
+            for item in items:
+                serial = item.serial
+                if serial in loose:
+                    # Signal handlers run at calls, and there is no call until the append.
+                    counts.loose -= 1
+                    counts.dropped += 1
+                    del loose[serial]
+                    lost.append(serial)
+            counts.passed_all(lost)
+        return len(lost)
 
     def give_up_all(self) -> int:
         """Drop all sessions that are in memory only; return their number."""
+        counts, unread = self.counts, list[int]()
         with self.lock:
             for run in (self.new, *self._runs.values()):
-                for _ in range(len(run)):
-                    item = Item(self.counts.take())
-                    self._loose[item.serial] = item
+                while run:
+                    counts.taken += 1
+                    counts.dropped += 1
                     del run[0]
+                    unread.append(counts.taken)
+            counts.passed_all(unread)
             self.weight = 0.0
             lost = self.give_up(list(self._loose.values()))
             self._encoded.clear()
             self._write = None
             self._ready.forget()
             self._reading = False
-        return lost
+        return lost + len(unread)
 
     def close(self, *, give_up: bool = True) -> int:
         """Stop; return the number of sessions given up because they were not on disk."""

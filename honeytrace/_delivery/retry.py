@@ -16,6 +16,7 @@ _DRAIN = 0.5  # seconds in which a backlog should be gone
 _IN_A_ROW = 5  # refusals in a row after which the server, not the session, is taken to be at fault
 _FIRST, _LONGEST = 0.1, 30.0  # seconds: the bounds of the back-off
 _UNLUCKY = 3.0  # seconds: the longest back-off of one session, while the server takes others
+_AT_ONCE = 0.002  # seconds: the pause that `Retry-After: 0` asks for, so that nothing spins
 _HELD = 60.0  # seconds until a server that refused the key or the path is tried again
 
 _jitter = random.Random()  # noqa: S311 - not for secrets; the global `random` is left to the user
@@ -29,7 +30,7 @@ class RetryPolicy:
         self._answer_times: deque[float] = deque(maxlen=16)
         self._refusals = 0
         self._pauses = 0
-        self._down = False
+        self._down = self._asked = False
         self._until = 0.0
 
     @property
@@ -65,17 +66,22 @@ class RetryPolicy:
         wanted = math.ceil(waiting * quickest / _DRAIN) if quickest > _QUICK else 1
         return max(1, min(wanted, self._most_senders))
 
-    def settled(self, seconds: float) -> bool:
-        """Note that the server took or rejected a session; return whether it was failing."""
-        recovered = self.failing
+    def settled(self, seconds: float, now: float) -> bool:
+        """Note that the server took or rejected a session; return whether it was failing.
+
+        A pause that the server asked for goes on: the request was under way when it began.
+        """
         self._answer_times.append(seconds)
+        if self._asked and now < self._until:
+            return False
+        recovered = self.failing
         self.begin_again()
         return recovered
 
     def begin_again(self) -> None:
         """Forget the refusals."""
         self._refusals = self._pauses = 0
-        self._down = False
+        self._down = self._asked = False
         self._until = 0.0
 
     def note_failure(self, answer: Answer, now: float) -> None:
@@ -85,12 +91,13 @@ class RetryPolicy:
         requests that were under way when the pause began do not prolong it.
         """
         self._refusals += 1
-        if answer.retry_after is not None:
-            self._pause(now + answer.retry_after, slip=not answer.retry_after)
-        elif answer.verdict is Verdict.HOLD:
-            self._pause(now + _HELD)
+        wish = answer.retry_after
+        if wish or answer.verdict is Verdict.HOLD:
+            self._pause(now + (wish or _HELD), asked=True)
+        elif wish == 0:
+            self._pause(now + _AT_ONCE)
         elif now >= self._until and (self._refusals >= _IN_A_ROW or not answer.answered):
-            self._pause(now + back_off(self._pauses + 1), slip=True)
+            self._pause(now + back_off(self._pauses + 1))
 
     def retry_in(self, attempt: int) -> float:
         """Return the seconds until a session is sent again after so many failures.
@@ -99,8 +106,9 @@ class RetryPolicy:
         """
         return back_off(attempt, _LONGEST if self.failing else _UNLUCKY)
 
-    def _pause(self, until: float, *, slip: bool = False) -> None:
-        self._down = not slip or self._pauses > 0
+    def _pause(self, until: float, *, asked: bool = False) -> None:
+        self._asked = asked
+        self._down = asked or self._pauses > 0
         self._pauses += 1
         self._until = max(self._until, until)
 

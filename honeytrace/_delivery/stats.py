@@ -94,38 +94,11 @@ class Counts:
         self.older_rejected = 0  # of earlier processes, so not in the other counts
         self._marks: list[FlushTarget] = []
 
-    def take(self) -> int:
-        """Count a new session; return its serial number."""
-        self.taken += 1
-        self.loose += 1
-        return self.taken
-
-    def spool(self) -> None:
-        """Count a session as on disk that was in memory only."""
-        self.loose -= 1
-        self.spooled += 1
-
-    def deliver(self, serial: int, *, spooled: bool) -> None:
-        self.delivered += 1
-        self._out(spooled)
-        self.passed(serial)
-
-    def reject(self, serial: int, *, spooled: bool) -> None:
-        self.rejected += 1
-        self._out(spooled)
-        self.passed(serial)
-
-    def drop(self, serial: int, *, spooled: bool, number: int = 1) -> None:
-        """Count sessions as lost. None of them has a serial number above `serial`."""
+    def drop_spooled(self, serial: int, number: int = 1) -> None:
+        """Count sessions on disk as lost. None of them has a serial number above `serial`."""
+        self.spooled -= number
         self.dropped += number
-        self._out(spooled, number)
         self.passed(serial, number)
-
-    def _out(self, spooled: bool, number: int = 1) -> None:
-        if spooled:
-            self.spooled -= number
-        else:
-            self.loose -= number
 
     def mark(self, waiting: int) -> FlushTarget:
         """Return the target of a flush, with `waiting` sessions yet to be taken."""

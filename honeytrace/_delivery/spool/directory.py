@@ -39,6 +39,7 @@ ROUTE = "route.json"
 REJECTED = "rejected.jsonl"
 
 _RECORDS, _BYTES = 500, 4 * 2**20  # read at most so much at once
+_CLOCK_IS_SET = 946_684_800.0  # 2000, in seconds: an earlier time means that no clock was set
 _NAME = re.compile(r"\d+-[0-9a-f]{8}\.(spool|acks|damaged)")
 
 
@@ -307,12 +308,16 @@ class Spool:
             total = sum(map(_weight, files))
             dropped = []
             for path in files:
-                if total <= self._bounds.total and now - _changed(path) <= self._bounds.age:
-                    break
-                weight = _weight(path)
-                dropped += self._drop(path)
-                total -= weight - _weight(path)
+                if total > self._bounds.total or self._is_too_old(path, now):
+                    weight = _weight(path)
+                    dropped += self._drop(path)
+                    total -= weight - _weight(path)
             return dropped
+
+    def _is_too_old(self, path: Path, now: float) -> bool:
+        """Return whether a file is past its age; unknown if it was written with no clock set."""
+        changed = _changed(path)
+        return changed >= _CLOCK_IS_SET and now - changed > self._bounds.age
 
     def _sweep(self) -> None:
         """Delete acknowledgements without a segment, which a killed process may leave."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import threading
 import time
 
@@ -117,6 +118,39 @@ def test_retry_after_holds_for_all(sending, server):
     sending.put(2)
     assert not sending.flush(0.3)
     assert len(server.requests) == 1
+
+
+def test_a_server_that_is_not_known_yet_gets_one_request_at_a_time(sending, server):
+    """So what its first answer says holds for all the others."""
+    gate = threading.Event()
+    server.script = [lambda request: (gate.wait(10), (429, {"Retry-After": "60"}, b""))[1]]
+    for number in range(3):
+        sending.put(number)
+    server.wait(1)
+    assert not sending.flush(0.3)
+    gate.set()
+    assert not sending.flush(0.3)
+    assert len(server.requests) == 1
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_threads_that_are_ended_from_outside_are_replaced(sending, server):
+    """An exception that someone raises in ours costs nothing: others do the work."""
+    sending.put(1)
+    assert sending.flush(10)
+    for thread in threads():
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(
+            ctypes.c_ulong(thread.ident), ctypes.py_object(SystemExit)
+        )
+    sending.crew.begin_again()  # it wakes them
+    for thread in threads():
+        thread.join(10)
+    assert not sending.crew.running
+    sending.queue.new.append(Body(2))
+    assert not sending.crew.ring()
+    sending.start()
+    assert sending.flush(10)
+    assert [session["n"] for session in server.sessions] == [1, 2]
 
 
 def test_a_better_server_is_asked_at_once(sending, server):

@@ -170,6 +170,16 @@ def test_a_rejected_session_is_set_aside(queue):
     )
 
 
+def test_it_is_said_that_a_rejected_session_could_not_be_set_aside(queue, caplog):
+    """The disk may take no copy; the session is counted as rejected all the same."""
+    fill(queue, 1)
+    (queue._spool.directory / REJECTED).mkdir()
+    queue.settle([(take(queue), REJECTED_ANSWER)])
+    words = "a session that the server refused could not be set aside in "
+    assert words + str(queue._spool.directory / REJECTED) in caplog.text
+    assert counts(queue) == {"accepted": 1, "rejected": 1}
+
+
 def test_all_is_delivered_in_order(queue):
     """More sessions than memory has room for come back from disk, and no file is left."""
     fill(queue, FULL + 600)

@@ -22,12 +22,12 @@ def retry():
 
 def quick(retry, seconds, answers=2):
     for _ in range(answers):
-        retry.settled(seconds)
+        retry.settled(seconds, now=100.0)
 
 
 def test_one_sender_until_the_server_is_known(retry):
     """With fewer than two answers, one sender serves any backlog."""
-    retry.settled(0.05)
+    retry.settled(0.05, now=100.0)
     assert retry.senders(10_000) == 1
 
 
@@ -47,13 +47,13 @@ def test_a_slow_server_has_senders_by_the_backlog(retry, waiting, senders):
 def test_the_quickest_answer_of_late_counts(retry):
     """Slow answers beside a quick one add no senders: they waited for the interpreter."""
     quick(retry, 0.5, answers=15)
-    retry.settled(0.001)
+    retry.settled(0.001, now=100.0)
     assert retry.senders(10_000) == 1
 
 
 def test_old_answers_are_forgotten(retry):
     """The pace follows the latest sixteen answers."""
-    retry.settled(0.001)
+    retry.settled(0.001, now=100.0)
     quick(retry, 0.05, answers=16)
     assert retry.senders(10_000) == 32
 
@@ -84,7 +84,7 @@ def test_a_success_between_starts_the_count_anew(retry):
     """Refusals that are not in a row pause nothing."""
     for _ in range(4):
         retry.note_failure(BUSY, now=100.0)
-    retry.settled(0.01)
+    retry.settled(0.01, now=100.0)
     retry.note_failure(BUSY, now=100.0)
     assert not retry.failing
 
@@ -119,8 +119,37 @@ def test_what_was_under_way_does_not_prolong_a_pause(retry):
 def test_a_success_ends_the_pause_and_says_so(retry):
     """The first success after failures ends the pause and reports the recovery, once."""
     retry.note_failure(REFUSED, now=100.0)
-    assert [retry.settled(0.01), retry.settled(0.01)] == [True, False]
+    assert [retry.settled(0.01, now=160.0), retry.settled(0.01, now=160.0)] == [True, False]
     assert (retry.failing, retry.until) == (False, 0.0)
+
+
+@pytest.mark.parametrize("answer", [Answer(Verdict.RETRY, retry_after=60.0), REFUSED])
+def test_a_late_success_does_not_end_a_pause_that_was_asked_for(retry, answer):
+    """Its request was under way when the server asked for the pause, which goes on for all."""
+    retry.note_failure(answer, now=100.0)
+    assert not retry.settled(0.01, now=101.0)
+    assert (retry.failing, retry.until) == (True, 160.0)
+    assert retry.settled(0.01, now=160.0)
+
+
+def test_a_late_success_ends_a_pause_of_our_own(retry):
+    """If a request failed without an answer and another one arrives, the server is there."""
+    retry.note_failure(NO_ANSWER, now=100.0)
+    assert retry.settled(0.01, now=100.01)
+    assert not retry.failing
+
+
+def test_a_server_that_asks_to_come_back_at_once_is_not_flooded(retry):
+    """`Retry-After: 0` is a pause of 2 ms, so the failing server gets a few hundred requests a second."""
+    for now in (100.0, 200.0):
+        retry.note_failure(Answer(Verdict.RETRY, retry_after=0.0), now)
+        assert retry.until == now + 0.002
+
+
+def test_a_refused_key_waits_a_minute_whatever_else_is_said(retry):
+    """A refusal with `Retry-After: 0` is still a refusal."""
+    retry.note_failure(Answer(Verdict.HOLD, "status 403", retry_after=0.0), now=100.0)
+    assert retry.until == 160.0
 
 
 @pytest.mark.parametrize(
@@ -140,7 +169,7 @@ def test_a_slip_is_no_outage(retry, answers, down):
     for moment, answer in enumerate(answers):
         retry.note_failure(answer, now=100.0 + moment)
     assert retry.down is down
-    retry.settled(0.01)
+    retry.settled(0.01, now=1_000.0)
     assert not retry.down
 
 

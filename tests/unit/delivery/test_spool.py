@@ -406,6 +406,17 @@ def test_what_is_too_old_goes(make):
     assert drop(spool) == [(True, 1)]
 
 
+def test_what_was_written_with_no_clock_set_is_not_too_old(make):
+    """Small machines begin in 1970 until they find a network; older segments go all the same."""
+    spool = make(turn=0)
+    fill(spool, 3)
+    first, second, _ = segments(spool)
+    os.utime(first, (60, 60))
+    age(second, 7.1)
+    assert drop(spool) == [(True, 1)]
+    assert (first.exists(), second.exists()) == (True, False)
+
+
 def test_a_segment_of_a_living_process_stays(make, tmp_path):
     """However old it is, and ours goes in its place."""
     with process(HOLDER, tmp_path, 5, 8 * 2**20):
