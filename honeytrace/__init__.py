@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from honeytrace import testing
+    from honeytrace import propagation, testing
     from honeytrace._client import (
         AsyncClient,
         Client,
@@ -57,6 +57,7 @@ __all__ = [
     "flush",
     "get_session",
     "patch",
+    "propagation",
     "register",
     "shutdown",
     "stats",
@@ -96,8 +97,8 @@ _ROOM = {name: room for room, names in _ROOMS.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
-    if name == "testing":
-        return import_module("honeytrace.testing")
+    if name in ("propagation", "testing"):
+        return import_module(f"honeytrace.{name}")
     if name not in _ROOM:
         raise AttributeError(f"module 'honeytrace' has no attribute {name!r}")
     value = getattr(import_module(f"honeytrace.{_ROOM[name]}"), name)

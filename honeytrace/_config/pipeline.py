@@ -15,6 +15,7 @@ from honeytrace._session import wire
 from honeytrace._session.build import close
 from honeytrace._session.context import without_tracing
 from honeytrace._session.record import CallRecord
+from honeytrace._session.scope import is_outermost
 from honeytrace._session.session import Session
 from honeytrace._utils.guard import ErrorGuard, try_call
 
@@ -117,7 +118,7 @@ def deliverer(config: Config, delivery: Delivery) -> Processor:
 
 def _then_wait_at_root(accept: Processor, delivery: Delivery, record: CallRecord) -> None:
     accept(record)
-    if record.parent is None:
+    if is_outermost(record):
         delivery.flush(_ROOT_SECONDS, patient=False)
 
 

@@ -16,6 +16,7 @@ from honeytrace._delivery.senders import LazySender, Sender
 from honeytrace._delivery.spool.directory import Spool
 from honeytrace._delivery.stats import FlushTarget, Stats
 from honeytrace._session.record import CallRecord
+from honeytrace._session.scope import is_outermost
 from honeytrace._utils import clock
 from honeytrace._utils.guard import ErrorGuard
 
@@ -86,7 +87,7 @@ class Delivery:
         if weight > MAX_NEW_BYTES and self._queue.cramped:
             self._refuse(record)
             return
-        if self._lasting and _is_outermost(record) and not self._queue.entered:
+        if self._lasting and is_outermost(record) and not self._queue.entered:
             while self._queue.encode():
                 pass  # sessions inside it come first
             self._write_now(record)
@@ -318,11 +319,3 @@ class Delivery:
         self._queue.weight = math.inf
         if self._spool:
             self._spool.disown()
-
-
-def _is_outermost(record: CallRecord) -> bool:
-    """Return whether no session of this process encloses it.
-
-    A session of the parent process has other defaults.
-    """
-    return record.parent is None or record.parent.defaults is not record.defaults

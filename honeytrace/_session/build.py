@@ -14,10 +14,11 @@ from honeytrace._utils.version import __version__
 def objects(record: CallRecord) -> dict[str, Json]:
     """Return the seven JSON objects of a session in their present state.
 
-    Values set by the user win over those of `trace_session`, and these over captured ones.
+    Values set by the user win over those of `trace_session`, these over tags, and tags over
+    captured ones.
     """
     given, replaced = record.given or {}, record.replaced or ()
-    early, fixed = _before(record), record.spec.fields
+    early, fixed, tags = _before(record), record.spec.fields, record.tags or {}
     late = _after(record, early["config"])
     found: dict[str, Json] = {}
     for name in OBJECTS:
@@ -25,7 +26,8 @@ def objects(record: CallRecord) -> dict[str, Json]:
             captured = {} if name in replaced else late.get(name, {})
             found[name] = {**captured, **given[name]}
         else:
-            found[name] = {**early.get(name, {}), **late.get(name, {}), **fixed.get(name, {})}
+            found[name] = {**early.get(name, {}), **late.get(name, {}), **tags.get(name, {})}
+            found[name].update(fixed.get(name, {}))
     return found
 
 

@@ -15,7 +15,8 @@ from contextvars import ContextVar
 from functools import partial
 from typing import Any, TypeVar
 
-from honeytrace._session.record import QUIET, CallRecord
+from honeytrace._session.record import CallRecord
+from honeytrace._session.scope import QUIET
 
 _R = TypeVar("_R")
 _current: ContextVar[CallRecord | None] = ContextVar("honeytrace_session", default=None)
@@ -62,13 +63,6 @@ def put_safely(record: CallRecord | None) -> None:
 
 
 make_current = put_safely if sys.version_info < (3, 12) else put
-
-
-def running(record: CallRecord | None) -> CallRecord | None:
-    """Return the record, or its nearest ancestor that has not ended."""
-    while record is not None and record.ended:
-        record = record.parent
-    return record
 
 
 def without_tracing(function: Callable[..., _R], *arguments: Any) -> _R:

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from honeytrace._capture.deferred import Bind
 from honeytrace._capture.exceptions import Failure
@@ -63,6 +63,7 @@ class TraceSpec:
         at_once: True if arguments have to be named when the call starts, not later.
         chosen: True if the fast default capture is not enough, for example because arguments are
             filtered or passed to the user's function.
+        special: True if a session starts in another way than most, for example below a `parent`.
     """
 
     name: str
@@ -87,13 +88,17 @@ class TraceSpec:
     reduce: Callable[[list[Any]], Any] | None = None
     ignore_exceptions: tuple[type[BaseException], ...] = ()
     methods: tuple[str, ...] = ()
+    parent: str | None = None
     chosen: bool = field(init=False)
+    special: bool = field(init=False)
 
     def __post_init__(self) -> None:
         switched = self.capture_inputs is not None or self.capture_outputs is not None
         lists, functions = (self.ignore, self.only), (self.process_inputs, self.process_outputs)
         chosen = self.at_once or switched or any(lists) or any(functions)
-        object.__setattr__(self, "chosen", chosen or self.reduce is not None)
+        chosen = chosen or self.reduce is not None
+        object.__setattr__(self, "chosen", chosen)
+        object.__setattr__(self, "special", chosen or self.parent is not None)
 
 
 class Defaults(Protocol):
@@ -152,9 +157,11 @@ class CallRecord:
         replaced: names of the fields in `given` that were assigned, not changed in place.
         cuts: paths of the values that were truncated.
         size: estimated memory of the captured values in bytes.
+        tags: the objects that `tag` adds to this session and those below it, by field name.
     """
 
     __slots__ = (
+        "__weakref__",
         "captured",
         "children",
         "cuts",
@@ -174,6 +181,7 @@ class CallRecord:
         "spec",
         "started",
         "streamed",
+        "tags",
         "ticks",
     )
 
@@ -206,7 +214,9 @@ class CallRecord:
         if parent is None:
             self.parent_id: Identity | None = None
             self.root_id: Identity = identity
+            self.tags: dict[str, Json] | None = None
         else:
+            self.tags = parent.tags
             self.parent_id = parent.id
             self.root_id = parent.root_id
             if parent.children is None:
@@ -224,17 +234,12 @@ class CallRecord:
             handle._record = copy(self)
         self.spec = _only_named(self.spec.name)
         self.captured, self.result = ((), {}), ABSENT
-        self.given = self.replaced = self.failure = self.streamed = self.cuts = None
+        self.given = self.replaced = self.failure = self.streamed = self.cuts = self.tags = None
 
 
 @functools.lru_cache(maxsize=256)
 def _only_named(name: str) -> TraceSpec:
     return TraceSpec(name)
-
-
-QUIET = CallRecord(TraceSpec(name=""), cast("Defaults", None), None, "", None)
-"""The current record while we call a user's function, so that nothing it calls is recorded."""
-QUIET.ended = True
 
 
 def format_id(identity: Identity) -> str:

@@ -14,8 +14,9 @@ from honeytrace._config.live import live
 from honeytrace._config.pipeline import Pipeline
 from honeytrace._session import context
 from honeytrace._session.active import NOTHING, ActiveSession
-from honeytrace._session.context import make_current, running
-from honeytrace._session.record import ABSENT, QUIET, CallRecord, Identity, TraceSpec
+from honeytrace._session.context import make_current
+from honeytrace._session.record import ABSENT, CallRecord, Identity, TraceSpec
+from honeytrace._session.scope import enclosing, place, running, shorten
 from honeytrace._tracing.filters import chosen_inputs, chosen_outputs
 from honeytrace._utils.json import Json
 
@@ -38,11 +39,11 @@ def _begin(
     pipeline = live.pipeline or live.start()
     if live.off:
         return None
-    parent = context.get()
+    parent, scope = context.get(), None
     if parent is not None and parent.ended:
-        if parent is QUIET:
+        parent, scope = enclosing(parent)
+        if scope is not None and scope.silent:
             return None
-        parent = running(parent)
     if spec.chosen or pipeline.choosy:
         captured, size, cuts = chosen_inputs(spec, pipeline, args, kwargs or {})
     else:
@@ -58,6 +59,8 @@ def _begin(
     call = Call(spec, pipeline, parent, identity, captured)
     call.size, call.cuts = size, cuts
     call.started, call.ticks = started, ticks
+    if scope is not None:
+        place(call, parent, scope)
     return call
 
 
@@ -88,7 +91,7 @@ def _end(call: Call | None, returned: object, error: BaseException | None = None
         if context.get() is call:
             make_current(call.parent)
         if call.parent is not None and call.parent.ended:
-            call.parent = running(call.parent)
+            shorten(call)
         call.defaults.accept(call)
 
 

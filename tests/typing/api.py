@@ -35,6 +35,7 @@ from honeytrace import (
     flush,
     get_session,
     patch,
+    propagation,
     register,
     shutdown,
     stats,
@@ -118,6 +119,46 @@ assert_type(
 )
 enrich_session(feedback=5)  # type: ignore[arg-type]
 enrich_session(error="x")  # type: ignore[call-arg]
+
+# ---- Threads, headers and requests
+
+
+def work(number: int) -> str:
+    return str(number)
+
+
+async def work_later(number: int) -> str:
+    return str(number)
+
+
+def check_threads() -> None:
+    assert_type(propagation.bind(work)(1), str)
+    propagation.bind(work)("1")  # type: ignore[arg-type]
+    with propagation.ContextThreadPoolExecutor(2) as pool:
+        assert_type(pool.submit(work, 1).result(), str)
+    with propagation.link_threads():
+        pass
+    propagation.unlink_threads()
+
+
+async def check_tasks() -> None:
+    assert_type(await propagation.bind(work_later)(1), str)
+
+
+def check_headers() -> None:
+    carrier: dict[str, str] = {}
+    assert_type(propagation.inject(carrier), dict[str, str])
+    assert_type(propagation.inject(httpx.Headers()), httpx.Headers)
+    with propagation.extract({"baggage": "a=1"}):
+        pass
+    httpx.Client(event_hooks={"request": [propagation.request_hook("host")]})
+    httpx.AsyncClient(event_hooks={"request": [propagation.async_request_hook("host")]})
+
+
+def check_wsgi(environ: WSGIEnvironment, start_response: StartResponse) -> None:
+    traced = propagation.WSGIMiddleware(app, sessions=False, skip=["/health"])
+    traced(environ, start_response)
+
 
 # ---- The process
 

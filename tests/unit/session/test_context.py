@@ -11,7 +11,7 @@ import pytest
 
 import honeytrace
 from honeytrace._session import context
-from honeytrace._session.record import QUIET
+from honeytrace._session.scope import QUIET
 from honeytrace._tracing.trace_session import trace_session
 
 before_3_12 = pytest.mark.skipif(

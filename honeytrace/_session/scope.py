@@ -1,0 +1,130 @@
+"""Scopes stand in the context between sessions: a tag, the parent in another process, and so on."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from honeytrace._session.record import CallRecord, Defaults, Identity, TraceSpec
+from honeytrace._utils.json import Json
+
+Tags = dict[str, Json]
+_NO_SPEC = TraceSpec(name="")
+
+
+class Scope(CallRecord):
+    """Passes something on to the sessions that start inside. It is not a session itself.
+
+    It counts as ended, so that whoever looks for a running session goes past it.
+
+    Attributes:
+        parent: the session of this process that it was entered in.
+        linked: True if `id` and `root_id` are those of a session that may have ended or belong to
+            another process; sessions become its children unless `parent` is running.
+        silent: True if sessions that start inside are not recorded.
+    """
+
+    __slots__ = ("linked", "silent")
+
+    def __init__(
+        self,
+        parent: CallRecord | None = None,
+        *,
+        link: tuple[Identity, Identity] | None = None,
+        tags: Tags | None = None,
+        silent: bool = False,
+    ) -> None:
+        super().__init__(_NO_SPEC, cast("Defaults", None), None, "", None)
+        self.parent = parent
+        self.linked = link is not None
+        self.id, self.root_id = link or ("", "")
+        self.tags = tags
+        self.silent = silent
+        self.ended = True
+
+
+QUIET = Scope(silent=True)
+"""The current record while we call a user's function, so that nothing it calls is recorded."""
+
+
+def innermost(record: CallRecord | None) -> CallRecord | None:
+    """Return the record, or what is nearest around it: a running session or a scope."""
+    while record is not None and record.ended and not isinstance(record, Scope):
+        record = record.parent
+    return record
+
+
+def running(record: CallRecord | None) -> CallRecord | None:
+    """Return the record, or its nearest ancestor that has not ended."""
+    while record is not None and record.ended:
+        record = record.parent
+    return record
+
+
+def enclosing(record: CallRecord | None) -> tuple[CallRecord | None, Scope | None]:
+    """Return the running session, and the scope inside it, that a new session would start in."""
+    inner = innermost(record)
+    return (_parent_in(inner), inner) if isinstance(inner, Scope) else (inner, None)
+
+
+def _parent_in(scope: Scope) -> CallRecord | None:
+    """Return the running session around a scope; None if an ended one is its link."""
+    parent = scope.parent
+    if parent is None or not parent.ended:
+        return parent
+    return None if scope.linked else running(parent)
+
+
+def place(record: CallRecord, parent: CallRecord | None, scope: Scope) -> None:
+    """Let a new record start in a scope, where `enclosing` has found this parent."""
+    record.parent = scope
+    record.tags = scope.tags
+    if parent is None and scope.linked:
+        record.parent_id, record.root_id = scope.id, scope.root_id
+
+
+def shorten(record: CallRecord) -> None:
+    """Drop ended sessions from the chain above an ended record, which tasks may keep for long."""
+    parent = record.parent = innermost(record.parent)
+    if isinstance(parent, Scope):
+        parent.parent = _parent_in(parent)
+
+
+def carried(record: CallRecord | None) -> CallRecord | None:
+    """Return what another thread has to make current to start sessions below the same parent.
+
+    They become children of the innermost session even if that has ended by then.
+    """
+    inner = innermost(record)
+    session = inner.parent if isinstance(inner, Scope) else inner
+    if inner is None or session is None or (isinstance(inner, Scope) and inner.linked):
+        return inner
+    return Scope(session, link=(session.id, session.root_id), tags=inner.tags)
+
+
+def tagged(record: CallRecord | None, tags: Tags) -> Scope:
+    """Return a scope inside this context that adds tags; they win over those of the context."""
+    inner = outer = innermost(record)
+    while outer is not None and not isinstance(outer, Scope):
+        outer = outer.parent
+    inside = isinstance(inner, Scope)
+    return Scope(
+        inner.parent if inner is not None and inside else inner,
+        link=(outer.id, outer.root_id) if outer is not None and outer.linked else None,
+        tags=merged(inner.tags if inner is not None else None, tags),
+        silent=outer is not None and outer.silent and inside,
+    )
+
+
+def merged(outer: Tags | None, inner: Tags) -> Tags:
+    """Merge tags key by key; the inner ones win."""
+    outer = outer or {}
+    return {name: {**outer.get(name, {}), **inner.get(name, {})} for name in {**outer, **inner}}
+
+
+def is_outermost(record: CallRecord) -> bool:
+    """Return True if no running session with the same configuration encloses the record.
+
+    A session of the process that this one was forked from has another configuration.
+    """
+    parent = running(record.parent)
+    return parent is None or parent.defaults is not record.defaults
