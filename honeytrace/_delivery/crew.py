@@ -157,11 +157,16 @@ class Crew:
         """Return the next step of this thread; None if there is none."""
         writer = self._writer
         hangs = writer is not None and writer.sends is not None and self._hangs(writer.sends, now)
-        if writer is None or (hangs and self._queue.new):
+        if writer is None or (hangs and self._writable):
             writer = self._writer = me
         if writer is me:
             return self._writer_step(me, now)
         return None if self._direct else self._send_step(me, now)
+
+    @property
+    def _writable(self) -> bool:
+        """Return whether there may be sessions to write to disk."""
+        return self._queue.unwritten or self._queue.unsafe
 
     def _hangs(self, since: float, now: float) -> bool:
         return now - since >= HANG_SECONDS
@@ -174,7 +179,7 @@ class Crew:
             if step := self._send_step(me, now):
                 return step
         self.asleep = True  # before checking: sessions that come later will ring
-        if queue.new or queue.encoded:
+        if queue.unwritten:
             self.asleep = False
             if not queue.cramped:
                 me.wrote = True
@@ -206,10 +211,14 @@ class Crew:
         """While this thread sends, let new sessions wake another thread."""
         watchers = [each for each in self._members if each is not me and each.rests is not None]
         if watchers:
-            self._rung, self.asleep = watchers[0].bell, True
-            if self._queue.new:
-                self.asleep = False
-                self._rung.ring()
+            self._watch(watchers[0])
+
+    def _watch(self, member: _Member) -> None:
+        """Let new sessions wake this thread."""
+        self._rung, self.asleep = member.bell, True
+        if self._queue.unwritten:  # checked last: sessions that come later will ring
+            self.asleep = False
+            member.bell.ring()
 
     def _pause(self, me: _Member, now: float) -> float | None:
         """Return how many seconds to wait; None to wait until woken."""
@@ -221,19 +230,15 @@ class Crew:
                 times.append(TICK_SECONDS)
         else:
             if writer and writer.sends is not None:
-                self._watch(me, writer.sends + HANG_SECONDS - now, times)
+                if self._rung is writer.bell:  # this thread began after that one had begun to send
+                    self._watch(me)
+                if self._writable:
+                    times.append(max(writer.sends + HANG_SECONDS - now, 0.001))
             if len(self._members) > max(self._wanted, 2):
                 times.append(IDLE_SECONDS)
         if (me is writer) == self._direct and (due := self._due) is not None:
             times.append(max(due - now, 0.001))
         return min(times, default=None)
-
-    def _watch(self, me: _Member, left: float, times: list[float]) -> None:
-        """Be ready to take over from the writer, which is sending."""
-        if self._queue.new:
-            times.append(max(left, 0.001))
-        else:
-            self._rung, self.asleep = me.bell, True
 
     @property
     def _due(self) -> float | None:
@@ -259,12 +264,16 @@ class Crew:
     def _leave(self, me: _Member) -> None:
         """Forget this thread, even if an exception from outside ended it; others go on."""
         with self._lock:
-            if me in self._members:
-                self._members.remove(me)
-                self.asleep = self.asleep or not self._members
-            if self._writer is me:
-                self._writer = None
+            if me not in self._members:
+                return
+            self._members.remove(me)
+            self._writer = None if me is self._writer else self._writer
+            self._rung = self._writer.bell if self._writer else Bell()
+            self._sending -= me.sends is not None
+            self.asleep = self.asleep or not self._members
             self._wake_all()
+        if not self._members and self._queue.loose:
+            self.start()
 
     def _next(self, me: _Member) -> Step | None:
         """Wait for the next step and return it; None when this thread is no longer needed."""

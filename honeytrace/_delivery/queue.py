@@ -99,6 +99,11 @@ class DeliveryQueue:
         self.write()
 
     @property
+    def unwritten(self) -> bool:
+        """Return whether there are sessions that no thread has tried to write yet."""
+        return bool(self.new or self._encoded)
+
+    @property
     def encoded(self) -> int:
         """Return the number of sessions that are encoded and yet to be written."""
         return len(self._encoded)

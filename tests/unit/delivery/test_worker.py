@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import socket
 import sys
@@ -16,6 +17,7 @@ import honeytrace
 from honeytrace._delivery import send_queue, worker
 from honeytrace._delivery.http.sender import HttpSender
 from honeytrace._delivery.retry import Answer, Verdict
+from honeytrace._delivery.senders import THREADS
 from honeytrace._delivery.worker import Delivery
 from honeytrace._session import wire
 from honeytrace._session.build import close
@@ -95,6 +97,26 @@ def test_stats_add_up_at_every_moment(delivery, server):
     assert (last.accepted, last.queued, consistent(last)) == (300, 0, True)
     assert last.rejected > 0
     assert last.last_error == "status 400: no"
+
+
+def end_our_threads() -> None:
+    """Have each thread of deliveries end by an exception, as tools that stop threads do."""
+    for thread in threading.enumerate():
+        if thread.name.startswith(THREADS):
+            target = ctypes.c_ulong(thread.ident or 0)
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(target, ctypes.py_object(SystemExit))
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_threads_that_are_ended_from_outside_are_replaced(delivery, server):
+    """The sessions that follow arrive."""
+    delivery.accept(ended(0))
+    assert delivery.flush(30)
+    end_our_threads()
+    for number in range(1, 5):
+        delivery.accept(ended(number))
+    assert delivery.flush(30)
+    assert {s["inputs"]["n"] for s in server.sessions} == set(range(5))
 
 
 def test_an_overflowing_queue_drops_and_counts(delivery, server, monkeypatch, caplog):

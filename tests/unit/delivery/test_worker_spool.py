@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import threading
+import time
 from contextlib import ExitStack
 
 import pytest
@@ -398,6 +399,23 @@ def test_a_disk_that_recovers_gets_what_waits(deliver, server, tmp_path, caplog)
     while not delivery.stats().spooled:
         delivery.flush(0.05)
     assert "on disk again" in caplog.text
+    server.closing.set()
+
+
+def test_what_ends_while_a_request_hangs_is_written(deliver, server):
+    """Also if the request began before the second thread did, or callers encode sessions."""
+    server.script = server.hang
+    for number in range(1, 30):
+        delivery = deliver()
+        delivery.accept(ended(0))
+        server.wait(number)
+        delivery.accept(ended(1))
+        if number % 2:
+            delivery._queue.encode()
+        end = time.monotonic() + 5
+        while delivery.stats().queued and time.monotonic() < end:
+            delivery.flush(0.01)
+        assert delivery.stats().spooled == 2
     server.closing.set()
 
 
