@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from honeytrace._capture.snapshot import Limits
 from honeytrace._utils.errors import ConfigurationError
+from honeytrace._utils.origin import let_through
 from honeytrace._utils.paths import NO_HOME, absolute, default_home, has_home
 from honeytrace._utils.text import closest, did_you_mean
 from honeytrace._utils.urls import checked_url, printable_url, why_unusable
@@ -72,7 +73,8 @@ def _seconds(value: object) -> float:
         raise ValueError("give a number of seconds")
     try:
         number = float(value)
-    except (ValueError, OverflowError):
+    except (ValueError, OverflowError) as error:
+        let_through(error)
         number = math.nan
     if not 0 <= number <= _MAX_SECONDS:
         raise ValueError(f"give a number of seconds, not negative, {_MAX_SECONDS} at most")
@@ -96,8 +98,8 @@ def _redact(value: object) -> bool | Callable[[str, Any], Any]:
         inspect.signature(value).bind("path", "value")
     except TypeError as error:
         raise ValueError(f"it has to take a path and a value ({error})") from None
-    except ValueError:  # a builtin without a signature
-        pass
+    except ValueError as error:  # a builtin without a signature
+        let_through(error)
     return value
 
 
@@ -332,6 +334,7 @@ def _look_up() -> _Found:
         try:
             found.add(name, check(text), variable)
         except ValueError as error:
+            let_through(error, check)
             found.unused[variable] = f"it cannot be {_shown(name, text)}: {error}"
             if variable == _URL:
                 found.refused_url = printable_url(text)
@@ -361,6 +364,7 @@ def _checked(name: str, value: object) -> Any:
     try:
         return _SETTINGS[name][0](value)
     except ValueError as error:
+        let_through(error, _SETTINGS[name][0])
         shown = _shown(name, value)
         raise ConfigurationError(f"{name} cannot be {shown}: {error}") from None
 

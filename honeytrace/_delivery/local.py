@@ -7,6 +7,7 @@ from pathlib import Path
 
 from honeytrace._delivery.retry import Answer, Verdict
 from honeytrace._utils.errors import StoreError
+from honeytrace._utils.origin import let_through
 from honeytrace._utils.paths import store_path
 from honeytrace.local._store import Store, row
 
@@ -30,6 +31,7 @@ class LocalSender:
         try:
             self._store.put_many(map(row, bodies), busy=BUSY_SECONDS)
         except StoreError as error:
+            let_through(error)
             return Answer(Verdict.RETRY, str(error), answered=False)
         return _DELIVERED
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import suppress
 from pathlib import Path
+
+from honeytrace._utils.origin import ignoring
 
 _FORKED_WITHOUT_EXEC = 0x40  # PF_FORKNOEXEC of linux/sched.h
 _FLAGS = 6  # the field of /proc/self/stat, counted after the name of the program
@@ -22,7 +23,7 @@ def ends_abruptly() -> bool:
 
 def _is_forked() -> bool:
     """Return whether a program that had not imported honeytrace forked it. Linux only."""
-    with suppress(OSError, ValueError, IndexError):
+    with ignoring(OSError, ValueError, IndexError):
         after_name = Path("/proc/self/stat").read_text("utf-8", "replace").rpartition(")")[2]
         return bool(int(after_name.split()[_FLAGS]) & _FORKED_WITHOUT_EXEC)
     return False

@@ -17,7 +17,6 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice, zip_longest
 from typing import Any
@@ -515,7 +514,7 @@ class DeliveryQueue:
 
 def _move(source: deque[CallRecord], target: deque[CallRecord], *, back: bool = False) -> None:
     """Move the first session by one call, so that no signal handler can lose it."""
-    with suppress(IndexError):
+    if source:
         (target.extendleft if back else target.extend)(map(deque.popleft, (source,)))
 
 

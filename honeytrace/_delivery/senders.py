@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from itertools import tee
 from typing import Protocol, cast
 
 from honeytrace._delivery.retry import Answer, Verdict
 from honeytrace._utils.guard import ErrorGuard
+from honeytrace._utils.origin import ignoring, let_through
 
 HOLD_SECONDS = 5.0  # how long a fork waits for a thread that is connecting
 MIN_STACK_BYTES = 512 * 1024  # enough stack for TLS, SQLite and redaction
@@ -66,6 +66,7 @@ class LazySender:
         try:
             sender = self._sender or self.connected()
         except OSError as error:  # for example, no descriptor is left to load httpcore
+            let_through(error)
             return Answer(Verdict.RETRY, f"{type(error).__name__}: {error}", answered=False)
         return sender.send(body)
 
@@ -123,7 +124,7 @@ def start_thread(target: Callable[[int], None], life: int, name: str) -> bool:
     """
     thread = threading.Thread(target=target, args=(life,), name=THREADS + name, daemon=True)
     chosen = _stack_size()
-    with suppress(RuntimeError):
+    with ignoring(RuntimeError):
         if not 0 < chosen < MIN_STACK_BYTES:
             thread.start()
             return True

@@ -75,6 +75,30 @@ def let_through(error: BaseException, function: object = None) -> None:
         raise raised
 
 
+class ignoring:  # noqa: N801 - used like `contextlib.suppress`
+    """Ignore exceptions of these kinds, except for those that come from outside.
+
+    with ignoring(FileNotFoundError):
+        path.unlink()
+    """
+
+    def __init__(self, *kinds: type[Exception]) -> None:
+        self._kinds = kinds
+
+    def __enter__(self) -> None:
+        """Begin; there is nothing to set up."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: object
+    ) -> bool:
+        if error is None or kind is None or not issubclass(kind, self._kinds):
+            return False
+        raised = from_outside(error, silent=False)
+        if raised is not None and raised is not error:
+            raise raised
+        return raised is None
+
+
 def _search(error: BaseException, function: object, silent: bool) -> BaseException | None:
     """Look through `error` and the exceptions that were being handled when it was raised."""
     inside: list[FrameType] = []

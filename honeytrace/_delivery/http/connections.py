@@ -25,6 +25,7 @@ from honeytrace._delivery.http.network import DeadlineNetwork
 from honeytrace._delivery.http.reply import MAX_REPLY_BYTES, Reply, join_headers, read_plain
 from honeytrace._utils import clock
 from honeytrace._utils.errors import ConfigurationError, TransportError
+from honeytrace._utils.origin import ignoring
 
 _FAILURES = (
     httpcore.TimeoutException,
@@ -80,7 +81,7 @@ class Connections:
     def close(self) -> None:
         """Close idle connections now, and the others when their requests end."""
         self._closed = True
-        with suppress(IndexError):
+        with ignoring(IndexError):
             while True:
                 self._idle.pop().close()
 

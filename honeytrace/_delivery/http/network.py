@@ -10,13 +10,13 @@ import os
 import socket
 import ssl
 from collections.abc import Iterable
-from contextlib import suppress
 from typing import Any
 
 import httpcore
 
 from honeytrace._utils import clock
 from honeytrace._utils.files import above_stderr
+from honeytrace._utils.origin import ignoring, let_through
 
 _MAX_WRITE_BYTES = 16 * 1024  # per write; a buffer with enough space takes it whole
 _MAX_READ_BYTES = 64 * 1024  # per read
@@ -194,7 +194,7 @@ class OwnedStream(httpcore.NetworkStream):
 
     def close(self) -> None:
         if self._is_ours():
-            with suppress(OSError):  # closed by others just now
+            with ignoring(OSError):  # closed by others just now
                 self._stream.close()
 
 
@@ -215,6 +215,7 @@ def _file(connected: socket.socket) -> tuple[int, int] | None:
         found = os.fstat(
             connected.fileno() if os.name == "posix" else -1
         )  # elsewhere no descriptor
-    except OSError:
+    except OSError as error:
+        let_through(error)
         return None
     return found.st_dev, found.st_ino

@@ -16,7 +16,6 @@ import stat
 import threading
 from collections import deque
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -34,6 +33,7 @@ from honeytrace._delivery.spool.segment import (
 from honeytrace._utils import clock
 from honeytrace._utils.files import open_file
 from honeytrace._utils.json import dumps
+from honeytrace._utils.origin import ignoring, let_through
 
 ROUTE = "route.json"
 REJECTED = "rejected.jsonl"
@@ -125,6 +125,7 @@ class Spool:
             try:
                 self._write(records, refs, read)
             except OSError as error:
+                let_through(error, self._write)
                 self._refused(error)
                 return False
             finally:
@@ -141,8 +142,9 @@ class Spool:
     ) -> None:
         try:
             self._write_once(records, refs, read)
-        except OSError:  # the segment may not be ours any more; its records are read all the same
-            self._current = None
+        except OSError as error:
+            let_through(error, self._write_once)
+            self._current = None  # it may not be ours any more; its records are read all the same
             self._secure()
             self._write_once(records, refs, read)
 
@@ -188,7 +190,7 @@ class Spool:
     def _secure(self) -> None:
         """Write files again that someone has deleted."""
         for segment in (*self._own, *self._claimed):
-            with suppress(OSError):
+            with ignoring(OSError):
                 segment.secure()
 
     @property
@@ -238,7 +240,7 @@ class Spool:
     def _taken_over(self, path: Path) -> Segment | None:
         if any(path == each.path for each in (*self._own, *self._claimed)):
             return None
-        with suppress(OSError):  # locked, or removed just now
+        with ignoring(OSError):  # locked, or removed just now
             try:
                 return Segment(path, new=False)
             except NewerFormatError:
@@ -246,7 +248,7 @@ class Spool:
         return None
 
     def _files(self, *suffixes: str) -> list[Path]:
-        with suppress(OSError):
+        with ignoring(OSError):
             return oldest_first(self.directory, *suffixes)
         return []
 
@@ -258,7 +260,7 @@ class Spool:
 
     def load(self, place: RecordRef) -> bytes | None:
         """Return the body of a session; None if it can no longer be read."""
-        with self._lock, suppress(OSError):
+        with self._lock, ignoring(OSError):
             return place.segment.load(place)
         return None
 
@@ -279,7 +281,7 @@ class Spool:
                 if known:
                     groups.setdefault(place.segment, []).append(place)
             for segment, some in groups.items():
-                with suppress(OSError):
+                with ignoring(OSError):
                     segment.acknowledge_many(some)
             if not all(segment.kept for segment in groups):
                 self._tidy(self._current)
@@ -289,7 +291,7 @@ class Spool:
         """Keep a session that the server refused, with the reason; return False if that fails."""
         line = b'{"answer":%s,"request":%s}\n' % (dumps(words), body)
         path = self.directory / REJECTED
-        with self._lock, suppress(OSError):
+        with self._lock, ignoring(OSError):
             self._prepare()
             if size_of(path) and size_of(path) + len(line) > self._bounds.segment:
                 path.replace(path.with_suffix(".old.jsonl"))
@@ -323,13 +325,13 @@ class Spool:
         """Delete acknowledgements without a segment, which a killed process may leave."""
         for path in self._files(ACKS):
             if not path.with_suffix(SUFFIX).exists():
-                with suppress(OSError):
+                with ignoring(OSError):
                     path.unlink()
 
     def _drop(self, path: Path) -> list[Segment]:
         """Delete a file that no other process has locked; return its segment, if it was one."""
         if path.suffix == DAMAGED:
-            with suppress(OSError):
+            with ignoring(OSError):
                 path.unlink()
             return []
         known = [each for each in (*self._own, *self._claimed) if each.path == path]
@@ -391,19 +393,19 @@ def oldest_first(directory: Path, *suffixes: str) -> list[Path]:
 
 def _is_file(path: Path) -> bool:
     """Return whether this is a regular file, and not a link or something else."""
-    with suppress(OSError):
+    with ignoring(OSError):
         return stat.S_ISREG(path.lstat().st_mode)
     return False
 
 
 def _changed(path: Path) -> float:
-    with suppress(OSError):
+    with ignoring(OSError):
         return path.lstat().st_mtime
     return 0.0
 
 
 def size_of(path: Path) -> int:
-    with suppress(OSError):
+    with ignoring(OSError):
         return path.lstat().st_size
     return 0
 
@@ -427,7 +429,7 @@ def _read(segment: Segment) -> list[Stored]:
     """Return some of the next records of a segment; none if the disk refuses."""
     found: list[Stored] = []
     size = 0
-    with suppress(OSError):
+    with ignoring(OSError):
         while len(found) < _RECORDS and size < _BYTES and (stored := segment.read_on()):
             found.append(stored)
             size += len(stored.body)

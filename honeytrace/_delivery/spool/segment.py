@@ -14,11 +14,11 @@ import re
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from honeytrace._utils.files import open_file
+from honeytrace._utils.origin import ignoring
 
 try:
     import fcntl
@@ -105,7 +105,7 @@ class _File:
 
     def found(self) -> os.stat_result:
         """Make sure that the descriptor is ours. Raises `OSError` if the file is lost."""
-        with suppress(OSError):
+        with ignoring(OSError):
             found = os.fstat(self._fd)
             if (found.st_dev, found.st_ino) == self._identity:
                 return found
@@ -171,7 +171,7 @@ class _File:
 
     def close(self) -> None:
         """Close the descriptor if it is still ours."""
-        with suppress(OSError):
+        with ignoring(OSError):
             if _identity(self._fd) == self._identity:
                 os.close(self._fd)
 
@@ -200,9 +200,10 @@ def _identity(fd: int) -> tuple[int, int]:
 
 def make_private(directory: Path) -> None:
     """Create a directory that only this user may read. Raises `OSError` if it is someone else's."""
-    directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with suppress(FileExistsError):
-        directory.mkdir(mode=0o700)
+    if not directory.is_dir():
+        directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with ignoring(FileExistsError):
+            directory.mkdir(mode=0o700)
     owner = directory.stat().st_uid
     if owner != os.geteuid() and os.geteuid() != 0:
         raise PermissionError(errno.EPERM, "it belongs to another user", str(directory))
@@ -232,7 +233,7 @@ class Segment:
             self._begin() if new else self._take_over()
         except (OSError, NewerFormatError):
             if new:
-                with suppress(OSError):
+                with ignoring(OSError):
                     self._file.leave(None)
             self.close()
             raise
@@ -250,7 +251,7 @@ class Segment:
                 raise NewerFormatError
             self.damaged = bool(head)
             self._at = 0
-        with suppress(OSError):  # without acknowledgements, everything is sent again
+        with ignoring(OSError):  # without acknowledgements, everything is sent again
             self._read_acks()
         self.unread = self.kept = sum(1 for _ in self._records(self._at))
 
@@ -358,7 +359,7 @@ class Segment:
         Files that someone else has created under these names, or has locked, stay.
         """
         self.gone = True
-        with suppress(OSError):
+        with ignoring(OSError):
             self._file.leave(self.path.with_suffix(DAMAGED) if self.damaged else None)
             self.path.with_suffix(ACKS).unlink(missing_ok=True)
         self.close()

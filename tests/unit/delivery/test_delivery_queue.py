@@ -480,6 +480,7 @@ def interrupted(at):
         sys.setprofile(None)
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # in a destructor
 @pytest.mark.parametrize(("spooled", "calls"), [(True, 150), (False, 40)])
 def test_a_handler_may_raise_at_any_call(spooled, calls, make, loose):
     """Nothing is lost or counted twice, and the next one takes up what was left."""

@@ -140,7 +140,7 @@ def test_a_late_success_ends_a_pause_of_our_own(retry):
 
 
 def test_a_server_that_asks_to_come_back_at_once_is_not_flooded(retry):
-    """`Retry-After: 0` is a pause of 2 ms, so the failing server gets a few hundred requests a second."""
+    """`Retry-After: 0` is a pause of 2 ms, which a busy loop would not make."""
     for now in (100.0, 200.0):
         retry.note_failure(Answer(Verdict.RETRY, retry_after=0.0), now)
         assert retry.until == now + 0.002

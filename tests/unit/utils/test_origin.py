@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 from asyncio import CancelledError
+from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
@@ -20,7 +21,7 @@ import pydantic
 import pytest
 
 from honeytrace._utils.guard import ErrorGuard, try_call
-from honeytrace._utils.origin import from_outside, let_through
+from honeytrace._utils.origin import from_outside, ignoring, let_through
 
 PROGRAM = Path(__file__).parents[2] / "support" / "interruptions.py"
 
@@ -411,6 +412,19 @@ def test_a_narrow_except_asks(interrupt):
     assert narrow(FAULTS["from C"]) is None
     with pytest.raises(LateError):
         narrow(interrupt(late))
+
+
+def test_only_our_own_exceptions_are_ignored(interrupt):
+    """`ignoring` lets through what came from outside, and other kinds."""
+    with ignoring(ValueError, LookupError):
+        FAULTS["from C"]()
+    with pytest.raises(ZeroDivisionError), ignoring(ValueError):
+        _ = 1 / 0
+    middle = interrupt(late)
+    for function in (middle, partial(translates, middle)):
+        with pytest.raises(LateError) as caught, ignoring(LateError, ValueError):
+            function()
+        assert type(caught.value) is LateError
 
 
 def test_empty_queues_are_known():
