@@ -48,7 +48,7 @@ _FOREIGN = ("HH_", "HONEYHIVE_", "HONEYTRACE_", "OPENAI_", "SSL_CERT_")
 
 @pytest.fixture(autouse=True)
 def isolated(monkeypatch, tmp_path):
-    """Give each test its own home, and no setting, key, proxy or session from outside."""
+    """Give each test its own home, and no setting, key or proxy; no session may stay current."""
     context.put(None)
     for name in list(os.environ):
         if name.startswith(_FOREIGN) or name.lower().endswith("_proxy"):
@@ -58,6 +58,8 @@ def isolated(monkeypatch, tmp_path):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HONEYTRACE_HOME", str(tmp_path / "home"))
     settings.warn.cache_clear()
+    yield
+    assert not honeytrace.current_session(), "the test left a session current"
 
 
 @dataclass(frozen=True)

@@ -78,9 +78,9 @@ def _end(call: Call | None, returned: object, error: BaseException | None = None
     """End a session; `end` calls this under the guard."""
     if call is None or call.ended:
         return
-    call.duration = max(call.defaults.clock.perf_counter_ns() - call.ticks, 0) / 1e6
-    call.ended = True
+    call.ended = True  # first: with little stack left, everything else may fail
     try:
+        call.duration = max(call.defaults.clock.perf_counter_ns() - call.ticks, 0) / 1e6
         if error is not None and not issubclass(type(error), call.spec.ignore_exceptions):
             call.failure = failure(error)
         if returned is not ABSENT:

@@ -152,6 +152,7 @@ def test_where_there_is_no_room_for_us_the_call_goes_on(program):
             for frames in range(3, 40):
                 try:
                     assert remaining(frames, function) == "value"
+                    assert not honeytrace.current_session()
                     least = least or frames
                 except RecursionError:
                     least = None
