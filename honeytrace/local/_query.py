@@ -3,14 +3,15 @@
     timeout name:retrieve slower:2s since:1d meta.team=search
 
 A session has to match every word. A word without a colon is searched for in inputs, outputs and
-other texts. Quotes keep words together, and turn what looks like a condition into text.
+other texts. Quotes keep words together, and turn what looks like a condition into text. `name:a`
+finds all names that contain an "a", and `name:=a` only the name "a".
 """
 
 from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from honeytrace._utils.text import closest
@@ -71,10 +72,24 @@ def parse(text: str, now: float) -> Query:
     return query
 
 
-def _words(text: str) -> Iterator[str]:
+def understood(text: str) -> str:
+    """Return the query if it can be understood, else an empty one."""
+    try:
+        parse(text, 0)
+    except ValueError:
+        return ""
+    return text.strip()
+
+
+def split(text: str) -> list[str]:
+    """Return the words of a query; quotes keep words together."""
+    return _WORD.findall(text)
+
+
+def _words(text: str) -> list[str]:
     if text.count('"') % 2:
         raise ValueError(f"{text!r} has a quote that does not end; add the closing one")
-    yield from _WORD.findall(text)
+    return split(text)
 
 
 def _read(word: str, query: Query, now: float) -> None:
@@ -105,9 +120,15 @@ def _unquoted(text: str) -> str:
 
 
 def _column(column: str, steps: bool = True) -> Callable[[Query, str, float], None]:
-    """Return a condition that is true if the column contains the value, ignoring case."""
+    """Return a condition that is true if the column contains the value, ignoring case.
+
+    With `=` before the value, the column has to be exactly the value.
+    """
 
     def add(query: Query, value: str, now: float) -> None:  # noqa: ARG001 - one signature for all
+        if value[0] == "=" and value != "=":
+            query.add(f"s.{column} = ?", value[1:], steps=steps)
+            return
         query.add(f"s.{column} LIKE ? ESCAPE '\\'", f"%{_literal(value)}%", steps=steps)
 
     return add

@@ -127,7 +127,7 @@ def test_pages_follow_each_other(store):
     pages, last = [], None
     while page := store.search(limit=3, after=last):
         pages += [found.summary.id for found in page]
-        last = page[-1]
+        last = page[-1].position
     assert len(pages) == 7
     assert set(pages) == ids
 
@@ -193,3 +193,12 @@ def test_a_damaged_body_is_left_out(stored):
     connection.close()
     assert [found.summary.name for found in stored.search("function")] == ["Pipeline.answer"]
     assert stored.search("meta.team=search")
+
+
+def test_an_equals_sign_asks_for_the_whole_value(store):
+    """`name:a` finds every name with an "a" in it, and `name:=a` the one that is "a"."""
+    for name in ("a", "ab", "="):
+        add(store, name)
+    assert len(store.search("name:a")) == 2
+    assert [each.summary.name for each in store.search("name:=a")] == ["a"]
+    assert [each.summary.name for each in store.search("name:=")] == ["="]
