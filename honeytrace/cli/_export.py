@@ -61,7 +61,7 @@ def _fields(session: Session) -> Json:
 def _matching(options: argparse.Namespace, config: Config) -> Iterator[Json]:
     store, query, last = open_store(config), query_of(options), None
     while page := store.search(query, 500, children=True, after=last):
-        last = page[-1]
+        last = page[-1].position
         yield from filter(None, (store.get(each.summary.id) for each in page))
 
 

@@ -10,7 +10,8 @@ from contextlib import suppress
 from honeytrace._config.settings import Config
 from honeytrace.cli._output import print_text
 from honeytrace.cli._reading import open_store
-from honeytrace.local import LOOPBACK, App, make_server
+from honeytrace.local import App, make_server
+from honeytrace.local._doors import LOOPBACK
 
 _WILDCARDS = ("", "0.0.0.0", "::")  # noqa: S104 - compared, not listened on
 

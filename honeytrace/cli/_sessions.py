@@ -16,7 +16,10 @@ from honeytrace._session.session import STEPS
 from honeytrace._utils.text import printable, span
 from honeytrace.cli._output import Stop, print_json, print_text, rewrite, started
 from honeytrace.cli._reading import open_store, session_of
-from honeytrace.local import Found, Query, Store, Summary, parse
+from honeytrace.local import Store
+from honeytrace.local._query import Query, parse
+from honeytrace.local._store import Found
+from honeytrace.local._summary import Summary
 
 _POLL_SECONDS = 0.5
 _PIPE_WIDTH = 200  # characters of a line that does not go to a terminal

@@ -19,7 +19,9 @@ from honeytrace._utils.json import Json, dumps, loads
 from honeytrace._utils.text import printable
 from honeytrace.cli._output import Stop, print_text, rewrite
 from honeytrace.cli._reading import open_store
-from honeytrace.local import Row, row, span_seconds
+from honeytrace.local._query import seconds
+from honeytrace.local._schema import Row
+from honeytrace.local._store import row
 
 _BATCH = 500  # sessions per transaction
 
@@ -147,11 +149,11 @@ class _Pushed:
 def prune_sessions(options: argparse.Namespace, config: Config) -> None:
     """Delete the sessions that are older than the given time."""
     try:
-        seconds = span_seconds(options.older_than, "--older-than")
+        age = seconds(options.older_than, "--older-than")
     except ValueError as error:
         raise Stop(str(error)) from None
     store, deleted = open_store(config), 0
-    for number in store.prune(seconds):
+    for number in store.prune(age):
         deleted += number
         rewrite(f"Deleted {deleted} sessions")
     rewrite("")

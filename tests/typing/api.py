@@ -43,18 +43,10 @@ from honeytrace import (
 )
 from honeytrace.local import (
     DEFAULT_PORT,
-    LOOPBACK,
     App,
-    Found,
-    Query,
-    Row,
     Store,
-    Summary,
     app,
     make_server,
-    parse,
-    row,
-    span_seconds,
 )
 from honeytrace.testing import (
     CapturedSessions,
@@ -429,9 +421,3 @@ def check_captured(sessions: CapturedSessions) -> None:
     sessions.assert_matches("name", fields=("inputs",))  # type: ignore[call-arg]
     sessions.assert_no_errors()
     sessions.append(sessions[0])  # type: ignore[attr-defined]
-
-
-def queries(store: Store, found: Found, summary: Summary, stored: Row) -> None:
-    assert_type(parse("error slower:2s", 0.0), Query)
-    assert_type(span_seconds("2s", "slower"), float)
-    print(LOOPBACK, row, found, summary, stored)

@@ -18,7 +18,7 @@ from honeytrace.cli._doctor import server, storage
 from honeytrace.cli._doctor.finding import FAIL, OK, SKIPPED, WARNING, Finding, row, verdict
 from honeytrace.cli._doctor.server import NAME, Visit
 from honeytrace.cli._output import print_text
-from honeytrace.local import LOOPBACK
+from honeytrace.local._doors import LOOPBACK
 
 _GRACE_SECONDS = 0.5  # after the timeout, so that a step can end with its own, better message
 _SHOWN_CHARACTERS = 300

@@ -9,7 +9,8 @@ import uuid
 import httpx
 import pytest
 
-from honeytrace.local import LOOPBACK, App, Store, make_server
+from honeytrace.local import App, Store, make_server
+from honeytrace.local._doors import LOOPBACK
 from honeytrace.local._nodes import MAX_VALUES, has_too_many_values
 
 JSON = {"Content-Type": "application/json"}

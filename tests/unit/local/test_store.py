@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 from honeytrace._session import wire
 from honeytrace._session.session import Session
 from honeytrace._utils.errors import StoreError
-from honeytrace.local import Store, row
+from honeytrace.local import Store
+from honeytrace.local._store import row
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 
