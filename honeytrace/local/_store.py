@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from honeytrace._session import wire
+from honeytrace._utils.errors import StoreError
 from honeytrace._utils.json import Json, dumps, loads
 from honeytrace.local import _schema
 from honeytrace.local._database import BUSY_SECONDS, Database
@@ -23,6 +27,7 @@ _WRAPPER = b'{"session":'
 _REPLACED = "\ufffd".encode()
 _FILLED = 50  # sessions without a summary (from schema 1) that each write summarizes
 _BATCH = 500  # sessions that one transaction summarizes, indexes or deletes
+_SOON = 1000  # sessions that are summarized or indexed while somebody waits
 SCANNED = 20_000  # the newest sessions, which a text search without an index reads
 _CLOCK_IS_SET = 946_684_800_000.0  # 2000 in milliseconds: an earlier time means an unset clock
 
@@ -38,6 +43,11 @@ _COLUMNS = ", ".join(f"s.{name}" for name in Summary._fields)
 
 _Count = Callable[["sqlite3.Connection"], int]
 _Step = Callable[["sqlite3.Connection", int], int]
+_Result = TypeVar("_Result")
+
+
+Position = tuple[float, int]
+"""The place of a session in a list: its start, and its number for those of the same time."""
 
 
 class Found(NamedTuple):
@@ -45,6 +55,10 @@ class Found(NamedTuple):
 
     number: int
     summary: Summary
+
+    @property
+    def position(self) -> Position:
+        return self.summary.start, self.number
 
 
 def row(body: bytes, fields: Json | None = None) -> Row:
@@ -95,6 +109,7 @@ class Store:
         self._database = Database(path, _schema.prepare, busy)
         self._max_bytes = max_bytes
         self._max_age = max_age
+        self._catching_up: threading.Thread | None = None
 
     @property
     def path(self) -> Path:
@@ -188,19 +203,22 @@ class Store:
         limit: int = 20,
         *,
         children: bool = False,
-        after: Found | None = None,
+        after: Position | None = None,
         above: int | None = None,
+        wait: bool = True,
     ) -> list[Found]:
         """Return the sessions that match a query, newest first.
 
         children: True to include sessions below a root even if the query does not ask for them.
-        after: the last session of the previous page.
+        after: the position of the last session of the previous page.
         above: return only sessions with a higher number; numbers grow as sessions come in.
+        wait: False to search only what is prepared already; see `catch_up_soon`.
         Raises `ValueError` for a query that cannot be understood.
         """
         parsed = parse(query, time.time() * 1000)
-        for _ in self.catch_up(parsed):
-            pass
+        if wait:
+            for _ in self.catch_up(parsed):
+                pass
         if not (children or parsed.steps):
             parsed.add("s.parent IS NULL", steps=False)
         if above is not None:
@@ -208,6 +226,32 @@ class Store:
         with self._database.reading() as connection:
             self._add_texts(connection, parsed)
             return _find(connection, parsed, limit, after)
+
+    def beside(self, query: str, position: Position) -> tuple[Found | None, Found | None]:
+        """Return the roots just before and just after a position in the list of a query.
+
+        The first is newer, the second older; None at an end of the list.
+        """
+        found: list[Found | None] = []
+        for newer in (True, False):
+            parsed = parse(query, time.time() * 1000)
+            parsed.add("s.parent IS NULL")
+            with self._database.reading() as connection:
+                self._add_texts(connection, parsed)
+                found.append(next(iter(_find(connection, parsed, 1, position, newer)), None))
+        return found[0], found[1]
+
+    def matching(self, query: str, numbers: Sequence[int]) -> set[int]:
+        """Return those of the sessions with these numbers that match a query."""
+        matches: set[int] = set()
+        for at in range(0, len(numbers), _BATCH):
+            batch = numbers[at : at + _BATCH]
+            parsed = parse(query, time.time() * 1000)
+            parsed.add(f"s.number IN ({', '.join('?' * len(batch))})", *batch)
+            with self._database.reading() as connection:
+                self._add_texts(connection, parsed)
+                matches.update(each.number for each in _find(connection, parsed, _BATCH, None))
+        return matches
 
     def _add_texts(self, connection: sqlite3.Connection, query: Query) -> None:
         """Turn texts into conditions on the index of words, or else on the newest bodies."""
@@ -220,6 +264,11 @@ class Store:
         query.add("s.number > (SELECT max(number) FROM summaries) - ?", SCANNED)
         for text in texts:
             query.look_in_body("instr(lower(b.body), lower(?)) > 0", dumps(text).decode()[1:-1])
+
+    def read(self, function: Callable[..., _Result], *arguments: object) -> _Result:
+        """Call `function(connection, *arguments)` with a connection to read from."""
+        with self._database.reading() as connection:
+            return function(connection, *arguments)
 
     def last_number(self) -> int:
         """Return the number of the session that was added last; 0 if there is none."""
@@ -250,10 +299,31 @@ class Store:
         """
         if not self._database.exists() or not self.open():
             return
-        if query is None or query.conditions:
-            yield from self._repeat(_schema.to_fill, _schema.fill)
+        yield from self._repeat(_schema.to_fill, _schema.fill)
         if query is None or query.texts:
             yield from self._repeat(_schema.to_index, _schema.index_words)
+
+    def catch_up_soon(self, query: str) -> int:
+        """Catch up at once if little is left to do, else in a thread in the background.
+
+        Returns how many sessions are left, at most.
+        """
+        if not self._database.exists() or not self.open():
+            return 0
+        parsed = parse(query, 0)
+        with self._database.reading() as connection:
+            left = _schema.to_fill(connection)
+            if parsed.texts:
+                left = max(left, _schema.to_index(connection))
+        if left <= _SOON:
+            for _ in self.catch_up(parsed):
+                pass
+            return 0
+        if self._catching_up is None or not self._catching_up.is_alive():
+            work = partial(_catch_up, self.path, parsed)
+            self._catching_up = threading.Thread(target=work, name="honeytrace store", daemon=True)
+            self._catching_up.start()
+        return left
 
     def _repeat(self, left: _Count, step: _Step) -> Iterator[int]:
         """Repeat a step in short transactions; if nothing is left to do, take no write lock."""
@@ -314,20 +384,35 @@ class Store:
         return found
 
 
+def _catch_up(path: Path, query: Query) -> None:
+    """Catch up with a connection of our own, so that nobody waits for it."""
+    store = Store(path)
+    with suppress(StoreError):  # the next search meets the same error, and reports it
+        for _ in store.catch_up(query):
+            pass
+    store.close()
+
+
 def _has_letters(text: str) -> bool:
     """Return True if the index of words can find a text: it needs a letter or a digit."""
     return any(character.isalnum() for character in text)
 
 
 def _find(
-    connection: sqlite3.Connection, query: Query, limit: int, after: Found | None
+    connection: sqlite3.Connection,
+    query: Query,
+    limit: int,
+    after: Position | None,
+    newer: bool = False,
 ) -> list[Found]:
+    """Return the sessions that follow a position: newest first, or oldest first if `newer`."""
+    sign, order = (">", "ASC") if newer else ("<", "DESC")
     if after is not None:
-        query.add("(s.start, s.number) < (?, ?)", after.summary.start, after.number)
+        query.add(f"(s.start, s.number) {sign} (?, ?)", *after)
     where = " AND ".join(query.conditions) or "true"
     found = connection.execute(
         f"SELECT s.number, {_COLUMNS} FROM {query.tables} WHERE {where} "  # noqa: S608 - no values
-        "ORDER BY s.start DESC, s.number DESC LIMIT ?",
+        f"ORDER BY s.start {order}, s.number {order} LIMIT ?",
         (*query.parameters, limit),
     )
     return [Found(number, Summary(*columns)) for number, *columns in found]
