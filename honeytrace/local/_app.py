@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Collection, Iterable
 from http import HTTPStatus
 from pathlib import Path
@@ -11,29 +10,41 @@ from typing import TYPE_CHECKING
 
 from honeytrace._session import wire
 from honeytrace._utils.errors import ConfigurationError, StoreError
-from honeytrace._utils.json import Json, dumps
+from honeytrace._utils.json import Json
 from honeytrace._utils.paths import default_home, store_path
-from honeytrace.local._doors import LOOPBACK, RequestError, check_browser, check_token, check_type
+from honeytrace.local._answers import Answer, json_answer
+from honeytrace.local._doors import (
+    LOOPBACK,
+    RequestError,
+    check_host,
+    check_origin,
+    check_token,
+    check_type,
+    has_cookie,
+)
+from honeytrace.local._input import read_body, too_large
 from honeytrace.local._nodes import has_too_many_values
 from honeytrace.local._store import Store, row_of
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import InputStream, StartResponse, WSGIEnvironment
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 
 HERE = "http://honeytrace.local"
 """The address of the store on this machine, used only in messages: nothing connects to it."""
 
-_MAX_BODY_BYTES = 64 * 1024 * 1024
-_PIECE_BYTES = 1024 * 1024
+_EVERYWHERE = (
+    ("X-Content-Type-Options", "nosniff"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+)
 _IDS = {"session_id", "project", "session_name", "source", "parent_id"}
 _LARGE_BYTES = 1024 * 1024  # above this, only the ids of a session are sent back, to save memory
 
 
 class App:
-    """Serves `POST /session/start` and `GET /session/{id}`.
+    """Serves `POST /session/start` and `GET /session/{id}`, and the pages of `page`.
 
-    The answer to a request that fails is a JSON object with a `message`.
+    The answer to a request that fails is a JSON object with a `message`, or a page for a browser.
     """
 
     def __init__(
@@ -41,7 +52,8 @@ class App:
     ) -> None:
         """Answer from a store.
 
-        token: each request has to carry it as `Authorization: Bearer TOKEN`; None for no check.
+        token: each request has to carry it as `Authorization: Bearer TOKEN`, or a browser has to
+            log in with it; None for no check.
         hosts: host names of the server, "*" for any; pages of other origins are refused as well.
             None skips these checks, for an app that is only called in this process.
         """
@@ -52,51 +64,59 @@ class App:
         self._hosts = hosts
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        status, headers, answer = self._handle(environ)
-        body = dumps(answer)
-        start_response(
-            f"{status.value} {status.phrase}",
-            [
-                ("Content-Type", "application/json"),
-                ("Content-Length", str(len(body))),
-                *headers,
-            ],
-        )
-        return [body]
+        answer = self._answer(environ)
+        headers = [*answer.headers, *_EVERYWHERE]
+        if isinstance(answer.body, list):
+            headers.append(("Content-Length", str(sum(map(len, answer.body)))))
+        start_response(f"{answer.status.value} {answer.status.phrase}", headers)
+        return answer.body
 
-    def _handle(
-        self, environ: WSGIEnvironment
-    ) -> tuple[HTTPStatus, tuple[tuple[str, str], ...], Json]:
+    def _answer(self, environ: WSGIEnvironment) -> Answer:
+        is_api = environ.get("PATH_INFO", "").startswith(wire.SESSION)
         try:
             if self._hosts is not None:
-                check_browser(environ, self._hosts)
-            check_token(environ, self._token)
-            return HTTPStatus.OK, (), self._route(environ)
+                check_host(environ, self._hosts)
+            return json_answer(self._api(environ)) if is_api else self._page(environ)
         except RequestError as refusal:
-            return refusal.status, refusal.headers, {"message": str(refusal)}
+            status, words, headers = refusal.status, str(refusal), refusal.headers
         except StoreError as error:
-            return HTTPStatus.INTERNAL_SERVER_ERROR, (), {"message": str(error)}
+            status, words, headers = HTTPStatus.INTERNAL_SERVER_ERROR, str(error), ()
+        if is_api or "text/html" not in environ.get("HTTP_ACCEPT", ""):
+            return json_answer({"message": words}, status, *headers)
+        from honeytrace.local.page import failure  # imported by those who look at pages only
 
-    def _route(self, environ: WSGIEnvironment) -> Json:
-        path = environ.get("PATH_INFO", "")
+        return failure(status, words, headers)
+
+    def _api(self, environ: WSGIEnvironment) -> Json:
+        if self._hosts is not None:
+            check_origin(environ)
+        path = environ["PATH_INFO"]
+        reads = environ["REQUEST_METHOD"] == "GET"
+        if self._token is not None and not (reads and has_cookie(environ, self._token)):
+            check_token(environ, self._token)
         if path == wire.START:
             _allow(environ, "POST")
             if self._hosts is not None:
                 check_type(environ)
-            return self._start(_body(environ))
+            return self._start(read_body(environ))
         session_id = path.removeprefix(wire.SESSION)
-        if session_id == path or "/" in session_id:
-            raise RequestError(
-                HTTPStatus.NOT_FOUND,
-                f"there is nothing at {path!r}; "
-                f"use POST {wire.START} or GET {wire.SESSION}{{session_id}}",
-            )
+        if "/" in session_id:
+            raise _nothing(path)
         _allow(environ, "GET")
         return self._get(session_id)
 
+    def _page(self, environ: WSGIEnvironment) -> Answer:
+        from honeytrace.local.page import answer  # most programs show no page
+
+        found = answer(self.store, environ, self._token, self._hosts is not None)
+        if found is None:
+            check_token(environ, self._token)
+            raise _nothing(environ.get("PATH_INFO", ""))
+        return found
+
     def _start(self, body: bytearray) -> Json:
         if has_too_many_values(body):
-            raise _too_large("the body has too many values")
+            raise too_large("the body has too many values")
         large = len(body) > _LARGE_BYTES
         try:
             fields = wire.received(_text(body))
@@ -115,6 +135,13 @@ class App:
         if fields is None:
             raise RequestError(HTTPStatus.NOT_FOUND, f"there is no session {session_id!r}")
         return wire.event(fields)
+
+
+def _nothing(path: str) -> RequestError:
+    return RequestError(
+        HTTPStatus.NOT_FOUND,
+        f"there is nothing at {path!r}; use POST {wire.START} or GET {wire.SESSION}{{session_id}}",
+    )
 
 
 def _text(body: bytearray) -> str:
@@ -136,48 +163,6 @@ def _allow(environ: WSGIEnvironment, method: str) -> None:
             f"{found!r} is not possible here; use {method}",
             ("Allow", method),
         )
-
-
-def _body(environ: WSGIEnvironment) -> bytearray:
-    """Read the whole body. Raises `RequestError` if it is too long, cut short or badly framed."""
-    given = environ.get("CONTENT_LENGTH") or ""
-    length = _length(given) if given else _MAX_BODY_BYTES + 1
-    if given and length > _MAX_BODY_BYTES:
-        raise _too_large()
-    # Without a length, a read would block unless the server marks the end of the body.
-    if not (given or environ.get("wsgi.input_terminated") or "HTTP_TRANSFER_ENCODING" in environ):
-        return bytearray()
-    body = _read(environ["wsgi.input"], length)
-    if len(body) > _MAX_BODY_BYTES:
-        raise _too_large()
-    if given and len(body) < length:
-        message = f"the body ended after {len(body)} of {length} bytes; send all of it"
-        raise RequestError(HTTPStatus.BAD_REQUEST, message)
-    return body
-
-
-def _length(given: str) -> int:
-    if not re.fullmatch("[0-9]{1,18}", given):
-        message = f"Content-Length is {given!r}; it has to be a number of bytes"
-        raise RequestError(HTTPStatus.BAD_REQUEST, message)
-    return int(given)
-
-
-def _read(source: InputStream, length: int) -> bytearray:
-    """Read up to `length` bytes. Raises `RequestError` if the framing is wrong."""
-    body = bytearray()
-    try:
-        while length and (piece := source.read(min(length, _PIECE_BYTES))):
-            body += piece
-            length -= len(piece)
-    except ValueError as error:
-        raise RequestError(HTTPStatus.BAD_REQUEST, str(error)) from error
-    return body
-
-
-def _too_large(words: str = f"the body is over {_MAX_BODY_BYTES >> 20} MiB") -> RequestError:
-    words = f"{words}; lower the limits of what is captured"
-    return RequestError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, words)
 
 
 _apps: dict[tuple[Path, str], App] = {}

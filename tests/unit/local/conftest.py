@@ -1,4 +1,4 @@
-"""Files that a test can read and not write, whoever runs the suite."""
+"""Files that a test cannot write, a store, and a browser for its pages."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from pages import Browser
+
+from honeytrace.local import App, Store
+from honeytrace.local._doors import LOOPBACK
 
 NOBODY = 65534
 
@@ -43,3 +47,17 @@ def unwritable():
         directory.chmod(0o755)
 
     return protect
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = Store(tmp_path / "sessions.db")
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def browser(store):
+    browser = Browser(App(store, None, LOOPBACK))
+    yield browser
+    browser.http.close()

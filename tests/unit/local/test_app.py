@@ -225,7 +225,7 @@ def test_a_bad_body_is_refused(client, store, body, words):
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/session", "/sessions/start", "/session/start/", "/session/a/b", "/é"]
+    "path", ["/s", "/session", "/sessions/start", "/session/start/", "/session/a/b", "/é"]
 )
 def test_an_unknown_path_is_refused(client, path):
     """Every other path is a 404 that says what there is."""

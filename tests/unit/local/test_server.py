@@ -133,7 +133,7 @@ def test_a_whole_url_may_be_asked_for(server):
 
 def test_head_has_no_body(server):
     """The answer to HEAD ends with its head, so the next request finds its own answer."""
-    received = talk(server, b"HEAD / HTTP/1.1\r\nHost: local\r\n\r\n" + posted())
+    received = talk(server, b"HEAD /nothing HTTP/1.1\r\nHost: local\r\n\r\n" + posted())
     first, _, second = received.partition(b"\r\n\r\n")
     assert first.startswith(b"HTTP/1.1 404 ")
     assert [status for status, _ in answers(second)] == [200]

@@ -1,0 +1,221 @@
+"""The list of sessions."""
+
+from __future__ import annotations
+
+import time
+import uuid
+
+import pytest
+from agent_sessions import trees
+from pages import classed, text
+from test_schema import old_store
+
+from honeytrace.local import Store
+from honeytrace.local._store import row_of
+
+HOSTILE = '"><script>alert(1)</script>\x1b[31m\u202e'
+
+
+def add(store, name="a", **fields):
+    session_id = str(uuid.uuid4())
+    store.add({"session_id": session_id, "project": "p", "session_name": name, **fields})
+    return session_id
+
+
+@pytest.fixture
+def agent(store):
+    """A day of a support agent: 40 trees."""
+    made = list(trees(40, time.time() * 1000))
+    store.put_many(row_of(each) for tree in made for each in tree)
+    return made
+
+
+def rows(page):
+    return [row for row in page.iter("tr") if row.find("td") is not None]
+
+
+def cell(row, name):
+    return text(next(each for each in row.iter("td") if each.get("class") == name))
+
+
+def test_a_row_tells_what_it_is_about(store, browser):
+    """Time, name, first lines of input and output, steps, duration, tokens, cost, model, user."""
+    root = add(
+        store,
+        "answer",
+        inputs={"question": "How?\nmore"},
+        outputs={"result": "So."},
+        duration=1234.5,
+        start_time=time.time() * 1000,
+        user_properties={"user": "u-1"},
+    )
+    metrics = {"prompt_tokens": 1200, "completion_tokens": 85, "cost": 0.0042}
+    ours = {"honeytrace": {"parent_id": root, "root_id": root}}
+    add(store, "chat", metrics=metrics, metadata=ours, config={"model": "gpt-4o"}, start_time=1)
+    (row,) = rows(browser.tree("/"))
+    assert "answer How? → So." in cell(row, "what")
+    assert (cell(row, "steps"), cell(row, "took")) == ("2", "1.23 s")
+    assert (cell(row, "tokens"), cell(row, "cost")) == ("1,200 → 85", "$0.0042")
+    assert (cell(row, "model"), cell(row, "user")) == ("gpt-4o", "u-1")
+
+
+def test_tokens_are_not_counted_twice(store, browser):
+    """A parent that repeats the tokens of its children adds none, at any depth."""
+    tokens = {"prompt_tokens": 10, "completion_tokens": 5, "cost": 1.0}
+    root = parent = add(store, "root", metrics=tokens, start_time=time.time() * 1000)
+    for name, metrics in (("between", {}), ("chat", tokens)):
+        ours = {"honeytrace": {"parent_id": parent, "root_id": root}}
+        parent = add(store, name, metrics=metrics, metadata=ours, start_time=1)
+    totals = browser.data("/")["sessions"][0]["totals"]
+    assert (totals["steps"], totals["tokens_in"], totals["cost"]) == (3, 10, 1.0)
+
+
+def test_the_list_never_reads_bodies(store, browser, agent):
+    """A store whose bodies are gone lists the same sessions."""
+    before = browser.page("/")
+    with store._database.writing() as connection:
+        connection.execute("UPDATE sessions SET body = '{'")
+    assert browser.page("/") == before
+
+
+def test_pages_follow_each_other(browser, agent):
+    """Older leads through all of them, each once, and Newest leads back."""
+    seen, path = [], "/?q=name:chat"
+    while path:
+        page = browser.tree(path)
+        seen += [row.find(".//a").get("href") for row in rows(page)]
+        links = {link.get("rel"): link.get("href") for link in page.iter("a")}
+        path = links.get("next")
+    assert len(seen) == len(set(seen)) == sum(len(tree) > 0 for tree in agent) * 2
+    assert links["first"] == "/?q=name%3Achat"
+
+
+def test_a_query_and_its_chips(browser, agent):
+    """Each word is a chip; its link has all the others."""
+    page = browser.tree('/?q=name:chat model:"gpt-4o" error')
+    chips = next(iter(classed(page, "chips")))
+    links = {text(each.find("span")): each.find("a").get("href") for each in chips}
+    assert links == {
+        "name:chat": "/?q=model%3A%22gpt-4o%22%20error",
+        'model:"gpt-4o"': "/?q=name%3Achat%20error",
+        "error": "/?q=name%3Achat%20model%3A%22gpt-4o%22",
+    }
+
+
+def test_counts_are_links(browser, agent):
+    """How many failed, and how many there are of each model, with the links to list them."""
+    page = browser.tree("/?q=name:chat")
+    links = {text(each): each.get("href") for each in classed(page, "facets")[0].iter("a")}
+    failed = next(words for words in links if words.startswith("failed"))
+    assert len(rows(browser.tree(links[failed]))) == int(failed.split()[1])
+    model = next(words for words in links if words.startswith("gpt-4o "))
+    assert len(browser.data(links[model])["sessions"]) == int(model.split()[1])
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("nmae:x", "did you mean 'name:'?"),
+        ('"open', "quote that does not end"),
+        ("slower:x", "not a time"),
+    ],
+)
+def test_a_query_that_is_none(browser, agent, query, words):
+    """The page names the word that it cannot understand, and shows what there is."""
+    page = browser.page(f"/?q={query}", status=400)
+    assert words in page.replace("&#x27;", "'")
+    assert "slower:2s" in page
+
+
+def test_nothing_matches(browser, agent):
+    """A query that nothing matches is no error."""
+    assert "No session matches" in browser.page("/?q=nowhere")
+
+
+def test_an_empty_store(browser):
+    """The first page says what to do next, and makes no store."""
+    assert "@trace_session" in browser.page("/")
+    assert not browser.http._transport.app.store.path.exists()
+
+
+@pytest.mark.parametrize(
+    "after", ["x", "1", "1,x", "nan,1", "1e999,1", "--1,2", "1,999999999999999999"]
+)
+def test_a_place_that_is_none(browser, agent, after):
+    """A damaged address shows a page all the same."""
+    assert rows(browser.tree(f"/?after={after}")) or "No session" in browser.page(
+        f"/?after={after}"
+    )
+
+
+def test_everything_in_a_row_is_text(store, browser):
+    """Names, users, models, previews and errors with markup are shown as they are written."""
+    for error in (None, HOSTILE):
+        add(
+            store,
+            HOSTILE,
+            inputs={"a": HOSTILE},
+            error=error,
+            user_properties={"user": HOSTILE},
+            config={"model": HOSTILE},
+            project=HOSTILE,
+        )
+    page = browser.page("/")
+    assert "<script>alert" not in page
+    assert "\x1b" not in page
+    assert "\u202e" not in page
+    assert "\\x1b[31m\\u202e" in page
+
+
+@pytest.mark.parametrize("start", [253402300799000, 9e15, -9e15, 0, 1.5])
+def test_any_time(store, browser, start):
+    """Times that no calendar has are no error."""
+    add(store, "a", start_time=start)
+    assert len(rows(browser.tree("/"))) == 1
+
+
+def test_steps_are_told_from_sessions(browser, agent):
+    """A search that finds steps says of each that it is one."""
+    assert "a step" in browser.page("/?q=name:rerank")
+    assert "a step failed" in browser.page("/")
+
+
+def test_an_old_store_is_listed_at_once(tmp_path, browser):
+    """A store of the first version without any summary lists its sessions."""
+    store = browser.http._transport.app.store
+    old_store(store.path, 120)
+    assert len(rows(browser.tree("/"))) == 50
+    assert len(store.search(limit=1000)) == 120
+
+
+def test_a_large_old_store_is_prepared_in_the_background(browser):
+    """Nobody waits for many thousand sessions; the page says how many are left."""
+    store = browser.http._transport.app.store
+    old_store(store.path, 1500)
+    assert "are still being prepared" in browser.page("/")
+    store._catching_up.join(60)
+    assert len(browser.data("/?q=name:s1499")["sessions"]) == 1
+    assert "being prepared" not in browser.page("/")
+
+
+def test_a_store_that_cannot_be_used(tmp_path, browser):
+    """A damaged file is told as a sentence, not as a failure of the server."""
+    store = browser.http._transport.app.store
+    store.path.write_bytes(b"x" * 5000)
+    assert "cannot be used" in browser.page("/", status=500)
+
+
+def test_a_store_that_is_deleted(store, browser, agent):
+    """A store that goes while its page is open is an empty one."""
+    browser.page("/")
+    for each in store.path.parent.glob("sessions.db*"):
+        each.unlink()
+    assert "No sessions yet" in browser.page("/")
+
+
+def test_a_second_store_of_the_same_file(store, browser, agent):
+    """Sessions that another process adds are there at the next look."""
+    other = Store(store.path)
+    other.add({"session_id": str(uuid.uuid4()), "project": "p", "session_name": "from elsewhere"})
+    other.close()
+    assert "from elsewhere" in browser.page("/?q=name:elsewhere")

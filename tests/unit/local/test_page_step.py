@@ -1,0 +1,343 @@
+"""One step in full: conversations, documents, errors, and everything else as it was recorded."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import uuid
+
+import pytest
+from pages import MAX_PAGE_BYTES, classed, text
+
+HOSTILE = '"><script>alert(1)</script>\x1b[31m\u202e'
+IMAGE = "data:image/png;base64,iVBORw0KGgo="
+
+
+@pytest.fixture
+def show(store, browser):
+    """Store a session and return the panel of its page."""
+
+    def show(parameters="", **fields):
+        session_id = str(uuid.uuid4())
+        store.add({"session_id": session_id, "project": "p", "session_name": "a", **fields})
+        page = browser.tree(f"/s/{session_id}{parameters}")
+        return next(each for each in page.iter("section") if each.get("id") == "step")
+
+    return show
+
+
+def section(panel, title):
+    for each in panel.iter("section"):
+        heading = each.find("h3")
+        if heading is not None and (heading.text or "") == title:
+            return each
+    raise AssertionError(f"there is no section {title}")
+
+
+def said(panel):
+    """Each message of the conversation, as one text."""
+    (talk,) = classed(panel, "conversation")
+    return [text(message) for message in talk]
+
+
+def test_a_conversation(show):
+    """Messages in order, with the answer of the model as the last one."""
+    messages = [{"role": "system", "content": "Be kind."}, {"role": "user", "content": "Hello?"}]
+    panel = show(inputs={"messages": messages}, outputs={"role": "assistant", "content": "Hi."})
+    assert said(panel) == ["system Be kind.", "user Hello?", "assistant Hi."]
+    with pytest.raises(AssertionError):
+        section(panel, "Output")
+
+
+OPENAI = [
+    {"role": "user", "content": "Weather?"},
+    {
+        "role": "assistant",
+        "content": None,
+        "tool_calls": [
+            {
+                "id": "c1",
+                "type": "function",
+                "function": {"name": "weather", "arguments": '{"at": "Oslo"}'},
+            },
+            {"id": "c2", "type": "function", "function": {"name": "time", "arguments": ""}},
+        ],
+    },
+    {"role": "tool", "tool_call_id": "c2", "content": "noon"},
+    {"role": "tool", "tool_call_id": "c1", "content": "rain"},
+]
+RESPONSES = [
+    {"role": "user", "content": [{"type": "input_text", "text": "Weather?"}]},
+    {"type": "function_call", "call_id": "c1", "name": "weather", "arguments": '{"at": "Oslo"}'},
+    {"type": "function_call", "call_id": "c2", "name": "time"},
+    {"type": "function_call_output", "call_id": "c1", "output": "rain"},
+    {"type": "function_call_output", "call_id": "c2", "output": "noon"},
+]
+ANTHROPIC = [
+    {"role": "user", "content": [{"type": "text", "text": "Weather?"}]},
+    {
+        "role": "assistant",
+        "content": [
+            {"type": "tool_use", "id": "c1", "name": "weather", "input": {"at": "Oslo"}},
+            {"type": "tool_use", "id": "c2", "name": "time", "input": {}},
+        ],
+    },
+    {
+        "role": "user",
+        "content": [
+            {
+                "type": "tool_result",
+                "tool_use_id": "c1",
+                "content": [{"type": "text", "text": "rain"}],
+            },
+            {"type": "tool_result", "tool_use_id": "c2", "content": "noon"},
+        ],
+    },
+]
+
+
+@pytest.mark.parametrize("messages", [OPENAI, RESPONSES, ANTHROPIC])
+def test_a_tool_call_stands_with_its_result(show, messages):
+    """In each of the usual shapes, whatever stands between the two."""
+    panel = show(inputs={"messages": messages})
+    one, two = (text(each) for each in classed(panel, "tool"))
+    assert one.startswith("→ weather")
+    assert "Oslo" in one
+    assert one.endswith("← result rain")
+    assert two == "→ time ← result noon"
+
+
+def test_a_result_without_its_call(show):
+    """A result that belongs to no call, and a second one, are messages of their own."""
+    panel = show(inputs={"messages": [*OPENAI, OPENAI[2], {"role": "tool", "content": "alone"}]})
+    assert said(panel)[-2:] == ["tool noon", "tool alone"]
+
+
+ANSWERS = [
+    {"result": {"choices": [{"message": {"role": "assistant", "content": "Hi."}}]}},
+    {"choices": [{"message": {"role": "assistant", "content": "Hi."}}], "id": "x"},
+    {"role": "assistant", "content": [{"type": "text", "text": "Hi."}], "model": "m"},
+    {"result": {"role": "assistant", "content": "Hi."}},
+]
+
+
+@pytest.mark.parametrize("outputs", ANSWERS)
+def test_an_answer_is_a_message(show, outputs):
+    """What the usual APIs answer is read as one message."""
+    panel = show(inputs={"messages": [{"role": "user", "content": "?"}]}, outputs=outputs)
+    assert said(panel)[-1] == "assistant Hi."
+    assert said(show(outputs=outputs)) == ["assistant Hi."]
+
+
+ODD = [
+    [{"role": "user", "content": None}],
+    [{"role": "user", "content": {"a": 1}}],
+    [{"role": "user", "content": [1, None, "x", {"type": "audio"}, [2]]}],
+    [{"role": "assistant", "tool_calls": "x"}],
+    [{"role": "assistant", "content": "", "tool_calls": ["x", {"function": 1}, {"function": {}}]}],
+    [{"type": "function_call"}, {"type": "tool_result"}],
+    [{"role": "user", "parts": ["x"]}],
+    [{"role": "user", "content": [{"type": "image_url", "image_url": 1}]}],
+]
+
+
+@pytest.mark.parametrize("messages", ODD)
+def test_messages_that_are_damaged(show, messages):
+    """A conversation that is not quite one is shown all the same."""
+    assert show(inputs={"messages": messages}, outputs={"choices": [1]}) is not None
+
+
+IMAGES = [
+    {"type": "image_url", "image_url": {"url": IMAGE}},
+    {"type": "input_image", "image_url": IMAGE},
+    {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": IMAGE[22:]}},
+]
+
+
+@pytest.mark.parametrize("part", IMAGES)
+def test_images_are_shown(show, part):
+    """An image that stands in the message itself is seen."""
+    panel = show(inputs={"messages": [{"role": "user", "content": [part]}]})
+    assert [each.get("src") for each in panel.iter("img")] == [IMAGE]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://evil.example/x.png",
+        "data:image/svg+xml;base64,PHN2Zz4=",
+        "javascript:alert(1)",
+        f'{IMAGE}" onerror="alert(1)',
+    ],
+)
+def test_other_images_are_text(show, address):
+    """Nothing is loaded from elsewhere, and no kind of image that can hold a script."""
+    part = {"type": "image_url", "image_url": {"url": address}}
+    panel = show(inputs={"messages": [{"role": "user", "content": [part]}]})
+    assert not list(panel.iter("img"))
+    assert address in text(panel)
+
+
+def test_too_many_images(show):
+    """Images are bounded: the page says how large the one is that it leaves out."""
+    part = {"type": "image_url", "image_url": {"url": IMAGE + "A" * 1_500_000}}
+    panel = show(inputs={"messages": [{"role": "user", "content": [part, part]}]})
+    assert len(list(panel.iter("img"))) == 1
+    assert "An image of 1,500,034 characters" in text(panel)
+
+
+def test_documents(show):
+    """What was retrieved: rank, name, score, text, and what else is known."""
+    found = [
+        {"source": "a.md", "score": 0.9312, "text": "First.", "page": 3},
+        {"source": "b.md", "score": 0.5, "text": "Second."},
+    ]
+    panel = show(outputs={"result": found})
+    first, second = (text(each) for each in classed(panel, "items")[0])
+    assert first == "a.md score 0.931 First. page 3"
+    assert second == "b.md score 0.5 Second."
+
+
+def test_any_other_value(show):
+    """Objects, lists, numbers and nothing are shown as what they are."""
+    panel = show(inputs={"a": {"b": [1, 2.5, None], "c": []}, "d": ["x", {"e": True}], "f": {}})
+    assert text(section(panel, "Input")) == "Input Copy a b [1,2.5,null] c [] d x e true f {}"
+
+
+def test_values_that_are_deep_or_long(show):
+    """What is nested too deeply is shown as JSON, and long lists say what they leave out."""
+    deep: list = []
+    for _ in range(30):
+        deep = [deep]
+    panel = show(inputs={"deep": deep, "long": [{"a": 1}] * 150})
+    assert "[[[[[[" in text(panel)
+    assert "… 50 more items" in text(panel)
+
+
+def test_long_texts_fold(show):
+    """Of a text over 20 lines the rest is folded, with its number of lines."""
+    panel = show(inputs={"text": "\n".join(f"line {at}" for at in range(50))})
+    (details,) = (each for each in section(panel, "Input").iter("details"))
+    assert text(details.find("summary")) == "30 more lines"
+    assert text(details.find("pre")).startswith("line 20 line 21")
+
+
+def test_long_lines_fold(show):
+    """A line of 10,000 characters is folded, too."""
+    (details,) = (
+        each for each in section(show(inputs={"text": "x" * 10_000}), "Input").iter("details")
+    )
+    assert text(details.find("summary")) == "6,000 more characters"
+
+
+@pytest.mark.parametrize("value", ["x" * 5_000_000, '"' * 1_000_000, ["<&>" * 1000] * 1500])
+def test_a_page_is_bounded(store, browser, value):
+    """Whatever a session holds, its page has at most three megabytes."""
+    session_id = str(uuid.uuid4())
+    inputs = {"text": value, "again": value}
+    store.add({"session_id": session_id, "inputs": inputs, "outputs": {"text": value}})
+    for view in ("", "?view=json", ".json"):
+        answer = browser.get(f"/s/{session_id}{view}")
+        assert (answer.status_code, len(answer.content) < MAX_PAGE_BYTES) == (200, True)
+
+
+def test_everything_is_text(show, browser):
+    """Markup, terminal escapes and right-to-left marks are shown as they are written."""
+    messages = [
+        {"role": HOSTILE, "content": HOSTILE, "tool_calls": [{"function": {"name": HOSTILE}}]}
+    ]
+    panel = show(
+        "?q=alert",
+        inputs={HOSTILE: HOSTILE, "messages": messages},
+        outputs={"result": [{"text": HOSTILE, "title": HOSTILE, "score": HOSTILE}]},
+        error=HOSTILE,
+        metadata={
+            "honeytrace": {
+                "exception": {"type": HOSTILE, "message": HOSTILE, "traceback": [HOSTILE]}
+            }
+        },
+        config={"model": HOSTILE},
+        session_name=HOSTILE,
+    )
+    assert not list(panel.iter("script"))
+    shown = "".join(panel.itertext())
+    assert "\x1b" not in shown
+    assert "\u202e" not in shown
+    assert shown.count("<script>alert(1)</script>\\x1b[31m\\u202e") > 8
+
+
+def test_json(show):
+    """The other view is JSON as it was recorded."""
+    panel = show("?view=json", inputs={"a": ["ü", 1]}, outputs={"b": None})
+    shown = next(section(panel, "Inputs").iter("pre"))
+    assert json.loads("".join(shown.itertext())) == {"a": ["ü", 1]}
+    assert "code" in next(section(panel, "Inputs").iter("div")).get("class")
+
+
+def test_an_error(show):
+    """Type, message, notes, traceback, the chain of causes, and the members of a group."""
+    inner = {"type": "OSError", "message": "no route", "traceback": []}
+    group = {
+        "type": "ExceptionGroup",
+        "message": "two failed",
+        "traceback": ["/app/a.py:1 in f", "/app/b.py:2 in g"],
+        "notes": ["while starting"],
+        "cause": {**inner, "context": {"type": "KeyError", "message": "'x'"}},
+        "exceptions": [{"type": "A", "message": "first"}, "damaged"],
+    }
+    ours = {"honeytrace": {"status": "error", "exception": group}}
+    shown = text(section(show(error="ExceptionGroup: two failed", metadata=ours), "Error"))
+    assert shown == (
+        "Error ExceptionGroup two failed while starting /app/a.py:1 in f /app/b.py:2 in g "
+        "Caused by OSError no route While handling KeyError 'x' Exception 1 A first Exception 2"
+    )
+
+
+@pytest.mark.parametrize("exception", [None, {}, [], {"type": "E", "traceback": 1, "notes": "x"}])
+def test_an_error_without_details(show, exception):
+    """The text of the error is enough."""
+    ours = {"honeytrace": {"exception": exception}}
+    shown = text(section(show(error="E: boom", metadata=ours), "Error"))
+    assert shown == "Error E: boom"
+
+
+def test_the_command_to_ask_again(show):
+    """The conversation as a command that sends it to the model again; quotes cannot break out."""
+    messages = [{"role": "user", "content": "it's $(here) `x`"}]
+    panel = show(
+        inputs={"messages": messages}, config={"model": "gpt-4o", "temperature": 0.2, "x": "y"}
+    )
+    command = "".join(section(panel, "As curl").find("pre").itertext())
+    words = shlex.split(command.replace("\\\n", ""))
+    sent = json.loads(words[words.index("-d") + 1])
+    assert sent == {"model": "gpt-4o", "temperature": 0.2, "messages": messages}
+
+
+def test_no_command_for_what_no_model_was_asked(show):
+    """Without a conversation or a model there is nothing to send; nor is there for megabytes."""
+    messages = [{"role": "user", "content": "x" * 200_000}]
+    for fields in ({}, {"inputs": {"messages": messages[:1]}, "config": {"model": "gpt-4o"}}):
+        panel = show(**fields)
+        with pytest.raises(AssertionError):
+            section(panel, "As curl")
+        assert "honeytrace export --pytest" in text(section(panel, "As a pytest test"))
+
+
+def test_what_else_is_known(show):
+    """Config, metrics, feedback, user and metadata have a section each; our own comes last."""
+    panel = show(
+        config={"k": 1},
+        metrics={"m": 2},
+        feedback={"f": 3},
+        user_properties={"u": 4},
+        metadata={"team": "x", "honeytrace": {"version": "9"}},
+    )
+    titles = ["Config", "Metrics", "Feedback", "User properties", "Metadata"]
+    assert [text(section(panel, title)).replace(" Copy", "") for title in titles] == [
+        "Config k 1",
+        "Metrics m 2",
+        "Feedback f 3",
+        "User properties u 4",
+        "Metadata team x",
+    ]
+    assert "version 9" in text(classed(panel, "again")[-1])
