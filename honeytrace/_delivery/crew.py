@@ -10,6 +10,7 @@ to the disk. No thread sends, writes or starts another thread while it holds the
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,6 +26,7 @@ from honeytrace._utils.guard import ErrorGuard
 HANG_SECONDS = 0.02  # a longer request makes another thread the writer
 IDLE_SECONDS = 1.0  # an additional sender ends after this long without work
 TICK_SECONDS = 1.0  # how often a disk that refused is tried again
+JOIN_SECONDS = 0.05  # how long an exit waits for threads that are in a request
 SEND_SESSIONS = 32  # sent in a row before their outcomes are recorded
 SEND_SECONDS = 0.01  # likewise: at most this long
 
@@ -42,6 +44,7 @@ class _Member:
         sends: since when it is sending; None if it is not.
         rests: since when it has nothing to do; None if it has.
         wrote: whether it wrote last, so that sending is next.
+        thread: the thread.
     """
 
     life: int
@@ -49,6 +52,7 @@ class _Member:
     sends: float | None = None
     rests: float | None = None
     wrote: bool = False
+    thread: threading.Thread = field(default_factory=threading.current_thread)
 
 
 class Crew:
@@ -65,6 +69,7 @@ class Crew:
         self._sender = sender
         self._guard = guard
         self._members: list[_Member] = []
+        self._stopped: list[_Member] = []  # they may still be at work
         self._writer: _Member | None = None
         self._rung = Bell()  # the bell of the thread that waits for new sessions
         self._starting = False  # a thread is being started
@@ -119,6 +124,18 @@ class Crew:
         self._writer, self._sending, self.asleep = None, 0, True
         for member in members:
             member.bell.ring()
+        self._stopped = [each for each in (*self._stopped, *members) if each.thread.is_alive()]
+
+    def join(self, until: float) -> None:
+        """Wait until the threads that were stopped have ended; not long for those in a request.
+
+        The interpreter kills those that are left at its end. That needs a file descriptor: without
+        a free one, the process would abort.
+        """
+        soon = clock.now() + JOIN_SECONDS
+        for each in self._stopped:
+            end = max(until, soon) if each.sends is None else soon
+            each.thread.join(max(end - clock.now(), 0.0))
 
     def begin_again(self) -> None:
         """Forget the failures of the server, which may work now."""

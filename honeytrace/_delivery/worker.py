@@ -261,9 +261,12 @@ class Delivery:
             self.guard.warn("kept", words, self._counts.spooled, then)
 
     def end(self, timeout: float | None) -> bool:
-        """Shut down at exit. After that no thread starts."""
+        """Shut down at exit. After that no thread starts, and ours have ended if possible."""
         self._ending = True
-        return self.shutdown(timeout, patient=False)
+        until = clock.now() + (timeout or 0.0)
+        done = self.shutdown(timeout, patient=False)
+        self._crew.join(until)
+        return done
 
     def try_again(self, connect: Callable[[], Sender]) -> None:
         """Send the sessions that wait for a failing server with a new sender."""

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from lines import silent
 from programs import KEY, PATH, later, numbers, ran
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="forks and signals are POSIX's")
@@ -203,11 +204,34 @@ def test_a_program_with_small_stacks(local, server):
     assert ran(program, None if local else server.url, before=SMALL_STACK).words == [32 * 1024]
 
 
-def test_an_exit_without_descriptors(server):
-    """It is orderly, and nothing is said twice."""
+LEFT = """
+import atexit, json, threading
+def tell():
+    ours = [each.name for each in threading.enumerate() if each.name.startswith("honeytrace-")]
+    print(json.dumps(ours), flush=True)
+atexit.register(tell)
+"""
+
+
+@pytest.mark.parametrize("answer", ["good", "bad", "none"])
+def test_an_exit_leaves_no_threads(answer, server, line):
+    """They end in order; only one that waits for an answer is left to the interpreter."""
+    if answer == "bad":
+        server.script = lambda request: (503, {}, b"")
+    if answer == "none":
+        line.listen(silent)
+    url = line.url if answer == "none" else server.url
+    end = ran("call(0)", url, before=LEFT, HONEYTRACE_EXIT_TIMEOUT="1")
+    assert end.words[-1] == [] or (answer, len(end.words[-1])) == ("none", 1)
+
+
+@pytest.mark.parametrize("used", [True, False])
+def test_an_exit_without_descriptors(used, server):
+    """It is orderly, and nothing is said twice, also if nothing was sent before."""
     program = """
-    call(0)
-    assert flush(20)
+    if int(sys.argv[1]):
+        call(0)
+        assert flush(20)
     import resource
     resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
     try:
@@ -217,9 +241,10 @@ def test_an_exit_without_descriptors(server):
         pass
     call(1)
     """
-    ran(program, server.url, HONEYTRACE_EXIT_TIMEOUT="2")
+    end = ran(program, server.url, str(int(used)), HONEYTRACE_EXIT_TIMEOUT="2")
     later(server.url)
-    assert sorted({*numbers(server)} - {-1}) == [0, 1]
+    assert sorted({*numbers(server)} - {-1}) == ([0, 1] if used else [])
+    assert end.stats["dropped"] == (not used)  # no file could be opened for it
 
 
 def test_an_import_in_the_child_knows_nothing_of_it():
