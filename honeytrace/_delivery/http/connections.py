@@ -69,9 +69,9 @@ class Connections:
 
     def post(self, body: bytes) -> Reply:
         """Post a body within the timeout. Raises `TransportError` if no answer comes."""
-        deadline = clock.now() + self._timeout
+        now = clock.now()
         try:
-            return self._post(body, deadline)
+            return self._post(body, now)
         except httpcore.LocalProtocolError as error:  # its message repeats the header
             words = "a header cannot be sent; check api_key and server_url"
             raise TransportError(f"LocalProtocolError: {words}") from error
@@ -85,8 +85,8 @@ class Connections:
             while True:
                 self._idle.pop().close()
 
-    def _post(self, body: bytes, deadline: float) -> Reply:
-        kept = self._take()
+    def _post(self, body: bytes, now: float) -> Reply:
+        kept, deadline = self._take(now), now + self._timeout
         if kept is not None:
             try:
                 return self._exchange(kept, body, deadline)
@@ -103,31 +103,36 @@ class Connections:
         finally:
             self._put_back(connection)
 
-    def _take(self) -> _Connection | None:
+    def _take(self, now: float) -> _Connection | None:
         """Return the connection used last that the server has not closed meanwhile."""
-        with suppress(IndexError):
+        try:
             while True:
                 connection = self._idle.pop()
-                if not self._expired(connection) and connection.is_open():
+                if not self._expired(connection, now) and connection.is_open():
                     return connection
                 connection.close()
-        return None
+        except IndexError:
+            return None
 
     def _put_back(self, connection: _Connection) -> None:
-        if not connection.rest():
+        if not connection.reusable:
             connection.close()
             return
         self._idle.append(connection)
-        # After a busy time the oldest ones would stay open forever: nobody takes them.
-        with suppress(IndexError):
-            if len(self._idle) > self._kept or self._expired(self._idle[0]):
-                self._idle.popleft().close()
+        if len(self._idle) > 1:
+            self._close_oldest(connection.idle_since)
         if self._closed:
             self.close()
 
-    def _expired(self, connection: _Connection) -> bool:
+    def _close_oldest(self, now: float) -> None:
+        """Close a connection that nobody takes: after a busy time it would stay open forever."""
+        with suppress(IndexError):
+            if len(self._idle) > self._kept or self._expired(self._idle[0], now):
+                self._idle.popleft().close()
+
+    def _expired(self, connection: _Connection, now: float) -> bool:
         # httpcore could do this, but with a clock that is frozen in some tests.
-        return clock.now() - connection.idle_since > self._expiry
+        return now - connection.idle_since > self._expiry
 
     def _open(self) -> _Connection:
         network = DeadlineNetwork()
@@ -202,6 +207,7 @@ class _Connection:
     Attributes:
         network: the backend that httpcore connects with; it holds the stream.
         idle_since: the moment, by our clock, at which the last answer was read.
+        reusable: whether the last answer was read to its end, so that another request can follow.
     """
 
     def __init__(
@@ -213,16 +219,23 @@ class _Connection:
     ) -> None:
         self.network = network
         self.idle_since = 0.0
+        self.reusable = False
         self._http = http
         self._request = request
         self._headers = headers
         self._head: tuple[bytes, bytes] | None = None  # what goes before and after the length
-        self._exchanging = False
 
     def post(self, body: bytes, deadline: float) -> Reply:
         self.network.deadline, self.network.heard = deadline, False
+        self.reusable = False
         reply = self._post_plainly(body)
-        return reply or self._post_by_httpcore(body)
+        if reply is None:
+            reply = self._post_by_httpcore(body)
+            self.reusable = self._http.is_available()
+        else:
+            self.reusable = True
+        self.idle_since = clock.now()
+        return reply
 
     def _post_plainly(self, body: bytes) -> Reply | None:
         """Send a body over the open connection; None if httpcore has to read the answer."""
@@ -230,12 +243,10 @@ class _Connection:
         if self._head is None or stream is None:
             return None
         before, after = self._head
-        self._exchanging = True  # until the answer was read to its end
         data = stream.exchange(b"%b%d%b%b" % (before, len(body), after, body))
         reply = read_plain(data)
         if reply is None:
             stream.replay(data)
-        self._exchanging = False
         return reply
 
     def _post_by_httpcore(self, body: bytes) -> Reply:
@@ -255,11 +266,6 @@ class _Connection:
         before, name, after = head.rpartition(b"\r\nContent-Length: ")
         if name and after == b"%d\r\n\r\n" % length:
             self._head = before + name, b"\r\n\r\n"
-
-    def rest(self) -> bool:
-        """Return whether this can be used again because the last answer was read to its end."""
-        self.idle_since = clock.now()
-        return self._http.is_available() and not self._exchanging
 
     def is_open(self) -> bool:
         """Return whether the server has not closed it, as far as is known."""

@@ -7,6 +7,7 @@ sender busy forever.
 from __future__ import annotations
 
 import os
+import select
 import socket
 import ssl
 from collections.abc import Iterable
@@ -101,6 +102,7 @@ class OwnedStream(httpcore.NetworkStream):
         # TLS within the TLS of a proxy has no socket to be read from.
         self._nested = isinstance(stream.get_extra_info("ssl_object"), ssl.SSLObject)
         self._file = _file(self._socket)
+        self._poll = _poll(self._socket)
         self._timeout = 0.0
         self._unsent: list[bytes] = []
         self._answer: bytes | None = None
@@ -130,6 +132,8 @@ class OwnedStream(httpcore.NetworkStream):
 
     def is_silent(self) -> bool:
         """Return whether nothing has arrived, not even the end of the connection."""
+        if self._poll is not None:
+            return not self._poll.poll(0)
         try:
             return not self._stream.get_extra_info("is_readable")
         except (OSError, ValueError):  # without `poll`, a missing descriptor raises
@@ -207,6 +211,15 @@ def _move_above_stderr(connected: socket.socket) -> None:
         family, kind, protocol = connected.family, connected.type, connected.proto
         number = above_stderr(connected.detach())
         connected.__init__(family, kind, protocol, number)  # type: ignore[misc] # httpcore has it
+
+
+def _poll(connected: socket.socket) -> Any:
+    """Return an object that tells whether anything has arrived; None where there is no `poll`."""
+    if not hasattr(select, "poll"):
+        return None
+    poll = select.poll()
+    poll.register(connected, select.POLLIN)
+    return poll
 
 
 def _file(connected: socket.socket) -> tuple[int, int] | None:

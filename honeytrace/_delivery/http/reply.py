@@ -73,6 +73,7 @@ class Receipt(enum.Enum):
     NONE = "something else, such as a login page: the session API has not seen the session"
 
 
+_NAMED = re.compile(rb'\{\s*"(?:session_id|event_id)"\s*:\s*"[^"\\]*"\s*[,}]')
 _BEGINNING = re.compile(rb"\s*\{\s*(?:\"|\Z)")
 
 
@@ -82,7 +83,7 @@ def read_receipt(reply: Reply) -> Receipt:
     If the body is long, cut off or compressed, its beginning or its type decides.
     """
     body = reply.body
-    if body.startswith(b'{"session_id":"') and body.rstrip().endswith(b"}"):
+    if _NAMED.match(body) and body.endswith(b"}"):
         return Receipt.NAMED
     body = body.removeprefix(b"\xef\xbb\xbf").strip()
     if not body:

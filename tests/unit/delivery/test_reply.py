@@ -87,7 +87,7 @@ def outcome(pieces, quick):
     except httpcore.ProtocolError as error:
         result = type(error), str(error)
     finally:
-        written, again = b"".join(stream.written), connection.rest()
+        written, again = b"".join(stream.written), connection.reusable
         connection.close()
         stream.close()
     return result, written, network.heard, again, stream.pieces

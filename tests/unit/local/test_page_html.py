@@ -103,7 +103,13 @@ def test_durations(milliseconds, shown):
 
 @pytest.mark.parametrize(
     ("dollars", "shown"),
-    [(None, ""), (0, "$0.00"), (0.0000123, "$0.000012"), (0.0042, "$0.0042"), (1234.5, "$1,234.50")],
+    [
+        (None, ""),
+        (0, "$0.00"),
+        (0.0000123, "$0.000012"),
+        (0.0042, "$0.0042"),
+        (1234.5, "$1,234.50"),
+    ],
 )
 def test_costs(dollars, shown):
     """Small ones keep digits that mean something."""
