@@ -5,6 +5,7 @@ PYTEST_DONT_REWRITE: said to pytest, which would warn if this is imported before
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
         TransportError,
     )
     from honeytrace._utils.version import __version__
-    from honeytrace.integrations import patch
+    from honeytrace.integrations import instrument, patch, uninstrument
 
 __all__ = [
     "ActiveSession",
@@ -56,6 +57,7 @@ __all__ = [
     "enrich_session",
     "flush",
     "get_session",
+    "instrument",
     "patch",
     "propagation",
     "register",
@@ -63,6 +65,7 @@ __all__ = [
     "stats",
     "testing",
     "trace_session",
+    "uninstrument",
 ]
 
 # Nothing is imported before it is used: pytest imports this package in every project that has it
@@ -91,7 +94,7 @@ _ROOMS = {
         "TransportError",
     ),
     "_utils.version": ("__version__",),
-    "integrations": ("patch",),
+    "integrations": ("instrument", "patch", "uninstrument"),
 }
 _ROOM = {name: room for room, names in _ROOMS.items() for name in names}
 
@@ -108,3 +111,7 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return __all__
+
+
+if os.environ.get("HONEYTRACE_INSTRUMENT"):
+    import_module("honeytrace.integrations._instrument").instrument_from_environment()

@@ -11,8 +11,10 @@ import marshal
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
+from honeytrace._capture.providers.embeddings import without_vectors
 from honeytrace._capture.snapshot import Snapshot, rules
 from honeytrace._capture.stdlib_types import EXACT
+from honeytrace._utils.json import parse
 from honeytrace._utils.origin import let_through
 
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
@@ -36,6 +38,28 @@ class Copied(NamedTuple):
     """A value that was copied at once."""
 
     value: Any
+
+
+class Encoded(NamedTuple):
+    """The body of a server's answer, as it was sent; the worker decodes it.
+
+    Attributes:
+        body: the bytes of the answer.
+        media_type: returns what the server calls it, such as "application/json".
+    """
+
+    body: bytes
+    media_type: Callable[[], str]
+
+    def value(self) -> Any:
+        """Return the decoded body as JSON data; the type and size of anything but JSON and text."""
+        try:
+            return Snapshot().take(without_vectors(parse(self.body.decode())), "outputs")
+        except ValueError:
+            media_type = self.media_type()
+        if media_type.startswith("text/"):
+            return Snapshot().take(self.body.decode("utf-8", "replace"), "outputs")
+        return {"media_type": media_type, "bytes": len(self.body)}
 
 
 class Inputs(NamedTuple):
@@ -90,6 +114,8 @@ def copied(value: object, at: str) -> Kept:
 
 def keep(value: object, at: str) -> Kept:
     """Keep any value in the cheapest form; `read` reads it."""
+    if type(value) is Encoded:
+        return value, len(value.body), None
     size = len(value) if type(value) is str else 0
     if constant(value) and size <= rules.limits.string and size <= rules.limits.chars:
         return value, size, None
@@ -101,7 +127,9 @@ def keep(value: object, at: str) -> Kept:
 
 def read(kept: Any, at: str) -> Any:
     """Return the JSON data that a form stands for."""
-    return kept.value if type(kept) is Copied else _as_json(_loaded(kept), at)
+    if type(kept) is Copied:
+        return kept.value
+    return kept.value() if type(kept) is Encoded else _as_json(_loaded(kept), at)
 
 
 def _as_json(plain: Any, at: str) -> Any:

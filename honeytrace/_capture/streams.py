@@ -12,6 +12,7 @@ from typing import Any
 from honeytrace._capture.deferred import keep, read
 from honeytrace._capture.providers.anthropic import SILENT_EVENTS, Message
 from honeytrace._capture.providers.deltas import MAX_ENTRIES, Budget, Text, weigh
+from honeytrace._capture.providers.events import EventReader
 from honeytrace._capture.providers.openai_chat import Completion
 from honeytrace._capture.providers.openai_responses import Response
 from honeytrace._capture.snapshot import rules
@@ -28,6 +29,7 @@ class StreamBuffer:
         wanted: whether outputs are captured; if not, items are only counted.
         raw: whether to keep the first items themselves, for the user's `reduce` function.
         alone: whether a single item is the value itself, as in a fixture.
+        reader: decodes items that are events as a server sent them; None for other items.
         items: the items that wait; the wrappers append short strings here directly.
         kept: the first items of a `raw` stream.
     """
@@ -42,12 +44,14 @@ class StreamBuffer:
         "items",
         "kept",
         "raw",
+        "reader",
         "wanted",
     )
 
-    def __init__(self, wanted: bool, raw: bool) -> None:
+    def __init__(self, wanted: bool, raw: bool, reader: EventReader | None = None) -> None:
         self.wanted = wanted
         self.raw = raw
+        self.reader = reader
         self.alone = False
         self.items: list[Any] = []
         self.kept: list[Any] = []
@@ -59,7 +63,8 @@ class StreamBuffer:
 
     @property
     def count(self) -> int:
-        return self._before + len(self.items)
+        """Return the number of items; with a `reader`, it is complete after `value()`."""
+        return self.reader.count if self.reader else self._before + len(self.items)
 
     @property
     def size(self) -> int:
@@ -89,6 +94,13 @@ class StreamBuffer:
         if self._left < 0:
             self.fold()
 
+    def event(self, data: str | bytes) -> None:
+        """Take an event for the `reader`."""
+        self.items.append(data)
+        self._left -= len(data)
+        if self._left < 0:
+            self.fold()
+
     def fold(self) -> None:
         """Merge the items that wait."""
         with self._lock:
@@ -98,6 +110,8 @@ class StreamBuffer:
             self._left = _MAX_WAITING_BYTES
             if self.raw:
                 self.kept.extend(waiting[: rules.limits.items - len(self.kept)])
+            elif self.reader is not None:
+                self._read(waiting, self.reader)
             elif self.wanted and self._mixed:
                 self._merge(waiting)
             elif self.wanted:
@@ -109,6 +123,12 @@ class StreamBuffer:
                 self._accumulator.text(kept)
             else:
                 self._accumulator.add(read(kept, "outputs"))
+
+    def _read(self, waiting: list[Any], reader: EventReader) -> None:
+        for data in waiting:
+            for item in reader.read(data):
+                if self.wanted:
+                    self._accumulator.add(item)
 
     def value(self) -> Any:
         """Return the merged items, or the items themselves if `raw` is set."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from honeytrace._capture.deferred import Inputs, as_object, named, read
-from honeytrace._capture.providers.usage import usage
+from honeytrace._capture.providers.usage import shown, usage
 from honeytrace._capture.streams import StreamBuffer
 from honeytrace._session.record import ABSENT, CallRecord, format_id
 from honeytrace._session.session import OBJECTS, RESERVED, Session
@@ -38,6 +38,9 @@ def _before(record: CallRecord) -> dict[str, Json]:
         return captured._asdict()
     inputs = named(captured, spec.bind)
     config = {name: inputs[name] for name in spec.config_args if name in inputs}
+    if record.exchange is not None:
+        inputs, more = record.exchange.split(inputs)
+        config = {**config, **more}
     return {"inputs": inputs, "config": config}
 
 
@@ -52,11 +55,17 @@ def _after(record: CallRecord, named: Json) -> dict[str, Json]:
     if record.given is not None and "outputs" in record.given:
         replaced = "outputs" in (record.replaced or ())
         answer = {**({} if replaced else outputs), **record.given["outputs"]}
-    metrics, config = usage(answer)
+    if record.exchange is not None:
+        outputs, metrics, config, metadata = record.exchange.read(answer)
+    else:
+        metrics, config, metadata = usage(answer)
+    is_model_call = bool(metrics or config or metadata)
     if record.streamed:
         metrics = {**metrics, **record.streamed.metrics}
+    if is_model_call:
+        metadata |= shown(metrics)
     config = {name: value for name, value in config.items() if name not in named}
-    return {"outputs": outputs, "metrics": metrics, "config": config}
+    return {"outputs": outputs, "metrics": metrics, "config": config, "metadata": metadata}
 
 
 def _result(kept: object) -> object:

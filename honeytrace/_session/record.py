@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from honeytrace._capture.deferred import Bind
 from honeytrace._capture.exceptions import Failure
+from honeytrace._capture.providers.exchange import Exchange
 from honeytrace._capture.streams import StreamBuffer
 from honeytrace._utils.json import Json
 
@@ -115,9 +116,10 @@ class Streamed(NamedTuple):
     """The result of a stream that has ended.
 
     Attributes:
-        completed: True if it ran to its own end.
+        completed: True if it ran to its own end. If the items have a reader, that one knows.
         items: the items it yielded.
-        ttft_ms: milliseconds until the first item; None if there was no item.
+        ttft_ms: milliseconds until the first token; None if there was no item. If the items have
+            a reader, that one knows.
         returned: the value it returned.
         split: for a fixture, the times before and after its item.
         status: "cancelled" if its consumer was cancelled while waiting for the next item.
@@ -132,14 +134,18 @@ class Streamed(NamedTuple):
 
     @property
     def about(self) -> Json:
-        found: Json = {"completed": self.completed, **self.split}
+        reader = self.items.reader
+        completed = reader.complete if reader else self.completed
+        found: Json = {"completed": completed, **self.split}
         if self.items.dropped:
             found["dropped"] = self.items.dropped
         return found if self.returned is None else {**found, "returned": self.returned}
 
     @property
     def metrics(self) -> Json:
-        first = {} if self.ttft_ms is None else {"ttft_ms": self.ttft_ms}
+        reader = self.items.reader
+        ttft_ms = reader.ttft_ms if reader else self.ttft_ms
+        first = {} if ttft_ms is None else {"ttft_ms": ttft_ms}
         return {**first, "chunks": self.items.count}
 
 
@@ -158,6 +164,8 @@ class CallRecord:
         cuts: paths of the values that were truncated.
         size: estimated memory of the captured values in bytes.
         tags: the objects that `tag` adds to this session and those below it, by field name.
+        exchange: what is known of the request and the answer, if this is a call of a model that an
+            integration recorded; else None.
     """
 
     __slots__ = (
@@ -168,6 +176,7 @@ class CallRecord:
         "defaults",
         "duration",
         "ended",
+        "exchange",
         "failure",
         "given",
         "handle",
@@ -210,6 +219,7 @@ class CallRecord:
         self.duration = 0.0
         self.size = 0
         self.ended = False
+        self.exchange: Exchange | None = None
         self.handle: Callable[[], ActiveSession | None] | None = None  # a weak reference
         if parent is None:
             self.parent_id: Identity | None = None
@@ -235,6 +245,7 @@ class CallRecord:
         self.spec = _only_named(self.spec.name)
         self.captured, self.result = ((), {}), ABSENT
         self.given = self.replaced = self.failure = self.streamed = self.cuts = self.tags = None
+        self.exchange = None
 
 
 @functools.lru_cache(maxsize=256)

@@ -64,6 +64,9 @@ def _begin(
     return call
 
 
+begin_unguarded = _begin
+"""`begin` for callers that are under the guard already."""
+
 begin = partial(_guard, _begin)
 """Starts a session inside the running one; returns None if that fails or tracing is off.
 
@@ -108,7 +111,7 @@ end = partial(_guard, _end)
 
 def _keep_result(call: Call, returned: object) -> None:
     spec, pipeline = call.spec, call.defaults
-    if spec.chosen or pipeline.choosy:
+    if (spec.chosen or pipeline.choosy) and call.exchange is None:
         returned = chosen_outputs(spec, pipeline, returned)
         if returned is ABSENT:
             return

@@ -34,12 +34,14 @@ from honeytrace import (
     enrich_session,
     flush,
     get_session,
+    instrument,
     patch,
     propagation,
     register,
     shutdown,
     stats,
     trace_session,
+    uninstrument,
 )
 from honeytrace.local import (
     DEFAULT_PORT,
@@ -235,6 +237,14 @@ class Document:
 
 def describe(document: Document) -> dict[str, int]:
     return {"id": document.id}
+
+
+def check_instrument() -> None:
+    instrument()
+    instrument("openai", "anthropic")
+    uninstrument("openai")
+    uninstrument()
+    instrument(openai=True)  # type: ignore[call-arg]
 
 
 def check_patch() -> None:

@@ -1,0 +1,346 @@
+"""Understand the answer of a model by its shape, as plain data from a dict or an SDK's object.
+
+Each function below knows one shape. It returns None for anything else. The order matters: shapes
+that contain others come first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from honeytrace._capture.providers.messages import Message, read_message, read_parts
+from honeytrace._capture.providers.tokens import tokens
+from honeytrace._utils.json import Json
+
+
+@dataclass(slots=True)
+class Answer:
+    """What a model's answer says, whoever gave it.
+
+    Attributes:
+        messages: the messages, one for each alternative answer; none for embeddings.
+        model: the name of the model that answered; None if the answer does not say it.
+        finish_reason: why the model stopped.
+        usage: counts of tokens, by the names of `tokens`.
+        cost: US dollars, if the answer says it.
+        answer_id: the id that the server gave the answer.
+        request_id: the id of the request, which the provider's support asks for.
+    """
+
+    messages: list[Message] = field(default_factory=list)
+    model: str | None = None
+    finish_reason: str | None = None
+    usage: dict[str, int] = field(default_factory=dict)
+    cost: float | None = None
+    answer_id: str | None = None
+    request_id: str | None = None
+
+
+def read_answer(outputs: Json) -> Answer | None:
+    """Return what the answer says that the outputs are, or hold as their `result`."""
+    for found in (outputs, outputs.get("result")):
+        if answer := _read(found):
+            return answer
+    return None
+
+
+def _read(found: Any) -> Answer | None:
+    if type(found) is not dict:
+        return None
+    return next((answer for shape in _SHAPES if (answer := shape(found))), None)
+
+
+def _openai_chat(found: Json) -> Answer | None:
+    """OpenAI's chat and completions, and the many servers that answer in the same way."""
+    choices = _dicts(found.get("choices"))
+    if not choices:
+        return None
+    messages = [
+        read_message(each["message"])
+        if type(each.get("message")) is dict
+        else Message(content=each.get("text"))
+        for each in choices
+        if type(each.get("message")) is dict or type(each.get("text")) is str
+    ]
+    if not messages:
+        return None
+    groq = found.get("x_groq")
+    usage = found.get("usage") or (groq.get("usage") if type(groq) is dict else None)
+    return _answer(found, messages, usage, choices[0].get("finish_reason"))
+
+
+def _openai_response(found: Json) -> Answer | None:
+    """OpenAI's Responses API."""
+    items = _dicts(found.get("output"))
+    if found.get("object") != "response" and not (items and "usage" in found):
+        return None
+    message = Message()
+    texts: list[str] = []
+    for item in items:
+        kind = item.get("type")
+        if kind == "message":
+            part = read_message(item)
+            texts.append(part.content if type(part.content) is str else "")
+            message.refusal += part.refusal
+            message.tool_calls += part.tool_calls
+        elif kind == "reasoning":
+            parts = _dicts(item.get("summary")) or _dicts(item.get("content"))
+            message.reasoning += "".join(_text(part.get("text")) for part in parts)
+        else:
+            message.tool_calls += read_parts([item]).tool_calls
+    message.content = "".join(texts) or None
+    why = found.get("incomplete_details")
+    reason = why.get("reason") if type(why) is dict else found.get("status")
+    return _answer(found, [message], found.get("usage"), reason)
+
+
+def _anthropic(found: Json) -> Answer | None:
+    if found.get("type") == "message" and type(found.get("content")) is list:
+        return _answer(found, [read_message(found)], found.get("usage"), found.get("stop_reason"))
+    if type(found.get("completion")) is str and "stop_reason" in found:  # before Messages
+        message = Message(content=found["completion"])
+        return _answer(found, [message], found.get("usage"), found["stop_reason"])
+    return None
+
+
+def _langchain(found: Json) -> Answer | None:
+    """LangChain's AIMessage."""
+    about = found.get("response_metadata")
+    if type(about) is not dict or "content" not in found:
+        return None
+    usage = found.get("usage_metadata") or about.get("token_usage") or about.get("usage")
+    known = {"model": about.get("model_name") or about.get("model"), "id": about.get("id")}
+    reason = about.get("finish_reason") or about.get("stop_reason") or about.get("done_reason")
+    return _answer(
+        {**known, "id": known["id"] or found.get("id")}, [read_message(found)], usage, reason
+    )
+
+
+def _langchain_result(found: Json) -> Answer | None:
+    """LangChain's LLMResult and ChatResult."""
+    generations = found.get("generations")
+    if type(generations) is not list or not generations:
+        return None
+    nested = generations[0] if type(generations[0]) is list else generations
+    first, *_ = [*_dicts(nested), {}]
+    about = found.get("llm_output") if type(found.get("llm_output")) is dict else {}
+    message = first.get("message")
+    answer = _langchain(message) if type(message) is dict else None
+    if answer is None:
+        if type(first.get("text")) is not str:
+            return None
+        answer = Answer([Message(content=first["text"])])
+    answer.usage = answer.usage or tokens((about or {}).get("token_usage"))
+    answer.model = answer.model or _name((about or {}).get("model_name"))
+    return answer
+
+
+def _gemini(found: Json) -> Answer | None:
+    candidates = _dicts(found.get("candidates"))
+    usage = found.get("usage_metadata") or found.get("usageMetadata")
+    if not candidates and not usage:
+        return None
+    if not usage and not any("content" in each for each in candidates):
+        return None
+    first = candidates[0] if candidates else {}
+    contents = [each["content"] for each in candidates if type(each.get("content")) is dict]
+    known = {
+        "model": found.get("model_version") or found.get("modelVersion"),
+        "id": found.get("response_id") or found.get("responseId"),
+    }
+    reason = first.get("finish_reason") or first.get("finishReason")
+    return _answer(known, [read_message(each) for each in contents], usage, reason)
+
+
+def _bedrock(found: Json) -> Answer | None:
+    """Bedrock's Converse API."""
+    output = found.get("output")
+    if type(output) is not dict or "stopReason" not in found:
+        return None
+    message = output.get("message")
+    messages = [read_message(message)] if type(message) is dict else []
+    answer = _answer(found, messages, found.get("usage"), found["stopReason"])
+    about = found.get("ResponseMetadata")
+    answer.request_id = _name(about.get("RequestId")) if type(about) is dict else None
+    return answer
+
+
+def _ollama(found: Json) -> Answer | None:
+    if "done" not in found and "eval_count" not in found and "prompt_eval_count" not in found:
+        return None
+    message, text = found.get("message"), found.get("response")
+    if type(message) is dict:
+        messages = [read_message(message)]
+    elif type(text) is str:
+        messages = [read_message({"content": text, "thinking": found.get("thinking")})]
+    elif type(found.get("embeddings")) is list:
+        messages = []
+    else:
+        return None
+    counts = {"eval_count": 0, **found} if not messages else found
+    return _answer(found, messages, counts, found.get("done_reason"))
+
+
+def _cohere(found: Json) -> Answer | None:
+    message, text = found.get("message"), found.get("text")
+    about = found.get("usage") if type(message) is dict else found.get("meta")
+    if type(about) is not dict:
+        return None
+    counts = about.get("tokens") or about.get("billed_units")
+    if type(counts) is not dict:
+        return None
+    whole = {key: int(n) if type(n) is float and n.is_integer() else n for key, n in counts.items()}
+    if type(message) is dict:
+        messages = [read_message(message)]
+    else:
+        messages = [read_message({"content": text, "tool_calls": found.get("tool_calls")})]
+    cached = about.get("cached_tokens")
+    if type(cached) is int or type(cached) is float:
+        whole["cache_read_tokens"] = int(cached)
+    return _answer(found, messages, whole, found.get("finish_reason"))
+
+
+def _llama_index(found: Json) -> Answer | None:
+    """LlamaIndex's ChatResponse and CompletionResponse, which hold the provider's own answer."""
+    message, extra = found.get("message"), found.get("additional_kwargs")
+    if "raw" not in found or not (type(message) is dict or type(found.get("text")) is str):
+        return None
+    raw = found["raw"]
+    answer = _read(raw) or Answer()
+    if type(message) is dict:
+        answer.messages = [read_message(message)]
+    else:
+        answer.messages = [Message(content=found["text"])]
+    answer.usage = answer.usage or tokens(extra)
+    return answer
+
+
+def _haystack(found: Json) -> Answer | None:
+    """Haystack's generators: replies as messages with `meta`, or as texts with `meta` beside."""
+    replies, about = found.get("replies"), found.get("meta")
+    if type(replies) is not list or not replies:
+        return None
+    first = replies[0]
+    if type(first) is dict:
+        meta = first.get("_meta", first.get("meta"))
+        content = first.get("_content", first.get("content"))
+        role = first.get("_role", first.get("role"))
+        message = read_message({"content": content, "role": role})
+    else:
+        meta = about[0] if type(about) is list and about else about
+        message = Message(content=first)
+    if type(meta) is not dict:
+        return None
+    return _answer(meta, [message], meta.get("usage"), meta.get("finish_reason"))
+
+
+def _haystack_message(found: Json) -> Answer | None:
+    if type(found.get("_meta")) is not dict or "_content" not in found:
+        return None
+    return _haystack({"replies": [found]})
+
+
+def _pydantic_ai(found: Json) -> Answer | None:
+    """pydantic-ai's ModelResponse."""
+    parts = found.get("parts")
+    if type(parts) is not list or "model_name" not in found:
+        return None
+    known = {"model": found["model_name"], "id": found.get("provider_response_id")}
+    return _answer(known, [read_parts(parts)], found.get("usage"), found.get("finish_reason"))
+
+
+def _bedrock_invoke(found: Json) -> Answer | None:
+    """The answers of Titan and Llama on Bedrock, and of watsonx and llama.cpp."""
+    if type(found.get("generation")) is str:
+        message = Message(content=found["generation"])
+        return _answer(found, [message], found, found.get("stop_reason"))
+    if type(found.get("content")) is str and "tokens_evaluated" in found:
+        return _answer(found, [Message(content=found["content"])], found, None)
+    first, *_ = [*_dicts(found.get("results")), {}]
+    text = first.get("outputText", first.get("generated_text"))
+    if type(text) is not str:
+        return None
+    counts = {
+        "prompt_tokens": found.get("inputTextTokenCount", first.get("input_token_count")),
+        "completion_tokens": first.get("tokenCount", first.get("generated_token_count")),
+    }
+    known = {"model": found.get("model_id"), "id": None}
+    reason = first.get("completionReason", first.get("stop_reason"))
+    return _answer(known, [Message(content=text)], counts, reason)
+
+
+def _hugging_face(found: Json) -> Answer | None:
+    """Text generation of Hugging Face's servers."""
+    text, about = found.get("generated_text"), found.get("details")
+    if type(text) is not str or type(about) is not dict:
+        return None
+    answer = _answer({}, [Message(content=text)], None, about.get("finish_reason"))
+    if type(count := about.get("generated_tokens")) is int:
+        answer.usage = {"completion_tokens": count}
+    return answer
+
+
+def _counted(found: Json) -> Answer | None:
+    """Anything else that counts its tokens: embeddings, results of agents, entries of a history."""
+    for name in ("usage", "token_usage"):
+        counts = found.get(name)
+        if usage := tokens(counts):
+            answer = _answer(found, [], counts, found.get("finish_reason"))
+            answer.usage = usage
+            role, content = found.get("role"), found.get("content")
+            if type(role) is str and content is not None:  # smolagents
+                answer.messages = [read_message(found)]
+            return answer
+    usage = _by_model(found.get("_lm_usage"))
+    return Answer(usage=usage) if usage else None
+
+
+def _by_model(counts: object) -> dict[str, int]:
+    """Return the tokens of DSPy's usage, which is by model."""
+    total: dict[str, int] = {}
+    for each in _dicts(list(counts.values())) if type(counts) is dict else []:
+        for name, count in tokens(each).items():
+            total[name] = total.get(name, 0) + count
+    return total
+
+
+_SHAPES: tuple[Callable[[Json], Answer | None], ...] = (
+    *(_llama_index, _langchain, _langchain_result, _haystack, _haystack_message, _pydantic_ai),
+    *(_openai_chat, _anthropic, _bedrock, _openai_response, _gemini, _ollama, _cohere),
+    *(_bedrock_invoke, _hugging_face, _counted),
+)
+
+
+def _answer(found: Json, messages: list[Message], usage: object, reason: object) -> Answer:
+    return Answer(
+        messages=messages,
+        model=_name(found.get("model")),
+        finish_reason=_name(reason),
+        usage=tokens(usage),
+        cost=_cost(found, usage),
+        answer_id=_name(found.get("id")),
+        request_id=_name(found.get("_request_id")),
+    )
+
+
+def _cost(found: Json, usage: object) -> float | None:
+    """Return the cost that a gateway such as OpenRouter put beside the counts, or DSPy noted."""
+    for holder in (usage, found):
+        cost = holder.get("cost") if type(holder) is dict else None
+        if type(cost) is int or type(cost) is float:
+            return float(cost)
+    return None
+
+
+def _dicts(value: object) -> list[Json]:
+    return [each for each in value if type(each) is dict] if type(value) is list else []
+
+
+def _name(value: object) -> str | None:
+    return value if type(value) is str and value else None
+
+
+def _text(value: object) -> str:
+    return value if type(value) is str else ""

@@ -1,0 +1,32 @@
+"""Describe embeddings by their length and norm: their numbers tell nobody anything."""
+
+from __future__ import annotations
+
+import base64
+import math
+from array import array
+from typing import Any
+
+_MAX_DESCRIBED = 8  # further ones of an answer are described by their length alone
+
+
+def without_vectors(body: Any) -> Any:
+    """Return the body of an answer with short descriptions instead of the embeddings in it."""
+    entries = body.get("data") if type(body) is dict else None
+    if type(entries) is not list:
+        return body
+    for at, entry in enumerate(entries):
+        if type(entry) is dict and type(entry.get("embedding")) in (str, list):
+            entry["embedding"] = describe_vector(entry["embedding"], at < _MAX_DESCRIBED)
+    return body
+
+
+def describe_vector(vector: Any, norm: bool = True) -> Any:
+    """Return the length and the norm of an embedding, which may be base64 as OpenAI sends it."""
+    try:
+        if type(vector) is str:
+            vector = array("f", base64.b64decode(vector, validate=True))
+        described = {"length": len(vector)}
+        return {**described, "norm": round(math.hypot(*vector), 6)} if norm else described
+    except (TypeError, ValueError):  # something else than numbers
+        return vector

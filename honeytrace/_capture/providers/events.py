@@ -1,0 +1,129 @@
+"""Read the events of a model's streamed answer, which a server sends as text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from honeytrace._capture.snapshot import Snapshot
+from honeytrace._capture.stdlib_types import named, state
+from honeytrace._utils.json import Json, parse
+
+_MAX_TIMED = 10_000  # events whose arrival is noted, until one brings the first token
+_FIELD = re.compile(r"^data:? ?(.*)$", re.MULTILINE)
+_LAST = frozenset(
+    ("message_stop", "response.completed", "response.incomplete", "response.failed", "[DONE]")
+)
+_TOKENS = ("content", "text", "reasoning", "reasoning_content", "thinking", "tool_calls", "refusal")
+_DELTAS = ("partial_json", "arguments")
+
+
+class EventReader:
+    """Decodes the events of one stream, and notes what their order and times say.
+
+    Attributes:
+        count: number of events with data, without the one that only says that it is the last.
+        complete: whether an event has said that the answer is complete.
+    """
+
+    __slots__ = ("_arrivals", "_first", "_now", "_read", "_started", "complete", "count")
+
+    def __init__(self, started: int, now: Callable[[], int]) -> None:
+        """`started` is the start of the call in nanoseconds, on the clock `now`."""
+        self._started = started
+        self._now = now
+        self._arrivals: list[int] = []
+        self._first: int | None = None
+        self._read = 0
+        self.count = 0
+        self.complete = False
+
+    def arrived(self) -> None:
+        """Note the time of an event, on the caller's thread."""
+        if len(self._arrivals) < _MAX_TIMED:
+            self._arrivals.append(self._now())
+
+    @property
+    def ttft_ms(self) -> float | None:
+        """Return the milliseconds to the first token; if no event has one, to the first event."""
+        if not self._arrivals:
+            return None
+        at = min(self._first or 0, len(self._arrivals) - 1)
+        return (self._arrivals[at] - self._started) / 1e6
+
+    def read(self, data: str | bytes) -> list[Json]:
+        """Return the objects that were sent: in one event, or in the bytes of a whole body."""
+        if type(data) is bytes:
+            text = data.decode("utf-8", "replace").replace("\r\n", "\n")
+            return [item for each in text.split("\n\n") for item in self._event(_data(each))]
+        return self._event(str(data))
+
+    def _event(self, data: str) -> list[Json]:
+        at = self._read
+        self._read += 1
+        if data.startswith("[DONE]"):
+            self.complete = True
+            return []
+        try:
+            item = Snapshot().take(parse(data), "outputs")
+        except ValueError:
+            return []
+        if type(item) is not dict:
+            return []
+        if item.get("type") == "ping":
+            return []
+        if self._first is None and has_token(item):
+            self._first = at
+        self.count += 1
+        self.complete = self.complete or _is_last(item)
+        return [item]
+
+
+def _data(event: str) -> str:
+    return "\n".join(_FIELD.findall(event))
+
+
+def _is_last(item: Json) -> bool:
+    """Return whether the answer is complete with this event."""
+    kind, choices = item.get("type"), item.get("choices")
+    if type(kind) is str and kind in _LAST:
+        return True
+    # Some servers send no `[DONE]`. The usage may still follow.
+    return type(choices) is list and any(
+        type(each) is dict and each.get("finish_reason") for each in choices
+    )
+
+
+def has_token(item: Any) -> bool:
+    """Return whether a chunk carries text, reasoning or a part of a tool call.
+
+    A chunk of unknown shape does; one that only opens or closes a known stream does not.
+    """
+    if item is None or type(item) is str:
+        return bool(item)
+    parts = parts_of(item)
+    kind, choices = parts.get("type"), parts.get("choices")
+    if type(kind) is str and kind.startswith(_EVENTS):
+        opened = parts_of(parts.get("content_block", parts.get("item")))
+        delta = parts.get("delta")
+        return opened.get("type") in _CALLS or (
+            bool(delta) if type(delta) is str else _has_text(parts_of(delta))
+        )
+    if type(choices) is list:
+        choices = map(parts_of, choices)
+        return any(_has_text(parts_of(each.get("delta", each))) for each in choices)
+    return _has_text(parts) or not any(name in parts for name in _TOKENS)
+
+
+_EVENTS = ("response.", "message_", "content_block_", "ping")
+_CALLS = ("tool_use", "server_tool_use", "function_call", "custom_tool_call")
+
+
+def _has_text(parts: Json) -> bool:
+    return any(parts.get(name) for name in (*_TOKENS, *_DELTAS))
+
+
+def parts_of(value: object) -> Json:
+    """Return the items of a dict, or the attributes of an object, without running its code."""
+    return named(value) if type(value) is dict else state(value, type(value))

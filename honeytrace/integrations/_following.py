@@ -1,0 +1,302 @@
+"""Follow an answer that the program reads bit by bit, and end its session with it.
+
+The objects of the SDK stay themselves. What is watched is the HTTP response below them: its
+`close` and the bytes read from it; and of an SDK's stream, the iterator and the decoder of events
+inside. No body is read that the program does not read.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
+from typing import Any
+
+from honeytrace._capture.deferred import Encoded
+from honeytrace._capture.exceptions import is_cancellation
+from honeytrace._capture.providers.events import EventReader
+from honeytrace._capture.providers.exchange import Exchange
+from honeytrace._capture.streams import StreamBuffer
+from honeytrace._config.live import live
+from honeytrace._session.record import ABSENT, Streamed
+from honeytrace._tracing.recorder import Call, end_unguarded
+
+_guard = live.guard.call
+_MAX_BODY_BYTES = 32 * 2**20  # of a longer body, only the beginning is kept
+
+SYNC = ("close", "iter_bytes")
+ASYNC = ("aclose", "aiter_bytes")
+
+
+class Watch:
+    """Watches one HTTP response until it is closed, read to its end or dropped.
+
+    The response refers to it and it to the response, which refers to itself in any case. Without it
+    here, `close` could not find it when the garbage collector closes a stream.
+
+    Attributes:
+        call: the record of the call.
+        exchange: what is known of the call.
+        reading: True while the SDK itself reads, and may close the response before it is done.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_buffer",
+        "_bytes",
+        "_chunks",
+        "_methods",
+        "_response",
+        "_streams",
+        "call",
+        "exchange",
+        "reading",
+    )
+
+    def __init__(
+        self, call: Call, exchange: Exchange, response: Any, methods: tuple[str, ...]
+    ) -> None:
+        """`methods` are the names of those methods of the response that are watched."""
+        self.call = call
+        self.exchange = exchange
+        self.reading = False
+        self._streams = exchange.media_type == "text/event-stream"
+        self._buffer: StreamBuffer | None = None
+        self._chunks: list[bytes] = []
+        self._bytes = 0
+        self._methods = methods
+        self._response = response
+        exchange.followed = id(self)
+        for name in methods:
+            setattr(response, name, getattr(self, name))
+        live.suspended[id(self)] = partial(_end_waiting, weakref.ref(self))
+
+    def close(self) -> None:
+        response = self._response
+        try:
+            type(response).close(response)
+        finally:
+            _guard(self._closed)
+
+    async def aclose(self) -> None:
+        response = self._response
+        try:
+            await type(response).aclose(response)
+        finally:
+            _guard(self._closed)
+
+    def iter_bytes(self, *args: Any, **kwargs: Any) -> Any:
+        response = self._response
+        chunks = type(response).iter_bytes(response, *args, **kwargs)
+        return chunks if self._buffer else Steps(chunks, self, self._take_bytes)
+
+    def aiter_bytes(self, *args: Any, **kwargs: Any) -> Any:
+        response = self._response
+        chunks = type(response).aiter_bytes(response, *args, **kwargs)
+        return chunks if self._buffer else AsyncSteps(chunks, self, self._take_bytes)
+
+    def stopped(self, error: BaseException) -> None:
+        """End the session, since reading has ended with this exception."""
+        _guard(self._stopped, error)
+
+    def _stopped(self, error: BaseException) -> None:
+        if isinstance(error, (StopIteration, StopAsyncIteration, GeneratorExit)):
+            self._end()
+        elif is_cancellation(error):
+            self._end(status="cancelled")
+        else:
+            self._end(error)
+
+    def _closed(self) -> None:
+        if not self.reading:
+            self._end()
+
+    def decode(self, stream: Any) -> None:
+        """Take the events of an SDK's stream as they are decoded."""
+        decoder = getattr(stream, "_decoder", None)
+        if decoder is not None:
+            self._buffer = self._new_buffer()
+            stream._decoder = Decoder(decoder, self)
+
+    def take_event(self, event: Any) -> None:
+        data = event.data
+        if type(data) is str and data and self._buffer and self._buffer.reader:
+            self._buffer.reader.arrived()
+            self._buffer.event(data)
+
+    def _take_bytes(self, chunk: bytes) -> None:
+        if not self._chunks and self._streams:
+            self._buffer = self._new_buffer()
+            self._buffer.reader.arrived()  # type: ignore[union-attr] # it has just got one
+        self._bytes += len(chunk)
+        if self._bytes <= _MAX_BODY_BYTES:
+            self._chunks.append(chunk)
+
+    def _new_buffer(self) -> StreamBuffer:
+        reader = EventReader(self.call.ticks, self.call.defaults.clock.perf_counter_ns)
+        return StreamBuffer(wanted=True, raw=False, reader=reader)
+
+    def _end(self, error: BaseException | None = None, status: str = "ok") -> None:
+        live.suspended.pop(id(self), None)
+        for name in self._methods:
+            vars(self._response).pop(name, None)
+        if self.call.ended or self.exchange.followed != id(self):
+            return
+        body = b"".join(self._chunks)
+        buffer = self._buffer
+        if buffer is None and not self._streams:
+            end_unguarded(self.call, encoded(body, self.exchange) if body else ABSENT, error)
+            return
+        read = buffer is not None
+        buffer = buffer or self._new_buffer()
+        if body:
+            buffer.event(body)
+        self.call.streamed = Streamed(False, buffer, None, None, {}, status)
+        end_unguarded(self.call, buffer if read else ABSENT, error)
+
+    def __del__(self) -> None:
+        if not self.call.ended:
+            _guard(self._end)
+
+
+def _end_waiting(reference: weakref.ref[Watch]) -> None:
+    """End a session whose answer is still being read when the program ends."""
+    watch = reference()
+    if watch is not None:
+        watch._end()
+
+
+def encoded(body: bytes, exchange: Exchange) -> Encoded:
+    return Encoded(body, partial(getattr, exchange, "media_type"))
+
+
+class _Steps:
+    """Passes on what an iterator yields, and tells the watch about it.
+
+    Anything else goes to the iterator itself.
+    """
+
+    __slots__ = ("_inner", "_note", "_stream", "_watch")
+
+    def __init__(
+        self,
+        inner: Any,
+        watch: Watch,
+        note: Callable[[Any], None] | None = None,
+        stream: Any = None,
+    ) -> None:
+        """`note` is called with each item; `stream` is the SDK's stream whose iterator it is."""
+        self._inner = inner
+        self._watch = watch
+        self._note = note
+        self._stream = stream
+
+    def _begin(self) -> None:
+        # Now, since the constructor of a subclass may replace the decoder.
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            _guard(self._watch.decode, stream)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+class Steps(_Steps):
+    """The steps of a synchronous iterator."""
+
+    __slots__ = ()
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        __tracebackhide__ = __honeytrace__ = True  # noqa: F841 - both mark the frame
+        watch = self._watch
+        watch.reading = True
+        if self._stream is not None:
+            self._begin()
+        try:
+            item = next(self._inner)
+        except BaseException as error:
+            watch.reading = False
+            watch.stopped(error)
+            raise
+        watch.reading = False
+        if self._note is not None:
+            _guard(self._note, item)
+        return item
+
+
+class AsyncSteps(_Steps):
+    """The steps of an asynchronous iterator."""
+
+    __slots__ = ()
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return self
+
+    async def __anext__(self) -> Any:
+        __tracebackhide__ = __honeytrace__ = True  # noqa: F841 - both mark the frame
+        watch = self._watch
+        watch.reading = True
+        if self._stream is not None:
+            self._begin()
+        try:
+            item = await self._inner.__anext__()
+        except BaseException as error:
+            watch.reading = False
+            watch.stopped(error)
+            raise
+        watch.reading = False
+        if self._note is not None:
+            _guard(self._note, item)
+        return item
+
+
+class Decoder:
+    """Passes on the events that an SDK's decoder yields, and tells the watch about them."""
+
+    __slots__ = ("_inner", "_watch")
+
+    def __init__(self, inner: Any, watch: Watch) -> None:
+        self._inner = inner
+        self._watch = watch
+
+    def iter_bytes(self, chunks: Any) -> Iterator[Any]:
+        __tracebackhide__ = __honeytrace__ = True  # noqa: F841 - both mark the frame
+        take = self._watch.take_event
+        for event in self._inner.iter_bytes(chunks):
+            _guard(take, event)
+            yield event
+
+    def aiter_bytes(self, chunks: Any) -> AsyncIterator[Any]:
+        return _AsyncEvents(self._inner.aiter_bytes(chunks), self._watch)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+class _AsyncEvents:
+    """The events of an asynchronous decoder.
+
+    This is not an async generator, because the event loop would close it at the same time as the
+    one inside.
+    """
+
+    __slots__ = ("_inner", "_watch")
+
+    def __init__(self, inner: Any, watch: Watch) -> None:
+        self._inner = inner
+        self._watch = watch
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return self
+
+    async def __anext__(self) -> Any:
+        __tracebackhide__ = __honeytrace__ = True  # noqa: F841 - both mark the frame
+        event = await self._inner.__anext__()
+        _guard(self._watch.take_event, event)
+        return event
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)

@@ -1,0 +1,159 @@
+"""`instrument` and `uninstrument`: record every call that known SDKs make to a model."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from functools import partial
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from honeytrace._config.live import live
+from honeytrace._utils.guard import try_call
+from honeytrace._utils.text import did_you_mean
+from honeytrace.integrations import _stainless
+from honeytrace.integrations._imports import when_imported
+from honeytrace.integrations._members import Member, find
+from honeytrace.integrations._presets import ANTHROPIC, OPENAI
+from honeytrace.integrations._stainless import Sdk
+
+_guard = live.guard.call
+_VARIABLE = "HONEYTRACE_INSTRUMENT"
+_OFF = ("", "0", "false", "no", "off")
+_ALL = ("1", "true", "yes", "on", "all")
+
+Wrap = Callable[[Callable[..., Any], Any], Callable[..., Any]]
+
+
+class Part(NamedTuple):
+    """A method that is replaced.
+
+    Attributes:
+        module: the module that it is defined in.
+        path: its path inside the module.
+        wrap: makes the replacement from the method and the SDK.
+        needed: whether nothing is recorded without it.
+    """
+
+    module: str
+    path: str
+    wrap: Wrap
+    needed: bool = False
+
+
+class Preset(NamedTuple):
+    """How one SDK is instrumented."""
+
+    sdk: Sdk
+    parts: tuple[Part, ...]
+
+
+def _stainless_parts(package: str) -> tuple[Part, ...]:
+    base, streaming = f"{package}._base_client", f"{package}._streaming"
+    return (
+        Part(base, "SyncAPIClient.request", _stainless.sync_request, needed=True),
+        Part(base, "AsyncAPIClient.request", _stainless.async_request, needed=True),
+        Part(base, "SyncAPIClient._process_response", _stainless.sync_response),
+        Part(base, "AsyncAPIClient._process_response", _stainless.async_response),
+        Part(streaming, "Stream.__stream__", _stainless.sync_stream),
+        Part(streaming, "AsyncStream.__stream__", _stainless.async_stream),
+    )
+
+
+PRESETS = {
+    "openai": Preset(OPENAI, _stainless_parts("openai")),
+    "anthropic": Preset(ANTHROPIC, _stainless_parts("anthropic")),
+}
+
+
+class _Replaced(NamedTuple):
+    member: Member
+    made: Any
+
+
+_replaced: dict[str, list[_Replaced]] = {}
+_lock = threading.RLock()
+
+
+def instrument(*names: str) -> None:
+    """Record each call that the known SDKs make to a model, as a session of its own.
+
+        honeytrace.instrument()                       # all of them
+        honeytrace.instrument("openai", "anthropic")
+
+    SDKs that are imported later are included. Nothing is imported here, and calling it again
+    changes nothing. What the SDKs return stays as it is, and so does what they send.
+
+    Args:
+        names: "openai" or "anthropic"; all of them if none is given.
+
+    Raises:
+        TypeError, ValueError: if a name is not that of a known SDK.
+    """
+    for name in _checked(names):
+        with _lock:
+            preset = PRESETS[name]
+            if preset.sdk.active:
+                continue
+            preset.sdk.active.append(True)
+            made = _replaced[name] = []
+        for part in preset.parts:
+            when_imported(part.module, partial(_apply, preset, part, made))
+
+
+def uninstrument(*names: str) -> None:
+    """Stop recording the calls of these SDKs, or of all, and put their methods back.
+
+    Raises:
+        TypeError, ValueError: if a name is not that of a known SDK.
+    """
+    for name in _checked(names):
+        with _lock:
+            PRESETS[name].sdk.active.clear()
+            replaced = _replaced.pop(name, [])
+        for member, made in reversed(replaced):
+            # What another library has wrapped since stays, and does nothing from now on.
+            if member.holds(made):
+                member.restore()
+
+
+def instrument_from_environment() -> None:
+    """Do what the variable HONEYTRACE_INSTRUMENT says. It names SDKs, or says `all`."""
+    value = os.environ.get(_VARIABLE, "").strip().lower()
+    if value in _OFF:
+        return
+    names = [] if value in _ALL else [each.strip() for each in value.split(",") if each.strip()]
+    _, error = try_call(instrument, *names)
+    if error is not None:
+        live.guard.warn(_VARIABLE, "%s=%s: %s", _VARIABLE, value, error)
+
+
+def _checked(names: tuple[str, ...]) -> tuple[str, ...]:
+    known = ", ".join(PRESETS)
+    for name in names:
+        if not isinstance(name, str):
+            raise TypeError(f"{name!r} is not the name of an SDK; give one of {known}")
+        if name not in PRESETS:
+            hint = did_you_mean(name, PRESETS, f"the known ones are {known}")
+            raise ValueError(f"{name!r} is not an SDK that can be instrumented; {hint}")
+    return names or tuple(PRESETS)
+
+
+def _apply(preset: Preset, part: Part, made: list[_Replaced], module: ModuleType) -> None:
+    _guard(_replace, preset, part, made, module)
+
+
+def _replace(preset: Preset, part: Part, made: list[_Replaced], module: ModuleType) -> None:
+    if _replaced.get(preset.sdk.name) is not made:  # undone before the import
+        return
+    member = find(module, part.path)
+    if member is None or not callable(member.value):
+        if part.needed:
+            words = "cannot instrument %s: the module %r has no %r, so its calls are not recorded"
+            topic = f"instrument {preset.sdk.name}"
+            live.guard.warn(topic, words, preset.sdk.name, part.module, part.path)
+        return
+    wrapped = part.wrap(member.value, preset.sdk)
+    member.replace(wrapped)
+    made.append(_Replaced(member, wrapped))

@@ -1,0 +1,262 @@
+"""Record the calls of SDKs that Stainless generates: OpenAI's, Anthropic's and others.
+
+In each of them, every form of call passes through one method, `request` of the base client. Two
+more are replaced, which tell what `request` does not return: `_process_response` gets the HTTP
+response, and a stream asks `__stream__` for its iterator. If one of these two is missing, less is
+known of the call. The arguments, results and exceptions of all three stay as they are.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from honeytrace._capture.providers.exchange import Exchange
+from honeytrace._capture.stdlib_types import by_class, mro, qualname
+from honeytrace._config.live import live
+from honeytrace._session import context
+from honeytrace._session.context import make_current
+from honeytrace._session.record import ABSENT, TraceSpec
+from honeytrace._session.scope import running
+from honeytrace._tracing.filters import wants_outputs
+from honeytrace._tracing.recorder import Call, begin_unguarded, end_unguarded
+from honeytrace._utils.guard import try_call
+from honeytrace.integrations._following import ASYNC, SYNC, AsyncSteps, Steps, Watch, encoded
+
+_guard = live.guard.call
+_NOT_GIVEN = ("NotGiven", "Omit")
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One kind of request.
+
+    Attributes:
+        path: the end of the URL's path.
+        name: the name of the sessions.
+        shape: how the request is read, by the names in `exchange`; "" for other requests.
+        step: the kind of step.
+    """
+
+    path: str
+    name: str
+    shape: str = ""
+    step: str | None = "model"
+
+
+@dataclass(frozen=True)
+class Sdk:
+    """One package.
+
+    Attributes:
+        name: the name of the package, and of the provider unless something else tells it.
+        operations: what is known of its requests.
+        skipped: parts of paths of requests that are not recorded, since no model answers them.
+        platforms: the provider by the beginning of the name of the client's class.
+        active: a list that is empty while the package is not instrumented.
+    """
+
+    name: str
+    operations: tuple[Operation, ...]
+    skipped: tuple[str, ...] = ()
+    platforms: tuple[tuple[str, str], ...] = ()
+    active: list[bool] = field(default_factory=list, compare=False)
+
+    @functools.lru_cache(maxsize=512)  # noqa: B019 - there are few objects, which live forever
+    def spec(self, method: str, url: str) -> tuple[TraceSpec, str] | None:
+        """Return the settings of the sessions for a request, and its shape; None to skip it."""
+        path = url.partition("?")[0].rstrip("/")
+        if method.upper() != "POST" or any(part in path for part in self.skipped):
+            return None
+        for each in self.operations:
+            if path.endswith(each.path):
+                return _spec(f"{self.name}.{each.name}", each.step), each.shape
+        words = [
+            word for word in path.partition("://")[2].split("/")[1:] or path.split("/") if word
+        ]
+        return _spec(".".join([self.name, *words]), None), ""
+
+
+def _spec(name: str, step: str | None) -> TraceSpec:
+    return TraceSpec(
+        name, step=step, kind="function", bind=_body, config_args=("model",), named=("model",)
+    )
+
+
+def _body(args: tuple[Any, ...], _: object) -> dict[str, Any]:
+    """Return the body of a request without what the user did not give."""
+    body: dict[str, Any] = args[0]
+    return {name: body[name] for name in body if type(body[name]).__name__ not in _NOT_GIVEN}
+
+
+def start(sdk: Sdk, client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
+    """Start the session of a request; return None if it is not recorded."""
+    outer = running(context.get())
+    if outer is not None and outer.exchange is not None:
+        return None  # a call that has a session already makes this one
+    options = kwargs["options"] if "options" in kwargs else args[1]
+    found = sdk.spec(options.method, str(options.url))
+    if found is None:
+        return None
+    spec, shape = found
+    body = options.json_data
+    given = body if type(body) is dict else {} if body is None else {"body": body}
+    extra = getattr(options, "extra_json", None)
+    if type(extra) is dict:
+        given = {**given, **extra}
+    call = begin_unguarded(spec, (given,))
+    if call is not None:
+        url = getattr(client, "_base_url", None)
+        call.exchange = Exchange(sdk.name, shape, _platform(type(client), sdk), url)
+        call.exchange.wants_outputs = wants_outputs(spec, call.defaults)
+    return call
+
+
+def _platform(kind: type, sdk: Sdk) -> str:
+    if not sdk.platforms:
+        return ""
+    names = _class_names(kind)
+    return next((to for start, to in sdk.platforms if any(n.startswith(start) for n in names)), "")
+
+
+@by_class
+def _class_names(kind: type) -> tuple[str, ...]:
+    return tuple(qualname(each).removeprefix("Async") for each in mro(kind))
+
+
+def finish(call: Call, result: object) -> None:
+    """End the session, unless the program has yet to read the answer."""
+    exchange = call.exchange
+    assert exchange is not None  # noqa: S101 - `start` has made one
+    response, exchange.response = exchange.response, None
+    if exchange.followed:
+        if context.get() is call:
+            make_current(call.parent)
+        return
+    body = try_call(getattr, response, "content")[0]
+    known = type(body) is bytes
+    end_unguarded(call, encoded(body, exchange) if known else result)  # type: ignore[arg-type]
+
+
+def fail(call: Call, error: BaseException) -> None:
+    """End the session of a request that raised."""
+    exchange = call.exchange
+    assert exchange is not None  # noqa: S101 - `start` has made one
+    exchange.response = None
+    response = try_call(getattr, error, "response", None)[0]
+    request = try_call(getattr, error, "request", None)[0]
+    if response is not None:
+        note_response(exchange, response)
+        exchange.status_code = try_call(getattr, response, "status_code", None)[0]
+    elif request is not None:
+        exchange.sent = try_call(getattr, request, "headers", None)[0]
+    end_unguarded(call, ABSENT, error)
+
+
+def note_response(exchange: Exchange, response: Any) -> None:
+    exchange.received = response.headers
+    request = try_call(getattr, response, "request", None)[0]
+    exchange.sent = getattr(request, "headers", None)
+
+
+def answered(sdk: Sdk, response: Any, methods: tuple[str, ...]) -> None:
+    """Note the HTTP response of the running request, and watch it if it is not read yet."""
+    call: Any = context.get()
+    exchange = call and call.exchange
+    if exchange is None or exchange.sdk != sdk.name or call.ended:
+        return
+    note_response(exchange, response)
+    if try_call(getattr, response, "content")[0] is not None:
+        exchange.response = response
+        exchange.followed = 0
+    elif response.is_success:
+        Watch(call, exchange, response, methods)
+
+
+def sync_request(original: Callable[..., Any], sdk: Sdk) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def request(self: Any, *args: Any, **kwargs: Any) -> Any:
+        __tracebackhide__ = __honeytrace__ = True  # noqa: F841 - both mark the frame
+        call = _guard(start, sdk, self, args, kwargs) if sdk.active and not live.off else None
+        if call is None:
+            return original(self, *args, **kwargs)
+        try:
+            make_current(call)
+            result = original(self, *args, **kwargs)
+            _guard(finish, call, result)
+        except BaseException as error:
+            _guard(fail, call, error)
+            raise
+        return result
+
+    return request
+
+
+def async_request(original: Callable[..., Any], sdk: Sdk) -> Callable[..., Any]:
+    @functools.wraps(original)
+    async def request(self: Any, *args: Any, **kwargs: Any) -> Any:
+        __tracebackhide__ = __honeytrace__ = True  # noqa: F841 - both mark the frame
+        call = _guard(start, sdk, self, args, kwargs) if sdk.active and not live.off else None
+        if call is None:
+            return await original(self, *args, **kwargs)
+        try:
+            make_current(call)
+            result = await original(self, *args, **kwargs)
+            _guard(finish, call, result)
+        except BaseException as error:
+            _guard(fail, call, error)
+            raise
+        return result
+
+    return request
+
+
+def sync_response(original: Callable[..., Any], sdk: Sdk) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def process_response(self: Any, *args: Any, **kwargs: Any) -> Any:
+        __tracebackhide__ = __honeytrace__ = True  # noqa: F841 - both mark the frame
+        if sdk.active:
+            _guard(answered, sdk, kwargs.get("response"), SYNC)
+        return original(self, *args, **kwargs)
+
+    return process_response
+
+
+def async_response(original: Callable[..., Any], sdk: Sdk) -> Callable[..., Any]:
+    @functools.wraps(original)
+    async def process_response(self: Any, *args: Any, **kwargs: Any) -> Any:
+        __tracebackhide__ = __honeytrace__ = True  # noqa: F841 - both mark the frame
+        if sdk.active:
+            _guard(answered, sdk, kwargs.get("response"), ASYNC)
+        return await original(self, *args, **kwargs)
+
+    return process_response
+
+
+def sync_stream(original: Callable[..., Any], _: Sdk) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def stream(self: Any) -> Any:
+        inner = original(self)
+        watch = _guard(_watch_of, self)
+        return inner if watch is None else Steps(inner, watch, stream=self)
+
+    return stream
+
+
+def async_stream(original: Callable[..., Any], _: Sdk) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def stream(self: Any) -> Any:
+        inner = original(self)
+        watch = _guard(_watch_of, self)
+        return inner if watch is None else AsyncSteps(inner, watch, stream=self)
+
+    return stream
+
+
+def _watch_of(stream: Any) -> Watch | None:
+    """Return the watch of the response that a stream reads; None if it is not recorded."""
+    own = vars(stream.response)
+    found = (getattr(own.get(name), "__self__", None) for name in (*SYNC, *ASYNC))
+    return next((each for each in found if isinstance(each, Watch)), None)

@@ -1,0 +1,294 @@
+"""`instrument`: which SDKs it takes, how it is undone, and what it does with odd ones."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+import types
+
+import anthropic
+import openai
+import pytest
+from model_server import ModelServer
+
+import honeytrace
+from honeytrace.integrations import _instrument
+from honeytrace.testing import capture_sessions
+
+ASKED = [{"role": "user", "content": "good morning"}]
+
+
+@pytest.fixture
+def server():
+    with ModelServer() as server:
+        yield server
+    honeytrace.uninstrument()
+
+
+def ask(server, **options):
+    http_client = openai.DefaultHttpxClient(verify=False)
+    with openai.OpenAI(
+        base_url=server.openai_url, api_key="k", max_retries=0, http_client=http_client
+    ) as client:
+        answer = client.chat.completions.create(model="gpt-4o", messages=ASKED, **options)
+        return list(answer) if "stream" in options else answer
+
+
+def methods():
+    return [
+        getattr(getattr(sys.modules[part.module], part.path.split(".")[0]), part.path.split(".")[1])
+        for preset in _instrument.PRESETS.values()
+        for part in preset.parts
+    ]
+
+
+def test_undo():
+    """Afterwards each method is the one that it was."""
+    before = methods()
+    honeytrace.instrument()
+    honeytrace.instrument("openai")
+    assert not set(map(id, before)) & set(map(id, methods()))
+    honeytrace.uninstrument("openai")
+    honeytrace.uninstrument()
+    assert methods() == before
+
+
+def test_only_named(server):
+    honeytrace.instrument("anthropic")
+    with capture_sessions() as sessions:
+        ask(server)
+    assert list(sessions) == []
+
+
+def test_child_of_a_traced_function(server):
+    honeytrace.instrument("openai")
+    with capture_sessions() as sessions, honeytrace.trace_session("agent"):
+        ask(server)
+        ask(server)
+    agent, one, two = (sessions.one("agent"), *sessions.all("openai.chat.completions"))
+    assert agent.children_ids == [one.session_id, two.session_id]
+
+
+def test_inside_itself(server):
+    """A call of a model that another one makes is not a session, one of a tool inside is."""
+    honeytrace.instrument("openai")
+
+    def nested(request):
+        ask(server)
+        with honeytrace.trace_session("hook"):
+            ask(server)
+
+    http_client = openai.DefaultHttpxClient(event_hooks={"request": [nested]})
+    client = openai.OpenAI(base_url=server.openai_url, api_key="k", http_client=http_client)
+    with client, capture_sessions() as sessions:
+        client.chat.completions.create(model="gpt-4o", messages=ASKED)
+    assert len(server.requests) == 3
+    names = ["hook", "openai.chat.completions", "openai.chat.completions"]
+    assert sorted(each.session_name for each in sessions) == names
+
+
+def test_wrapped_since(server):
+    """What another library has put around a method stays, and what is inside does nothing."""
+    base = sys.modules["openai._base_client"].SyncAPIClient
+    before = base.request
+    honeytrace.instrument("openai")
+    inside = base.request
+    base.request = lambda self, *args, **kwargs: inside(self, *args, **kwargs)
+    try:
+        honeytrace.uninstrument("openai")
+        with capture_sessions() as sessions:
+            ask(server)
+        assert list(sessions) == []
+        assert base.request is not inside
+    finally:
+        base.request = before
+
+
+def test_switched_off(server, monkeypatch):
+    monkeypatch.setenv("HONEYTRACE_ENABLED", "false")
+    honeytrace.instrument("openai")
+    honeytrace.configure()
+    try:
+        assert ask(server).choices[0].message.content == "GOOD MORNING"
+        assert honeytrace.stats().accepted == 0
+    finally:
+        monkeypatch.delenv("HONEYTRACE_ENABLED")
+        honeytrace.configure()
+
+
+@pytest.mark.parametrize("setting", ["capture_inputs", "capture_outputs"])
+def test_nothing_captured(server, setting):
+    """Without contents, the model and the tokens are known still."""
+    honeytrace.instrument("openai")
+    honeytrace.configure(**{setting: False})
+    try:
+        with capture_sessions() as sessions:
+            ask(server)
+    finally:
+        honeytrace.configure(**{setting: True})
+    session = sessions.one()
+    assert getattr(session, setting.removeprefix("capture_")) == {}
+    assert (session.config["model"], session.metrics["completion_tokens"]) == ("gpt-4o", 2)
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/images/generations", "openai.images.generations"),
+        ("/files", None),
+        ("/odd", "openai.odd"),
+    ],
+)
+def test_other_requests(server, path, name):
+    """Other requests are plain sessions, and those that no model answers are none."""
+    honeytrace.instrument("openai")
+    server.raw = b'{"data": [{"url": "u"}]}'
+    client = openai.OpenAI(base_url=server.openai_url, api_key="k")
+    with client, capture_sessions() as sessions:
+        client.post(path, body={"prompt": "a cat"}, cast_to=object)
+    found = [(each.session_name, each.inputs, each.outputs) for each in sessions]
+    answer = {"data": [{"url": "u"}]}
+    assert found == ([(name, {"prompt": "a cat"}, answer)] if name else [])
+
+
+def test_body_that_is_not_json(server):
+    honeytrace.instrument("openai")
+    server.raw = b"\x00\x01mp3"
+    client = openai.OpenAI(base_url=server.openai_url, api_key="k")
+    with client, capture_sessions() as sessions:
+        client.audio.speech.create(model="tts", voice="alloy", input="good morning")
+    assert sessions.one().outputs == {"media_type": "application/json", "bytes": 5}
+
+
+def test_server_that_cannot_be_reached():
+    honeytrace.instrument("openai")
+    try:
+        client = openai.OpenAI(base_url="http://127.0.0.1:9/v1", api_key="k", max_retries=1)
+        with client, capture_sessions() as sessions, pytest.raises(openai.APIConnectionError):
+            client.chat.completions.create(model="gpt-4o", messages=ASKED)
+    finally:
+        honeytrace.uninstrument()
+    session = sessions.one()
+    assert session.error.startswith("APIConnectionError")
+    assert (session.config["model"], session.metadata["retries"]) == ("gpt-4o", 1)
+
+
+def test_nonsense_in_a_stream(server):
+    """What the SDK raises while the stream is read is the session's error."""
+    honeytrace.instrument("openai")
+    server.raw = b'data: {"choices": [{"index": 0, "delta": {"content": "So"}}]}\n\ndata: {nons\n\n'
+    with capture_sessions() as sessions, pytest.raises(ValueError, match="property name"):
+        ask(server, stream=True)
+    session = sessions.one()
+    assert session.error.startswith("JSONDecodeError")
+    assert session.outputs["content"] == "So"
+
+
+def test_error_in_a_stream(server):
+    honeytrace.instrument("openai")
+    server.raw = b'data: {"error": {"message": "overloaded", "type": "server_error"}}\n\n'
+    with capture_sessions() as sessions, pytest.raises(openai.APIError, match="overloaded"):
+        ask(server, stream=True)
+    assert sessions.one().error == "APIError: overloaded"
+
+
+def test_huge_messages(server):
+    """Long messages are recorded whole up to the limits, and the request goes out whole."""
+    honeytrace.instrument("openai")
+    text = "word " * 200_000
+    client = openai.OpenAI(base_url=server.openai_url, api_key="k")
+    with client, capture_sessions() as sessions:
+        client.chat.completions.create(
+            model="gpt-4o", messages=[{"role": "user", "content": text}], max_tokens=1
+        )
+    assert server.requests[0][2]["messages"][0]["content"] == text
+    assert sessions.one().inputs["chat_history"][0]["content"] == text
+
+
+def test_anthropic_alone(server):
+    honeytrace.instrument("anthropic")
+    client = anthropic.Anthropic(base_url=server.url, api_key="k")
+    with client, capture_sessions() as sessions:
+        client.messages.create(model="claude-4", max_tokens=9, messages=ASKED, system="Be kind")
+    session = sessions.one("anthropic.messages")
+    assert session.inputs["chat_history"][0] == {"role": "system", "content": "Be kind"}
+    assert session.metadata["honeytrace"]["step"] == "model"
+    assert session.metrics["cached_tokens"] == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "words"),
+    [
+        ("opanai", ValueError, "'opanai' is not an SDK.*; did you mean 'openai'"),
+        ("qqq", ValueError, "the known ones are openai, anthropic"),
+        (openai, TypeError, "is not the name of an SDK; give one of openai"),
+    ],
+)
+@pytest.mark.parametrize("function", [honeytrace.instrument, honeytrace.uninstrument])
+def test_bad_name(function, name, error, words):
+    with pytest.raises(error, match=words):
+        function(name)
+
+
+def test_other_layout(caplog, monkeypatch):
+    """An SDK of another layout is left alone, and it is said once."""
+    monkeypatch.setitem(sys.modules, "openai._base_client", types.ModuleType("other"))
+    monkeypatch.setitem(sys.modules, "openai._streaming", types.ModuleType("other"))
+    honeytrace.instrument("openai")
+    honeytrace.uninstrument("openai")
+    assert caplog.text.count("cannot instrument openai") == 1
+    assert "has no 'SyncAPIClient.request', so its calls are not recorded" in caplog.text
+
+
+PROGRAM = """
+    import sys
+    import honeytrace
+    from honeytrace.testing import capture_sessions
+    from model_server import ModelServer
+
+    assert "openai" not in sys.modules
+    with ModelServer() as server, capture_sessions() as sessions:
+        import openai
+
+        client = openai.OpenAI(base_url=server.openai_url, api_key="k")
+        client.embeddings.create(model="e", input="a")
+    print([each.session_name for each in sessions])
+"""
+
+
+def test_environment(tmp_path):
+    """The variable does the same for SDKs that are imported later."""
+    ran = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(PROGRAM)],
+        capture_output=True,
+        text=True,
+        env={
+            "PYTHONPATH": ":".join(sys.path),
+            "HONEYTRACE_HOME": str(tmp_path),
+            "HONEYTRACE_INSTRUMENT": "openai, anthropic",
+        },
+    )
+    assert (ran.returncode, ran.stdout) == (0, "['openai.embeddings']\n"), ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("value", "names"),
+    [
+        ("openai", ["openai"]),
+        ("OpenAI, anthropic", ["openai", "anthropic"]),
+        ("all", list(_instrument.PRESETS)),
+        ("true", list(_instrument.PRESETS)),
+        ("off", []),
+        ("", []),
+        ("opanai", []),
+    ],
+)
+def test_values_in_the_environment(value, names, monkeypatch, caplog):
+    monkeypatch.setenv("HONEYTRACE_INSTRUMENT", value)
+    _instrument.instrument_from_environment()
+    active = [name for name, preset in _instrument.PRESETS.items() if preset.sdk.active]
+    honeytrace.uninstrument()
+    assert sorted(active) == sorted(names)
+    warned = "HONEYTRACE_INSTRUMENT=opanai: 'opanai' is not an SDK" in caplog.text
+    assert warned is (value == "opanai")
