@@ -68,9 +68,8 @@ def _print_found(store: Store, found: Sequence[Found], as_json: bool) -> None:
 
 
 def _print_as_json(store: Store, found: Sequence[Found]) -> None:
-    for each in found:
-        if fields := store.get(each.summary.id):
-            print_json(session_of(fields))
+    for fields in filter(None, (store.get(each.summary.id) for each in found)):
+        print_json(session_of(fields))
 
 
 def query_of(options: argparse.Namespace) -> str:

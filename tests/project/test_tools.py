@@ -59,14 +59,12 @@ def test_ruff_format() -> None:
 
 
 @pytest.mark.parametrize("checker", [MYPY, PYRIGHT], ids=["mypy", "pyright"])
-def test_types(checker: tuple[str, ...]) -> None:
-    """Both checkers accept the examples and tests/typing; mypy also accepts the package."""
+def test_types(checker: tuple[str, ...], tmp_path: pathlib.Path) -> None:
+    """Both checkers accept tests/typing, the examples, and the snippets of README and guides.
+
+    mypy also accepts the package. The snippets come second, since mypy then knows the package.
+    """
     tool(sys.executable, "-m", *checker)
-
-
-@pytest.mark.parametrize("checker", [MYPY, PYRIGHT], ids=["mypy", "pyright"])
-def test_types_of_pages(checker: tuple[str, ...], tmp_path: pathlib.Path) -> None:
-    """Both checkers accept the Python blocks of the README and of the guides."""
     for page in (ROOT / "README.md", *(ROOT / "examples").rglob("*.md")):
         name = re.sub(r"\W", "_", str(page.relative_to(ROOT)))
         for block in programs(page.read_text(encoding="utf-8")):

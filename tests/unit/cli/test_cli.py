@@ -14,7 +14,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -558,6 +558,12 @@ def test_show_markdown(run: Run) -> None:
     assert '`````json\n{\n  "a": "```\\nfenced\\n````"\n}\n`````\n' in page
 
 
+def test_show_markdown_running(run: Run) -> None:
+    """A session without a duration is shown without one."""
+    page = run("show", keep("open", inputs={"q": 1}), "--format", "md").out
+    assert "took" not in page
+
+
 def test_show_wide(run: Run) -> None:
     """A thousand children are shown, in their order."""
     with Client() as client:
@@ -726,6 +732,13 @@ def test_export_ids(run: Run, pipeline: str) -> None:
     ]
 
 
+def test_export_lost_child(run: Run) -> None:
+    """A child that is not stored is left out."""
+    root = keep("root", children_ids=[MISSING])
+    [line] = run("export", root).out.splitlines()
+    assert strict(line)["session_name"] == "root"
+
+
 def test_export_perfetto(run: Run) -> None:
     """`--format perfetto` is a trace of complete events, in microseconds, a track for each root."""
     about = {"honeytrace": {"root_id": MISSING}}
@@ -816,6 +829,37 @@ def test_serve_token() -> None:
         with Client("other", server.url) as other, pytest.raises(SDKError, match="status 401"):
             send(other, "sent")
         assert "s3cret-token" not in server.interrupt().out
+
+
+def test_read_only(
+    run: Run, open_home: pathlib.Path, unwritable: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store that cannot be written is listed and searched."""
+    monkeypatch.setenv("HONEYTRACE_HOME", str(open_home))
+    keep("answer", inputs={"q": "tea"})
+    with unwritable(open_home):
+        found = run("ls", "tea")
+    assert (found.code, len(found.out.splitlines())) == (0, 2)
+    assert found.err == "honeytrace: only the newest sessions were searched for text\n"
+
+
+class Interrupted(io.StringIO):
+    """An output where the user presses Ctrl-C as soon as it is flushed."""
+
+    def flush(self) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_serve_read_only(
+    open_home: pathlib.Path, unwritable: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such a store is served as well, and the command says so."""
+    monkeypatch.setenv("HONEYTRACE_HOME", str(open_home))
+    keep()
+    printed = Interrupted()
+    with unwritable(open_home), redirect_stdout(printed), suppress(SystemExit, KeyboardInterrupt):
+        main(["serve", "--port", "0"])
+    assert "The store can be read, but not written" in printed.getvalue()
 
 
 def test_serve_busy_port() -> None:

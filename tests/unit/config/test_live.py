@@ -147,6 +147,7 @@ def test_a_child_of_multiprocessing_delivers_at_its_end(program, server):
         print(process.exitcode)
         """,
         HH_API_URL=server.url,
+        HONEYTRACE_EXIT_TIMEOUT="30",
     )
     assert (done.stdout, done.stderr) == ("0\n", "")
     assert [session["session_name"] for session in server.sessions] == ["child"]

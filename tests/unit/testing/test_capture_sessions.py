@@ -84,6 +84,12 @@ def test_they_come_without_their_secrets():
     assert sessions[0].inputs == {"password": "[REDACTED:password]", "city": "mine"}
 
 
+def test_there_is_no_file_to_compare_with():
+    """Outside the fixture of the plugin nothing says where the file would be."""
+    with capture_sessions() as sessions, pytest.raises(TypeError, match="honeytrace_sessions"):
+        sessions.assert_matches("tea")
+
+
 def test_nothing_of_them_is_sent(sent):
     """What starts in a capture does not go to the server; what starts after it does."""
     with capture_sessions():
