@@ -13,7 +13,7 @@ from honeytrace._session.tree import walk
 from honeytrace._utils.json import Json, dumps
 from honeytrace._utils.text import printable
 from honeytrace.cli._output import Stop
-from honeytrace.cli._reading import Reader, open_store, reader
+from honeytrace.cli._reading import Reader, open_store, reader, session_of
 from honeytrace.cli._sessions import enough, query_of
 from honeytrace.testing._replay import export
 
@@ -85,14 +85,22 @@ def _events(sessions: Iterable[Json]) -> Iterator[Json]:
 
 def _export_tests(options: argparse.Namespace, config: Config) -> int:
     """Print tests made from the sessions; report why some sessions cannot become tests."""
-    if not options.ids:
-        raise Stop("--pytest needs the sessions to make tests of; give their ids")
-    with reader(options, config) as read:
-        sessions = {found.session_id: found for found in map(read.find, options.ids)}
+    sessions = {found.session_id: found for found in _chosen(options, config)}
     cases = list(filter(None, map(_case, sessions.values())))
     if cases:
         _write(export.render(cases, enough(list(sessions))).encode())
     return int(len(cases) < len(sessions))
+
+
+def _chosen(options: argparse.Namespace, config: Config) -> Iterator[Session]:
+    """Yield the named sessions, or those that match the conditions; not what is inside them."""
+    if options.ids:
+        with reader(options, config) as read:
+            yield from map(read.find, options.ids)
+    elif query_of(options):
+        yield from map(session_of, _matching(options, config))
+    else:
+        raise Stop("--pytest needs the sessions to make tests of; give their ids, or --marked bad")
 
 
 def _case(session: Session) -> export.Case | None:

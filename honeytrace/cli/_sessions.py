@@ -24,6 +24,10 @@ from honeytrace.local._summary import Summary
 _POLL_SECONDS = 0.5
 _PIPE_WIDTH = 200  # characters of a line that does not go to a terminal
 _HEADER = ("ID", "STARTED", "DURATION", "PROJECT", "NAME")
+_OPTIONS = (
+    *("name", "project", "source", "user", "model", "kind"),
+    *("slower", "cost", "since", "marked"),
+)
 
 
 def list_sessions(options: argparse.Namespace, config: Config) -> None:
@@ -75,7 +79,7 @@ def _print_as_json(store: Store, found: Sequence[Found]) -> None:
 def query_of(options: argparse.Namespace) -> str:
     """Turn the words and options that the user typed into a text of the query language."""
     words = [_quoted(word) for word in options.query]
-    for name in ("name", "project", "source", "user", "model", "kind", "slower", "cost", "since"):
+    for name in _OPTIONS:
         value = getattr(options, name)
         if value is not None:
             words.append(_quoted(f"{name}:{value}"))

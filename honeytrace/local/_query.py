@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from honeytrace._utils.text import closest
+from honeytrace.local._summary import MARKS
 
 SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
 _WORD = re.compile(r'(?:[^\s"]|"[^"]*")+')
@@ -153,6 +154,12 @@ def _cost(query: Query, value: str, now: float) -> None:  # noqa: ARG001 - one s
     query.add(f"s.cost {found[1] or '>='} ?", float(found[2]))
 
 
+def _marked(query: Query, value: str, now: float) -> None:  # noqa: ARG001 - one signature for all
+    if value not in MARKS:
+        raise ValueError(f"{'marked:' + value!r} is not a mark; use marked:good or marked:bad")
+    query.add("s.marked = ?", value)
+
+
 def _meta(query: Query, key: str, value: str) -> None:
     """Add a condition on `metadata`: `a.b` is the key "b" of the object "a", or the key "a.b"."""
     nested = ".".join(f'"{part}"' for part in key.split("."))
@@ -196,4 +203,5 @@ CONDITIONS: dict[str, Callable[[Query, str, float], None]] = {
     "model": _column("model"),
     "kind": _column("kind"),
     "since": _since,
+    "marked": _marked,
 }

@@ -42,6 +42,7 @@ _INDEXES = {
     "summaries_root": "(root, start)",
     "summaries_parent": "(parent)",
     "summaries_name": "(name, start)",
+    "summaries_marked": "(start) WHERE marked IS NOT NULL",
 }
 _STATE = "CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, value INTEGER NOT NULL)"
 _WORDS = "CREATE VIRTUAL TABLE words USING fts5 (text, content = '')"
@@ -51,8 +52,9 @@ INSERT INTO sessions (id, start, child, body) VALUES (?, ?, ?, CAST(? AS TEXT))
 ON CONFLICT (id) DO NOTHING
 """
 _CHANGE = "UPDATE sessions SET start = ?, child = ?, body = CAST(? AS TEXT) WHERE number = ?"
+_COLUMNS = ", ".join(("number", *Summary._fields))
 _VALUES = ", ".join("?" * (1 + len(Summary._fields)))
-_SUMMARIZE = f"INSERT OR REPLACE INTO summaries VALUES ({_VALUES})"  # noqa: S608 - no values
+_SUMMARIZE = f"INSERT OR REPLACE INTO summaries ({_COLUMNS}) VALUES ({_VALUES})"  # noqa: S608 - names
 _NEXT_UNFILLED = "SELECT number, body FROM sessions WHERE number <= ? ORDER BY number DESC LIMIT ?"
 _NEXT_UNINDEXED = "SELECT number, body FROM sessions WHERE number > ? ORDER BY number LIMIT ?"
 
@@ -82,10 +84,10 @@ def prepare(connection: sqlite3.Connection, temporary: bool) -> None:
         )
     if temporary:
         _prepare_memory(connection)
-    elif found < VERSION:
+    elif found < VERSION or _missing_columns(connection):
         with connection:
             connection.execute("BEGIN IMMEDIATE")
-            _upgrade(connection)
+            _upgrade(connection, found)
 
 
 def _prepare_memory(connection: sqlite3.Connection) -> None:
@@ -93,21 +95,29 @@ def _prepare_memory(connection: sqlite3.Connection) -> None:
     tables = _tables(connection)
     if "sessions" not in tables:
         connection.execute(_BODIES.format(temporary="TEMP"))
-    if "summaries" not in tables or _state(connection, "unfilled"):
+    if "summaries" not in tables or _state(connection, "unfilled") or _missing_columns(connection):
         connection.execute(_SUMMARIES.format(temporary="TEMP"))
         bodies = connection.execute("SELECT number, body FROM sessions").fetchall()
         _summarize_all(connection, bodies)
 
 
-def _upgrade(connection: sqlite3.Connection) -> None:
+def _upgrade(connection: sqlite3.Connection, version: int) -> None:
     connection.execute(_BODIES.format(temporary=""))
     connection.execute("DROP INDEX IF EXISTS newest")
     connection.execute(_SUMMARIES.format(temporary=""))
+    for column in _missing_columns(connection):  # in a store that an earlier schema 2 made
+        connection.execute(f"ALTER TABLE summaries ADD COLUMN {column}")
     for name, columns in _INDEXES.items():
         connection.execute(f"CREATE INDEX IF NOT EXISTS {name} ON summaries {columns}")
     connection.execute(_STATE)
-    _set_state(connection, "unfilled", last_number(connection))
+    if version < VERSION:
+        _set_state(connection, "unfilled", last_number(connection))
     connection.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def _missing_columns(connection: sqlite3.Connection) -> list[str]:
+    known = {name for _, name, *_ in connection.execute("PRAGMA table_info(summaries)")}
+    return [name for name in Summary._fields if name not in known]
 
 
 def add(connection: sqlite3.Connection, row: Row) -> bool:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 import os
 import re
+import select
 import socket
 import socketserver
 import sys
+import threading
 from contextlib import suppress
 from email.errors import MissingHeaderBodySeparatorDefect
 from http import HTTPStatus
@@ -31,6 +33,7 @@ _IDLE_SECONDS = 60.0
 _PIECE_BYTES = 64 * 1024
 _MAX_SKIPPED_BYTES = 1024 * 1024  # read and dropped if the application did not read them
 _MAX_LINGER_BYTES = 256 * 1024 * 1024  # read and dropped after the last answer
+_MAX_STREAMS = 8  # answers at once that do not end, each with a thread of its own
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
@@ -61,6 +64,7 @@ class Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
     def __init__(self, app: WSGIApplication, host: str, port: int, idle: float) -> None:
         self.app = app
         self.idle = idle
+        self.streams = threading.Semaphore(_MAX_STREAMS)
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         super().__init__((host, port), _Handler)
 
@@ -108,7 +112,11 @@ class _Handler(BaseHTTPRequestHandler):
         if body is None:
             return
         answer = _Answer()
-        answer.take(self.server.app(self._environ(body), answer.start))
+        content = self.server.app(self._environ(body), answer.start)
+        if ("Content-Type", "text/event-stream") in answer.headers:
+            self._stream(answer, content)
+            return
+        answer.take(content)
         self._send(answer.status, answer.headers, b"".join(answer.pieces))
         if not body.skip(_MAX_SKIPPED_BYTES):
             self.close_connection = True
@@ -168,6 +176,7 @@ class _Handler(BaseHTTPRequestHandler):
             "wsgi.multithread": True,
             "wsgi.multiprocess": False,
             "wsgi.run_once": False,
+            "honeytrace.streams": self.server.streams,
         }
         for name, value in self.headers.items():
             # The header "A_B" would overwrite "A-B", which a proxy may have checked.
@@ -176,17 +185,32 @@ class _Handler(BaseHTTPRequestHandler):
                 environ[key] = f"{environ[key]},{value}" if key in environ else value
         return environ
 
+    def _stream(self, answer: _Answer, content: Any) -> None:
+        """Send an answer that does not end, piece by piece, until the client has gone."""
+        self.close_connection = True
+        self.wfile.write(self._head(answer.status, answer.headers))
+        try:
+            for piece in content:
+                self.wfile.write(piece)
+                if self.command == "HEAD" or _is_gone(self.connection):
+                    break
+        finally:
+            content.close()
+
     def _send(self, status: str, headers: list[tuple[str, str]], body: bytes) -> None:
+        known = [header for header in headers if header[0].lower() != "content-length"]
+        head = self._head(status, [*known, ("Content-Length", str(len(body)))])
+        self.wfile.write(head if self.command == "HEAD" else head + body)
+
+    def _head(self, status: str, headers: list[tuple[str, str]]) -> bytes:
         lines = [
             f"HTTP/1.1 {status}",
             f"Server: honeytrace/{__version__}",
             f"Date: {self.date_time_string()}",
             f"Connection: {'close' if self.close_connection else 'keep-alive'}",
-            *(f"{name}: {value}" for name, value in headers if name.lower() != "content-length"),
-            f"Content-Length: {len(body)}",
+            *(f"{name}: {value}" for name, value in headers),
         ]
-        head = "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n"
-        self.wfile.write(head if self.command == "HEAD" else head + body)
+        return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n"
 
 
 class _Answer:
@@ -215,6 +239,12 @@ class _Answer:
 def _key(name: str) -> str:
     key = name.upper().replace("-", "_")
     return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"
+
+
+def _is_gone(connection: socket.socket) -> bool:
+    """Return True if the client has closed its side, or sent more than it should."""
+    readable, _, _ = select.select([connection], [], [], 0)
+    return bool(readable)
 
 
 def _linger(connection: socket.socket) -> None:

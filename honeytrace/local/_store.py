@@ -159,6 +159,22 @@ class Store:
         _schema.change(connection, row_of(merged))
         return merged
 
+    def mark(self, session_id: str, mark: str | None, note: str = "") -> bool:
+        """Mark a session as "good" or "bad", with a note; None removes the mark.
+
+        Both are kept in its `feedback`, so they go wherever the session goes. Returns False if
+        there is no such session.
+        """
+        with self._database.writing() as connection:
+            found = connection.execute(_GET, (session_id.lower(),)).fetchone()
+            if found is None:
+                return False
+            fields = self._read(found[0])
+            feedback = {**fields.get("feedback", {}), "mark": mark, "note": note or None}
+            fields["feedback"] = {k: v for k, v in feedback.items() if v is not None}
+            _schema.change(connection, row_of(fields))
+            return True
+
     def get(self, session_id: str) -> Json | None:
         with self._database.reading() as connection:
             row = connection.execute(_GET, (session_id.lower(),)).fetchone()
@@ -227,15 +243,20 @@ class Store:
             self._add_texts(connection, parsed)
             return _find(connection, parsed, limit, after)
 
-    def beside(self, query: str, position: Position) -> tuple[Found | None, Found | None]:
-        """Return the roots just before and just after a position in the list of a query.
+    def beside(
+        self, query: str, step: Position, root: Position
+    ) -> tuple[Found | None, Found | None]:
+        """Return the sessions just before and just after one in the list of a query.
 
-        The first is newer, the second older; None at an end of the list.
+        step, root: the positions of the session and of its root; a list has steps or just roots.
+        The first one returned is newer, the second older; None at an end of the list.
         """
         found: list[Found | None] = []
         for newer in (True, False):
             parsed = parse(query, time.time() * 1000)
-            parsed.add("s.parent IS NULL")
+            position = step if parsed.steps else root
+            if not parsed.steps:
+                parsed.add("s.parent IS NULL")
             with self._database.reading() as connection:
                 self._add_texts(connection, parsed)
                 found.append(next(iter(_find(connection, parsed, 1, position, newer)), None))

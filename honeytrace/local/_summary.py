@@ -38,6 +38,7 @@ class Summary(NamedTuple):
         tokens_cached: number of prompt tokens that came from a cache.
         cost: US dollars, if the session has it.
         preview: the first line of the input and of the output.
+        marked: "good" or "bad" if somebody marked it so; else None.
     """
 
     id: str
@@ -59,6 +60,10 @@ class Summary(NamedTuple):
     user: str | None
     conversation: str | None
     preview: str
+    marked: str | None
+
+
+MARKS = ("good", "bad")
 
 
 def summarize(fields: Json) -> Summary:
@@ -89,6 +94,7 @@ def summarize(fields: Json) -> Summary:
         _first(users, _USER) if users else None,
         _first(metadata, _CONVERSATION) or _first(users, _CONVERSATION),
         preview(fields),
+        mark_of(fields),
     )
 
 
@@ -97,6 +103,12 @@ def preview(fields: Json) -> str:
     given = first_line(_first_text(fields.get("inputs")), _PREVIEW_CHARACTERS)
     answer = first_line(_first_text(fields.get("outputs")), _PREVIEW_CHARACTERS)
     return f"{given} → {answer}" if answer else given
+
+
+def mark_of(fields: Json) -> str | None:
+    """Return how a session was marked: "good", "bad", or None."""
+    found = _object(fields, "feedback").get("mark")
+    return found if found in MARKS else None
 
 
 def _status(about: Json, error: object) -> str:

@@ -16,6 +16,7 @@ PRICES = {
     "gpt-4o-mini": (1.5e-7, 6e-7),
     "claude-sonnet-4": (3e-6, 1.5e-5),
 }
+STEPS = {"chat": "model", "find_order": "tool", "retrieve": "retriever", "embed": "embedding"}
 TOPICS = [
     ("Where is my order 48213?", "Your order 48213 left our warehouse on Monday."),
     ("Can I return a birthday gift?", "Yes: within 60 days, with the gift receipt."),
@@ -90,6 +91,8 @@ class Maker:
             "kind": kind,
             "status": "ok",
         }
+        if name in STEPS:
+            about["step"] = STEPS[name]
         about["root_id"] = self.made[0]["session_id"] if self.made else session_id
         fields: Fields = {
             "project": "shop",

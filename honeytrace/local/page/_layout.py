@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Sequence
 from hashlib import sha256
 from http import HTTPStatus
 from pathlib import Path
@@ -68,8 +69,11 @@ _ICON = (  # four bars of a timeline, as PNG
 )
 
 
-def header(query: str, here: str = "") -> Markup:
-    """Return the top of a page: name, search box, navigation."""
+def header(query: str, here: str = "", action: str = "/") -> Markup:
+    """Return the top of a page: name, search box, navigation.
+
+    here: the page of the navigation that this is. action: the page that a query leads to.
+    """
     search = tag(
         "form",
         tag("label", "Search sessions", for_="q", class_="unseen"),
@@ -85,7 +89,7 @@ def header(query: str, here: str = "") -> Markup:
         ),
         tag("button", "Search"),
         role="search",
-        action="/",
+        action=action,
     )
     pages = [("Sessions", "/"), ("Stats", "/stats")]
     nav = tag(
@@ -133,9 +137,28 @@ def bar(*pieces: tuple[float, float, str], label: str | None = None) -> Markup:
     return tag("svg", drawn, class_="bar", **names)
 
 
+def numbers(titles: Sequence[Node], rows: Sequence[Node]) -> Markup:
+    """Return a table of numbers, which can be moved sideways where it is too wide."""
+    head, body = tag("thead", tag("tr", titles)), tag("tbody", rows)
+    return tag("div", tag("table", head, body, class_="numbers"), class_="wide", tabindex="0")
+
+
 def status(name: str) -> Node:
     """Show a status that is not "ok"."""
     return None if name == "ok" else tag("span", name, class_=f"status {_kind_of(name)}")
+
+
+def mark(name: str | None) -> Node:
+    """Show that somebody marked a session as good or bad."""
+    return tag("span", f"marked {name}", class_=f"status {name}") if name else None
+
+
+def kind(name: str) -> Node:
+    """Show the kind of a step, such as "model" or "tool"; that of a function says little."""
+    return None if name in _FUNCTIONS else tag("span", name, class_="kind")
+
+
+_FUNCTIONS = {"session", "block", "function", "coroutine", "generator", "async generator"}
 
 
 def _kind_of(name: str) -> str:

@@ -32,6 +32,7 @@ class Listing:
         counted: the newest matches, which the counts are taken from.
         older: position after which the next page begins; None on the last page.
         unfinished: number of sessions that the search does not know yet.
+        last: number of the last session that was stored.
     """
 
     query: str
@@ -40,10 +41,12 @@ class Listing:
     older: Position | None
     error: str | None = None
     unfinished: int = 0
+    last: int = 0
 
 
 def load(store: Store, request: Request) -> Listing:
     query, after = request.get("q").strip(), _position(request.get("after"))
+    last = store.last_number()
     try:
         unfinished = store.catch_up_soon(query)
     except ValueError as error:
@@ -54,7 +57,7 @@ def load(store: Store, request: Request) -> Listing:
         found = store.search(query, _SHOWN + 1, after=after, wait=False)
     rows = [(each, _totals(store, each)) for each in found[:_SHOWN]]
     older = found[_SHOWN - 1].position if len(found) > _SHOWN else None
-    return Listing(query, rows, counted, older, unfinished=unfinished)
+    return Listing(query, rows, counted, older, unfinished=unfinished, last=last)
 
 
 def _position(text: str) -> Position | None:
@@ -88,6 +91,7 @@ def render(listing: Listing, request: Request) -> bytes:
     return _layout.document(
         title,
         tag("h1", "Sessions", class_="unseen"),
+        _news(listing),
         _chips(listing.query),
         _unfinished(listing),
         _facets(listing),
@@ -95,6 +99,14 @@ def render(listing: Listing, request: Request) -> bytes:
         header=_layout.header(listing.query, here="/"),
         kind="list",
     )
+
+
+def _news(listing: Listing) -> Node:
+    """Leave a place for the script to say how many new sessions there are."""
+    if listing.error:
+        return None
+    link_to_new = tag("a", "", href=link("/", q=listing.query))
+    return tag("p", link_to_new, class_="news", role="status", hidden=True, data_after=listing.last)
 
 
 def _unfinished(listing: Listing) -> Node:
@@ -135,12 +147,14 @@ def _facets(listing: Listing) -> Node:
     failed = sum(each.status == "error" for each in summaries)
     models = Counter(each.model for each in summaries if each.model)
     names = Counter(each.name for each in summaries)
+    marks = Counter(each.marked for each in summaries if each.marked)
     total = len(summaries)
     words = f"latest {_COUNTED:,}" if total == _COUNTED else _format.plural(total, "session")
     return tag(
         "p",
         tag("span", words),
         _facet(listing.query, [("error", "failed", failed)] if failed else [], "failed"),
+        _facet(listing.query, [(f"marked:{m}", f"marked {m}", n) for m, n in marks.items()]),
         _facet(listing.query, _most("model", models)),
         _facet(listing.query, _most("name", names)),
         class_="facets",
@@ -232,8 +246,18 @@ def _table(listing: Listing, request: Request) -> Markup:
             _pages(listing, request),
             class_="after",
         ),
+        _as_tests(listing.query),
         action="/compare",
     )
+
+
+def _as_tests(query: str) -> Node:
+    """Say how the marked sessions become tests."""
+    marks = [word.partition(":")[2] for word in split(query) if word.startswith("marked:")]
+    if not marks:
+        return None
+    command = f"honeytrace export --pytest --marked {marks[0]} > test_marked.py"
+    return tag("p", "Make tests of them: ", tag("code", command), class_="soft")
 
 
 def _columns(listing: Listing) -> list[tuple[str, str]]:
@@ -300,7 +324,7 @@ def _what(found: Found, totals: Totals | None, query: str) -> Node:
     return (
         tag("a", summary.name, href=link(f"/s/{summary.id}", q=query), class_="name"),
         " ",
-        _layout.status(summary.status),
+        _layout.spaced(_layout.status(summary.status), _layout.mark(summary.marked)),
         tag("span", "a step failed", class_="status error") if inner else None,
         tag("span", "a step", class_="status other") if summary.parent else None,
         tag("span", words, class_="preview", dir="auto") if any(words) else None,

@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, quote, urlencode
 
 if TYPE_CHECKING:
+    from threading import Semaphore
+
     from _typeshed.wsgi import WSGIEnvironment
+
+STREAMS = "honeytrace.streams"
+"""The key in `environ` under which our server says how many streams it has room for."""
 
 _MAX_QUERY_CHARACTERS = 8_000
 _MAX_PARAMETERS = 50
@@ -21,13 +26,21 @@ class Request:
     Attributes:
         path: the path, with `.json` taken off.
         parameters: the parameters in the address; of several with one name, the last.
+        picks: the values of the parameter "pick", which can be there several times.
         wants_json: True if the client asks for the data of the page instead of HTML.
+        form: the fields of the form that was sent.
+        known: the ETag of what the client has already.
+        streams: what bounds the answers that do not end; None on a server that has none.
     """
 
     method: str
     path: str
     parameters: Mapping[str, str] = field(default_factory=dict)
     wants_json: bool = False
+    form: Mapping[str, str] = field(default_factory=dict)
+    picks: tuple[str, ...] = ()
+    known: str = ""
+    streams: Semaphore | None = None
 
     def get(self, name: str) -> str:
         """Return a parameter; "" if it is missing."""
@@ -48,23 +61,25 @@ def link(path: str, **parameters: str | None) -> str:
 def request_of(environ: WSGIEnvironment) -> Request:
     path = environ.get("PATH_INFO", "").encode("latin-1").decode("utf-8", "replace")
     bare = path.removesuffix(".json")
+    query = environ.get("QUERY_STRING", "")
     return Request(
         "GET" if environ["REQUEST_METHOD"] == "HEAD" else environ["REQUEST_METHOD"],
         "/" if bare == "/index" else bare,
-        parameters(environ.get("QUERY_STRING", "")),
+        parameters(query),
         bare != path or _prefers_json(environ.get("HTTP_ACCEPT", "")),
+        picks=tuple(value for name, value in _pairs(query) if name == "pick"),
+        known=environ.get("HTTP_IF_NONE_MATCH", ""),
+        streams=environ.get(STREAMS),
     )
 
 
 def parameters(text: str) -> dict[str, str]:
     """Read the parameters of an address or of a form; those beyond the bounds are left out."""
-    pairs = parse_qsl(text[:_MAX_QUERY_CHARACTERS], errors="replace", separator="&")
-    return dict(pairs[:_MAX_PARAMETERS])
+    return dict(_pairs(text))
 
 
-def wants_page(environ: WSGIEnvironment) -> bool:
-    """Return True if the client would show a page: a browser that opens an address."""
-    return "text/html" in environ.get("HTTP_ACCEPT", "")
+def _pairs(text: str) -> list[tuple[str, str]]:
+    return parse_qsl(text[:_MAX_QUERY_CHARACTERS], errors="replace")[:_MAX_PARAMETERS]
 
 
 def _prefers_json(accept: str) -> bool:

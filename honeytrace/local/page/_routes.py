@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from honeytrace.local import _doors
-from honeytrace.local._answers import Answer, Headers, json_answer
+from honeytrace.local._answers import Answer, Headers, json_answer, redirect
 from honeytrace.local._doors import RequestError
 from honeytrace.local._input import read_body
-from honeytrace.local.page import _layout, _list, _login, _session
-from honeytrace.local.page._requests import Request, parameters, request_of
+from honeytrace.local._summary import MARKS
+from honeytrace.local.page import _compare, _layout, _list, _live, _login, _session, _stats
+from honeytrace.local.page._requests import Request, link, parameters, request_of
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -55,8 +57,9 @@ def answer(
             _check_origin(request, environ, guarded)
             if token is not None and not _is_known(environ, token):
                 return _ask_for_token(request, environ, token)
-            form = _form(environ) if method == "POST" else {}
-            return page(store, request, *found.groups(), **form)
+            if method == "POST":
+                request = replace(request, form=_form(environ))
+            return page(store, request, *found.groups())
     return None
 
 
@@ -120,14 +123,75 @@ def _sessions(store: Store, request: Request) -> Answer:
 def _session_page(store: Store, request: Request, session_id: str) -> Answer:
     view = _session.load(store, request, session_id)
     if view is None:
-        raise RequestError(HTTPStatus.NOT_FOUND, f"there is no session {session_id!r}")
+        raise _no_session(session_id)
     if request.wants_json:
         return json_answer(_session.as_json(view))
     return _html(_session.render(view, request, store.get(view.chosen.id)))
+
+
+def _mark(store: Store, request: Request, session_id: str) -> Answer:
+    """Mark a session, and go back to where the form was."""
+    mark = request.form.get("mark") or None
+    if mark is not None and mark not in MARKS:
+        raise RequestError(HTTPStatus.BAD_REQUEST, f"{mark!r} is not a mark; use 'good' or 'bad'")
+    note = request.form.get("note", "").strip() if mark else ""
+    if not store.mark(session_id, mark, note):
+        raise _no_session(session_id)
+    kept = {name: request.form.get(name) for name in ("q", "fold", "view")}
+    return redirect(link(f"/s/{session_id}", **kept))
+
+
+def _no_session(session_id: str) -> RequestError:
+    return RequestError(HTTPStatus.NOT_FOUND, f"there is no session {session_id!r}")
+
+
+def _picked(store: Store, request: Request) -> Answer:  # noqa: ARG001 - as of every page
+    address = _compare.picked(request.picks)
+    if address is None:
+        count = len(request.picks)
+        words = f"{count} sessions are ticked; go back to the list, and tick two to compare"
+        raise RequestError(HTTPStatus.BAD_REQUEST, words)
+    return redirect(address)
+
+
+def _compared(store: Store, request: Request, one: str, other: str) -> Answer:
+    comparison = _compare.load(store, request, one, other)
+    if comparison is None:
+        words = f"there is no session {one!r}, or no session {other!r}"
+        raise RequestError(HTTPStatus.NOT_FOUND, words)
+    if request.wants_json:
+        return json_answer(_compare.as_json(comparison))
+    return _html(_compare.render(comparison, request))
+
+
+def _previous(store: Store, request: Request, session_id: str) -> Answer:  # noqa: ARG001 - the same
+    other = _compare.previous(store, session_id)
+    if other is None:
+        words = "there is no earlier session with this name; tick two in the list to compare them"
+        raise RequestError(HTTPStatus.NOT_FOUND, words)
+    return redirect(link(f"/d/{other}/{session_id}"))
+
+
+def _statistics(store: Store, request: Request) -> Answer:
+    stats = _stats.load(store, request)
+    status = HTTPStatus.BAD_REQUEST if stats.error else HTTPStatus.OK
+    if request.wants_json:
+        return json_answer(_stats.as_json(stats), status)
+    return _html(_stats.render(stats), status)
+
+
+def _news(store: Store, request: Request) -> Answer:
+    return _live.answer(store, request)
 
 
 _ID = "([0-9A-Fa-f-]{36})"
 _PAGES: dict[tuple[str, str], Page] = {
     ("GET", "/"): _sessions,
     ("GET", f"/s/{_ID}"): _session_page,
+    ("POST", f"/s/{_ID}/mark"): _mark,
+    ("GET", f"/s/{_ID}/previous"): _previous,
+    ("GET", "/compare"): _picked,
+    ("GET", f"/d/{_ID}/{_ID}"): _compared,
+    ("GET", "/stats"): _statistics,
+    ("GET", "/live"): _news,
 }

@@ -66,7 +66,8 @@ def load(store: Store, request: Request, session_id: str) -> View | None:
     summaries = [step.summary for step in tree.steps if step.summary]
     query = understood(request.get("q"))
     top = summaries[0]
-    newer, older = store.beside(query, (top.start, tree.top.number))
+    here, above_all = (chosen.summary.start, chosen.number), (top.start, tree.top.number)
+    newer, older = store.beside(query, here, above_all)
     return View(
         tree,
         above,
@@ -141,12 +142,18 @@ def _head(view: View, top: Summary) -> Node:
         for name, found, rel in (("Newer", view.newer, "prev"), ("Older", view.older, "next"))
         if found
     ]
+    compare = tag(
+        "a",
+        "Compare with the run before",
+        href=link(f"/s/{view.chosen.id}/previous"),
+        rel="compare",
+    )
     return (
         tag(
             "p",
             tag("a", "Sessions", href=link("/", q=view.query), rel="up"),
             [(" / ", tag("a", _name(step), href=link(f"/s/{step.id}"))) for step in view.above],
-            tag("span", beside, class_="pages"),
+            tag("span", compare, beside, class_="pages"),
             class_="crumbs",
         ),
         tag("h1", top.name, " ", _layout.status(top.status)),
@@ -351,7 +358,12 @@ class _Rows:
                 aria_current="true" if chosen else None,
             ),
             " ",
-            _layout.spaced(_layout.status(summary.status), self._slow(summary)),
+            _layout.spaced(
+                _layout.kind(summary.kind),
+                _layout.status(summary.status),
+                _layout.mark(summary.marked),
+                self._slow(summary),
+            ),
             class_=f"what {_indent(step)}",
         )
         return tag(

@@ -9,6 +9,7 @@ from typing import Any
 from honeytrace._session.session import RESERVED
 from honeytrace._utils.json import Json, dumps
 from honeytrace.local._query import parse, understood
+from honeytrace.local._summary import MARKS, mark_of
 from honeytrace.local._trees import Step
 from honeytrace.local._usual import Usual
 from honeytrace.local.page import _format, _layout
@@ -50,6 +51,7 @@ def render(
             [tag("div", tag("dt", name), tag("dd", value)) for name, value in facts if value],
             class_="facts",
         ),
+        _mark(step.id, session, request),
         _error(session),
         _body(session, request),
         _copies(session, summary.name),
@@ -59,6 +61,43 @@ def render(
         tabindex="0",
         aria_label=f"Step {summary.name}",
         data_id=step.id,
+    )
+
+
+def _mark(step_id: str, session: Json, request: Request) -> Markup:
+    """Return the form to mark a step as good or bad, with a note."""
+    marked = mark_of(session)
+    note = _object(session, "feedback").get("note") if marked else None
+    kept = [(name, request.get(name)) for name in ("q", "fold", "view")]
+    buttons = [
+        tag(
+            "button",
+            f"{mark.capitalize()}",
+            name="mark",
+            value=mark,
+            class_=mark,
+            aria_pressed="true" if mark == marked else "false",
+        )
+        for mark in MARKS
+    ]
+    return tag(
+        "form",
+        [tag("input", type="hidden", name=name, value=value) for name, value in kept if value],
+        buttons,
+        tag("label", "Note", for_="note", class_="unseen"),
+        tag(
+            "input",
+            type="text",
+            id="note",
+            name="note",
+            value=str(note or ""),
+            placeholder="Note: what is good or bad about it?",
+            autocomplete="off",
+        ),
+        tag("button", "Remove mark", name="mark", value="") if marked else None,
+        method="post",
+        action=f"/s/{step_id}/mark",
+        class_="mark",
     )
 
 

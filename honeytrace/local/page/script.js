@@ -107,3 +107,129 @@ for (const item of all(".tree li")) {
   details.addEventListener("toggle", tell);
   tell();
 }
+
+// News: a bar says how many new sessions there are, and nothing that one reads moves.
+
+const news = one(".news");
+if (news) {
+  const about = `after=${news.dataset.after}&q=${encodeURIComponent(one("#q").value)}`;
+  const tell = (count) => {
+    news.hidden = !count;
+    one("a", news).textContent = `${count} new`;
+  };
+  const poll = async () => {
+    const answer = await fetch(`/live.json?${about}`).catch(() => null);
+    if (answer?.ok) tell((await answer.json()).new);
+    if (!answer || answer.ok) setTimeout(poll, 5000);
+  };
+  const source = new EventSource(`/live?${about}`);
+  source.onmessage = (event) => tell(Number(event.data));
+  source.onerror = () => {
+    if (source.readyState === EventSource.CLOSED) poll();
+  };
+}
+
+// Keys.
+
+const rows = () => all(".sessions tbody tr, .tree .row").filter((row) => row.offsetParent);
+const linkOf = (row) => one(".name, .step", row);
+const focused = () => document.activeElement?.closest(".sessions tbody tr, .tree .row");
+
+function focusRow(row) {
+  if (!row) return;
+  for (let up = row.parentElement; up; up = up.parentElement) {
+    if (up.tagName === "DETAILS") up.open = true;
+  }
+  linkOf(row)?.focus();
+  row.scrollIntoView({ block: "nearest" });
+}
+
+function step(by) {
+  const known = rows();
+  const at = known.indexOf(focused() ?? one(".row.chosen"));
+  focusRow(known[at < 0 ? 0 : Math.min(Math.max(at + by, 0), known.length - 1)]);
+}
+
+function fold(open) {
+  const item = focused()?.closest("li");
+  const details = item && one(":scope > details", item);
+  if (details && details.open !== open) {
+    details.open = open;
+    remember(details);
+  } else if (item && !open) {
+    focusRow(one(":scope > .row", item.parentElement.closest("li") ?? item));
+  }
+}
+
+function next(known) {
+  focusRow(known[(known.indexOf(focused()) + 1) % known.length]);
+}
+
+let lastSlow;
+function nextSlowest() {
+  const known = all(".tree .row[data-self]").sort((a, b) => b.dataset.self - a.dataset.self);
+  const at = lastSlow === focused() ? known.indexOf(lastSlow) + 1 : 0;
+  lastSlow = known[at % known.length];
+  focusRow(lastSlow);
+}
+
+function compare() {
+  const link = one("a[rel='compare']");
+  if (link) return link.click();
+  const box = one("input[name='pick']", focused() ?? document.createElement("p"));
+  if (!box) return;
+  box.checked = !box.checked;
+  if (all("input[name='pick']:checked").length === 2) box.form.requestSubmit();
+}
+
+async function copyLink() {
+  await navigator.clipboard.writeText(location.href);
+  say("Link copied");
+}
+
+const KEYS = {
+  j: ["next row", () => step(1)],
+  k: ["previous row", () => step(-1)],
+  Enter: ["open the row", null],
+  h: ["fold", () => fold(false)],
+  l: ["unfold", () => fold(true)],
+  "/": ["search", () => one("#q")?.select()],
+  e: ["next error", () => next(all(".row.failed, tr.failed"))],
+  s: ["next slowest step", nextSlowest],
+  c: ["compare: tick two sessions, or with the last run", compare],
+  y: ["copy the link", copyLink],
+  "[": ["newer session", () => one("a[rel='prev']")?.click()],
+  "]": ["older session", () => one("a[rel='next']")?.click()],
+  "?": ["these keys", help],
+};
+const ARROWS = { ArrowDown: "j", ArrowUp: "k", ArrowLeft: "h", ArrowRight: "l" };
+
+function help() {
+  const box = one("#keys") || document.body.appendChild(document.createElement("dialog"));
+  box.id = "keys";
+  const list = document.createElement("dl");
+  for (const [key, [words]] of Object.entries(KEYS)) {
+    const term = document.createElement("dt");
+    term.appendChild(document.createElement("kbd")).textContent = key;
+    const meaning = document.createElement("dd");
+    meaning.textContent = words;
+    list.append(term, meaning);
+  }
+  const title = document.createElement("h2");
+  title.textContent = "Keys";
+  box.replaceChildren(title, list);
+  box.showModal();
+}
+
+addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || one("dialog[open]")) return;
+  if (event.target.matches("textarea, select, input:not([type='checkbox'])")) {
+    if (event.key === "Escape") event.target.blur();
+    return;
+  }
+  const arrow = focused() ? ARROWS[event.key] : undefined;
+  const found = KEYS[arrow ?? event.key]?.[1];
+  if (!found) return;
+  event.preventDefault();
+  found();
+});

@@ -83,7 +83,7 @@ def test_errors_are_seen_in_the_tree(browser, failed):
     """The row of a step that failed says so, and that it took longer than usual."""
     rows = dict(tree_rows(browser.tree(f"/s/{failed[0]['session_id']}")))
     (name,) = (name for name, classes in rows.items() if "failed" in classes)
-    assert name.startswith("find_order error")
+    assert name.startswith("find_order tool error")
     assert name.endswith("× usual")
 
 
@@ -93,7 +93,7 @@ def test_a_step_is_shown_in_its_surroundings(browser, failed):
     page = browser.tree(f"/s/{chat['session_id']}")
     rows = tree_rows(page)
     assert len(rows) == len(failed)
-    assert [name for name, classes in rows if "chosen" in classes] == ["chat"]
+    assert [name for name, classes in rows if "chosen" in classes] == ["chat model"]
     assert text(panel(page).find("h2")) == "chat"
 
 

@@ -1,0 +1,210 @@
+"""What calls cost and how long they took, by name and by day: `/stats`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from honeytrace._utils.json import Json
+from honeytrace.local._store import Store
+from honeytrace.local._summary import Summary
+from honeytrace.local._trees import innermost
+from honeytrace.local._usual import quantile
+from honeytrace.local.page import _format, _layout
+from honeytrace.local.page._html import Markup, Node, tag
+from honeytrace.local.page._requests import Request, link
+
+_COUNTED = 10_000  # newest sessions that match
+_MAX_NAMES = 100
+_MAX_DAYS = 60
+_SPANS = [("1 hour", "1h"), ("1 day", "1d"), ("7 days", "7d"), ("30 days", "30d"), ("All", "all")]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """The sums of some sessions.
+
+    Attributes:
+        p50, p95: milliseconds that half, and 95 %, of them did not exceed; None if not known.
+        tokens, cost: None if no session has any.
+    """
+
+    title: str
+    calls: int
+    failed: int
+    p50: float | None
+    p95: float | None
+    tokens: float | None
+    cost: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """What the page shows; `partial` says that only the newest sessions were counted."""
+
+    query: str
+    since: str
+    names: list[Line]
+    days: list[Line]
+    total: Line
+    partial: bool
+    error: str | None = None
+
+
+def load(store: Store, request: Request) -> Stats:
+    query, since = request.get("q").strip(), request.get("since") or "7d"
+    whole = query if since == "all" else f"{query} since:{since}"
+    try:
+        store.catch_up_soon(whole)
+        found = store.search(whole, _COUNTED, children=True, wait=False)
+    except ValueError as error:
+        return Stats(query, since, [], [], _line("All", []), False, str(error))
+    summaries = [each.summary for each in found]
+    names: dict[str, list[Summary]] = {}
+    days: dict[str, list[Summary]] = {}
+    for each in summaries:
+        names.setdefault(each.name, []).append(each)
+        days.setdefault(_day(each), []).append(each)
+    by_calls = sorted(names.items(), key=lambda item: -len(item[1]))[:_MAX_NAMES]
+    return Stats(
+        query,
+        since,
+        [_line(name, some) for name, some in by_calls],
+        [_line(day, some, innermost(some)) for day, some in sorted(days.items())[-_MAX_DAYS:]],
+        _line("All", summaries, innermost(summaries)),
+        len(summaries) == _COUNTED,
+    )
+
+
+def _day(summary: Summary) -> str:
+    found = _format.moment(summary.start)
+    return f"{found:%Y-%m-%d}" if found else "?"
+
+
+def _line(title: str, summaries: Sequence[Summary], spent: Sequence[Summary] | None = None) -> Line:
+    """Sum up sessions; tokens and cost only of those in `spent`, so that none counts twice."""
+    durations = sorted(each.duration for each in summaries if each.duration is not None)
+    counted = summaries if spent is None else spent
+    return Line(
+        title,
+        len(summaries),
+        sum(each.status == "error" for each in summaries),
+        quantile(durations, 0.5) if durations else None,
+        quantile(durations, 0.95) if durations else None,
+        _sum([each.tokens_in, each.tokens_out] for each in counted),
+        _sum([each.cost] for each in counted),
+    )
+
+
+def _sum(numbers: Iterable[list[float | None]]) -> float | None:
+    known = [number for some in numbers for number in some if number is not None]
+    return sum(known) if known else None
+
+
+def as_json(stats: Stats) -> Json:
+    return {
+        "query": stats.query,
+        "since": stats.since,
+        "error": stats.error,
+        "partial": stats.partial,
+        "total": _line_as_json(stats.total),
+        "names": [_line_as_json(line) for line in stats.names],
+        "days": [_line_as_json(line) for line in stats.days],
+    }
+
+
+def _line_as_json(line: Line) -> Json:
+    return {name: getattr(line, name) for name in Line.__slots__}
+
+
+def render(stats: Stats) -> bytes:
+    spans = [
+        tag(
+            "a",
+            title,
+            href=link("/stats", q=stats.query, since=since),
+            aria_current="true" if since == stats.since else None,
+        )
+        for title, since in _SPANS
+    ]
+    words = f"The latest {_COUNTED:,} sessions of this time." if stats.partial else None
+    return _layout.document(
+        "Stats",
+        tag("h1", "Stats"),
+        tag("p", spans, class_="views"),
+        tag("p", words, class_="soft") if words else None,
+        _content(stats),
+        header=_layout.header(stats.query, here="/stats", action="/stats"),
+        kind="stats",
+    )
+
+
+def _content(stats: Stats) -> Node:
+    if stats.error or not stats.names:
+        words = stats.error or "No sessions in this time."
+        return tag("div", tag("p", words), class_="empty", role="alert" if stats.error else None)
+    days = [_Row(line, line.title, stats.days) for line in stats.days]
+    names = [_Row(line, _link(line, stats), stats.names) for line in stats.names]
+    return (
+        tag("h2", "By name"),
+        _layout.numbers(_titles("Name"), [row.render() for row in names]),
+        tag("h2", "By day"),
+        _layout.numbers(
+            _titles("Day"), [*(row.render() for row in days), _Row(stats.total, "All", []).render()]
+        ),
+    )
+
+
+def _titles(first: str) -> list[Markup]:
+    titles = (first, "Calls", "", "Failed", "p50", "p95", "", "Tokens", "Cost")
+    return [tag("th", title, scope="col") if title else tag("td") for title in titles]
+
+
+def _link(line: Line, stats: Stats) -> Markup:
+    """Link a name to the list of its sessions."""
+    name = line.title.replace('"', "")
+    words = [stats.query, f'name:"={name}"', "" if stats.since == "all" else f"since:{stats.since}"]
+    return tag("a", line.title, href=link("/", q=" ".join(filter(None, words))))
+
+
+class _Row:
+    """Makes one row of a table; `beside` are the lines that its bars are compared with."""
+
+    def __init__(self, line: Line, name: Node, beside: Sequence[Line]) -> None:
+        self._line = line
+        self._name = name
+        self._calls = max((each.calls for each in beside), default=0)
+        self._slowest = max((each.p95 or 0.0 for each in beside), default=0.0)
+
+    def render(self) -> Markup:
+        line = self._line
+        rate = f"{line.failed:,} ({line.failed / line.calls:.1%})" if line.failed else ""
+        return tag(
+            "tr",
+            tag("th", self._name, scope="row", class_="what"),
+            tag("td", _format.count(line.calls), class_="number"),
+            tag("td", self._drawn_calls(), class_="drawn"),
+            tag("td", rate, class_="number why"),
+            tag("td", _format.duration(line.p50), class_="number"),
+            tag("td", _format.duration(line.p95), class_="number"),
+            tag("td", self._drawn_times(), class_="drawn"),
+            tag("td", _format.count(line.tokens), class_="number"),
+            tag("td", _format.cost(line.cost), class_="number"),
+            class_=None if self._calls else "total",
+        )
+
+    def _drawn_calls(self) -> Node:
+        """Draw the calls; the part that failed is red."""
+        if not self._calls:
+            return None
+        pieces = [(0.0, self._line.calls / self._calls, "whole")]
+        if self._line.failed:
+            pieces.append((0.0, self._line.failed / self._calls, "failed self"))
+        return _layout.bar(*pieces)
+
+    def _drawn_times(self) -> Node:
+        """Draw the median over the 95th percentile."""
+        p50, p95, slowest = self._line.p50, self._line.p95, self._slowest
+        if p50 is None or p95 is None or not slowest:
+            return None
+        return _layout.bar((0.0, p95 / slowest, "all"), (0.0, p50 / slowest, "self"))

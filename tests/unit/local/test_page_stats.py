@@ -1,0 +1,105 @@
+"""Calls, errors, times, tokens and cost, by name and by day."""
+
+from __future__ import annotations
+
+import time
+import uuid
+
+import pytest
+from pages import text
+
+from honeytrace.local._store import row_of
+
+DAY = 86_400_000
+
+
+def add(store, name, ago=0.0, **fields):
+    session_id = str(uuid.uuid4())
+    start = time.time() * 1000 - ago
+    fields = {
+        "session_id": session_id,
+        "project": "p",
+        "session_name": name,
+        "start_time": start,
+        **fields,
+    }
+    store.add(fields)
+    return session_id
+
+
+@pytest.fixture
+def filled(store):
+    for at in range(20):
+        add(store, "fast", duration=float(at + 1), error="E: x" if at < 2 else None)
+    tokens = {"prompt_tokens": 10, "completion_tokens": 5, "cost": 0.25}
+    root = add(store, "outer", metrics=tokens, duration=900.0)
+    ours = {"honeytrace": {"parent_id": root, "root_id": root}}
+    add(store, "chat", metrics=tokens, metadata=ours, duration=800.0)
+    add(store, "old", ago=10 * DAY)
+
+
+def test_by_name(browser, filled):
+    """How often, how often it failed, and how long it took."""
+    names = {each["title"]: each for each in browser.data("/stats")["names"]}
+    assert set(names) == {"fast", "outer", "chat"}
+    fast = names["fast"]
+    assert (fast["calls"], fast["failed"], fast["p50"], fast["p95"]) == (20, 2, 11.0, 20.0)
+    assert names["outer"]["tokens"] == 15
+
+
+def test_tokens_are_not_counted_twice(browser, filled):
+    """A parent that repeats its child's tokens does not add to those of the day."""
+    total = browser.data("/stats")["total"]
+    assert (total["tokens"], total["cost"], total["calls"]) == (15, 0.25, 22)
+
+
+def test_by_day(browser, filled):
+    """A line for each day, and one for all."""
+    assert len(browser.data("/stats?since=30d")["days"]) == 2
+    assert len(browser.data("/stats?since=all")["days"]) == 2
+    page = browser.tree("/stats?since=all")
+    rows = [text(row) for row in page.iter("tr")]
+    assert rows[-1].startswith("All 23 2 (8.7%)")
+
+
+def test_a_query_narrows_it(browser, filled):
+    """The box works here, too."""
+    assert [each["title"] for each in browser.data("/stats?q=name:fast")["names"]] == ["fast"]
+    assert "did you mean" in browser.page("/stats?q=nmae:x", status=400)
+    assert "not a time" in browser.page("/stats?since=x", status=400)
+
+
+def test_names_lead_to_their_sessions(browser, filled):
+    """The link of a name lists just these sessions."""
+    link = next(each for each in browser.tree("/stats").iter("a") if each.text == "fast")
+    assert len(browser.data(link.get("href"))["sessions"]) == 20
+    link = next(each for each in browser.tree("/stats?since=all").iter("a") if each.text == "old")
+    assert len(browser.data(link.get("href"))["sessions"]) == 1
+
+
+def test_nothing_to_count(browser, store):
+    """An empty store, and sessions without times."""
+    assert "No sessions in this time" in browser.page("/stats")
+    add(store, "timeless")
+    assert "timeless" in browser.page("/stats")
+    add(store, "far", ago=-9e15)
+    assert [each["title"] for each in browser.data("/stats?since=all")["days"]][-1] == "?"
+
+
+def test_the_newest_are_counted(browser, store):
+    """A large store is counted in part, and the page says so."""
+    now = time.time() * 1000
+    made = (
+        row_of(
+            {
+                "session_id": str(uuid.uuid4()),
+                "project": "p",
+                "session_name": "a",
+                "start_time": now,
+            }
+        )
+        for _ in range(10_001)
+    )
+    store.put_many(made)
+    assert browser.data("/stats")["partial"]
+    assert "The latest 10,000 sessions" in browser.page("/stats")
