@@ -99,7 +99,8 @@ def _parser() -> argparse.ArgumentParser:
     prune.add_argument(
         "--older-than", required=True, metavar="TIME", help="how long ago they started, such as 30d"
     )
-    serve = command("serve", run_server, "Answer startSession and getSession on this machine.")
+    serve = command("serve", run_server, "Show the sessions in a browser, and take new ones.")
+    serve.add_argument("--open", action="store_true", help="open the page in a browser")
     serve.add_argument("--host", default="127.0.0.1", help="the address to listen on")
     serve.add_argument(
         "--port", type=_port, default=DEFAULT_PORT, help=f"{DEFAULT_PORT}; 0 picks a free one"

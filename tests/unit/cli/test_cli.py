@@ -12,12 +12,14 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
 from typing import Any
 
+import httpx
 import pytest
 
 import honeytrace
@@ -781,6 +783,19 @@ def test_push_unreachable(
     assert "run it again to go on from there" in run("push").refused
 
 
+def test_export_marked(run: Run, tmp_path: pathlib.Path) -> None:
+    """`export --marked bad` writes what was marked on the page; `--pytest`, as tests."""
+    session_id, other = keep("bad"), keep("good")
+    store = Store(pathlib.Path(os.environ["HONEYTRACE_HOME"]) / "sessions.db")
+    assert store.mark(session_id, "bad", "wrong")
+    assert store.mark(other, "good")
+    store.close()
+    (line,) = run("export", "--marked", "bad").out.splitlines()
+    assert json.loads(line)["feedback"] == {"mark": "bad", "note": "wrong"}
+    assert "bad" in run("export", "--pytest", "--marked", "bad").err
+    assert "invalid choice" in run("ls", "--marked", "ugly").refused
+
+
 def test_prune(run: Run) -> None:
     """`prune` deletes what started before, and says how many."""
     keep("old", start_time=1_600_000_000_000)
@@ -809,6 +824,31 @@ def test_serve_stores(run: Run) -> None:
     home = os.environ["HONEYTRACE_HOME"]
     lines = [f"Sessions go to {home}/sessions.db.", f"To send them here: HH_API_URL={server.url}"]
     assert server.printed.splitlines() == lines
+
+
+def test_serve_opens_a_browser(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`serve --open` hands the address of the page to the browser of the user."""
+    opened = tmp_path / "opened"
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\necho "$1" > {opened}.part && mv {opened}.part {opened}\n')
+    browser.chmod(0o755)
+    monkeypatch.setenv("BROWSER", str(browser))
+    with serving("--open", "--host", "0.0.0.0") as server:
+        page = server.read(r"To look at them, open (\S+)\n")
+        assert page == f"http://127.0.0.1:{server.port}"
+        deadline = time.monotonic() + 20
+        while not opened.exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        assert opened.read_text() == f"{page}\n"
+
+
+def test_serve_says_where_to_look(run: Run) -> None:
+    """The address that `serve` prints shows the page."""
+    with serving("--host", "::1") as server:
+        page = server.read(r"To look at them, open (\S+)\n")
+        answer = httpx.get(page, headers={"Accept": "text/html"})
+    assert "No sessions yet" in answer.text
 
 
 def test_serve_others() -> None:
