@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from honeytrace._session.active import ActiveSession
     from honeytrace._session.session import Session
     from honeytrace._tracing.recorder import current_session, enrich_session
+    from honeytrace._tracing.tags import tag
     from honeytrace._tracing.trace_session import trace_session
+    from honeytrace._tracing.tracer import Tracer
     from honeytrace._utils.errors import (
         ConfigurationError,
         HoneytraceError,
@@ -50,6 +52,7 @@ __all__ = [
     "StartSessionResponse",
     "Stats",
     "StoreError",
+    "Tracer",
     "TransportError",
     "__version__",
     "configure",
@@ -63,6 +66,7 @@ __all__ = [
     "register",
     "shutdown",
     "stats",
+    "tag",
     "testing",
     "trace_session",
     "uninstrument",
@@ -84,7 +88,9 @@ _ROOMS = {
     "_session.active": ("ActiveSession",),
     "_session.session": ("Session",),
     "_tracing.recorder": ("current_session", "enrich_session"),
+    "_tracing.tags": ("tag",),
     "_tracing.trace_session": ("trace_session",),
+    "_tracing.tracer": ("Tracer",),
     "_utils.errors": (
         "ConfigurationError",
         "HoneytraceError",

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import atexit
 import os
+import struct
 import sys
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from contextvars import ContextVar
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
+from weakref import WeakKeyDictionary
 
 from honeytrace._capture.snapshot import rules
 from honeytrace._config.pipeline import Exporter, Pipeline, Processor, deliverer
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 _DRAWN_IDS = 256  # ids that one system call draws
+_split_ids = struct.Struct("16s" * _DRAWN_IDS).unpack
 _MAX_HELD = 1_000  # sessions kept until pytest has decided whether they may be sent
 
 
@@ -54,6 +57,7 @@ class Live:
         guard: the guard for internal errors.
         pipeline: the pipeline of new sessions; None while `start` has to choose one for each.
         off: True if tracing is switched off.
+        rare: True if not every call is traced: tracing is off, or trees are sampled.
         base: the pipeline for the settings in force; None before the first use.
         ids: random ids that have been drawn but not used.
         suspended: functions that end the streams still running, by the `id` of the stream.
@@ -68,6 +72,7 @@ class Live:
         self.guard = ErrorGuard(strict=self._is_strict)
         self.pipeline: Pipeline | None = None
         self.off = False
+        self.rare = False
         self.base: Pipeline | None = None
         self.ids: list[bytes] = []
         self.suspended: dict[int, Callable[[], None]] = {}
@@ -76,6 +81,7 @@ class Live:
         self.overrides: list[Override] = []
         self.override: ContextVar[Override | None] = ContextVar("honeytrace_override", default=None)
         self.in_pytest = pytest_compat.is_running()
+        self._sides: WeakKeyDictionary[object, Pipeline] = WeakKeyDictionary()
         self._arguments: dict[str, object] = {}
         self._routes = Routes(self.guard)
         self._lock = threading.RLock()
@@ -83,6 +89,7 @@ class Live:
         self._held: list[CallRecord] = []
         self._begun = False  # True if a session has started since the last `configure()`
         self._hooked = False
+        self._holds = False  # True once a tree waits for `keep`
 
     def __reduce__(self) -> str:
         return "live"
@@ -119,14 +126,39 @@ class Live:
     def _install(self, config: Config) -> Pipeline:
         # If an exception from outside interrupts this, the next session does it again.
         self.base = self.pipeline = None
+        self._sides.clear()
         if not self._hooked:
             _at_exit(self.exit)
             self._hooked = True
         rules.limits = config.limits
         self.off = not config.enabled
+        self.rare = self.off or config.sample_rate < 1
         self.base = pipeline = self._make(config, self._routes.switch_to(config))
         self._choose()
         return pipeline
+
+    def resolve(self, settings: Mapping[str, object]) -> Config:
+        """Return the configuration with other settings on top."""
+        return resolve({**self._arguments, **settings})
+
+    def pipeline_of(self, tracer: object, settings: Mapping[str, object]) -> Pipeline:
+        """Return the pipeline for a session of a tracer that starts now."""
+        found = self._sides.get(tracer)
+        if found is None:
+            with self._lock:
+                config = self.resolve(settings)
+                found = self._make(config, self._routes.beside(config))
+                if self._decided:
+                    self._sides[tracer] = found
+        return self.overrides[-1].pipeline(found) if self.overrides else found
+
+    def hold_trees(self) -> None:
+        """From now on, let each session ask whether its tree is held, whatever its settings are."""
+        with self._lock:
+            self._holds = True
+            for pipeline in (self.base, *self._sides.values()):
+                if pipeline is not None:
+                    pipeline.special = True
 
     def push(self, override: Override) -> None:
         """Let this override choose the pipeline of new sessions from now on."""
@@ -143,6 +175,7 @@ class Live:
     def refresh_processors(self) -> None:
         """Ask the pytest plugin again how to handle sessions that start from now on."""
         with self._lock:
+            self._sides.clear()
             if self.base:
                 self.base = self._make(self.base.config, self.base.delivery)
                 self._choose()
@@ -168,9 +201,18 @@ class Live:
             self.exporters,
             releases=not self.processors,
         )
-        while self._held:
-            pipeline.accept(self._held.pop(0))
+        pipeline.special = pipeline.special or self._holds
+        held, self._held = self._held, []
+        for record in held:
+            self._accept(record, pipeline)
         return pipeline
+
+    def _accept(self, record: CallRecord, pipeline: Pipeline) -> None:
+        """Accept a session that was held, by the pipeline of its own configuration."""
+        own = cast("Pipeline", record.defaults)
+        if own.delivery is not pipeline.delivery:
+            pipeline = self._make(own.config, own.delivery)
+        pipeline.accept(record)
 
     def _hold(self, record: CallRecord) -> None:
         """Keep an ended session until pytest has decided whether it may leave the process."""
@@ -178,7 +220,7 @@ class Live:
             if not self._decided or self.base is None:
                 self._held.append(record)
             else:
-                self.base.accept(record)
+                self._accept(record, self.base)
 
     def _choose(self) -> None:
         chosen = self._decided and self._begun and not self.overrides
@@ -197,9 +239,10 @@ class Live:
 
         One system call draws many: a call for each would double the cost of starting a session.
         """
-        drawn = os.urandom(16 * _DRAWN_IDS)
-        self.ids.extend(drawn[at : at + 16] for at in range(16, len(drawn), 16))
-        return drawn[:16]
+        drawn: list[bytes] = list(_split_ids(os.urandom(16 * _DRAWN_IDS)))
+        last = drawn.pop()
+        self.ids += drawn
+        return last
 
     def flush(self, timeout: float | None) -> bool:
         return self._routes.flush(timeout)
@@ -240,6 +283,7 @@ class Live:
         self._routes.after_fork_in_child()
         self.guard.clear()
         self.pipeline = self.base = None
+        self._sides = WeakKeyDictionary()
         self.ids = []
         self.suspended = {}
         self._held = []
@@ -321,6 +365,10 @@ def configure(**settings: Unpack[Settings]) -> Config:
         background: False makes a root call wait up to 1 s until its sessions are sent.
         capture_inputs: False leaves out arguments.
         capture_outputs: False leaves out results.
+        sample_rate: the fraction of trees that are recorded, such as 0.01. The id of the root
+            decides, for everything below it, in other threads and services too.
+        keep: a function that gets the root session of a tree that is not sampled, once it has
+            ended, and returns True to keep the tree. Without a `sample_rate` it decides alone.
         redact: False keeps secrets. A function adds its own rules: it gets a path and a value, and
             returns the value to send.
         limits: how much of each field is recorded, such as `{"string": 1000}`: `chars`, `nodes`,

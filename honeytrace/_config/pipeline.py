@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -25,6 +26,9 @@ _ROOT_SECONDS = 1.0  # longest wait at the end of a root session, without `backg
 
 Processor = Callable[[CallRecord], object]
 """Called with each session that ends, on the thread where it ended."""
+
+Keep = Callable[[Session], object]
+"""Returns whether a tree that is not sampled is kept, from its root, which has ended."""
 
 Exporter = Callable[[Session], object]
 """Called by the worker with each finished, redacted session before it is sent."""
@@ -59,6 +63,10 @@ class Pipeline:
         project: project of sessions whose `trace_session` names none.
         source: source of sessions whose `trace_session` names none.
         choosy: True if inputs or outputs are recorded only where `trace_session` asks for them.
+        threshold: ids of roots below this are sampled; None if all are.
+        keep: the user's function that keeps trees which are not sampled; None without one.
+        drop_limit: the same as `threshold` if there is no `keep`, so that other trees are dropped.
+        special: True if sessions start in another way than most.
         redact: removes the secrets from a session; None if redaction is off.
         exporters: called with each finished session before it is sent.
         accept: passes a session that has ended to the processors.
@@ -71,12 +79,16 @@ class Pipeline:
         "clock",
         "config",
         "delivery",
+        "drop_limit",
         "exporters",
         "ids",
+        "keep",
         "project",
         "redact",
         "releases",
         "source",
+        "special",
+        "threshold",
     )
 
     def __init__(
@@ -97,6 +109,10 @@ class Pipeline:
         self.project = config.project
         self.source = config.source
         self.choosy = not (config.capture_inputs and config.capture_outputs)
+        self.keep = config.keep
+        self.threshold = threshold(config.sample_rate)
+        self.drop_limit = self.threshold if config.keep is None else None
+        self.special = self.choosy or self.threshold is not None
         self.redact = _redactor(config, delivery.guard)
         self.exporters = exporters
         self.releases = releases
@@ -120,6 +136,12 @@ def _then_wait_at_root(accept: Processor, delivery: Delivery, record: CallRecord
     accept(record)
     if is_outermost(record):
         delivery.flush(_ROOT_SECONDS, patient=False)
+
+
+@functools.lru_cache(maxsize=1024)
+def threshold(rate: float) -> bytes | None:
+    """Return the bytes that ids of sampled roots are below; None if all roots are sampled."""
+    return None if rate >= 1 else int(rate * 2**32).to_bytes(4, "big")
 
 
 def _redactor(config: Config, guard: ErrorGuard) -> Callable[[Session], Session] | None:

@@ -56,6 +56,13 @@ class Routes:
         self._routes = (_Route(config, delivery), *self._routes)
         return delivery
 
+    def beside(self, config: Config) -> Delivery:
+        """Return a delivery for these settings: an existing one that fits them, or another one."""
+        for route in self._routes:
+            if _way(route.config) == _way(config):
+                return route.delivery
+        return self.add(config)
+
     def _each(self, act: Callable[[Delivery, float | None], bool], timeout: float | None) -> bool:
         """Call `act` on each delivery within the timeout; return True if all succeeded."""
         end = clock.now() + (timeout or 0)

@@ -114,6 +114,33 @@ def _limits(value: object) -> Limits:
         raise ValueError(str(error).removeprefix("limits: ")) from None
 
 
+RATE = "a number from 0 to 1, such as 0.01 for one in a hundred"
+
+
+def _rate(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        raise ValueError(f"give {RATE}")
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        number = math.nan
+    if not 0 <= number <= 1:
+        raise ValueError(f"give {RATE}")
+    return number
+
+
+def _keep(value: object) -> Callable[[Any], Any]:
+    if not callable(value):
+        raise ValueError("give a function that gets the root session and returns True to keep it")
+    try:
+        inspect.signature(value).bind("session")
+    except TypeError as error:
+        raise ValueError(f"it has to take one argument, the root session ({error})") from None
+    except ValueError:  # a builtin without a signature
+        pass
+    return value
+
+
 def _directory(value: object) -> pathlib.Path:
     if isinstance(value, os.PathLike):
         value = os.fspath(value)
@@ -173,6 +200,8 @@ class Config:
         background: True if threads send sessions later; False if a root call waits up to 1 s.
         capture_inputs: True if arguments are recorded.
         capture_outputs: True if results are recorded.
+        sample_rate: the fraction of trees that are recorded.
+        keep: function of a root session that has ended; it keeps trees that are not sampled.
         redact: True to remove secrets; a function of path and value adds its own rules to that.
         limits: how much of each field is recorded.
         store_size: bytes above which the store deletes its oldest sessions; None for no limit.
@@ -192,6 +221,8 @@ class Config:
     background: bool = True
     capture_inputs: bool = True
     capture_outputs: bool = True
+    sample_rate: float = 1.0
+    keep: Callable[[Any], Any] | None = None
     redact: bool | Callable[[str, Any], Any] = True
     limits: Limits = field(default_factory=Limits)
     store_size: int | None = None
@@ -231,6 +262,8 @@ if TYPE_CHECKING:
         background: bool | None
         capture_inputs: bool | None
         capture_outputs: bool | None
+        sample_rate: float | None
+        keep: Callable[[Any], Any] | None
         redact: bool | Callable[[str, Any], Any] | None
         limits: Mapping[str, int] | Limits | None
         store_size: int | str | None
@@ -251,6 +284,8 @@ _SETTINGS: dict[str, tuple[Callable[[object], Any], str]] = {
     "background": (_switch, "HONEYTRACE_BACKGROUND"),
     "capture_inputs": (_switch, "HONEYTRACE_CAPTURE_INPUTS"),
     "capture_outputs": (_switch, "HONEYTRACE_CAPTURE_OUTPUTS"),
+    "sample_rate": (_rate, "HONEYTRACE_SAMPLE_RATE"),
+    "keep": (_keep, ""),
     "redact": (_redact, "HONEYTRACE_REDACT"),
     "limits": (_limits, ""),
     "store_size": (_bytes, "HONEYTRACE_STORE_SIZE"),
@@ -279,6 +314,8 @@ def resolve(arguments: Mapping[str, object]) -> Config:
         if not has_home():
             warn(f"{NO_HOME}; files go to {values['home']}, set HONEYTRACE_HOME to keep them")
     values.setdefault("spool_dir", values["home"] / "spool")
+    if "keep" in values:  # it decides alone, unless a rate is set as well
+        values.setdefault("sample_rate", 0.0)
     config = Config(**values)
     _tell_unused(found, config)
     if not (config.durable and config.spool_dir is None):

@@ -11,6 +11,7 @@ from typing import Any, cast
 from honeytrace._capture.snapshot import Snapshot
 from honeytrace._session.build import objects
 from honeytrace._session.record import CallRecord, Defaults, Identity, TraceSpec, format_id
+from honeytrace._session.scope import make_known
 from honeytrace._utils.json import Json
 
 
@@ -89,7 +90,7 @@ class ActiveSession:
     @property
     def session_id(self) -> str:
         """Return the UUID, known from the start; empty for the null session."""
-        return format_id(self._record.id) if self._record else ""
+        return make_known(self._record) if self._record else ""
 
     @property
     def session_name(self) -> str:
@@ -115,7 +116,9 @@ class ActiveSession:
         """Add a session that started elsewhere, for example in another process, as a child."""
         record = self._record
         if record is not None and not record.ended:
-            record.children = [*(record.children or ()), str(session_id)]
+            if record.children is None:
+                record.children = []
+            record.children.append(str(session_id))
 
     def _object(self, name: str) -> Json:
         record = self._record

@@ -26,6 +26,7 @@ the memory of a process is cloned (a micro-VM from a snapshot, CRIU), the clones
 pool, and only their clocks differ.
 """
 
+_32_BITS = 2**32 - 1
 _64_BITS = 2**64 - 1
 
 
@@ -64,6 +65,7 @@ class TraceSpec:
         at_once: True if arguments have to be named when the call starts, not later.
         chosen: True if the fast default capture is not enough, for example because arguments are
             filtered or passed to the user's function.
+        tracer: the `Tracer` whose settings count; None for those of the process.
         special: True if a session starts in another way than most, for example below a `parent`.
     """
 
@@ -90,6 +92,8 @@ class TraceSpec:
     ignore_exceptions: tuple[type[BaseException], ...] = ()
     methods: tuple[str, ...] = ()
     parent: str | None = None
+    sample_rate: float | None = None
+    tracer: Any = None
     chosen: bool = field(init=False)
     special: bool = field(init=False)
 
@@ -98,8 +102,9 @@ class TraceSpec:
         lists, functions = (self.ignore, self.only), (self.process_inputs, self.process_outputs)
         chosen = self.at_once or switched or any(lists) or any(functions)
         chosen = chosen or self.reduce is not None
+        rare = (self.parent, self.sample_rate, self.tracer)
         object.__setattr__(self, "chosen", chosen)
-        object.__setattr__(self, "special", chosen or self.parent is not None)
+        object.__setattr__(self, "special", chosen or any(each is not None for each in rare))
 
 
 class Defaults(Protocol):
@@ -201,23 +206,27 @@ class CallRecord:
         parent: CallRecord | None,
         identity: Identity,
         captured: Any,
+        started: int = 0,
+        ticks: int = 0,
+        size: int = 0,
+        cuts: list[str] | None = None,
     ) -> None:
         self.spec = spec
         self.defaults = defaults
         self.id = identity
         self.captured = captured
         self.result: Any = ABSENT
-        self.started = 0
-        self.ticks = 0
+        self.started = started
+        self.ticks = ticks
         self.parent = parent
         self.children: list[Identity] | None = None
         self.given: dict[str, Json] | None = None
         self.replaced: set[str] | None = None
         self.failure: Failure | None = None
         self.streamed: Streamed | None = None
-        self.cuts: list[str] | None = None
+        self.cuts = cuts
         self.duration = 0.0
-        self.size = 0
+        self.size = size
         self.ended = False
         self.exchange: Exchange | None = None
         self.handle: Callable[[], ActiveSession | None] | None = None  # a weak reference
@@ -254,11 +263,14 @@ def _only_named(name: str) -> TraceSpec:
 
 
 def format_id(identity: Identity) -> str:
-    """Return an id as text: a version 4 UUID made of the random bytes and the clocks."""
+    """Return an id as text: a version 4 UUID made of the random bytes and the clocks.
+
+    The first four bytes stay as they were drawn, since sampling decides by them.
+    """
     drawn, started, ticks = identity if isinstance(identity, tuple) else (identity, 0, 0)
     if isinstance(drawn, str):
         return drawn
-    number = int.from_bytes(drawn, "big") ^ (started & _64_BITS) ^ (ticks & _64_BITS) << 64
+    number = int.from_bytes(drawn, "big") ^ (started & _64_BITS) ^ (ticks & _32_BITS) << 64
     text = f"{number:032x}"
     variant = "89ab"[number >> 56 & 3]
     return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{variant}{text[17:20]}-{text[20:]}"

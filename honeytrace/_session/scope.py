@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from typing import cast
+from weakref import WeakValueDictionary
 
-from honeytrace._session.record import CallRecord, Defaults, Identity, TraceSpec
+from honeytrace._session.record import CallRecord, Defaults, Identity, TraceSpec, format_id
 from honeytrace._utils.json import Json
 
 Tags = dict[str, Json]
@@ -40,6 +41,50 @@ class Scope(CallRecord):
         self.tags = tags
         self.silent = silent
         self.ended = True
+        if parent is not None:
+            self.defaults = parent.defaults
+
+    def place(self, record: CallRecord, parent: CallRecord | None) -> None:
+        """Let a new record start in this scope, where `enclosing` has found this parent."""
+        record.parent = self
+        self.hand_on(record, parent)
+
+    def hand_on(self, record: CallRecord, parent: CallRecord | None) -> None:
+        record.tags = self.tags
+        if parent is None and self.linked:
+            record.parent_id, record.root_id = self.id, self.root_id
+
+
+class GivenParent(Scope):
+    """The scope of one session whose parent was given by its id; `parent` is the outer context."""
+
+    __slots__ = ()
+
+    def __init__(self, parent_id: str, outer: CallRecord | None) -> None:
+        inner = innermost(outer)
+        tags = inner.tags if inner is not None else None
+        super().__init__(outer, link=(parent_id, parent_id), tags=tags)
+
+    def place(self, record: CallRecord, parent: CallRecord | None) -> None:
+        record.parent = self.parent
+        self.hand_on(record, parent)
+
+
+_known: WeakValueDictionary[str, CallRecord] = WeakValueDictionary()
+
+
+def make_known(record: CallRecord) -> str:
+    """Return the id of a record, and find it by this id as long as it runs in this process."""
+    session_id = format_id(record.id)
+    if not record.ended:
+        _known[session_id] = record
+    return session_id
+
+
+def find(session_id: str) -> CallRecord | None:
+    """Return the running session with an id that `make_known` has given out."""
+    record = _known.get(session_id)
+    return None if record is None or record.ended else record
 
 
 QUIET = Scope(silent=True)
@@ -72,14 +117,6 @@ def _parent_in(scope: Scope) -> CallRecord | None:
     if parent is None or not parent.ended:
         return parent
     return None if scope.linked else running(parent)
-
-
-def place(record: CallRecord, parent: CallRecord | None, scope: Scope) -> None:
-    """Let a new record start in a scope, where `enclosing` has found this parent."""
-    record.parent = scope
-    record.tags = scope.tags
-    if parent is None and scope.linked:
-        record.parent_id, record.root_id = scope.id, scope.root_id
 
 
 def shorten(record: CallRecord) -> None:

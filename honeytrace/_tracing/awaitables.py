@@ -50,7 +50,7 @@ class _Unfinished:
         return coroutine
 
     def __del__(self) -> None:
-        if not self.call.ended:
+        if self.coroutine is not None or not self.call.ended:
             _guard(_abandon, self)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from honeytrace._capture.deferred import keep, read
 from honeytrace._capture.exceptions import is_cancellation
@@ -13,6 +13,7 @@ from honeytrace._capture.streams import StreamBuffer
 from honeytrace._config.live import live
 from honeytrace._session import context
 from honeytrace._session.record import CallRecord, Streamed, TraceSpec
+from honeytrace._session.scope import Scope
 from honeytrace._tracing.filters import wants_outputs
 from honeytrace._tracing.recorder import Call, begin, end
 from honeytrace._utils import pytest_compat
@@ -95,7 +96,7 @@ class Stream:
 class Untraced:
     """Stands in for the `Stream` of a generator that is not recorded."""
 
-    call = None
+    call: Scope | None = None
 
     def __reduce__(self) -> str:
         return "UNTRACED"
@@ -118,6 +119,18 @@ class Untraced:
     resumes = started
 
 
+class Unsampled(Untraced):
+    """Stands in for the `Stream` of a root that is not sampled: nothing inside is recorded."""
+
+    def __init__(self, scope: Scope) -> None:
+        self.call = scope
+
+    # Called for each step, as the methods of `Stream` are.
+    get = staticmethod(context.get)  # type: ignore[assignment]
+    put = staticmethod(context.put)  # type: ignore[assignment]
+    put_safely = staticmethod(context.put_safely)
+
+
 UNTRACED = Untraced()
 
 
@@ -127,6 +140,8 @@ def _open(
     call = begin(spec, args, kwargs)
     if call is None:
         return None
+    if isinstance(call, Scope):
+        return cast("Stream", Unsampled(call))
     wanted = wants_outputs(spec, call.defaults)
     stream = Stream(call, StreamBuffer(wanted=wanted, raw=spec.reduce is not None), in_tests)
     live.suspended[id(stream)] = partial(_close_waiting, weakref.ref(stream))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from honeytrace._capture.deferred import as_object
 from honeytrace._capture.snapshot import Snapshot
+from honeytrace._config.settings import RATE
 from honeytrace._session.record import TraceSpec
 from honeytrace._session.session import ENTERED, STEPS
 from honeytrace._session.wire import is_uuid
@@ -24,6 +25,8 @@ _ALL = (
     *_TEXTS,
     "step",
     "session_id",
+    "parent",
+    "sample_rate",
     *ENTERED,
     *_LISTS,
     *_FUNCTIONS,
@@ -58,6 +61,8 @@ if TYPE_CHECKING:
         project: str | None
         source: str | None
         step: Step | None
+        parent: str | uuid.UUID | None
+        sample_rate: float | None
         inputs: Mapping[str, Any] | None
         config: Mapping[str, Any] | None
         user_properties: Mapping[str, Any] | None
@@ -85,7 +90,7 @@ def parse_options(options: Mapping[str, Any]) -> TraceSpec:
     checked: dict[str, Any] = {"name": ""}
     for labels, check in _CHECKS:
         checked |= {label: check(label, given[label]) for label in labels if label in given}
-    fields = {label: _object(label, given[label]) for label in ENTERED if label in given}
+    fields = {label: json_object(label, given[label]) for label in ENTERED if label in given}
     return TraceSpec(**checked, fields=fields)
 
 
@@ -114,11 +119,11 @@ def _uuid(label: str, value: Any) -> str:
     return lower
 
 
-def _object(label: str, value: Any) -> Json:
-    """Return a copy of a mapping."""
+def json_object(label: str, value: Any, function: str = "trace_session") -> Json:
+    """Return a copy of a mapping. Raises `TypeError`, which names the function and the argument."""
     given = try_call(_dict, value)[0] if isinstance(value, Mapping) else None
     if given is None:
-        _refuse(label, value, "a mapping such as {'key': 'value'}")
+        _refuse(label, value, "a mapping such as {'key': 'value'}", function=function)
     return as_object(Snapshot().take(given, label))
 
 
@@ -154,15 +159,30 @@ def _exceptions(label: str, value: Any) -> tuple[type[BaseException], ...]:
     return tuple(kinds)
 
 
-def _refuse(label: str, value: object, wanted: str, right_type: bool = False) -> NoReturn:
+def _rate(label: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        _refuse(label, value, RATE)
+    if not 0 <= value <= 1:
+        _refuse(label, value, RATE, True)
+    return float(value)
+
+
+def _refuse(
+    label: str,
+    value: object,
+    wanted: str,
+    right_type: bool = False,
+    function: str = "trace_session",
+) -> NoReturn:
     error = ValueError if right_type else TypeError
-    raise error(f"trace_session({label}=…) cannot be {value!r}; give {wanted}")
+    raise error(f"{function}({label}=…) cannot be {value!r}; give {wanted}")
 
 
 _CHECKS: tuple[tuple[tuple[str, ...], Callable[[str, Any], Any]], ...] = (
     (_TEXTS, _text),
     (("step",), _step),
-    (("session_id",), _uuid),
+    (("session_id", "parent"), _uuid),
+    (("sample_rate",), _rate),
     (_LISTS, _names),
     (_FUNCTIONS, _function),
     (_SWITCHES, _switch),

@@ -16,8 +16,9 @@ from honeytrace._session import context
 from honeytrace._session.active import NOTHING, ActiveSession
 from honeytrace._session.context import make_current
 from honeytrace._session.record import ABSENT, CallRecord, Identity, TraceSpec
-from honeytrace._session.scope import enclosing, place, running, shorten
+from honeytrace._session.scope import GivenParent, Scope, enclosing, find, running, shorten
 from honeytrace._tracing.filters import chosen_inputs, chosen_outputs
+from honeytrace._tracing.sampling import choose
 from honeytrace._utils.json import Json
 
 _guard = live.guard.call
@@ -34,7 +35,7 @@ class Call(CallRecord):
 
 def _begin(
     spec: TraceSpec, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-) -> Call | None:
+) -> Call | Scope | None:
     """Start a session; `begin` calls this under the guard."""
     pipeline = live.pipeline or live.start()
     if live.off:
@@ -44,25 +45,36 @@ def _begin(
         parent, scope = enclosing(parent)
         if scope is not None and scope.silent:
             return None
+    if spec.special or pipeline.special:
+        if spec.parent is not None:
+            parent, scope = find(spec.parent), GivenParent(spec.parent, context.get())
+        if spec.tracer is not None:
+            pipeline = spec.tracer.pipeline()
+        if not pipeline.config.enabled:
+            return None
+        drawn = spec.session_id or _draw(pipeline)
+        chosen = choose(spec, pipeline, parent, scope, drawn)
+        if isinstance(chosen, Scope):
+            return chosen
+        pipeline = chosen
+    else:
+        ids = pipeline.ids  # not `except IndexError`, which a signal handler may raise here, too
+        drawn = ids.pop() if ids else live.new_id()
     if spec.chosen or pipeline.choosy:
         captured, size, cuts = chosen_inputs(spec, pipeline, args, kwargs or {})
     else:
         captured, size, cuts = arguments(args, kwargs or _NO_KEYWORDS, spec.bind)
     clock = pipeline.clock
     started, ticks = clock.time_ns(), clock.perf_counter_ns()
-    ids = pipeline.ids  # not `except IndexError`, which a signal handler may raise here, too
-    identity: Identity = spec.session_id or (
-        ids.pop() if ids else live.new_id(),
-        started,
-        ticks,
-    )
-    call = Call(spec, pipeline, parent, identity, captured)
-    call.size, call.cuts = size, cuts
-    call.started, call.ticks = started, ticks
+    identity: Identity = spec.session_id or (drawn, started, ticks)
+    call = Call(spec, pipeline, parent, identity, captured, started, ticks, size, cuts)
     if scope is not None:
-        place(call, parent, scope)
+        scope.place(call, parent)
     return call
 
+
+def _draw(pipeline: Pipeline) -> bytes | str:
+    return pipeline.ids.pop() if pipeline.ids else live.new_id()
 
 begin_unguarded = _begin
 """`begin` for callers that are under the guard already."""
@@ -70,7 +82,10 @@ begin_unguarded = _begin
 begin = partial(_guard, _begin)
 """Starts a session inside the running one; returns None if that fails or tracing is off.
 
-    begin(spec, args, kwargs) -> Call | None
+    begin(spec, args, kwargs) -> Call | Scope | None
+
+A `Scope` stands for a root that is not sampled: it has to become current as well, so that nothing
+inside is recorded.
 
 The session is not current yet. The caller makes it current inside the `try` that ends it, so that
 an interrupt cannot come in between.
@@ -80,6 +95,8 @@ an interrupt cannot come in between.
 def _end(call: Call | None, returned: object, error: BaseException | None = None) -> None:
     """End a session; `end` calls this under the guard."""
     if call is None or call.ended:
+        if isinstance(call, Scope) and context.get() is call:  # a root that is not sampled
+            make_current(call.parent)
         return
     call.ended = True  # first: with little stack left, everything else may fail
     try:

@@ -8,6 +8,7 @@ context variables stay where they are.
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import CoroutineType
 from typing import Any
 
 from honeytrace._config.live import Live, live
@@ -16,6 +17,7 @@ from honeytrace._session.record import ABSENT
 from honeytrace._tracing.awaitables import finish
 from honeytrace._tracing.generators import UNTRACED, Stream, close_stream, open_stream
 from honeytrace._tracing.recorder import begin, end
+from honeytrace._tracing.sampling import UNSAMPLED, drops
 
 
 class Runtime:
@@ -25,6 +27,10 @@ class Runtime:
         live: the live pipeline; if `live.off` is set, nothing is recorded.
         begin: starts a session.
         end: ends a session.
+        drops: tells whether a root is not recorded, since it is not sampled.
+        unsampled: the current record in a tree that is not sampled.
+        coroutine: the type of coroutines.
+        get: returns the current record.
         finish: ends the session of a plain function, or follows the awaitable that it returned.
         open: starts the session of a generator.
         close: ends the session of a generator.
@@ -40,12 +46,16 @@ class Runtime:
         "begin",
         "close",
         "collecting",
+        "coroutine",
+        "drops",
         "end",
         "finish",
+        "get",
         "live",
         "open",
         "put",
         "put_safely",
+        "unsampled",
         "untraced",
     )
 
@@ -53,6 +63,10 @@ class Runtime:
         self.live: Live = live
         self.begin: Callable[..., Any] = begin
         self.end: Callable[..., Any] = end
+        self.drops = drops
+        self.unsampled = UNSAMPLED
+        self.coroutine = CoroutineType
+        self.get = context.get
         self.finish: Callable[..., Any] = finish
         self.open: Callable[..., Stream | None] = open_stream
         self.close: Callable[..., None] = close_stream

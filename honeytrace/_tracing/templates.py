@@ -21,8 +21,17 @@ from honeytrace._capture.exceptions import FILE, MARK
 _CALL = f"""
 {{async_}}def traced({{parameters}}):
     __tracebackhide__ = {MARK} = True
-    if ht_runtime.live.off:
-        return {{await_}}{{call}}
+    if ht_runtime.live.rare:
+        ht_outer = ht_runtime.get()
+        if ht_runtime.live.off or ht_outer is ht_runtime.unsampled:
+            return {{await_}}{{call}}
+        if ht_outer is None and ht_runtime.drops(ht_spec):
+            try:
+                {{put}}(ht_runtime.unsampled)
+                ht_result = {{await_}}{{call}}
+            finally:
+                {{put}}(None)
+            {{dropped}}
     ht_call = ht_runtime.begin(ht_spec, {{positional}}, {{keywords}})
     try:
         if ht_call is not None:
@@ -134,12 +143,22 @@ FUNCTION = Kind(
         **_PUT_CALL,
         "finish": "ht_followed = ht_runtime.finish",
         "result": "ht_result if ht_followed is None else ht_followed",
+        # What a coroutine runs later is not recorded either.
+        "dropped": "if ht_type(ht_result) is not ht_runtime.coroutine: return ht_result\n"
+        "            ht_followed = ht_runtime.finish(ht_runtime.unsampled, ht_result)\n"
+        "            return ht_result if ht_followed is None else ht_followed",
     },
 )
 COROUTINE = Kind(
     "coroutine",
     _CALL,
-    {**_ASYNC, **_PUT_CALL, "finish": "ht_runtime.end", "result": "ht_result"},
+    {
+        **_ASYNC,
+        **_PUT_CALL,
+        "finish": "ht_runtime.end",
+        "result": "ht_result",
+        "dropped": "return ht_result",
+    },
 )
 GENERATOR = Kind(
     "generator",

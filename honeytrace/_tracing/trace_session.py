@@ -7,13 +7,14 @@ import sys
 import uuid
 from collections.abc import Callable
 from dataclasses import replace
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 from honeytrace._config.live import live
 from honeytrace._session.active import NOTHING, ActiveSession
 from honeytrace._session.context import make_current
 from honeytrace._session.record import ABSENT, TraceSpec
+from honeytrace._session.scope import Scope
 from honeytrace._tracing.decorate import decorate
 from honeytrace._tracing.options import parse_options
 from honeytrace._tracing.recorder import Call, begin, end, innermost
@@ -95,6 +96,8 @@ def trace_session(target: Any = None, /, **options: Any) -> Any:
             "embedding", "reranker", "prompt", "guardrail" or "evaluator".
         session_id: a UUID for the first entry of a block. A decorated function makes a new one for
             each call.
+        parent: the id of the parent, if it is not the running session.
+        sample_rate: the fraction of these sessions that are recorded when they are a root.
         config, user_properties, metrics, feedback, metadata, inputs: mappings that go into every
             session; values that are set while it runs win.
         capture_inputs, capture_outputs: override the configured ones; False records none.
@@ -116,15 +119,26 @@ def trace_session(target: Any = None, /, **options: Any) -> Any:
             decorated. Traced calls raise no exceptions of honeytrace's own.
     """
     references = sys.getrefcount(target) - UNREGISTERED_BARE
+    return trace(target, options, references, sys._getframe(1))
+
+
+def trace(
+    target: Any, options: dict[str, Any], references: int, frame: FrameType, tracer: Any = None
+) -> Any:
+    """Do what `trace_session` does, for a `Tracer` or, without one, by the configuration.
+
+    references: the number of references to the target besides those of a bare decorator.
+    frame: the frame that called `trace_session`.
+    """
     if isinstance(target, str):
         if "name" in options:
             raise TypeError(f"trace_session({target!r}, name=…) has two names; give one")
         options["name"] = target
-    tracer = TraceSession(parse_options(options))
+    traced = TraceSession(replace(parse_options(options), tracer=tracer))
     if target is None or isinstance(target, str):
-        return tracer
-    _guard(warn_if_registered, target, references, sys._getframe(1))
-    return tracer._decorate(target)
+        return traced
+    _guard(warn_if_registered, target, references, frame)
+    return traced._decorate(target)
 
 
 class TraceSession:
@@ -139,7 +153,7 @@ class TraceSession:
 
     def __init__(self, spec: TraceSpec) -> None:
         self._spec = spec
-        self._open: list[Call] = []
+        self._open: list[Call | Scope] = []
 
     def __reduce__(self) -> tuple[type[TraceSession], tuple[TraceSpec]]:
         """Copy or pickle it without its open blocks."""
@@ -169,7 +183,7 @@ class TraceSession:
             self._spec = replace(self._spec, session_id=None)
         self._open.append(call)
         make_current(call)
-        return ActiveSession(call)
+        return NOTHING if isinstance(call, Scope) else ActiveSession(call)
 
     def __exit__(
         self,
@@ -181,7 +195,7 @@ class TraceSession:
             return
         # Usually the innermost session of this context, but a block may end in another context.
         call = innermost(lambda record: record in self._open) or self._open[-1]
-        self._open.remove(cast("Call", call))
+        self._open.remove(cast("Call | Scope", call))
         end(call, ABSENT, error)
 
     async def __aenter__(self) -> ActiveSession:

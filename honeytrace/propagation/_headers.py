@@ -17,7 +17,7 @@ from urllib.parse import quote, unquote
 
 from honeytrace._session import context
 from honeytrace._session.record import CallRecord, format_id
-from honeytrace._session.scope import Scope, enclosing, innermost
+from honeytrace._session.scope import Scope, enclosing, find, innermost, make_known
 from honeytrace._session.wire import is_uuid
 from honeytrace._utils.guard import try_call
 
@@ -81,7 +81,7 @@ def current_link() -> Link | None:
     if scope is not None and scope.silent:
         return Link("", "")
     if parent is not None:
-        return Link(format_id(parent.id), format_id(parent.root_id), parent)
+        return Link(make_known(parent), format_id(parent.root_id), parent)
     if scope is not None and scope.linked:
         return Link(format_id(scope.id), format_id(scope.root_id))
     return None
@@ -153,8 +153,10 @@ def scope_of(headers: Any) -> Scope | None:
         return None
     inner = innermost(context.get())
     tags = inner.tags if inner is not None else None
-    parent_id, root_id = found
-    return Scope(link=(parent_id, root_id) if parent_id else None, tags=tags, silent=not parent_id)
+    parent_id, _ = found
+    if not parent_id:
+        return Scope(tags=tags, silent=True)
+    return Scope(find(parent_id), link=found, tags=tags)
 
 
 def _read(headers: Any) -> tuple[str, str] | None:

@@ -79,7 +79,7 @@ class Request:
         scope = scope_of(headers)
         if scope is not None:
             context.make_current(scope)
-        self.call: Call | None = None
+        self.call: Call | Scope | None = None
         if requests.sessions:
             inputs: dict[str, Any] = {"method": method, "path": path}
             if query:
@@ -91,7 +91,7 @@ class Request:
     def send(self, chunk: object) -> None:
         """Count a part of the body. The first one that is not empty is timed."""
         call = self.call
-        if not chunk or call is None or call.ended:
+        if not chunk or call is None or isinstance(call, Scope) or call.ended:
             return
         if self._first_ms is None:
             self._first_ms = (call.defaults.clock.perf_counter_ns() - call.ticks) / 1e6
@@ -110,7 +110,7 @@ class Request:
             matched.
         """
         call = self.call
-        if call is None or call.ended:
+        if call is None or isinstance(call, Scope) or call.ended:
             return
         call.spec = replace(_SPEC, name=self._name(about, route))
         left = error is not None and (self.gone or _is_gone(error))
@@ -119,7 +119,8 @@ class Request:
             call.streamed = Streamed(not left, self._chunks, self._first_ms, None, {}, status)
         if error is None and self.status >= _SERVER_ERROR:
             call.failure = _failure(self.status)
-        call.parent = Scope(link=(call.id, call.root_id), tags=call.tags)
+        late = call.parent = Scope(link=(call.id, call.root_id), tags=call.tags)
+        late.defaults = call.defaults
         end(call, {"status": self.status} if self.status else ABSENT, None if left else error)
 
     def leave(self) -> None:

@@ -112,7 +112,9 @@ class Capture:
         capture = _here() or self
         ids, clock = capture.ids or base.ids, capture.clock or base.clock
         processors = (*live.processors, capture.take)
-        return Pipeline(base.config, base.delivery, ids, processors, clock=clock)
+        made = Pipeline(base.config, base.delivery, ids, processors, clock=clock)
+        made.special = base.special
+        return made
 
     def take(self, record: CallRecord) -> None:
         """Add an ended session to this capture and the ones around it, if they are open."""

@@ -114,6 +114,24 @@ assert_type(
 enrich_session(feedback=5)  # type: ignore[arg-type]
 enrich_session(error="x")  # type: ignore[call-arg]
 
+# ---- Tags, sampling and tracers
+
+
+def check_tags() -> None:
+    with honeytrace.tag(user_properties={"user": "u"}, metadata={"a": 1}, conversation="c"):
+        pass
+    honeytrace.tag(conversation=7)  # type: ignore[arg-type]
+
+
+def check_tracer() -> None:
+    tracer = honeytrace.Tracer(project="p", sample_rate=0.1, keep=lambda session: session.error)
+    assert_type(tracer.config, Config)
+    with tracer.trace_session("block", parent="id", sample_rate=1) as session:
+        assert_type(session, ActiveSession)
+    assert_type(tracer.trace_session(work)(1), str)
+    assert_type(tracer.trace_session(name="w")(work)(1), str)
+
+
 # ---- Threads, headers and requests
 
 

@@ -1,0 +1,337 @@
+"""Sampling: the root decides, by its id, and everything below inherits the decision."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import subprocess
+import sys
+import threading
+import uuid
+from contextlib import suppress
+
+import pytest
+
+import honeytrace
+from honeytrace import ConfigurationError, trace_session
+from honeytrace._config.live import live
+from honeytrace._config.settings import resolve
+from honeytrace._tracing import sampling
+from honeytrace.local import Store
+from honeytrace.propagation import bind, extract, inject
+from honeytrace.testing import capture_sessions
+
+
+@pytest.fixture(autouse=True)
+def _reset():
+    live.guard.clear()
+    yield
+    honeytrace.configure(sample_rate=None, keep=None)
+
+
+@trace_session
+def step() -> None:
+    pass
+
+
+@trace_session
+def root(fails: bool = False) -> None:
+    step()
+    if fails:
+        raise ValueError("boom")
+
+
+@trace_session
+async def async_root() -> None:
+    step()
+    await asyncio.sleep(0)
+    step()
+
+
+@trace_session
+def stream():
+    step()
+    yield 1
+    step()
+
+
+@trace_session
+async def async_stream():
+    step()
+    yield 1
+
+
+def late():
+    async def work() -> None:
+        step()
+
+    return work()
+
+
+traced_late = trace_session(late)
+
+
+async def drain() -> list[int]:
+    return [item async for item in async_stream()]
+
+
+def whole(sessions):
+    """Return the number of trees; each has all of its sessions."""
+    roots = [each for each in sessions if "parent_id" not in each.metadata["honeytrace"]]
+    listed = [child for each in sessions for child in each.children_ids]
+    inside = {each.session_id for each in sessions} - {each.session_id for each in roots}
+    assert sorted(listed) == sorted(inside)
+    return len(roots)
+
+
+def test_about_as_many_trees_as_the_rate_says_and_each_is_whole():
+    honeytrace.configure(sample_rate=0.25)
+    with capture_sessions() as sessions:
+        for _ in range(4_000):
+            root()
+    assert 800 < whole(sessions) < 1_200
+    assert len(sessions) == 2 * whole(sessions)
+
+
+def test_sampled_trees_reach_the_store_and_others_do_not(tmp_path):
+    honeytrace.configure(sample_rate=0.5)
+    before = honeytrace.stats().accepted
+    for _ in range(600):
+        root()
+    accepted = honeytrace.stats().accepted - before
+    honeytrace.flush()
+    found = Store(tmp_path / "home" / "sessions.db").recent(2_000, children=True)
+    assert 400 < len(found) == accepted < 800
+    assert sum(each["session_name"] == "root" for each in found) * 2 == accepted
+
+
+@pytest.mark.parametrize("rate", [0, 0.0, 1, 1.0])
+def test_none_and_all(rate):
+    honeytrace.configure(sample_rate=rate)
+    with capture_sessions() as sessions:
+        for _ in range(50):
+            root()
+    assert len(sessions) == 100 * rate
+
+
+@pytest.mark.parametrize("captured", [False, True])
+def test_nothing_below_an_unsampled_root_is_recorded(captured, server):
+    honeytrace.configure(sample_rate=0, server_url=server.url, api_key="k")
+    before = honeytrace.stats().accepted
+    capture = capture_sessions() if captured else None
+    if capture:
+        capture.__enter__()
+    try:
+        root()
+        asyncio.run(async_root())
+        assert list(stream()) == [1]
+        assert asyncio.run(drain()) == [1]
+        asyncio.run(traced_late())
+        with trace_session("block") as session:
+            assert not session
+            assert not honeytrace.current_session()
+            session.metrics["hits"] = 1
+            root()
+            assert list(stream()) == [1]
+            asyncio.run(traced_late())
+            thread = threading.Thread(target=bind(step))
+            thread.start()
+            thread.join()
+            with honeytrace.tag(metadata={"a": 1}), extract(inject({})):
+                step()
+        with honeytrace.tag(metadata={"a": 1}):
+            root()
+            root()
+        assert honeytrace.stats().accepted == before
+    finally:
+        if capture:
+            capture.__exit__(None, None, None)
+        honeytrace.configure(sample_rate=None, server_url=None, api_key=None)
+    with capture_sessions() as sessions:
+        step()
+    assert len(sessions) == 1
+
+
+@pytest.mark.parametrize("awaited", [True, False])
+def test_the_results_and_exceptions_are_those_of_the_function(awaited):
+    honeytrace.configure(sample_rate=0)
+    honeytrace.flush()
+    trace_session(lambda: None)()
+    assert trace_session(lambda x: x)(3) == 3
+    with pytest.raises(ValueError, match="boom"):
+        root(True)
+    coroutine = traced_late()
+    if awaited:
+        asyncio.run(coroutine)
+    else:
+        coroutine.close()
+
+
+def test_a_rate_for_one_function():
+    rare = trace_session(sample_rate=0)(root)
+    always = trace_session(name="always", sample_rate=1)(step)
+    with capture_sessions() as sessions:
+        rare()
+        with trace_session("block"):
+            rare()
+    assert [each.session_name for each in sessions].count("root") == 2
+    honeytrace.configure(sample_rate=0)
+    with capture_sessions() as sessions:
+        always()
+        root()
+    assert [each.session_name for each in sessions] == ["step", "always"]
+
+
+def test_a_parent_elsewhere_has_decided():
+    honeytrace.configure(sample_rate=0)
+    with capture_sessions() as sessions:
+        with extract({"honeytrace-parent": str(uuid.uuid4())}):
+            root()
+        with trace_session("given", parent=str(uuid.uuid4())):
+            pass
+    assert len(sessions) == 3
+
+
+def decided(session_id, rate=0.5):
+    with trace_session("block", session_id=session_id, sample_rate=rate) as session:
+        return bool(session)
+
+
+def test_the_same_id_decides_the_same_in_any_process():
+    ids = [f"00000000-0000-4000-8000-{number:012x}" for number in range(200)]
+    ids += [f"01900000-0000-7000-8000-{number:012x}" for number in range(200)]
+    ids += [str(uuid.uuid4()) for _ in range(200)]
+    here = [decided(each) for each in ids]
+    code = "import sys, honeytrace as h\nfor i in sys.argv[1:]:\n"
+    code += " with h.trace_session('b', session_id=i, sample_rate=0.5) as s: print(int(bool(s)))"
+    done = subprocess.run([sys.executable, "-c", code, *ids], capture_output=True, text=True)
+    assert [bool(int(line)) for line in done.stdout.split()] == here
+    for part in (here[:400], here[400:]):
+        assert 0.35 < sum(part) / len(part) < 0.65
+
+
+def test_a_session_that_was_sampled_is_so_again_when_it_is_reopened():
+    honeytrace.configure(sample_rate=0.2)
+    with capture_sessions() as sessions:
+        for _ in range(300):
+            step()
+    assert len(sessions) > 20
+    assert all(decided(each.session_id, 0.2) for each in sessions)
+
+
+def kept_by(keep, calls, **settings):
+    honeytrace.configure(keep=keep, **settings)
+    with capture_sessions() as sessions:
+        for call in calls:
+            with suppress(ValueError):
+                call()
+    return sessions
+
+
+def failed(session):
+    return session.error is not None
+
+
+def fail():
+    root(True)
+
+
+def test_keep_saves_failed_trees_and_they_are_whole():
+    sessions = kept_by(failed, [root, fail, root, fail])
+    assert whole(sessions) == 2
+    assert {each.error for each in sessions.all("root")} == {"ValueError: boom"}
+    assert len(sessions) == 4
+
+
+def test_keep_and_a_rate():
+    assert len(kept_by(failed, [root, fail], sample_rate=1.0)) == 4
+    assert len(kept_by(failed, [root, fail], sample_rate=0.0)) == 2
+
+
+def test_keep_sees_the_finished_root():
+    seen = []
+    kept_by(lambda session: seen.append(session), [root])
+    assert (seen[0].session_name, seen[0].inputs) == ("root", {"fails": False})
+    assert len(seen[0].children_ids) == 1
+
+
+def test_a_keep_that_raises_keeps_the_tree_and_is_counted(caplog):
+    before = honeytrace.stats().errors.get("keep", 0)
+    sessions = kept_by(lambda session: 1 / 0, [root])
+    assert len(sessions) == 2
+    assert honeytrace.stats().errors["keep"] == before + 1
+    assert "the keep function of configure() raised ZeroDivisionError" in caplog.text
+
+
+def test_nothing_that_keep_calls_is_traced():
+    assert len(kept_by(lambda session: step(), [root])) == 0
+
+
+def test_sessions_that_end_after_their_root_follow_its_decision():
+    for keep, count in ((lambda session: True, 4), (lambda session: False, 0)):
+        honeytrace.configure(keep=keep)
+        with capture_sessions() as sessions:
+            with trace_session("top"):
+                inner = trace_session("inner")
+                inner.__enter__()
+                bound = bind(step)
+                with trace_session("quick"):
+                    pass
+            inner.__exit__(None, None, None)
+            bound()
+        assert len(sessions) == count
+
+
+@pytest.mark.parametrize(("name", "value"), [("MAX_HELD_SESSIONS", 5), ("MAX_HELD_BYTES", 10)])
+def test_a_tree_too_large_to_hold_is_kept(monkeypatch, caplog, name, value):
+    monkeypatch.setattr(sampling, name, value)
+
+    def large() -> None:
+        for _ in range(10):
+            trace_session(lambda text: text)("a text of some length")
+
+    sessions = kept_by(lambda session: False, [trace_session(large)])
+    assert len(sessions) == 11
+    assert "it is kept" in caplog.text
+
+
+def test_a_tree_whose_root_never_ends_is_kept_at_exit(server):
+    code = (
+        "import honeytrace as h\n"
+        "h.configure(keep=lambda s: False)\n"
+        "h.trace_session('root').__enter__()\n"
+        "with h.trace_session('child'): pass\n"
+    )
+    subprocess.run(
+        [sys.executable, "-c", code],
+        env={"HH_API_URL": server.url, "HH_API_KEY": "k", "PATH": ""},
+        check=True,
+    )
+    assert [each["session_name"] for each in server.sessions] == ["child"]
+
+
+@pytest.mark.parametrize("rate", [-1, "yes", 1.5, float("nan"), True, [1]])
+def test_rates_that_cannot_be_used_are_refused(rate, monkeypatch, caplog):
+    with pytest.raises(ConfigurationError, match=r"sample_rate cannot be .*: give a number from 0"):
+        honeytrace.configure(sample_rate=rate)
+    with pytest.raises((TypeError, ValueError), match=r"trace_session\(sample_rate=…\) cannot be"):
+        trace_session(sample_rate=rate)
+    monkeypatch.setenv("HONEYTRACE_SAMPLE_RATE", str(rate))
+    with caplog.at_level(logging.WARNING):
+        assert resolve({}).sample_rate == 1.0
+    assert "HONEYTRACE_SAMPLE_RATE is not used" in caplog.text
+
+
+def test_a_rate_from_the_environment(monkeypatch):
+    monkeypatch.setenv("HONEYTRACE_SAMPLE_RATE", "0.01")
+    assert resolve({}).sample_rate == 0.01
+
+
+@pytest.mark.parametrize("keep", [3, "errors", lambda: True, lambda a, b: True])
+def test_a_keep_that_cannot_be_called_with_a_session_is_refused(keep):
+    with pytest.raises(ConfigurationError, match="keep cannot be"):
+        honeytrace.configure(keep=keep)
+
+
+def test_a_builtin_may_keep():
+    honeytrace.configure(keep=bool)
