@@ -76,8 +76,15 @@ def _begin(
 def _draw(pipeline: Pipeline) -> bytes | str:
     return pipeline.ids.pop() if pipeline.ids else live.new_id()
 
-begin_unguarded = _begin
-"""`begin` for callers that are under the guard already."""
+
+def begin_unguarded(spec: TraceSpec, args: tuple[Any, ...]) -> Call | None:
+    """Do what `begin` does, for callers that are under the guard already.
+
+    Returns None for a root that is not sampled, so it is only for sessions with nothing inside.
+    """
+    call = _begin(spec, args)
+    return None if isinstance(call, Scope) else call
+
 
 begin = partial(_guard, _begin)
 """Starts a session inside the running one; returns None if that fails or tracing is off.

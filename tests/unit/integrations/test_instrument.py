@@ -109,9 +109,10 @@ def test_switched_off(server, monkeypatch):
     monkeypatch.setenv("HONEYTRACE_ENABLED", "false")
     honeytrace.instrument("openai")
     honeytrace.configure()
+    before = honeytrace.stats().accepted
     try:
         assert ask(server).choices[0].message.content == "GOOD MORNING"
-        assert honeytrace.stats().accepted == 0
+        assert honeytrace.stats().accepted == before
     finally:
         monkeypatch.delenv("HONEYTRACE_ENABLED")
         honeytrace.configure()
