@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, cast
 from honeytrace._config.live import live
 from honeytrace._session import context
 from honeytrace._session.record import ABSENT, CallRecord
+from honeytrace._tracing.following import body_returned, follow_returned
 from honeytrace._tracing.recorder import Call, end, end_unguarded
 
 if TYPE_CHECKING:
@@ -35,22 +36,25 @@ class _Unfinished:
     Attributes:
         call: the record of the call.
         coroutine: the returned coroutine until it is awaited; None for a future.
+        awaited: True once the coroutine has been awaited, which then ends the session.
     """
 
-    __slots__ = ("call", "coroutine")
+    __slots__ = ("awaited", "call", "coroutine")
 
     def __init__(self, call: Call, coroutine: Coroutine[Any, Any, Any] | None = None) -> None:
         self.call = call
         self.coroutine = coroutine
+        self.awaited = False
 
     def take(self) -> Coroutine[Any, Any, Any]:
         """Return the coroutine to await and drop the reference to it."""
         coroutine, self.coroutine = self.coroutine, None
+        self.awaited = True
         assert coroutine is not None  # noqa: S101 - a coroutine starts once
         return coroutine
 
     def __del__(self) -> None:
-        if self.coroutine is not None or not self.call.ended:
+        if self.coroutine is not None or not (self.awaited or self.call.ended):
             _guard(_abandon, self)
 
 
@@ -74,7 +78,7 @@ def _finish(call: Call | None, returned: object) -> object:
     elif _is_future(kind):
         _follow_future(call, returned)  # type: ignore[arg-type] # it is one
     else:
-        end_unguarded(call, returned)
+        _conclude(call, returned)
     return None
 
 
@@ -82,6 +86,22 @@ finish = partial(_guard, _finish)
 """Ends the session of a plain function, or lets it last as long as the awaitable it returned.
 
     finish(call, returned) -> coroutine to return instead | None
+"""
+
+
+def _conclude(call: Call | None, returned: object) -> None:
+    if call is None or call.ended:  # a root that is not sampled counts as ended
+        end_unguarded(call, returned)
+    elif follow_returned(call, returned):
+        _leave(call, call.parent)
+    else:
+        end_unguarded(call, body_returned(returned) or returned)
+
+
+conclude = partial(_guard, _conclude)
+"""Ends the session of a call with what it returned; that of a model's stream lasts until it ends.
+
+    conclude(call, returned)
 """
 
 
@@ -115,7 +135,7 @@ async def _followed(unfinished: _Unfinished) -> Any:
         context.make_current(call)
         result = await unfinished.take()
         _leave(call, outer)
-        end(call, result)
+        conclude(call, result)
     except BaseException as error:
         _leave(call, outer)
         end(call, ABSENT, error)

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from honeytrace._capture.deferred import keep, read
 from honeytrace._capture.exceptions import is_cancellation
+from honeytrace._capture.providers.events import has_token
 from honeytrace._capture.streams import StreamBuffer
 from honeytrace._config.live import live
 from honeytrace._session import context
@@ -32,7 +33,7 @@ class Stream:
         call: the record of the call.
         items: the yielded items.
         in_tests: whether the generator was decorated under pytest and may be a fixture.
-        first: milliseconds from the start to the first item.
+        first: milliseconds from the start to the first token; to the first item until one comes.
         resumed: the time of the step after the first item, in nanoseconds.
         get: returns the current record.
         put: makes a record current.
@@ -70,9 +71,13 @@ class Stream:
         self.take = partial(_guard, items.take)
         self.fold = partial(_guard, items.fold)
 
-    def started(self) -> bool:
-        """Note the time of the first item. Returns False."""
-        self.first = (self.call.defaults.clock.perf_counter_ns() - self.call.ticks) / 1e6
+    def started(self, item: object) -> bool:
+        """Note the time of an item. Returns True as long as none has carried a token."""
+        elapsed = (self.call.defaults.clock.perf_counter_ns() - self.call.ticks) / 1e6
+        if _guard(has_token, item) is False:
+            self.first = elapsed if self.first is None else self.first
+            return True
+        self.first = elapsed
         return False
 
     def resumes(self) -> bool:
@@ -113,10 +118,11 @@ class Untraced:
 
     def fold(self) -> None: ...
 
-    def started(self) -> bool:
+    def started(self, item: object) -> bool:  # noqa: ARG002 - it is called as that of a stream
         return False
 
-    resumes = started
+    def resumes(self) -> bool:
+        return False
 
 
 class Unsampled(Untraced):

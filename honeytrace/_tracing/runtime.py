@@ -14,7 +14,7 @@ from typing import Any
 from honeytrace._config.live import Live, live
 from honeytrace._session import context
 from honeytrace._session.record import ABSENT
-from honeytrace._tracing.awaitables import finish
+from honeytrace._tracing.awaitables import conclude, finish
 from honeytrace._tracing.generators import UNTRACED, Stream, close_stream, open_stream
 from honeytrace._tracing.recorder import begin, end
 from honeytrace._tracing.sampling import UNSAMPLED, drops
@@ -26,6 +26,7 @@ class Runtime:
     Attributes:
         live: the live pipeline; if `live.off` is set, nothing is recorded.
         begin: starts a session.
+        conclude: ends the session of a coroutine, or follows the stream that it returned.
         end: ends a session.
         drops: tells whether a root is not recorded, since it is not sampled.
         unsampled: the current record in a tree that is not sampled.
@@ -46,6 +47,7 @@ class Runtime:
         "begin",
         "close",
         "collecting",
+        "conclude",
         "coroutine",
         "drops",
         "end",
@@ -62,6 +64,7 @@ class Runtime:
     def __init__(self) -> None:
         self.live: Live = live
         self.begin: Callable[..., Any] = begin
+        self.conclude: Callable[..., Any] = conclude
         self.end: Callable[..., Any] = end
         self.drops = drops
         self.unsampled = UNSAMPLED

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from inspect import Parameter
 from typing import Any
 
+from honeytrace._capture.stdlib_types import qualname
 from honeytrace._utils.guard import try_call
 
 Binder = Callable[[tuple[Any, ...], dict[str, Any]], dict[str, Any]]
@@ -55,8 +56,13 @@ def binder(known: Sequence[Parameter]) -> Binder:
     rest = kinds.get(Parameter.VAR_POSITIONAL, "args")
     others = kinds.get(Parameter.VAR_KEYWORD, "kwargs")
     # With `**kwargs`, the number of inputs does not show whether defaults are missing.
-    total = math.inf if Parameter.VAR_KEYWORD in kinds else len(known)
-    defaults = [(each.name, each.default) for each in known if each.default is not Parameter.empty]
+    omitted = {each.name for each in known if is_omitted(each.default)}
+    total = math.inf if Parameter.VAR_KEYWORD in kinds else len(known) - len(omitted)
+    defaults = [
+        (each.name, each.default)
+        for each in known
+        if each.default is not Parameter.empty and each.name not in omitted
+    ]
     max_positional = len(names)
 
     def bind(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -74,4 +80,18 @@ def binder(known: Sequence[Parameter]) -> Binder:
                 inputs.setdefault(name, default)
         return inputs
 
-    return bind
+    if not omitted:
+        return bind
+
+    def bind_given(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        inputs = bind(args, kwargs)
+        for name, default in defaults:  # the number of inputs does not show what is missing
+            inputs.setdefault(name, default)
+        return {name: inputs[name] for name in inputs if not is_omitted(inputs[name])}
+
+    return bind_given
+
+
+def is_omitted(value: object) -> bool:
+    """Return whether this stands for an argument that was not given, as SDKs of models have it."""
+    return qualname(type(value)) in ("NotGiven", "Omit")

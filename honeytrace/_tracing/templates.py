@@ -77,7 +77,7 @@ _STREAM = f"""
                     ht_inner = ht_get()
                     {{put}}(ht_outer)
                 if ht_fresh:
-                    ht_fresh = ht_stream.started()
+                    ht_fresh = ht_stream.started(ht_item)
                 if ht_type(ht_item) is ht_str and ht_len(ht_item) < 1024:
                     ht_box = None
                     ht_keep(ht_item)
@@ -155,7 +155,7 @@ COROUTINE = Kind(
     {
         **_ASYNC,
         **_PUT_CALL,
-        "finish": "ht_runtime.end",
+        "finish": "ht_runtime.conclude",
         "result": "ht_result",
         "dropped": "return ht_result",
     },

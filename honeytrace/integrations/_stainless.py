@@ -21,12 +21,12 @@ from honeytrace._session.context import make_current
 from honeytrace._session.record import ABSENT, TraceSpec
 from honeytrace._session.scope import running
 from honeytrace._tracing.filters import wants_outputs
+from honeytrace._tracing.following import ASYNC, SYNC, AsyncSteps, Steps, Watch, encoded, watch_of
 from honeytrace._tracing.recorder import Call, begin_unguarded, end_unguarded
+from honeytrace._tracing.signature import is_omitted
 from honeytrace._utils.guard import try_call
-from honeytrace.integrations._following import ASYNC, SYNC, AsyncSteps, Steps, Watch, encoded
 
 _guard = live.guard.call
-_NOT_GIVEN = ("NotGiven", "Omit")
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def _spec(name: str, step: str | None) -> TraceSpec:
 def _body(args: tuple[Any, ...], _: object) -> dict[str, Any]:
     """Return the body of a request without what the user did not give."""
     body: dict[str, Any] = args[0]
-    return {name: body[name] for name in body if type(body[name]).__name__ not in _NOT_GIVEN}
+    return {name: body[name] for name in body if not is_omitted(body[name])}
 
 
 def start(sdk: Sdk, client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
@@ -257,6 +257,7 @@ def async_stream(original: Callable[..., Any], _: Sdk) -> Callable[..., Any]:
 
 def _watch_of(stream: Any) -> Watch | None:
     """Return the watch of the response that a stream reads; None if it is not recorded."""
-    own = vars(stream.response)
-    found = (getattr(own.get(name), "__self__", None) for name in (*SYNC, *ASYNC))
-    return next((each for each in found if isinstance(each, Watch)), None)
+    watch = watch_of(vars(stream.response))
+    while watch is not None and not watch.exchange.sdk:  # that of a traced function
+        watch = watch_of(watch.outer)
+    return watch

@@ -16,10 +16,12 @@ from honeytrace._capture.deferred import Encoded
 from honeytrace._capture.exceptions import is_cancellation
 from honeytrace._capture.providers.events import EventReader
 from honeytrace._capture.providers.exchange import Exchange
+from honeytrace._capture.stdlib_types import by_class, mro, namespace, qualname
 from honeytrace._capture.streams import StreamBuffer
 from honeytrace._config.live import live
 from honeytrace._session.record import ABSENT, Streamed
 from honeytrace._tracing.recorder import Call, end_unguarded
+from honeytrace._utils.guard import try_call
 
 _guard = live.guard.call
 _MAX_BODY_BYTES = 32 * 2**20  # of a longer body, only the beginning is kept
@@ -37,6 +39,7 @@ class Watch:
     Attributes:
         call: the record of the call.
         exchange: what is known of the call.
+        outer: the methods of another watch that this one stands in front of, by name.
         reading: True while the SDK itself reads, and may close the response before it is done.
     """
 
@@ -50,6 +53,7 @@ class Watch:
         "_streams",
         "call",
         "exchange",
+        "outer",
         "reading",
     )
 
@@ -67,33 +71,36 @@ class Watch:
         self._methods = methods
         self._response = response
         exchange.followed = id(self)
+        own = vars(response)
+        self.outer: dict[str, Any] = {name: own[name] for name in methods if name in own}
         for name in methods:
             setattr(response, name, getattr(self, name))
         live.suspended[id(self)] = partial(_end_waiting, weakref.ref(self))
 
     def close(self) -> None:
-        response = self._response
         try:
-            type(response).close(response)
+            self._method("close")()
         finally:
             _guard(self._closed)
 
     async def aclose(self) -> None:
-        response = self._response
         try:
-            await type(response).aclose(response)
+            await self._method("aclose")()
         finally:
             _guard(self._closed)
 
     def iter_bytes(self, *args: Any, **kwargs: Any) -> Any:
-        response = self._response
-        chunks = type(response).iter_bytes(response, *args, **kwargs)
+        chunks = self._method("iter_bytes")(*args, **kwargs)
         return chunks if self._buffer else Steps(chunks, self, self._take_bytes)
 
     def aiter_bytes(self, *args: Any, **kwargs: Any) -> Any:
-        response = self._response
-        chunks = type(response).aiter_bytes(response, *args, **kwargs)
+        chunks = self._method("aiter_bytes")(*args, **kwargs)
         return chunks if self._buffer else AsyncSteps(chunks, self, self._take_bytes)
+
+    def _method(self, name: str) -> Any:
+        """Return the method of the response that ours stands for, or that of another watch."""
+        response = self._response
+        return self.outer.get(name) or partial(getattr(type(response), name), response)
 
     def stopped(self, error: BaseException) -> None:
         """End the session, since reading has ended with this exception."""
@@ -138,8 +145,11 @@ class Watch:
 
     def _end(self, error: BaseException | None = None, status: str = "ok") -> None:
         live.suspended.pop(id(self), None)
+        own = vars(self._response)
         for name in self._methods:
-            vars(self._response).pop(name, None)
+            if own.get(name) == getattr(self, name):  # not if another watch came later
+                del own[name]
+                own.update({name: self.outer[name]} if name in self.outer else {})
         if self.call.ended or self.exchange.followed != id(self):
             return
         body = b"".join(self._chunks)
@@ -164,6 +174,58 @@ def _end_waiting(reference: weakref.ref[Watch]) -> None:
     watch = reference()
     if watch is not None:
         watch._end()
+
+
+def watch_of(methods: dict[str, Any]) -> Watch | None:
+    """Return the watch to which one of these attributes of a response belongs."""
+    found = (getattr(methods.get(name), "__self__", None) for name in (*SYNC, *ASYNC))
+    return next((each for each in found if isinstance(each, Watch)), None)
+
+
+def follow_returned(call: Call, returned: Any) -> bool:
+    """Follow a stream of an SDK that a traced function returned; return whether it is one.
+
+    The stream stays the same object. Its session ends when it has been read or closed.
+    """
+    if not _is_stream(type(returned)):
+        return False
+    response = returned.response
+    exchange = Exchange("", "")
+    exchange.received = response.headers
+    asynchronous = hasattr(type(returned), "__anext__")
+    watch = Watch(call, exchange, response, ASYNC if asynchronous else SYNC)
+    watch.decode(returned)  # first: an SDK may copy the stream for its iterator
+    steps = AsyncSteps if asynchronous else Steps
+    returned._iterator = steps(returned._iterator, watch)
+    return True
+
+
+@by_class
+def _is_stream(kind: type) -> bool:
+    """Return whether this is the class of the streams of OpenAI's or Anthropic's SDK."""
+    return any(
+        qualname(each) in ("Stream", "AsyncStream") and "__stream__" in namespace(each)
+        for each in mro(kind)
+    )
+
+
+def body_returned(returned: Any) -> Encoded | None:
+    """Return the body of an SDK's raw response that has been read; None for anything else."""
+    if not _is_raw(type(returned)):
+        return None
+    response = returned.http_response
+    body = try_call(getattr, response, "content")[0]
+    exchange = Exchange("", "")
+    exchange.received = response.headers
+    return encoded(body, exchange) if type(body) is bytes else None
+
+
+@by_class
+def _is_raw(kind: type) -> bool:
+    return any(qualname(each) in _RAW for each in mro(kind))
+
+
+_RAW = ("LegacyAPIResponse", "APIResponse", "AsyncAPIResponse")
 
 
 def encoded(body: bytes, exchange: Exchange) -> Encoded:
