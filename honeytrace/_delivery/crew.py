@@ -6,6 +6,10 @@ All threads run the same code; being the writer is a role. While the server answ
 writer also sends, because handing a session to another thread would cost more than the request. A
 second thread stands by. If a request hangs, it becomes the writer, so that new sessions still get
 to the disk. No thread sends, writes or starts another thread while it holds the lock.
+
+Most sessions are delivered within milliseconds, so the writer sends first what it has encoded, and
+only what the server does not take at once is written to disk. It does so only while the second
+thread looks at it every few milliseconds.
 """
 
 from __future__ import annotations
@@ -15,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from honeytrace._delivery.queue import DeliveryQueue
+from honeytrace._delivery.queue import RUN_SESSIONS, DeliveryQueue
 from honeytrace._delivery.retry import Answer, RetryPolicy, Verdict
 from honeytrace._delivery.send_queue import Item
 from honeytrace._delivery.senders import LazySender, start_thread
@@ -43,6 +47,7 @@ class _Member:
         bell: wakes this thread.
         sends: since when it is sending; None if it is not.
         rests: since when it has nothing to do; None if it has.
+        dozes: whether it waits for a short time only, and then looks at what the writer does.
         wrote: whether it wrote last, so that sending is next.
         thread: the thread.
     """
@@ -51,6 +56,7 @@ class _Member:
     bell: Bell = field(default_factory=Bell)
     sends: float | None = None
     rests: float | None = None
+    dozes: bool = False
     wrote: bool = False
     thread: threading.Thread = field(default_factory=threading.current_thread)
 
@@ -75,7 +81,7 @@ class Crew:
         self._starting = False  # a thread is being started
         self._life = 0
         self._sending = 0
-        self._secured = 0.0  # when the disk was last tried again
+        self._sent = 0.0  # when the writer last began to send
         self._refused_until = 0.0  # when to ask the system for threads again
 
     @property
@@ -183,7 +189,7 @@ class Crew:
     @property
     def _writable(self) -> bool:
         """Return whether there may be sessions to write to disk."""
-        return self._queue.unwritten or self._queue.unsafe
+        return self._queue.unwritten or self._queue.may_secure
 
     def _hangs(self, since: float, now: float) -> bool:
         return now - since >= HANG_SECONDS
@@ -191,6 +197,8 @@ class Crew:
     def _writer_step(self, me: _Member, now: float) -> Step | None:
         queue, direct = self._queue, self._direct
         self._rung = me.bell
+        if queue.may_secure and (self._sending or not direct):
+            return (queue.secure,)
         if me.wrote and direct:  # alternate, however much there is to write
             me.wrote = False
             if step := self._send_step(me, now):
@@ -200,11 +208,13 @@ class Crew:
             self.asleep = False
             if not queue.cramped:
                 me.wrote = True
-                return (self._write,)
-        if queue.unsafe and now - self._secured >= TICK_SECONDS:
-            self._secured = now
-            return (queue.secure,)
+                return self._write, direct and self._may_send_first(me)
         return self._send_step(me, now) if direct else None
+
+    def _may_send_first(self, me: _Member) -> bool:
+        """Return whether new sessions can be sent at once: another thread watches this one."""
+        watched = any(each.dozes for each in self._members if each is not me)
+        return watched and not (self._sending or self._queue.sendable)
 
     def _send_step(self, me: _Member, now: float) -> Step | None:
         queue = self._queue
@@ -219,16 +229,23 @@ class Crew:
         self._sending += 1
         me.sends = now
         if me is self._writer:
-            self._have_watched(me)
+            self._have_watched(me, now)
         elif queue.sendable and self._sending < self._most_sending:
             self.wake_sender()
         return self._send, me, item
 
-    def _have_watched(self, me: _Member) -> None:
-        """While this thread sends, let new sessions wake another thread."""
-        watchers = [each for each in self._members if each is not me and each.rests is not None]
-        if watchers:
-            self._watch(watchers[0])
+    def _have_watched(self, me: _Member, now: float) -> None:
+        """While this thread sends, let new sessions wake another thread.
+
+        If it sends again and again, let the other one look at it in between.
+        """
+        before, self._sent = self._sent, now
+        for each in self._members:
+            if each is not me and each.rests is not None:
+                self._watch(each)
+                if not each.dozes and now - before < HANG_SECONDS:
+                    each.bell.ring()
+                break
 
     def _watch(self, member: _Member) -> None:
         """Let new sessions wake this thread."""
@@ -251,6 +268,9 @@ class Crew:
                     self._watch(me)
                 if self._writable:
                     times.append(max(writer.sends + HANG_SECONDS - now, 0.001))
+            me.dozes = now - self._sent < HANG_SECONDS
+            if me.dozes:
+                times.append(HANG_SECONDS)
             if len(self._members) > max(self._wanted, 2):
                 times.append(IDLE_SECONDS)
         if (me is writer) == self._direct and (due := self._due) is not None:
@@ -301,7 +321,7 @@ class Crew:
                 if self._life != me.life:
                     break
                 if step := self._step(me, now):
-                    me.rests = None
+                    me.rests, me.dozes = None, False
                     return step
                 if self._is_too_many(me, now):
                     break
@@ -328,12 +348,16 @@ class Crew:
         finally:
             self._starting = False
 
-    def _write(self) -> None:
-        self._queue.encode()
-        self._queue.write()
+    def _write(self, send_first: bool) -> None:
+        queue = self._queue
+        queue.encode(SEND_SESSIONS if send_first else RUN_SESSIONS)
+        if send_first:
+            queue.pass_on()
+        else:
+            queue.write()
         with self._lock:
-            self._queue.counts.wake()
-            if not self._direct and self._queue.sendable:
+            queue.counts.wake()
+            if not self._direct and queue.sendable:
                 self.wake_sender()
 
     def _read_on(self) -> None:

@@ -1,6 +1,7 @@
 """The sessions of this process that are yet to be delivered, each in exactly one state.
 
     put → new │ encode → encoded │ write → ready, later or on disk only │ take → settle, put_back
+                                 │ pass_on → ready, not on disk yet
 
 The lock of the delivery guards everything in memory and is held for microseconds. The disk has its
 own lock. The thread that holds it writes all that any thread has encoded so far, so that one write
@@ -195,6 +196,21 @@ class DeliveryQueue:
                 while self._encoded:
                     self._write_some()
 
+    def pass_on(self) -> None:
+        """Pass the sessions that are encoded to the senders without writing them to disk."""
+        encoded, loose, ready = self._encoded, self._loose, self._ready
+        with self._disk, self.lock:
+            while encoded and self._write is None and self._store is None:
+                item = encoded[0]
+                serial, size = item.serial, len(item.body)
+                # Signal handlers run at calls, and there is no call until the next session.
+                if serial in loose:
+                    ready.items += (item,)
+                    ready.count += 1
+                    ready.bytes += size
+                del encoded[0]
+        self.write()  # what could not be passed on
+
     def _write_some(self) -> None:
         write = self._write
         if write is None:
@@ -278,7 +294,12 @@ class DeliveryQueue:
     @property
     def unsafe(self) -> bool:
         """Return whether there are sessions in memory that could be on disk."""
-        return self._spool is not None and bool(self._loose)
+        return self._spool is not None and len(self._loose) > len(self._encoded)
+
+    @property
+    def may_secure(self) -> bool:
+        """Return whether `secure` may write something now."""
+        return self._spool is not None and self.unsafe and self._spool.may_write
 
     def secure(self) -> None:
         """Write the sessions that are in memory only, as far as the disk takes them."""

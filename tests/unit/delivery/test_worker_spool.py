@@ -20,6 +20,7 @@ from honeytrace._delivery.worker import Delivery
 from honeytrace._session import wire
 from honeytrace._session.build import close
 from honeytrace._session.record import CallRecord, TraceSpec
+from honeytrace._utils import clock
 from honeytrace._utils.guard import ErrorGuard
 from honeytrace.local import Store
 
@@ -431,3 +432,65 @@ def test_a_shutdown_without_any_grace_ends(deliver, server, monkeypatch):
     stats = delivery.stats()
     assert (stats.accepted, consistent(stats)) == (2000, True)
     server.closing.set()
+
+
+def until(reached):
+    end = clock.now() + 10
+    while not reached() and clock.now() < end:
+        threading.Event().wait(0.005)
+    assert reached()
+
+
+@pytest.fixture
+def busy(server, guard, tmp_path):
+    """A delivery to a quick server, with sessions in quick succession so far."""
+    spool = Spool(tmp_path, server.url, "p")
+    made = Delivery(lambda: HttpSender(server.url, "key", 60.0), encode, guard, spool)
+    for number in range(50):
+        made.accept(ended(number))
+        assert made.flush(10)
+    yield made
+    made.shutdown(0)
+
+
+def on_disk(tmp_path):
+    return sum(path.stat().st_size for path in tmp_path.rglob("*.spool"))
+
+
+def test_what_is_delivered_at_once_is_not_written(busy, tmp_path):
+    """The disk costs more than a quick server, so only the first sessions are on it."""
+    assert busy.stats().delivered == 50
+    assert on_disk(tmp_path) < 50 * len(encode(ended(0)))
+
+
+@pytest.mark.parametrize("answer", ["hang", "fail"])
+def test_what_is_not_delivered_at_once_is_written(answer, busy, server, waiting):
+    """Whether the server fails or says nothing: in a moment, the session is on disk."""
+    server.script = server.hang if answer == "hang" else lambda request: DOWN
+    busy.accept(ended(51))
+    until(lambda: busy.stats().spooled == 1)
+    assert waiting() == 1
+    busy.accept(ended(52))
+    until(lambda: waiting() == 2)
+
+
+def test_what_was_written_while_it_was_sent_is_acknowledged(busy, server, waiting):
+    """A late answer to it counts, and nothing of it stays on disk."""
+    gate = threading.Event()
+    server.script = lambda request: (gate.wait(10), server.ok(request))[1]
+    busy.accept(ended(51))
+    until(lambda: busy.stats().spooled == 1)
+    gate.set()
+    assert busy.flush(10)
+    assert (busy.stats().delivered, waiting()) == (51, 0)
+
+
+@pytest.mark.parametrize("first", ["hang", "ok"])
+def test_an_exit_in_the_middle_of_a_request(first, busy, server, waiting):
+    """What is under way then is on disk, or delivered."""
+    server.script = server.hang if first == "hang" else []
+    busy.accept(ended(51))
+    busy.end(0)
+    stats = busy.stats()
+    assert stats.delivered + stats.spooled == 51
+    assert waiting() == stats.spooled
