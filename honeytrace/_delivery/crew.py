@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from honeytrace._delivery.queue import RUN_SESSIONS, DeliveryQueue
+from honeytrace._delivery.queue import DeliveryQueue
 from honeytrace._delivery.retry import Answer, RetryPolicy, Verdict
 from honeytrace._delivery.send_queue import Item
 from honeytrace._delivery.senders import LazySender, start_thread
@@ -208,7 +208,8 @@ class Crew:
             self.asleep = False
             if not queue.cramped:
                 me.wrote = True
-                return self._write, direct and self._may_send_first(me)
+                first = direct and self._may_send_first(me)
+                return (self._write_and_send, me) if first else (self._write,)
         return self._send_step(me, now) if direct else None
 
     def _may_send_first(self, me: _Member) -> bool:
@@ -348,17 +349,23 @@ class Crew:
         finally:
             self._starting = False
 
-    def _write(self, send_first: bool) -> None:
-        queue = self._queue
-        queue.encode(SEND_SESSIONS if send_first else RUN_SESSIONS)
-        if send_first:
-            queue.pass_on()
-        else:
-            queue.write()
+    def _write(self) -> None:
+        self._queue.encode()
+        self._queue.write()
         with self._lock:
-            queue.counts.wake()
-            if not self._direct and queue.sendable:
+            self._queue.counts.wake()
+            if not self._direct and self._queue.sendable:
                 self.wake_sender()
+
+    def _write_and_send(self, me: _Member) -> None:
+        """Send new sessions at once. Those that are not delivered are written to disk later."""
+        self._queue.encode(SEND_SESSIONS)
+        self._queue.pass_on()
+        with self._lock:
+            me.wrote = False
+            step = self._send_step(me, clock.now()) if self._life == me.life else None
+        if step:
+            step[0](*step[1:])
 
     def _read_on(self) -> None:
         self._queue.read_on()
