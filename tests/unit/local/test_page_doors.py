@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
-
 import httpx
 import pytest
 from pages import Browser
@@ -11,7 +9,8 @@ from pages import Browser
 from honeytrace.local import App
 from honeytrace.local._doors import LOOPBACK
 
-ID = str(uuid.uuid4())
+ID = "653a848d-4652-4b81-b1b8-0a56b7d275d6"
+OTHER_ID = "25f8fd95-7e3d-48b5-94fc-c8c8fd8ca3a6"
 PAGES = ["/", f"/s/{ID}"]
 NAVIGATES = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
 FOREIGN = [
@@ -188,7 +187,7 @@ def test_the_files_of_the_pages(browser):
     assert browser.get("/script.js").headers["Content-Type"].startswith("text/javascript")
 
 
-@pytest.mark.parametrize("path", ["/nothing", "/s/", "/s/x", f"/s/{uuid.uuid4()}"])
+@pytest.mark.parametrize("path", ["/nothing", "/s/", "/s/x", f"/s/{OTHER_ID}"])
 def test_what_is_not_there(browser, path):
     """A browser gets a page that says so, and a program JSON."""
     page = browser.page(path, status=404)
