@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 from honeytrace._config.live import live
 from honeytrace._utils.guard import try_call
 from honeytrace._utils.text import did_you_mean
-from honeytrace.integrations import _stainless
+from honeytrace.integrations import _litellm, _stainless
 from honeytrace.integrations._imports import when_imported
 from honeytrace.integrations._members import Member, find
-from honeytrace.integrations._presets import ANTHROPIC, OPENAI
+from honeytrace.integrations._presets import ANTHROPIC, LITELLM, OPENAI
 from honeytrace.integrations._stainless import Sdk
 
 _guard = live.guard.call
@@ -61,9 +61,23 @@ def _stainless_parts(package: str) -> tuple[Part, ...]:
     )
 
 
+def _litellm_parts() -> tuple[Part, ...]:
+    streams = "litellm.litellm_core_utils.streaming_handler"
+    responses = "litellm.responses.streaming_iterator"
+    names = [each for name in _litellm.SHAPES for each in (name, f"a{name}")]
+    return (
+        *(Part("litellm", name, _litellm.function, needed=name == "completion") for name in names),
+        Part(streams, "CustomStreamWrapper.__next__", _litellm.sync_step),
+        Part(streams, "CustomStreamWrapper.__anext__", _litellm.async_step),
+        Part(responses, "SyncResponsesAPIStreamingIterator.__next__", _litellm.sync_step),
+        Part(responses, "ResponsesAPIStreamingIterator.__anext__", _litellm.async_step),
+    )
+
+
 PRESETS = {
     "openai": Preset(OPENAI, _stainless_parts("openai")),
     "anthropic": Preset(ANTHROPIC, _stainless_parts("anthropic")),
+    "litellm": Preset(LITELLM, _litellm_parts()),
 }
 
 
@@ -86,7 +100,7 @@ def instrument(*names: str) -> None:
     changes nothing. What the SDKs return stays as it is, and so does what they send.
 
     Args:
-        names: "openai" or "anthropic"; all of them if none is given.
+        names: "openai", "anthropic" or "litellm"; all of them if none is given.
 
     Raises:
         TypeError, ValueError: if a name is not that of a known SDK.

@@ -20,6 +20,8 @@ OPENAI = Sdk(
     platforms=(("AzureOpenAI", "azure"), ("BedrockOpenAI", "bedrock")),
 )
 
+LITELLM = Sdk("litellm", operations=())
+
 ANTHROPIC = Sdk(
     "anthropic",
     operations=(

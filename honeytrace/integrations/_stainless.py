@@ -72,14 +72,15 @@ class Sdk:
             return None
         for each in self.operations:
             if path.endswith(each.path):
-                return _spec(f"{self.name}.{each.name}", each.step), each.shape
+                return spec_of(f"{self.name}.{each.name}", each.step), each.shape
         words = [
             word for word in path.partition("://")[2].split("/")[1:] or path.split("/") if word
         ]
-        return _spec(".".join([self.name, *words]), None), ""
+        return spec_of(".".join([self.name, *words]), None), ""
 
 
-def _spec(name: str, step: str | None) -> TraceSpec:
+def spec_of(name: str, step: str | None) -> TraceSpec:
+    """Return the settings of the sessions of one kind of request."""
     return TraceSpec(
         name, step=step, kind="function", bind=_body, config_args=("model",), named=("model",)
     )
@@ -93,9 +94,8 @@ def _body(args: tuple[Any, ...], _: object) -> dict[str, Any]:
 
 def start(sdk: Sdk, client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
     """Start the session of a request; return None if it is not recorded."""
-    outer = running(context.get())
-    if outer is not None and outer.exchange is not None:
-        return None  # a call that has a session already makes this one
+    if is_inside_a_call():
+        return None
     options = kwargs["options"] if "options" in kwargs else args[1]
     found = sdk.spec(options.method, str(options.url))
     if found is None:
@@ -112,6 +112,12 @@ def start(sdk: Sdk, client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) 
         call.exchange = Exchange(sdk.name, shape, _platform(type(client), sdk), url)
         call.exchange.wants_outputs = wants_outputs(spec, call.defaults)
     return call
+
+
+def is_inside_a_call() -> bool:
+    """Return whether a call of a model that has a session already makes this one."""
+    outer = running(context.get())
+    return outer is not None and outer.exchange is not None
 
 
 def _platform(kind: type, sdk: Sdk) -> str:

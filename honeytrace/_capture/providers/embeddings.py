@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import math
+import re
 from array import array
 from typing import Any
 
+_CUT = re.compile(r"\[(\d+) more items\]")
 _MAX_DESCRIBED = 8  # further ones of an answer are described by their length alone
 
 
@@ -22,8 +24,13 @@ def without_vectors(body: Any) -> Any:
 
 
 def describe_vector(vector: Any, norm: bool = True) -> Any:
-    """Return the length and the norm of an embedding, which may be base64 as OpenAI sends it."""
+    """Return the length and the norm of an embedding, which may be base64 as OpenAI sends it.
+
+    Return anything else as it is. The norm of a list that capture has cut is not known.
+    """
     try:
+        if type(vector) is list and vector and (cut := _CUT.fullmatch(str(vector[-1]))):
+            return {"length": len(vector) - 1 + int(cut[1])}
         if type(vector) is str:
             vector = array("f", base64.b64decode(vector, validate=True))
         described = {"length": len(vector)}

@@ -126,4 +126,8 @@ def _has_text(parts: Json) -> bool:
 
 def parts_of(value: object) -> Json:
     """Return the items of a dict, or the attributes of an object, without running its code."""
-    return named(value) if type(value) is dict else state(value, type(value))
+    if type(value) is dict:
+        return named(value)
+    own = state(value, type(value))
+    extra = own.get("__pydantic_extra__")
+    return {**own, **named(extra)} if type(extra) is dict else own

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from honeytrace._capture.providers.answers import Answer, read_answer
+from honeytrace._capture.providers.embeddings import describe_vector
 from honeytrace._capture.providers.usage import facts
 from honeytrace._utils.guard import try_call
 from honeytrace._utils.json import Json
@@ -123,6 +124,8 @@ class Exchange:
             **self.known,
         }
         metadata |= {name: value for name, value in known.items() if value is not None}
+        if type(cost := metadata.get("cost")) is float and "cost" not in metrics:
+            metrics["cost"] = cost
         return outputs if self.wants_outputs else {}, metrics, config, metadata
 
 
@@ -144,8 +147,9 @@ def _outputs(answer: Answer, body: Json) -> Json:
     entries = body.get("data")
     if type(entries) is not list or "usage" not in body:
         return body
-    vectors = [each.get("embedding") for each in entries if type(each) is dict]
-    return {"embeddings": vectors[:_MAX_EMBEDDINGS], "count": len(entries)}
+    found = [each.get("embedding") for each in entries if type(each) is dict]
+    vectors = [describe_vector(each) for each in found[:_MAX_EMBEDDINGS]]
+    return {"embeddings": vectors, "count": len(entries)}
 
 
 def _chat(config: Json) -> Json:

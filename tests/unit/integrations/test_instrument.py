@@ -38,8 +38,8 @@ def ask(server, **options):
 def methods():
     return [
         getattr(getattr(sys.modules[part.module], part.path.split(".")[0]), part.path.split(".")[1])
-        for preset in _instrument.PRESETS.values()
-        for part in preset.parts
+        for name in ("openai", "anthropic")
+        for part in _instrument.PRESETS[name].parts
     ]
 
 
