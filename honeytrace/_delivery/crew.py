@@ -189,7 +189,7 @@ class Crew:
     @property
     def _writable(self) -> bool:
         """Return whether there may be sessions to write to disk."""
-        return self._queue.unwritten or self._queue.may_secure
+        return self._queue.unwritten or self._queue.unsafe
 
     def _hangs(self, since: float, now: float) -> bool:
         return now - since >= HANG_SECONDS
