@@ -374,6 +374,8 @@ def configure(**settings: Unpack[Settings]) -> Config:
         limits: how much of each field is recorded, such as `{"string": 1000}`: `chars`, `nodes`,
             `depth`, characters of a `string`, `items` of a list.
         store_size: bytes, or "500MB", above which the store deletes its oldest sessions.
+        prices: US dollars per million tokens of a model, such as
+            `{"gpt-4o": (2.5, 1.25, 10.0)}` for the prompt, cached tokens of it, and the answer.
         store_age: seconds, or "30d", after which the store deletes sessions.
     """
     return live.configure(settings)

@@ -62,6 +62,7 @@ class Pipeline:
         clock: tells the times of sessions.
         project: project of sessions whose `trace_session` names none.
         source: source of sessions whose `trace_session` names none.
+        prices: what models cost.
         choosy: True if inputs or outputs are recorded only where `trace_session` asks for them.
         threshold: ids of roots below this are sampled; None if all are.
         keep: the user's function that keeps trees which are not sampled; None without one.
@@ -83,6 +84,7 @@ class Pipeline:
         "exporters",
         "ids",
         "keep",
+        "prices",
         "project",
         "redact",
         "releases",
@@ -108,6 +110,7 @@ class Pipeline:
         self.clock = clock
         self.project = config.project
         self.source = config.source
+        self.prices = config.prices
         self.choosy = not (config.capture_inputs and config.capture_outputs)
         self.keep = config.keep
         self.threshold = threshold(config.sample_rate)

@@ -12,10 +12,11 @@ import math
 import os
 import pathlib
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from honeytrace._capture.providers.prices import Price
 from honeytrace._capture.snapshot import Limits
 from honeytrace._utils.errors import ConfigurationError
 from honeytrace._utils.origin import let_through
@@ -141,6 +142,21 @@ def _keep(value: object) -> Callable[[Any], Any]:
     return value
 
 
+def _prices(value: object) -> dict[str, Price]:
+    wanted = "give dollars per million tokens, as {'model': (prompt, cached, completion)}"
+    if not isinstance(value, Mapping):
+        raise ValueError(wanted)
+    found = {}
+    for model, price in value.items():
+        numbers = tuple(price) if isinstance(price, (tuple, list)) else ()
+        plain = all(isinstance(each, (int, float)) and 0 <= each < math.inf for each in numbers)
+        if not isinstance(model, str) or len(numbers) not in (2, 3) or not plain:
+            raise ValueError(f"{model!r} has the price {price!r}; {wanted}")
+        prompt, *cached, completion = map(float, numbers)
+        found[model] = Price(prompt, cached[0] if cached else prompt, completion)
+    return found
+
+
 def _directory(value: object) -> pathlib.Path:
     if isinstance(value, os.PathLike):
         value = os.fspath(value)
@@ -204,6 +220,7 @@ class Config:
         keep: function of a root session that has ended; it keeps trees that are not sampled.
         redact: True to remove secrets; a function of path and value adds its own rules to that.
         limits: how much of each field is recorded.
+        prices: what models cost, by name, in US dollars per million tokens.
         store_size: bytes above which the store deletes its oldest sessions; None for no limit.
         store_age: seconds after which the store deletes sessions; None for no limit.
     """
@@ -225,6 +242,7 @@ class Config:
     keep: Callable[[Any], Any] | None = None
     redact: bool | Callable[[str, Any], Any] = True
     limits: Limits = field(default_factory=Limits)
+    prices: Mapping[str, Price] = field(default_factory=dict)
     store_size: int | None = None
     store_age: float | None = None
 
@@ -266,6 +284,7 @@ if TYPE_CHECKING:
         keep: Callable[[Any], Any] | None
         redact: bool | Callable[[str, Any], Any] | None
         limits: Mapping[str, int] | Limits | None
+        prices: Mapping[str, Sequence[float]] | None
         store_size: int | str | None
         store_age: float | str | None
 
@@ -288,6 +307,7 @@ _SETTINGS: dict[str, tuple[Callable[[object], Any], str]] = {
     "keep": (_keep, ""),
     "redact": (_redact, "HONEYTRACE_REDACT"),
     "limits": (_limits, ""),
+    "prices": (_prices, ""),
     "store_size": (_bytes, "HONEYTRACE_STORE_SIZE"),
     "store_age": (_age, "HONEYTRACE_STORE_AGE"),
 }

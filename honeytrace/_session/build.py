@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from honeytrace._capture.deferred import Inputs, as_object, named, read
+from honeytrace._capture.providers.prices import cost
 from honeytrace._capture.providers.usage import shown, usage
 from honeytrace._capture.streams import StreamBuffer
 from honeytrace._session.record import ABSENT, CallRecord, format_id
@@ -63,9 +64,20 @@ def _after(record: CallRecord, named: Json) -> dict[str, Json]:
     if record.streamed:
         metrics = {**metrics, **record.streamed.metrics}
     if is_model_call:
+        _add_cost(record, metrics, named, config)
         metadata |= shown(metrics)
     config = {name: value for name, value in config.items() if name not in named}
     return {"outputs": outputs, "metrics": metrics, "config": config, "metadata": metadata}
+
+
+def _add_cost(record: CallRecord, metrics: Json, *configs: Json) -> None:
+    """Add the cost of a model call, if it is known. The configs name the model and provider."""
+    found = [each["model"] for each in configs if type(each.get("model")) is str]
+    provider = record.exchange.provider if record.exchange else None
+    if "cost" not in metrics and found:
+        dollars = cost(found, metrics, record.defaults.prices, provider)
+        if dollars is not None:
+            metrics["cost"] = dollars
 
 
 def _result(kept: object) -> object:

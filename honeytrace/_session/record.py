@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from honeytrace._capture.deferred import Bind
 from honeytrace._capture.exceptions import Failure
 from honeytrace._capture.providers.exchange import Exchange
+from honeytrace._capture.providers.prices import Prices
 from honeytrace._capture.streams import StreamBuffer
 from honeytrace._utils.json import Json
 
@@ -115,6 +116,9 @@ class Defaults(Protocol):
 
     @property
     def source(self) -> str: ...
+
+    @property
+    def prices(self) -> Prices: ...
 
 
 class Streamed(NamedTuple):

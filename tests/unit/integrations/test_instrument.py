@@ -127,7 +127,7 @@ def test_nothing_captured(server, setting):
         with capture_sessions() as sessions:
             ask(server)
     finally:
-        honeytrace.configure(**{setting: True})
+        honeytrace.configure(**{setting: None})
     session = sessions.one()
     assert getattr(session, setting.removeprefix("capture_")) == {}
     assert (session.config["model"], session.metrics["completion_tokens"]) == ("gpt-4o", 2)

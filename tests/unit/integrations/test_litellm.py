@@ -225,4 +225,4 @@ def test_switched_off(litellm):
         assert litellm.completion("m", ASKED)["id"] == "chatcmpl-1"
         assert asyncio.run(litellm.acompletion("m", ASKED))["id"] == "chatcmpl-1"
     finally:
-        honeytrace.configure(enabled=True)
+        honeytrace.configure(enabled=None)

@@ -1,0 +1,94 @@
+"""What a call cost: by the user's prices, by `genai-prices`, or unknown."""
+
+from __future__ import annotations
+
+import sys
+import types
+
+import pytest
+
+import honeytrace
+from honeytrace import ConfigurationError, trace_session
+from honeytrace._capture.providers import prices
+from honeytrace._capture.providers.prices import Price, cost
+from honeytrace.testing import capture_sessions
+
+PRICES = {"gpt-4o": Price(2.5, 1.25, 10.0), "gpt-4o-2024-05-13": Price(5.0, 5.0, 15.0)}
+USAGE = {"prompt_tokens": 1_000_000, "completion_tokens": 100_000, "cached_tokens": 400_000}
+
+
+@pytest.fixture(autouse=True)
+def no_package(monkeypatch):
+    monkeypatch.setitem(sys.modules, "genai_prices", None)
+    prices._genai_prices.cache_clear()
+    yield
+    prices._genai_prices.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("models", "usage", "dollars"),
+    [
+        (["gpt-4o"], USAGE, 1.5 + 0.5 + 1.0),
+        (["openai/gpt-4o"], USAGE, 3.0),
+        (["gpt-4o-2026-01-01"], USAGE, 3.0),
+        (["gpt-4o@20260101"], USAGE, 3.0),
+        (["gpt-4o-2024-05-13", "gpt-4o"], USAGE, 6.5),
+        (["unknown", "gpt-4o"], {"prompt_tokens": 2_000_000}, 5.0),
+        (["gpt-4o-mini"], USAGE, None),
+        (["gpt-4o"], {}, None),
+        ([], USAGE, None),
+    ],
+)
+def test_prices_of_the_user(models, usage, dollars):
+    assert cost(models, usage, PRICES, "openai") == dollars
+
+
+def test_package(monkeypatch):
+    """Where the user's prices end, those of the package are looked up, without a guess."""
+    asked = []
+
+    class Usage(dict):
+        pass
+
+    def calc_price(usage, model, *, provider_id):
+        asked.append((model, provider_id, usage["cache_read_tokens"]))
+        if model != "claude-4":
+            raise LookupError(model)
+        return types.SimpleNamespace(total_price="0.25")
+
+    package = types.SimpleNamespace(Usage=Usage, calc_price=calc_price)
+    monkeypatch.setitem(sys.modules, "genai_prices", package)
+    assert cost(["gpt-4o"], USAGE, PRICES, "openai") == 3.0
+    assert cost(["claude-4-20260101"], USAGE, PRICES, "vertex") == 0.25
+    assert asked[-1] == ("claude-4", "google", 400_000)
+    assert cost(["unknown"], USAGE, PRICES, None) is None
+
+
+@pytest.mark.parametrize(
+    ("own", "metrics"), [({}, 0.0045), ({"cost": 7}, 7)], ids=["computed", "the user's"]
+)
+def test_session(own, metrics):
+    """The cost stands in both places; one that the user set is kept."""
+
+    @trace_session(metrics=own)
+    def ask():
+        counts = {"prompt_tokens": 1000, "completion_tokens": 200, "total_tokens": 1200}
+        return {"model": "gpt-4o", "choices": [{"message": {"content": "Hi"}}], "usage": counts}
+
+    honeytrace.configure(prices={"gpt-4o": (2.5, 10)})
+    try:
+        with capture_sessions() as sessions:
+            ask()
+    finally:
+        honeytrace.configure(prices=None)
+    assert sessions.one().metrics["cost"] == pytest.approx(metrics)
+    assert sessions.one().metadata["cost"] == pytest.approx(0.0045)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [5, {"m": 5}, {"m": (1,)}, {"m": (1, 2, 3, 4)}, {"m": ("1", 2)}, {"m": (1, -2)}, {3: (1, 2)}],
+)
+def test_bad_prices(value):
+    with pytest.raises(ConfigurationError, match="dollars per million tokens"):
+        honeytrace.configure(prices=value)
