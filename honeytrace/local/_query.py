@@ -52,14 +52,9 @@ class Query:
         self.parameters += parameters
         self.steps = self.steps or steps
 
-    def look_in_body(self, condition: str, *parameters: object) -> None:
-        """Add a condition on the body, which costs more than one on the summary."""
+    def look_in_bodies(self) -> None:
+        """Join the bodies `b`, on which conditions cost more than on the summaries."""
         self.tables = "summaries s JOIN sessions b ON b.number = s.number"
-        self.add(condition, *parameters)
-
-    def match(self, expression: str) -> None:
-        """Add a condition on the index of words."""
-        self.add("s.number IN (SELECT rowid FROM words WHERE words MATCH ?)", expression)
 
 
 def parse(text: str, now: float) -> Query:
@@ -164,7 +159,8 @@ def _meta(query: Query, key: str, value: str) -> None:
     """Add a condition on `metadata`: `a.b` is the key "b" of the object "a", or the key "a.b"."""
     nested = ".".join(f'"{part}"' for part in key.split("."))
     paths = [f"$.metadata.{nested}", f'$.metadata."{key}"']
-    query.look_in_body(
+    query.look_in_bodies()
+    query.add(
         f"json_valid(b.body) AND coalesce({_AT_PATH}, {_AT_PATH}) = ?",
         *(path for path in paths for _ in range(2)),
         value,

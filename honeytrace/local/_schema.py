@@ -40,7 +40,8 @@ _INDEXES = {
     "summaries_roots": "(start) WHERE parent IS NULL",
     "summaries_errors": "(start) WHERE status <> 'ok'",
     "summaries_root": "(root, start)",
-    "summaries_parent": "(parent)",
+    # A root is found by the index of roots; this one would lead to all of them at once.
+    "summaries_children": "(parent) WHERE parent IS NOT NULL",
     "summaries_name": "(name, start)",
     "summaries_marked": "(start) WHERE marked IS NOT NULL",
 }
@@ -103,7 +104,8 @@ def _prepare_memory(connection: sqlite3.Connection) -> None:
 
 def _upgrade(connection: sqlite3.Connection, version: int) -> None:
     connection.execute(_BODIES.format(temporary=""))
-    connection.execute("DROP INDEX IF EXISTS newest")
+    for name in ("newest", "summaries_parent"):
+        connection.execute(f"DROP INDEX IF EXISTS {name}")
     connection.execute(_SUMMARIES.format(temporary=""))
     for column in _missing_columns(connection):  # in a store that an earlier schema 2 made
         connection.execute(f"ALTER TABLE summaries ADD COLUMN {column}")

@@ -9,15 +9,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from honeytrace._session import wire
 from honeytrace._utils.errors import StoreError
 from honeytrace._utils.json import Json, dumps, loads
-from honeytrace.local import _schema
+from honeytrace.local import _schema, _search
 from honeytrace.local._database import BUSY_SECONDS, Database
 from honeytrace.local._query import Query, parse
 from honeytrace.local._schema import Row
+from honeytrace.local._search import Position
 from honeytrace.local._summary import Summary, summarize
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ _REPLACED = "\ufffd".encode()
 _FILLED = 50  # sessions without a summary (from schema 1) that each write summarizes
 _BATCH = 500  # sessions that one transaction summarizes, indexes or deletes
 _SOON = 1000  # sessions that are summarized or indexed while somebody waits
-SCANNED = 20_000  # the newest sessions, which a text search without an index reads
 _CLOCK_IS_SET = 946_684_800_000.0  # 2000 in milliseconds: an earlier time means an unset clock
 
 _GET = "SELECT body FROM sessions WHERE id = ?"
@@ -38,16 +38,11 @@ _TOO_OLD = "SELECT number FROM summaries WHERE start >= ? AND start < ? ORDER BY
 _ABOVE = "SELECT number, body FROM sessions WHERE number > ? ORDER BY number LIMIT ?"
 _COUNT_ABOVE = "SELECT count(*) FROM sessions WHERE number > ?"
 _FIRST = "SELECT number FROM sessions ORDER BY number LIMIT ?"
-_COLUMNS = ", ".join(f"s.{name}" for name in Summary._fields)
 
 
 _Count = Callable[["sqlite3.Connection"], int]
 _Step = Callable[["sqlite3.Connection", int], int]
 _Result = TypeVar("_Result")
-
-
-Position = tuple[float, int]
-"""The place of a session in a list: its start, and its number for those of the same time."""
 
 
 class Found(NamedTuple):
@@ -239,9 +234,17 @@ class Store:
             parsed.add("s.parent IS NULL", steps=False)
         if above is not None:
             parsed.add("s.number > ?", above, steps=False)
-        with self._database.reading() as connection:
-            self._add_texts(connection, parsed)
-            return _find(connection, parsed, limit, after)
+        return self._find(parsed, limit, after)
+
+    def _find(
+        self, query: Query, limit: int, after: Position | None, newer: bool = False
+    ) -> list[Found]:
+        rows = self.read(_search.find, query, Summary._fields, limit, after, newer)
+        return [Found(number, Summary(*columns)) for number, *columns in rows]
+
+    def select(self, query: str, columns: Sequence[str], limit: int) -> list[Any]:
+        """Return number and columns of the newest sessions, with children, that match a query."""
+        return self.read(_search.find, parse(query, time.time() * 1000), columns, limit)
 
     def beside(
         self, query: str, step: Position, root: Position
@@ -251,40 +254,19 @@ class Store:
         step, root: the positions of the session and of its root; a list has steps or just roots.
         The first one returned is newer, the second older; None at an end of the list.
         """
-        found: list[Found | None] = []
-        for newer in (True, False):
-            parsed = parse(query, time.time() * 1000)
-            position = step if parsed.steps else root
-            if not parsed.steps:
-                parsed.add("s.parent IS NULL")
-            with self._database.reading() as connection:
-                self._add_texts(connection, parsed)
-                found.append(next(iter(_find(connection, parsed, 1, position, newer)), None))
-        return found[0], found[1]
+        parsed = parse(query, time.time() * 1000)
+        position = step if parsed.steps else root
+        if not parsed.steps:
+            parsed.add("s.parent IS NULL")
+        newer, older = (self._find(parsed, 1, position, way) for way in (True, False))
+        return next(iter(newer), None), next(iter(older), None)
 
     def matching(self, query: str, numbers: Sequence[int]) -> set[int]:
         """Return those of the sessions with these numbers that match a query."""
-        matches: set[int] = set()
+        parsed, matches = parse(query, time.time() * 1000), set[int]()
         for at in range(0, len(numbers), _BATCH):
-            batch = numbers[at : at + _BATCH]
-            parsed = parse(query, time.time() * 1000)
-            parsed.add(f"s.number IN ({', '.join('?' * len(batch))})", *batch)
-            with self._database.reading() as connection:
-                self._add_texts(connection, parsed)
-                matches.update(each.number for each in _find(connection, parsed, _BATCH, None))
+            matches |= self.read(_search.matching, parsed, numbers[at : at + _BATCH])
         return matches
-
-    def _add_texts(self, connection: sqlite3.Connection, query: Query) -> None:
-        """Turn texts into conditions on the index of words, or else on the newest bodies."""
-        indexed = _schema.has_words(connection)
-        texts = [text for text in query.texts if not indexed or not _has_letters(text)]
-        if indexed and (found := [text for text in query.texts if text not in texts]):
-            query.match(_schema.expression(found))
-        if not texts:
-            return
-        query.add("s.number > (SELECT max(number) FROM summaries) - ?", SCANNED)
-        for text in texts:
-            query.look_in_body("instr(lower(b.body), lower(?)) > 0", dumps(text).decode()[1:-1])
 
     def read(self, function: Callable[..., _Result], *arguments: object) -> _Result:
         """Call `function(connection, *arguments)` with a connection to read from."""
@@ -308,7 +290,7 @@ class Store:
             return found
 
     def searches_all(self) -> bool:
-        """Return True if a text search covers all sessions, not only the newest `SCANNED`."""
+        """Return True if a text search covers all sessions, not only the newest ones."""
         with self._database.reading() as connection:
             return _schema.has_words(connection)
 
@@ -412,31 +394,6 @@ def _catch_up(path: Path, query: Query) -> None:
         for _ in store.catch_up(query):
             pass
     store.close()
-
-
-def _has_letters(text: str) -> bool:
-    """Return True if the index of words can find a text: it needs a letter or a digit."""
-    return any(character.isalnum() for character in text)
-
-
-def _find(
-    connection: sqlite3.Connection,
-    query: Query,
-    limit: int,
-    after: Position | None,
-    newer: bool = False,
-) -> list[Found]:
-    """Return the sessions that follow a position: newest first, or oldest first if `newer`."""
-    sign, order = (">", "ASC") if newer else ("<", "DESC")
-    if after is not None:
-        query.add(f"(s.start, s.number) {sign} (?, ?)", *after)
-    where = " AND ".join(query.conditions) or "true"
-    found = connection.execute(
-        f"SELECT s.number, {_COLUMNS} FROM {query.tables} WHERE {where} "  # noqa: S608 - no values
-        f"ORDER BY s.start {order}, s.number {order} LIMIT ?",
-        (*query.parameters, limit),
-    )
-    return [Found(number, Summary(*columns)) for number, *columns in found]
 
 
 def _used(connection: sqlite3.Connection) -> int:

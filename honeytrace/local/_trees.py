@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from honeytrace._utils.json import loads
 from honeytrace.local._summary import Summary
@@ -232,7 +232,25 @@ def total(summaries: Sequence[Summary], partial: bool = False) -> Totals:
     )
 
 
-def innermost(summaries: Sequence[Summary]) -> list[Summary]:
+class Spending(Protocol):
+    """What `innermost` needs of a session."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def parent(self) -> str | None: ...
+    @property
+    def tokens_in(self) -> float | None: ...
+    @property
+    def tokens_out(self) -> float | None: ...
+    @property
+    def cost(self) -> float | None: ...
+
+
+_Spending = TypeVar("_Spending", bound=Spending)
+
+
+def innermost(summaries: Sequence[_Spending]) -> list[_Spending]:
     """Return the sessions with tokens or a cost, without those that have such sessions inside."""
     parents = {each.id: each.parent for each in summaries}
     spent = [each for each in summaries if _has_spent(each)]
@@ -245,7 +263,7 @@ def innermost(summaries: Sequence[Summary]) -> list[Summary]:
     return [each for each in spent if each.id not in outer]
 
 
-def _has_spent(summary: Summary) -> bool:
+def _has_spent(summary: Spending) -> bool:
     return not (summary.tokens_in is None and summary.tokens_out is None and summary.cost is None)
 
 

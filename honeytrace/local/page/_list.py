@@ -10,14 +10,15 @@ from dataclasses import asdict, dataclass
 from honeytrace._utils.json import Json
 from honeytrace.local import _trees
 from honeytrace.local._query import split
-from honeytrace.local._store import Found, Position, Store
+from honeytrace.local._search import Position
+from honeytrace.local._store import Found, Store
 from honeytrace.local._trees import Totals
 from honeytrace.local.page import _format, _layout
 from honeytrace.local.page._html import Markup, Node, tag
 from honeytrace.local.page._requests import Request, link
 
 _SHOWN = 50
-_COUNTED = 1000  # newest matches, of which the counts are taken
+_COUNTED = 500  # newest matches, of which the counts are taken
 _MAX_FACETS = 6
 _AFTER = re.compile(r"(-?[0-9.]{1,24}(?:e[+-]?[0-9]{1,3})?),([0-9]{1,18})")
 

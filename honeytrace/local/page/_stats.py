@@ -4,20 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from honeytrace._utils.json import Json
 from honeytrace.local._store import Store
-from honeytrace.local._summary import Summary
 from honeytrace.local._trees import innermost
 from honeytrace.local._usual import quantile
 from honeytrace.local.page import _format, _layout
 from honeytrace.local.page._html import Markup, Node, tag
 from honeytrace.local.page._requests import Request, link
 
-_COUNTED = 10_000  # newest sessions that match
+_COUNTED = 5_000  # newest sessions that match
 _MAX_NAMES = 100
+_QUARTER = 900_000.0  # milliseconds: midnight is at a quarter of an hour in every time zone
 _MAX_DAYS = 60
 _SPANS = [("1 hour", "1h"), ("1 day", "1d"), ("7 days", "7d"), ("30 days", "30d"), ("All", "all")]
+
+
+class Call(NamedTuple):
+    """What the statistics need of a session."""
+
+    id: str
+    parent: str | None
+    name: str
+    start: float
+    status: str
+    duration: float | None
+    tokens_in: float | None
+    tokens_out: float | None
+    cost: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,39 +71,44 @@ def load(store: Store, request: Request) -> Stats:
     whole = query if since == "all" else f"{query} since:{since}"
     try:
         store.catch_up_soon(whole)
-        found = store.search(whole, _COUNTED, children=True, wait=False)
+        rows = store.select(whole, Call._fields, _COUNTED)
     except ValueError as error:
         return Stats(query, since, [], [], _line("All", []), False, str(error))
-    summaries = [each.summary for each in found]
-    names: dict[str, list[Summary]] = {}
-    days: dict[str, list[Summary]] = {}
-    for each in summaries:
+    calls = [Call(*columns) for _, *columns in rows]
+    names: dict[str, list[Call]] = {}
+    days: dict[str, list[Call]] = {}
+    day_of = _Days()
+    for each in calls:
         names.setdefault(each.name, []).append(each)
-        days.setdefault(_day(each), []).append(each)
+        days.setdefault(day_of[each.start // _QUARTER], []).append(each)
     by_calls = sorted(names.items(), key=lambda item: -len(item[1]))[:_MAX_NAMES]
     return Stats(
         query,
         since,
         [_line(name, some) for name, some in by_calls],
         [_line(day, some, innermost(some)) for day, some in sorted(days.items())[-_MAX_DAYS:]],
-        _line("All", summaries, innermost(summaries)),
-        len(summaries) == _COUNTED,
+        _line("All", calls, innermost(calls)),
+        len(calls) == _COUNTED,
     )
 
 
-def _day(summary: Summary) -> str:
-    found = _format.moment(summary.start)
-    return f"{found:%Y-%m-%d}" if found else "?"
+class _Days(dict[float, str]):
+    """The local day of each quarter of an hour since 1970, looked up once."""
+
+    def __missing__(self, quarter: float) -> str:
+        found = _format.moment(quarter * _QUARTER)
+        self[quarter] = f"{found:%Y-%m-%d}" if found else "?"
+        return self[quarter]
 
 
-def _line(title: str, summaries: Sequence[Summary], spent: Sequence[Summary] | None = None) -> Line:
+def _line(title: str, calls: Sequence[Call], spent: Sequence[Call] | None = None) -> Line:
     """Sum up sessions; tokens and cost only of those in `spent`, so that none counts twice."""
-    durations = sorted(each.duration for each in summaries if each.duration is not None)
-    counted = summaries if spent is None else spent
+    durations = sorted(each.duration for each in calls if each.duration is not None)
+    counted = calls if spent is None else spent
     return Line(
         title,
-        len(summaries),
-        sum(each.status == "error" for each in summaries),
+        len(calls),
+        sum(each.status == "error" for each in calls),
         quantile(durations, 0.5) if durations else None,
         quantile(durations, 0.95) if durations else None,
         _sum([each.tokens_in, each.tokens_out] for each in counted),
