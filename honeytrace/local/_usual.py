@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 _MAX_NAMES = 40
 _RECENT = 200
-_MIN_RECENT = 5  # fewer say nothing about what is usual
+MIN_RECENT = 5  # fewer say nothing about what is usual
 _SLOW = 1.5  # times the median, and above the 95th percentile
 
 _DURATIONS = """
@@ -34,7 +34,7 @@ class Usual(NamedTuple):
 
     def times_slower(self, duration: float | None) -> float | None:
         """Return how many times the median this duration is, if it is slower than usual."""
-        if duration is None or self.number < _MIN_RECENT:
+        if duration is None or self.number < MIN_RECENT:
             return None
         slow = duration > self.p95 and duration > _SLOW * self.p50 > 0
         return duration / self.p50 if slow else None

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from shutil import which
 from typing import Any
 
 import pytest
@@ -113,17 +114,29 @@ def one_line(text: str) -> str:
     return " ".join(text.split())
 
 
+UNUSUAL = ("delivery/outage.py", "viewing/picture.py")
+
+
 def programs() -> list[str]:
     """The paths of the examples, without their tests."""
     paths = {path.relative_to(EXAMPLES) for path in EXAMPLES.rglob("*.py")}
     return sorted(path.as_posix() for path in paths if not path.name.startswith("test_"))
 
 
-@pytest.mark.parametrize("example", [path for path in programs() if "outage" not in path])
+@pytest.mark.parametrize("example", [path for path in programs() if path not in UNUSUAL])
 def test_succeeds(run: Run, example: str) -> None:
     """Every example succeeds with nothing configured, and complains of nothing."""
     done = run(example)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(which("chromium") is None, reason="there is no Chromium to take a picture")
+def test_picture(run: Run, tmp_path: pathlib.Path) -> None:
+    """The picture in the README is made by a command."""
+    pytest.importorskip("playwright", reason="Playwright is not installed")
+    picture = tmp_path / "page.png"
+    run("viewing/picture.py", str(picture))
+    assert picture.read_bytes().startswith(b"\x89PNG")
 
 
 def test_quickstart(run: Run) -> None:

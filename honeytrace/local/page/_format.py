@@ -21,6 +21,14 @@ def duration(milliseconds: float | None) -> str:
     return f"{milliseconds // _HOUR:,.0f} h {milliseconds % _HOUR / _MINUTE:.0f} min"
 
 
+def tick(milliseconds: float) -> str:
+    """Return a round duration without needless digits, such as `0`, `500 ms`, `1.5 s`."""
+    if not milliseconds:
+        return "0"
+    number, _, unit = duration(milliseconds).partition(" ")
+    return f"{number.rstrip('0').rstrip('.') if '.' in number else number} {unit}"
+
+
 def count(number: float | None) -> str:
     """Return a count such as `1,204`; "" if unknown."""
     return "" if number is None else f"{number:,.0f}"

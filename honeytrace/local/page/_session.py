@@ -280,8 +280,7 @@ def _unread(view: View) -> Node:
 
 def _axis(total: float, columns: Sequence[tuple[str, str]]) -> Markup:
     marks = [
-        tag("text", _format.duration(at) if at else "0", x=f"{100 * at / total:.2f}%", y="12")
-        for at in ticks(total)
+        tag("text", _format.tick(at), x=f"{100 * at / total:.2f}%", y="12") for at in ticks(total)
     ]
     titles = [tag("span", title, class_=name) for name, title in columns]
     axis = tag("svg", marks, class_="axis", aria_hidden="true")

@@ -11,7 +11,7 @@ from honeytrace._utils.json import Json, dumps
 from honeytrace.local._query import parse, understood
 from honeytrace.local._summary import MARKS, mark_of
 from honeytrace.local._trees import Step
-from honeytrace.local._usual import Usual
+from honeytrace.local._usual import MIN_RECENT, Usual
 from honeytrace.local.page import _format, _layout
 from honeytrace.local.page._content import Content
 from honeytrace.local.page._html import Markup, Node, tag
@@ -102,7 +102,7 @@ def _mark(step_id: str, session: Json, request: Request) -> Markup:
 
 
 def _usual(usual: Usual | None) -> str:
-    if usual is None or usual.number < 2:
+    if usual is None or usual.number < MIN_RECENT:
         return ""
     return f"{_format.duration(usual.p50)}, 95 % below {_format.duration(usual.p95)}"
 

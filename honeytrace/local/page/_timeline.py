@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from honeytrace.local._trees import Step, Tree
 
 _ROUNDING = 1.5  # milliseconds: starts are whole milliseconds
-_TICKS = 4
+_TICKS = 3
 
 Piece = tuple[float, float]
 """Begin and end, in milliseconds after the start of the tree."""

@@ -132,3 +132,11 @@ def test_moments():
     assert f">{now:%b} 1, " in _layout.when((now.replace(day=1)).timestamp() * 1000, now)
     assert ">2025-0" in _layout.when(now.timestamp() * 1000 - 366 * 86_400_000, now)
     assert _format.moment(None) is None
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "shown"), [(0, "0"), (500, "500 ms"), (1500, "1.5 s"), (0.2, "200 µs")]
+)
+def test_ticks(milliseconds, shown):
+    """The marks of the axis have no needless digits."""
+    assert _format.tick(milliseconds) == shown
