@@ -19,6 +19,12 @@ _MAX_FRAMES = 50
 _MAX_EXCEPTIONS = 20  # in one error: with its causes and the members of groups
 _MAX_NOTES = 20
 _CANCELLED = ("CancelledError", "Cancelled", "GreenletExit")  # of asyncio, trio and gevent
+_STEERING = (
+    *("ModelRetry", "CallDeferred", "ApprovalRequired", "SkipModelRequest"),  # pydantic-ai
+    *("GraphBubbleUp", "GraphInterrupt", "NodeInterrupt", "ParentCommand"),  # LangGraph
+    *("Retry", "Ignore", "Reject", "TaskPredicate"),  # celery
+)
+_FRAMEWORKS = ("pydantic_ai.", "langgraph.", "celery.")
 _EXIT_CODES = ("exit_code", "_code", "code", "returncode")
 
 _GROUP = getattr(builtins, "BaseExceptionGroup", None)  # from Python 3.11 on
@@ -44,13 +50,14 @@ def failure(error: BaseException | None) -> Failure | None:
 
 
 def _is_orderly(error: BaseException) -> bool:
-    """Return whether this closes a generator, or ends the program with exit code 0.
+    """Return whether this is not an error: it closes a generator, ends the program with exit code
+    0, or tells a framework what to do next.
 
     Command-line libraries end a command in their own way. click and typer raise an exception with
     an `exit_code`; others raise a class called `Exit` with a code under another name.
     """
     kind = type(error)  # `isinstance` would ask the user's class for `__class__`
-    if issubclass(kind, GeneratorExit):
+    if issubclass(kind, GeneratorExit) or _steers(kind):
         return True
     if issubclass(kind, SystemExit):
         code = _code(error)
@@ -58,6 +65,14 @@ def _is_orderly(error: BaseException) -> bool:
     own = state(error, kind)
     names = _EXIT_CODES if any(qualname(each) == "Exit" for each in mro(kind)) else _EXIT_CODES[:1]
     return any(_is_zero(own.get(name, nearest(kind, name))) for name in names)
+
+
+def _steers(kind: type) -> bool:
+    """Return whether exceptions of a class only tell a framework what to do next."""
+    return any(
+        qualname(each) in _STEERING and str(nearest(each, "__module__")).startswith(_FRAMEWORKS)
+        for each in mro(kind)
+    )
 
 
 def is_cancellation(error: BaseException) -> bool:

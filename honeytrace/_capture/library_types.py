@@ -1,6 +1,7 @@
 """Turn values of libraries that are not imported here into text, numbers, or data to copy instead.
 
-These are numpy, pandas, torch, PIL, pytest, and rarely used parts of the standard library. A class
+These are numpy, pandas, torch, PIL, pytest, rarely used parts of the standard library, and what
+frameworks for agents pass around, which would be recorded with all of their insides. A class
 is recognized by its name, and by being the class that its module holds under that name. Code of a
 library runs only for values of exactly these classes; a value of a subclass is described by what
 the base class knows.
@@ -13,6 +14,7 @@ import types
 from functools import partial
 from typing import Any
 
+from honeytrace._capture.providers.embeddings import describe_vector
 from honeytrace._capture.records import fields
 from honeytrace._capture.stdlib_types import (
     Read,
@@ -24,6 +26,7 @@ from honeytrace._capture.stdlib_types import (
     whole,
 )
 from honeytrace._utils.guard import try_call
+from honeytrace._utils.json import Json
 
 _ANSWER_ATTRIBUTES = {"type", "choices", "delta", "usage", "usage_metadata"}
 
@@ -64,10 +67,10 @@ _globals: Any = vars(types.ModuleType)["__dict__"]
 def known(kind: type) -> Read | None:
     """Return the function that reads values of a class; None for an unknown class."""
     name = qualname(kind)
-    found = _KNOWN.get(name) if type(name) is str else None
-    if found is None or _find(found[0], name) is not kind:
-        return None
-    return partial(_careful, found[1])
+    for module, read in _KNOWN.get(name, ()) if type(name) is str else ():
+        if _find(module, name) is kind:
+            return partial(_careful, read)
+    return None
 
 
 def _careful(read: Read, value: Any) -> Any:
@@ -228,19 +231,95 @@ def _address(value: Any) -> str:
     return str(value) if known else describe(value)
 
 
-_KNOWN: dict[str, tuple[str, Read]] = {
-    "generic": ("numpy", _scalar),
-    "ndarray": ("numpy", _ndarray),
-    "DataFrame": ("pandas", _frame),
-    "Series": ("pandas", _series),
-    "Index": ("pandas", _column),
-    "NaTType": ("pandas._libs.tslibs.nattype", lambda _: "NaT"),
-    "Tensor": ("torch", _tensor),
-    "Image": ("PIL.Image", _image),
-    "SubRequest": ("_pytest.fixtures", _request),
-    "Namespace": ("argparse", fields),
-    "array": ("array", _array),
-    "Fraction": ("fractions", _fraction),
-    "IPv4Address": ("ipaddress", _address),
-    "IPv6Address": ("ipaddress", _address),
+def _run_context(value: Any) -> Json:
+    """Return what a tool is told of its run, without the history and the model's client."""
+    own = state(value, type(value))
+    found = {name: own[name] for name in _CONTEXT if own.get(name) is not None}
+    for name in ("deps", "context", "model"):
+        if own.get(name) is not None:
+            found[name] = short(own[name])
+    return found
+
+
+_CONTEXT = ("prompt", "tool_name", "tool_call_id", "retry", "run_step", "usage", "turn_input")
+
+
+def short(value: Any) -> Any:
+    """Return a plain value as it is, anything else by its type and its name or model."""
+    if value is None or type(value) in (str, int, float, bool):
+        return value
+    own = state(value, type(value))
+    names = (own.get(name) for name in ("name", "_name", "model_name", "model", "_model_name"))
+    name = next((each for each in names if type(each) is str and each), None)
+    return f"<{called(type(value))} {name}>" if name else describe(value)
+
+
+def _agent_result(value: Any) -> Json:
+    """Return the outcome of an agent's run, which its calls of models precede as sessions."""
+    own = state(value, type(value))
+    found: Json = {name: own[name] for name in ("final_output", "output") if name in own}
+    inside = own.get("context_wrapper", own.get("_state"))
+    usage = state(inside, type(inside)).get("usage") if inside is not None else None
+    return found if usage is None else {**found, "usage": usage}
+
+
+def _prediction(value: Any) -> Json:
+    """Return the fields of DSPy's Prediction or Example, and its tokens by model."""
+    own = state(value, type(value))
+    fields_of = own.get("_store")
+    found = named(fields_of) if type(fields_of) is dict else {}
+    usage = own.get("_lm_usage")
+    return {**found, "_lm_usage": usage} if type(usage) is dict and usage else found
+
+
+def _node(value: Any) -> Json:
+    """Return a retrieved document of LlamaIndex by its text, without its relations and vector."""
+    own = state(value, type(value))
+    if "node" in own:
+        return {"score": own.get("score"), **_node(own["node"])}
+    resource = own.get("text_resource")
+    text = own.get("text") or (state(resource, type(resource)).get("text") if resource else None)
+    return {"id": own.get("id_"), "text": text, "metadata": own.get("metadata")}
+
+
+def _document(value: Any) -> Json:
+    """Return a document of LangChain or Haystack, with its embedding by length and norm."""
+    found = fields(value)
+    if type(found.get("embedding")) is list:
+        found["embedding"] = describe_vector(found["embedding"])
+    return {name: item for name, item in found.items() if item is not None}
+
+
+_AGENTS, _DSPY, _LLAMA = "agents", "dspy", "llama_index.core.schema"
+
+_KNOWN: dict[str, tuple[tuple[str, Read], ...]] = {
+    "RunContext": (("pydantic_ai", _run_context),),
+    "AgentRunResult": (("pydantic_ai.run", _agent_result), ("pydantic_ai.agent", _agent_result)),
+    "RunContextWrapper": ((_AGENTS, _run_context),),
+    "ToolContext": ((f"{_AGENTS}.tool_context", _run_context),),
+    "RunResult": ((_AGENTS, _agent_result),),
+    "RunResultStreaming": ((_AGENTS, _agent_result),),
+    "Agent": ((_AGENTS, short), ("pydantic_ai", short), ("crewai", short)),
+    "BaseChatModel": (("langchain_core.language_models.chat_models", short),),
+    "BaseLLM": (("langchain_core.language_models.llms", short),),
+    "Prediction": ((_DSPY, _prediction),),
+    "Example": ((_DSPY, _prediction),),
+    "NodeWithScore": ((_LLAMA, _node),),
+    "TextNode": ((_LLAMA, _node),),
+    "Node": ((_LLAMA, _node),),
+    "Document": ((_LLAMA, _node), ("haystack", _document)),
+    "generic": (("numpy", _scalar),),
+    "ndarray": (("numpy", _ndarray),),
+    "DataFrame": (("pandas", _frame),),
+    "Series": (("pandas", _series),),
+    "Index": (("pandas", _column),),
+    "NaTType": (("pandas._libs.tslibs.nattype", lambda _: "NaT"),),
+    "Tensor": (("torch", _tensor),),
+    "Image": (("PIL.Image", _image),),
+    "SubRequest": (("_pytest.fixtures", _request),),
+    "Namespace": (("argparse", fields),),
+    "array": (("array", _array),),
+    "Fraction": (("fractions", _fraction),),
+    "IPv4Address": (("ipaddress", _address),),
+    "IPv6Address": (("ipaddress", _address),),
 }
