@@ -85,6 +85,7 @@ class Live:
         self._arguments: dict[str, object] = {}
         self._routes = Routes(self.guard)
         self._lock = threading.RLock()
+        self._sends = False  # True if pytest, or no pytest, lets sessions leave the process
         self._decided = False  # True once pytest has decided whether sessions are sent
         self._held: list[CallRecord] = []
         self._begun = False  # True if a session has started since the last `configure()`
@@ -105,7 +106,20 @@ class Live:
                 self.refresh_processors()
             base = self.base if self.base and self._begun else self._begin()
             self._choose()
-            return self.overrides[-1].pipeline(base) if self.overrides else base
+        return self._prepared(base)
+
+    def _prepared(self, base: Pipeline) -> Pipeline:
+        """Return the pipeline to use instead of this one; start the threads if it sends.
+
+        A session begins after this. If the threads were started when it ends, the time that takes
+        would look like the price of tracing in the session around it.
+        """
+        overrides = self.overrides
+        if overrides:
+            return overrides[-1].pipeline(base)
+        if self._sends and base.config.enabled:
+            base.delivery.start()
+        return base
 
     def _begin(self) -> Pipeline:
         self._begun = True
@@ -150,7 +164,7 @@ class Live:
                 found = self._make(config, self._routes.beside(config))
                 if self._decided:
                     self._sides[tracer] = found
-        return self.overrides[-1].pipeline(found) if self.overrides else found
+        return self._prepared(found)
 
     def hold_trees(self) -> None:
         """From now on, let each session ask whether its tree is held, whatever its settings are."""
@@ -188,6 +202,7 @@ class Live:
         if rule is None:
             return Pipeline(config, delivery, self.ids, [self._hold], self.exporters)
         self._decided = True
+        self._sends = rule.sends
         self.processors = rule.processors
         last = [deliverer(config, delivery)] if rule.sends else []
         if rule.sends:

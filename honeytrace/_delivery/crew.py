@@ -28,6 +28,7 @@ from honeytrace._utils import clock
 from honeytrace._utils.guard import ErrorGuard
 
 HANG_SECONDS = 0.02  # a longer request makes another thread the writer
+FIRST_SECONDS = 0.015  # how long the first work waits for the session around it
 IDLE_SECONDS = 1.0  # an additional sender ends after this long without work
 TICK_SECONDS = 1.0  # how often a disk that refused is tried again
 JOIN_SECONDS = 0.05  # how long an exit waits for threads that are in a request
@@ -68,6 +69,7 @@ class Crew:
         self, queue: DeliveryQueue, sender: LazySender, guard: ErrorGuard, most: int
     ) -> None:
         self.asleep = True
+        self._unused = True  # until a thread does its first work
         self.last: str | None = None  # the server's latest refusal
         self.retry = RetryPolicy(most)
         self._queue = queue
@@ -295,9 +297,20 @@ class Crew:
                 self._members.append(me)
         try:
             while (step := self._next(me)) is not None:
+                self._let_sessions_end(me)
                 self._guard.call(*step)
         finally:
             self._leave(me)
+
+    def _let_sessions_end(self, me: _Member) -> None:
+        """Before the first work, wait until the session around those that ended may have ended.
+
+        The first work takes a multiple of the usual time, since it loads modules and opens files.
+        The program's thread has to wait for some of it, which would be part of that session.
+        """
+        if self._unused:
+            self._unused = False
+            me.bell.wait(FIRST_SECONDS)  # a flush ends this at once
 
     def _leave(self, me: _Member) -> None:
         """Forget this thread, even if an exception from outside ended it; others go on."""

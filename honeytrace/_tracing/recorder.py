@@ -59,7 +59,7 @@ def _begin(
         pipeline = chosen
     else:
         ids = pipeline.ids  # not `except IndexError`, which a signal handler may raise here, too
-        drawn = ids.pop() if ids else live.new_id()
+        drawn = spec.session_id or (ids.pop() if ids else live.new_id())
     if spec.chosen or pipeline.choosy:
         captured, size, cuts = chosen_inputs(spec, pipeline, args, kwargs or {})
     else:

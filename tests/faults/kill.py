@@ -33,6 +33,9 @@ dice = random.Random(sys.argv[1])
 def traced():
     return honeytrace.current_session().session_id
 
+traced()
+while stats().queued:  # modules are loaded before the first session is on disk
+    pause(0.001)
 while True:
     session_id = traced()
     say([session_id, now()])

@@ -153,6 +153,24 @@ def test_a_child_of_multiprocessing_delivers_at_its_end(program, server):
     assert [session["session_name"] for session in server.sessions] == ["child"]
 
 
+@pytest.mark.parametrize(
+    ("setting", "running"), [({}, True), ({"HONEYTRACE_ENABLED": "false"}, False)]
+)
+def test_the_threads_start_before_the_first_session(program, setting, running):
+    """The time that this takes is not part of the session; switched off, none is started."""
+    done = program(
+        """
+        import threading
+        import honeytrace
+
+        with honeytrace.trace_session("first"):
+            print(any(each.name.startswith("honeytrace-") for each in threading.enumerate()))
+        """,
+        **setting,
+    )
+    assert (done.stdout, done.stderr) == (f"{running}\n", "")
+
+
 def test_a_session_that_ends_in_the_middle_of_the_first_start(program, server):
     """As in a signal handler that comes while delivery is made ready: both are counted and sent."""
     done = program(
