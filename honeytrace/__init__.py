@@ -23,10 +23,12 @@ if TYPE_CHECKING:
     from honeytrace._delivery.stats import Stats
     from honeytrace._session.active import ActiveSession
     from honeytrace._session.session import Session
+    from honeytrace._stored import sessions
     from honeytrace._tracing.recorder import current_session, enrich_session
     from honeytrace._tracing.tags import tag
     from honeytrace._tracing.trace_session import trace_session
     from honeytrace._tracing.tracer import Tracer
+    from honeytrace._tracing.updates import update_session
     from honeytrace._utils.errors import (
         ConfigurationError,
         HoneytraceError,
@@ -64,12 +66,14 @@ __all__ = [
     "patch",
     "propagation",
     "register",
+    "sessions",
     "shutdown",
     "stats",
     "tag",
     "testing",
     "trace_session",
     "uninstrument",
+    "update_session",
 ]
 
 # Nothing is imported before it is used: pytest imports this package in every project that has it
@@ -87,10 +91,12 @@ _ROOMS = {
     "_delivery.stats": ("Stats",),
     "_session.active": ("ActiveSession",),
     "_session.session": ("Session",),
+    "_stored": ("sessions",),
     "_tracing.recorder": ("current_session", "enrich_session"),
     "_tracing.tags": ("tag",),
     "_tracing.trace_session": ("trace_session",),
     "_tracing.tracer": ("Tracer",),
+    "_tracing.updates": ("update_session",),
     "_utils.errors": (
         "ConfigurationError",
         "HoneytraceError",

@@ -25,6 +25,7 @@ from honeytrace._delivery.stats import Stats
 from honeytrace._delivery.worker import Delivery
 from honeytrace._session.context import without_tracing
 from honeytrace._session.record import CallRecord
+from honeytrace._session.update import Update
 from honeytrace._utils import pytest_compat
 from honeytrace._utils.guard import ErrorGuard, try_call
 
@@ -200,7 +201,8 @@ class Live:
         if rule is None and (self._decided or len(self._held) >= _MAX_HELD):
             rule = pytest_compat.SEND
         if rule is None:
-            return Pipeline(config, delivery, self.ids, [self._hold], self.exporters)
+            hold = self._hold
+            return Pipeline(config, delivery, self.ids, [hold], self.exporters, updates=hold)
         self._decided = True
         self._sends = rule.sends
         self.processors = rule.processors
@@ -215,6 +217,7 @@ class Live:
             [*self.processors, *last],
             self.exporters,
             releases=not self.processors,
+            updates=last[0] if last else None,
         )
         pipeline.special = pipeline.special or self._holds
         held, self._held = self._held, []
@@ -227,7 +230,10 @@ class Live:
         own = cast("Pipeline", record.defaults)
         if own.delivery is not pipeline.delivery:
             pipeline = self._make(own.config, own.delivery)
-        pipeline.accept(record)
+        if not isinstance(record, Update):
+            pipeline.accept(record)
+        elif pipeline.updates:
+            pipeline.updates(record)
 
     def _hold(self, record: CallRecord) -> None:
         """Keep an ended session until pytest has decided whether it may leave the process."""

@@ -18,7 +18,9 @@ from honeytrace._session.context import without_tracing
 from honeytrace._session.record import CallRecord
 from honeytrace._session.scope import is_outermost
 from honeytrace._session.session import Session
+from honeytrace._session.update import Update, as_session
 from honeytrace._utils.guard import ErrorGuard, try_call
+from honeytrace._utils.json import Json
 
 _T = TypeVar("_T")
 
@@ -71,6 +73,7 @@ class Pipeline:
         redact: removes the secrets from a session; None if redaction is off.
         exporters: called with each finished session before it is sent.
         accept: passes a session that has ended to the processors.
+        updates: takes changes of sessions that have ended; None if nothing leaves the process.
         releases: True if delivery is the only processor, so encoded records can be emptied.
     """
 
@@ -91,6 +94,7 @@ class Pipeline:
         "source",
         "special",
         "threshold",
+        "updates",
     )
 
     def __init__(
@@ -103,6 +107,7 @@ class Pipeline:
         clock: Clock = time,
         *,
         releases: bool = False,
+        updates: Callable[[Update], object] | None = None,
     ) -> None:
         self.config = config
         self.delivery = delivery
@@ -119,9 +124,17 @@ class Pipeline:
         self.redact = _redactor(config, delivery.guard)
         self.exporters = exporters
         self.releases = releases
+        self.updates = updates
         # Usually there is only one: calling it directly costs the caller less than a loop.
         each = partial(_call_each, delivery.guard, tuple(processors))
         self.accept = processors[0] if len(processors) == 1 else each
+
+    def update(self, session_id: str, fields: dict[str, Json]) -> bool:
+        """Merge fields into a session that has ended; return False if nothing may be sent."""
+        if self.updates is None or not self.config.enabled:
+            return False
+        self.delivery.guard.call(self.updates, Update(self, session_id, fields))
+        return True
 
 
 def _call_each(guard: ErrorGuard, functions: Sequence[Callable[[_T], object]], value: _T) -> None:
@@ -170,11 +183,21 @@ def finish(record: CallRecord) -> Session:
     return redact(session) if redact else session
 
 
+def finish_update(update: Update) -> Json:
+    """Return the redacted fields of an update."""
+    session, redact = as_session(update), cast("Pipeline", update.defaults).redact
+    session = redact(session) if redact else session
+    return {name: getattr(session, name) for name in update.given or ()}
+
+
 def encode(record: CallRecord) -> bytes:
     """Finish a session, pass it to the exporters, and return the body to send."""
+    if isinstance(record, Update):
+        return wire.encode_update(str(record.id), finish_update(record))
     session = finish(record)
     pipeline = cast("Pipeline", record.defaults)
-    body = wire.encode(session)
+    # A session whose id was given may exist already, and keeps what this one does not set.
+    body = wire.encode(session, sparse=record.spec.session_id is not None)
     for exporter in pipeline.exporters:
         _, fault = try_call(without_tracing, exporter, session)
         if fault is not None:

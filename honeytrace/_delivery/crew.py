@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from honeytrace._delivery.queue import DeliveryQueue
-from honeytrace._delivery.retry import Answer, RetryPolicy, Verdict
+from honeytrace._delivery.retry import Answer, RetryPolicy, Verdict, back_off
 from honeytrace._delivery.send_queue import Item
 from honeytrace._delivery.senders import LazySender, start_thread
 from honeytrace._delivery.stats import Bell
@@ -462,6 +462,9 @@ class Crew:
     def _put_back(self, item: Item, answer: Answer) -> None:
         now = clock.now()
         item.attempts += 1
+        if answer.verdict is Verdict.EARLY:  # nothing is wrong with the server
+            self._queue.put_back(item, now + back_off(item.attempts))
+            return
         self.retry.note_failure(answer, now)
         self._queue.put_back(item, now + self.retry.retry_in(item.attempts))
 
@@ -487,5 +490,7 @@ class Crew:
         elif answer.verdict is Verdict.HOLD:
             words = "sessions wait, the server refuses them (%s); check api_key and server_url"
             self._guard.warn("delivery", words, answer.words)
+        elif answer.verdict is Verdict.EARLY:
+            self._guard.warn("early", "an update waits for its session: %s", answer.words)
         elif answer.verdict is Verdict.RETRY:
             self._guard.warn("delivery", "sessions wait to be sent again (%s)", answer.words)

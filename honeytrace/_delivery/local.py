@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from honeytrace._delivery.retry import Answer, Verdict
+from honeytrace._session import wire
 from honeytrace._utils.errors import StoreError
+from honeytrace._utils.json import Json
 from honeytrace._utils.origin import let_through
 from honeytrace._utils.paths import store_path
+from honeytrace.local._schema import Row
 from honeytrace.local._store import Store, row
 
 BUSY_SECONDS = 1.0  # how long to wait for another process; an exit has two seconds
@@ -29,7 +32,7 @@ class LocalSender:
     def send_many(self, bodies: Sequence[bytes]) -> Answer:
         """Store all of them in one transaction, or none."""
         try:
-            self._store.put_many(map(row, bodies), busy=BUSY_SECONDS)
+            self._store.put_many(map(_row_or_update, bodies), busy=BUSY_SECONDS)
         except StoreError as error:
             let_through(error)
             return Answer(Verdict.RETRY, str(error), answered=False)
@@ -37,3 +40,8 @@ class LocalSender:
 
     def close(self) -> None:
         self._store.close()
+
+
+def _row_or_update(body: bytes) -> Row | Json:
+    update = wire.update_of(body)
+    return row(body) if update is None else update

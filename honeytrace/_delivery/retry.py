@@ -119,12 +119,16 @@ def back_off(attempt: int, longest: float = _LONGEST) -> float:
 
 
 class Verdict(enum.Enum):
-    """The next step for a session after an attempt to send it."""
+    """The next step for a session after an attempt to send it.
+
+    `EARLY` is for an update whose session the server does not have yet.
+    """
 
     DELIVERED = "delivered"
     RETRY = "retry"
     HOLD = "hold"
     TOO_LARGE = "too large"
+    EARLY = "early"
     REJECTED = "rejected"
 
 

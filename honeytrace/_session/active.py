@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 import weakref
 from collections.abc import Callable
 from copy import deepcopy
+from functools import partial
 from typing import Any, cast
 
+from honeytrace._capture.deferred import as_object
 from honeytrace._capture.snapshot import Snapshot
 from honeytrace._session.build import objects
 from honeytrace._session.record import CallRecord, Defaults, Identity, TraceSpec, format_id
 from honeytrace._session.scope import make_known
 from honeytrace._utils.json import Json
+
+_log = logging.getLogger("honeytrace")
 
 
 class _Object:
@@ -33,13 +38,14 @@ class ActiveSession:
 
     Seven JSON objects can be changed in place (`session.metrics["hits"] = 3`) or replaced
     (`session.outputs = answer`). A replacement is copied; one that is not a dict becomes
-    `{"result": value}`. Changes made after the session has ended are ignored.
+    `{"result": value}`. What you set after the session has ended is sent as an update, as
+    `update_session` does.
 
     Outside of any session, the null session stands in. It accepts the same calls, keeps nothing,
     and is false in a condition.
     """
 
-    __slots__ = ("__weakref__", "_record")
+    __slots__ = ("__weakref__", "_late", "_record")
 
     config = _Object()
     inputs = _Object()
@@ -56,6 +62,7 @@ class ActiveSession:
 
     def __init__(self, record: CallRecord | None) -> None:
         self._record = record
+        self._late: dict[str, Json] | None = getattr(self, "_late", None)
         if record is not None:
             record.handle = weakref.ref(self)
 
@@ -125,9 +132,11 @@ class ActiveSession:
         if record is None:
             return {}
         if record.ended:
-            found = objects(record)[name]
+            found = {**objects(record)[name], **(self._late or {}).get(name, {})}
             # The worker may have released the record meanwhile and given this handle a copy of it.
-            return found if self._record is record else self._object(name)
+            if self._record is not record:
+                return self._object(name)
+            return LateObject(found, partial(self._update, name))
         if record.given is None:
             record.given = {}
         if name not in record.given:  # JSON data that the calls of a function may share
@@ -136,13 +145,63 @@ class ActiveSession:
 
     def _replace(self, name: str, value: object) -> None:
         record = self._record
-        if record is None or record.ended:
+        if record is None:
             return
         # Copy first: asking a foreign object whether it is a mapping would run its code.
-        copy = Snapshot().take(value, name)
+        copy = as_object(Snapshot().take(value, name))
+        if record.ended:
+            self._update(name, copy)
+            return
         record.given = record.given or {}
-        record.given[name] = copy if type(copy) is dict else {"result": copy}
+        record.given[name] = copy
         record.replaced = (record.replaced or set()) | {name}
+
+    def _update(self, name: str, fields: Json) -> None:
+        """Send what is set after the end as an update, or say that this is impossible."""
+        record = self._record
+        assert record is not None  # noqa: S101 - the null session has no late objects
+        fields = as_object(Snapshot().take(fields, name))
+        defaults = cast("Defaults | None", record.defaults)
+        if defaults is not None and defaults.update(format_id(record.id), {name: fields}):
+            late = self._late = self._late or {}
+            late[name] = {**late.get(name, {}), **fields}
+            return
+        _log.warning(
+            "honeytrace: the %s of a session that has ended cannot be changed here; "
+            "use honeytrace.update_session(%r, %s=…)",
+            name,
+            format_id(record.id),
+            name,
+        )
+
+
+class LateObject(Json):
+    """An object of a session that has ended. What is set in it is sent as an update."""
+
+    def __init__(self, found: Json, send: Callable[[Json], None]) -> None:
+        super().__init__(found)
+        self._send = send
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.update({key: value})
+
+    def __ior__(self, other: Any) -> LateObject:  # type: ignore[override,misc]
+        self.update(other)
+        return self
+
+    def update(self, *args: Any, **kwargs: Any) -> None:
+        fields = dict(*args, **kwargs)
+        super().update(fields)
+        self._send(fields)
+
+    def setdefault(self, key: str, default: Any = None) -> Any:
+        if key not in self:
+            self[key] = default
+        return self[key]
+
+    def __reduce__(self) -> tuple[type[Json], tuple[Json]]:
+        """Copy or pickle it as a plain dict."""
+        return dict, (dict(self),)
 
 
 def _elsewhere(

@@ -120,6 +120,9 @@ class Defaults(Protocol):
     @property
     def prices(self) -> Prices: ...
 
+    def update(self, session_id: str, fields: dict[str, Json]) -> bool:
+        """Merge fields into a session that has ended; return False if that is impossible."""
+
 
 class Streamed(NamedTuple):
     """The result of a stream that has ended.

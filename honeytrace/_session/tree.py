@@ -58,10 +58,15 @@ def walk(session: Session, fetch: Fetch, children: Children = children_ids) -> I
             waiting += _branches(children(found), below)
 
 
-def tree(session: Session, fetch: Fetch, missing: str = "not stored") -> str:
+def tree(
+    session: Session,
+    fetch: Fetch,
+    missing: str = "not stored",
+    children: Children = children_ids,
+) -> str:
     """Return the session as text, with its children indented below it in start order."""
     lines = []
-    for step in walk(session, fetch):
+    for step in walk(session, fetch, children):
         if step.session is None:
             lines.append(f"{step.lead}{printable(step.session_id)} ({missing})")
         else:

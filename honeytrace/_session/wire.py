@@ -29,6 +29,8 @@ _RENAMED = {"project": "project_id", "session_name": "event_name"}
 _MAX_SHOWN_CHARACTERS = 200
 _TEXTS = {"project_id", "event_name", "parent_id", "org_id", "workspace_id"}
 _REQUIRED = ("project", "session_name", "source")
+_CONTAINERS = {*OBJECTS, "children_ids"}
+_UPDATE = b'{"update":'
 
 
 def path(session_id: str) -> str:
@@ -117,9 +119,54 @@ def payload(session: Session) -> Json:
     return {name: value for name in SENT if (value := getattr(session, name)) is not None}
 
 
-def encode(session: Session) -> bytes:
-    """Return the body of `startSession` for a session that honeytrace recorded."""
-    return dumps({"session": payload(session)}, is_tree=True)
+def encode(session: Session, *, sparse: bool = False) -> bytes:
+    """Return the body of `startSession` for a session that honeytrace recorded.
+
+    sparse: leave out empty objects, so that they replace nothing in a session that exists already.
+    """
+    fields = payload(session)
+    if sparse:
+        fields = {name: value for name, value in fields.items() if value or name not in _CONTAINERS}
+    return dumps({"session": fields}, is_tree=True)
+
+
+def encode_update(session_id: str, fields: Json) -> bytes:
+    """Return the body of an update, which waits in the queue and the spool as sessions do.
+
+    It is never sent as it is: the sender reads the session, merges the fields and starts it again.
+    """
+    return dumps({"update": {"session_id": session_id, **fields}})
+
+
+def update_of(body: bytes) -> Json | None:
+    """Return the id and the fields of an update; None if the body is that of a session."""
+    if not body.startswith(_UPDATE):
+        return None
+    found: Json = loads(body)["update"]
+    return found
+
+
+def merge(stored: Mapping[str, Any], fields: Mapping[str, Any]) -> Json:
+    """Merge fields into a session: objects key by key, lists of children as a union.
+
+    The new values win.
+    """
+    merged: Json = {**stored, **fields}
+    for name in _CONTAINERS & stored.keys() & fields.keys():
+        old, new = stored[name], fields[name]
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            merged[name] = {**old, **new}
+        elif isinstance(old, list) and isinstance(new, list):
+            merged[name] = list(dict.fromkeys([*old, *new]))
+    return merged
+
+
+def updated(event: bytes, update: Json) -> bytes:
+    """Return the body of `startSession` for a session as `getSession` answered it, with an update.
+
+    Raises `ValueError` if the answer is not a session.
+    """
+    return dumps({"session": merge(payload(decode(event)), update)})
 
 
 def shrunk(body: bytes) -> bytes:
@@ -133,7 +180,7 @@ def shrunk(body: bytes) -> bytes:
     )
     session = loads(body)["session"]
     about = session["metadata"].pop(RESERVED)
-    for name in OBJECTS:
+    for name in session.keys() & set(OBJECTS):
         snapshot = Snapshot(limits)
         session[name] = snapshot.take(session[name], name)
         about.setdefault("truncated", []).extend(snapshot.cuts)

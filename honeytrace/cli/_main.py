@@ -14,6 +14,7 @@ from honeytrace._utils.errors import HoneytraceError
 from honeytrace._utils.version import __version__
 from honeytrace.cli._doctor.checks import run_doctor
 from honeytrace.cli._export import export_sessions
+from honeytrace.cli._feedback import add_feedback
 from honeytrace.cli._output import Stop, fail
 from honeytrace.cli._resend import resend_sessions
 from honeytrace.cli._serve import run_server
@@ -95,6 +96,9 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("files", nargs="+", metavar="FILE", help="JSON lines; - is stdin")
     push = command("push", push_sessions, "Send the sessions of this machine to the server.")
     push.add_argument("--again", action="store_true", help="also those that were sent before")
+    feedback = command("feedback", add_feedback, "Add to the feedback of a session.")
+    feedback.add_argument("id", metavar="ID", help="an id, its beginning, or a name")
+    feedback.add_argument("values", nargs="+", metavar="NAME=VALUE", help="such as rating=5")
     prune = command("prune", prune_sessions, "Delete old sessions from this machine.")
     prune.add_argument(
         "--older-than", required=True, metavar="TIME", help="how long ago they started, such as 30d"

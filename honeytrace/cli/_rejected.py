@@ -79,7 +79,9 @@ def _take(directory: Path, name: str) -> list[bytes]:
 def _body(line: bytes) -> bytes | None:
     """Return the body of the request that a line holds; None if the line is damaged."""
     try:
-        return dumps({"session": loads(line)["request"]["session"]})
+        request = loads(line)["request"]
+        kind = "update" if "update" in request else "session"
+        return dumps({kind: request[kind]})
     except (ValueError, TypeError, KeyError):
         return None
 

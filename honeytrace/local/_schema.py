@@ -46,6 +46,10 @@ _INDEXES = {
     "summaries_marked": "(start) WHERE marked IS NOT NULL",
 }
 _STATE = "CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, value INTEGER NOT NULL)"
+_UPDATES = """
+CREATE TABLE IF NOT EXISTS updates (number INTEGER PRIMARY KEY, id TEXT NOT NULL, body BLOB)
+"""
+_HAS_UPDATES = "SELECT 1 FROM sqlite_master WHERE name = 'updates'"
 _WORDS = "CREATE VIRTUAL TABLE words USING fts5 (text, content = '')"
 
 _ADD = """
@@ -145,6 +149,28 @@ def change(connection: sqlite3.Connection, row: Row) -> None:
     if _is_indexed(connection, number):
         _forget_words(connection, number, old)
         _add_words(connection, number, row.body)
+
+
+def updates_wait(connection: sqlite3.Connection) -> bool:
+    """Return whether any update waits for a session that is not stored yet."""
+    if connection.execute(_HAS_UPDATES).fetchone() is None:
+        return False
+    return connection.execute("SELECT 1 FROM updates LIMIT 1").fetchone() is not None
+
+
+def let_wait(connection: sqlite3.Connection, session_id: str, update: bytes) -> None:
+    connection.execute(_UPDATES)
+    connection.execute("CREATE INDEX IF NOT EXISTS updates_id ON updates (id)")
+    connection.execute("INSERT INTO updates (id, body) VALUES (?, ?)", (session_id, update))
+
+
+def take_updates(connection: sqlite3.Connection, session_id: str) -> list[bytes]:
+    """Return the updates that wait for a session, in the order in which they came."""
+    found = connection.execute(
+        "SELECT body FROM updates WHERE id = ? ORDER BY number", (session_id,)
+    ).fetchall()
+    connection.execute("DELETE FROM updates WHERE id = ?", (session_id,))
+    return [body for (body,) in found]
 
 
 def delete(connection: sqlite3.Connection, numbers: Iterable[int]) -> int:

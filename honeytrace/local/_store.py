@@ -124,24 +124,36 @@ class Store:
     def add(self, fields: Json) -> Json:
         """Store a session and return the stored object.
 
-        If there is one with the same `session_id`, the new keys replace its own, and its other
-        keys stay. Raises `ValueError` if the session cannot be encoded as JSON.
+        If there is one with the same `session_id`, they are merged key by key, and new values win.
+        Raises `ValueError` if the session cannot be encoded as JSON.
         """
         added = row_of(fields)
         with self._database.writing() as connection:
             stored = self._add(connection, added) or fields
+            if _schema.updates_wait(connection):
+                for waiting in _schema.take_updates(connection, added.summary.id):
+                    self._change(connection, loads(waiting))
             self._keep_bounds(connection)
             return stored
 
-    def put_many(self, rows: Iterable[Row], *, busy: float | None = None) -> None:
+    def put_many(self, rows: Iterable[Row | Json], *, busy: float | None = None) -> None:
         """Store many sessions in one transaction: all of them, or none if it raises.
 
-        A session whose id is stored already is merged, as in `add`. `busy` is how many seconds
-        this call waits for another process; None for the store's own value. Raises `StoreError`.
+        A session whose id is stored already is merged, as in `add`. A dict is an update: a
+        `session_id` and fields, which wait if there is no such session yet. `busy` is how many
+        seconds this call waits for another process; None for the store's own value. Raises
+        `StoreError`.
         """
         with self._database.writing(busy) as connection:
+            waiting = _schema.updates_wait(connection)
             for each in rows:
+                if isinstance(each, dict):
+                    waiting = not self._change(connection, each) or waiting
+                    continue
                 self._add(connection, each)
+                if waiting:
+                    for fields in _schema.take_updates(connection, each.summary.id):
+                        self._change(connection, loads(fields))
             self._keep_bounds(connection)
             _schema.fill(connection, _FILLED)
 
@@ -150,9 +162,28 @@ class Store:
         if _schema.add(connection, row):
             return None
         found = connection.execute(_GET, (row.summary.id,)).fetchone()
-        merged: Json = {**self._read(found[0]), **loads(row.body)}
+        merged = wire.merge(self._read(found[0]), loads(row.body))
         _schema.change(connection, row_of(merged))
         return merged
+
+    def update(self, session_id: str, fields: Json) -> bool:
+        """Merge fields into a stored session, key by key; return False if there is none."""
+        with self._database.writing() as connection:
+            return self._merge(connection, {"session_id": session_id.lower(), **fields})
+
+    def _change(self, connection: sqlite3.Connection, update: Json) -> bool:
+        """Apply an update, or let it wait for its session; return False if it waits."""
+        if self._merge(connection, update):
+            return True
+        _schema.let_wait(connection, update["session_id"], dumps(update))
+        return False
+
+    def _merge(self, connection: sqlite3.Connection, update: Json) -> bool:
+        found = connection.execute(_GET, (update["session_id"],)).fetchone()
+        if found is None:
+            return False
+        _schema.change(connection, row_of(wire.merge(self._read(found[0]), update)))
+        return True
 
     def mark(self, session_id: str, mark: str | None, note: str = "") -> bool:
         """Mark a session as "good" or "bad", with a note; None removes the mark.

@@ -5,12 +5,16 @@ from __future__ import annotations
 import itertools
 import sys
 import threading
+from dataclasses import replace
 from types import TracebackType
+from typing import Any
 
 from honeytrace._config.live import live
-from honeytrace._config.pipeline import Clock, Pipeline, finish
+from honeytrace._config.pipeline import Clock, Pipeline, finish, finish_update
 from honeytrace._delivery.senders import THREADS
 from honeytrace._session.record import CallRecord, format_id
+from honeytrace._session.session import Session
+from honeytrace._session.update import Update
 from honeytrace.testing._sessions import CapturedSessions
 
 __tracebackhide__ = True  # pytest shows the line of the test, not ours
@@ -112,7 +116,9 @@ class Capture:
         capture = _here() or self
         ids, clock = capture.ids or base.ids, capture.clock or base.clock
         processors = (*live.processors, capture.take)
-        made = Pipeline(base.config, base.delivery, ids, processors, clock=clock)
+        made = Pipeline(
+            base.config, base.delivery, ids, processors, clock=clock, updates=capture.update
+        )
         made.special = base.special
         return made
 
@@ -124,10 +130,28 @@ class Capture:
             capture.sessions._sessions.append(session)
             capture = _nearest(capture.outer)
 
+    def update(self, update: Update) -> None:
+        """Merge an update into the captured session, here and in the captures around this one."""
+        fields: dict[str, Any] = finish_update(update)
+        session_id = str(update.id)
+        capture = _nearest(self)
+        while capture is not None:
+            captured = capture.sessions._sessions
+            captured[:] = [
+                _merged(each, fields) if each.session_id == session_id else each
+                for each in captured
+            ]
+            capture = _nearest(capture.outer)
+
     def is_strict(self) -> bool:
         """Return whether internal errors are raised here; not in threads that deliver."""
         sending = threading.current_thread().name.startswith(THREADS)
         return (_here() or self).strict and not sending
+
+
+def _merged(session: Session, fields: dict[str, Any]) -> Session:
+    merged: dict[str, Any] = {name: {**getattr(session, name), **fields[name]} for name in fields}
+    return replace(session, **merged)
 
 
 class CaptureContext:

@@ -13,9 +13,9 @@ import re
 import ssl
 import threading
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import closing, suppress
-from typing import cast
+from typing import TypeVar, cast
 
 import certifi
 import httpcore
@@ -23,9 +23,12 @@ import httpcore
 from honeytrace._delivery.http.addresses import Proxy, require_socks
 from honeytrace._delivery.http.network import DeadlineNetwork
 from honeytrace._delivery.http.reply import MAX_REPLY_BYTES, Reply, join_headers, read_plain
+from honeytrace._session import wire
 from honeytrace._utils import clock
 from honeytrace._utils.errors import ConfigurationError, TransportError
 from honeytrace._utils.origin import ignoring
+
+_V = TypeVar("_V")
 
 _FAILURES = (
     httpcore.TimeoutException,
@@ -35,6 +38,7 @@ _FAILURES = (
 )
 _CUT = (httpcore.RemoteProtocolError, httpcore.ReadError, httpcore.WriteError)
 _LASTING = (ssl.SSLError, httpcore.LocalProtocolError, ConfigurationError)
+MAX_SESSION_BYTES = 64 * 2**20  # of a session that is read
 _LOGGERS = ("connection", "http11", "proxy", "socks")
 
 
@@ -69,14 +73,23 @@ class Connections:
 
     def post(self, body: bytes) -> Reply:
         """Post a body within the timeout. Raises `TransportError` if no answer comes."""
-        now = clock.now()
+        return _reported(self._post, body)
+
+    def get(self, path: str) -> Reply:
+        """Read another path of the server within the timeout, over a connection of its own."""
+        return _reported(self._get, path)
+
+    def _get(self, path: str, now: float) -> Reply:
+        origin = self._url.origin
+        base = self._url.target.removesuffix(wire.START.encode())
+        url = httpcore.URL(
+            scheme=origin.scheme, host=origin.host, port=origin.port, target=base + path.encode()
+        )
+        connection = self._open()
         try:
-            return self._post(body, now)
-        except httpcore.LocalProtocolError as error:  # its message repeats the header
-            words = "a header cannot be sent; check api_key and server_url"
-            raise TransportError(f"LocalProtocolError: {words}") from error
-        except _FAILURES as error:
-            raise TransportError(f"{type(error).__name__}: {error}") from error
+            return connection.get(url, now + self._timeout)
+        finally:
+            connection.close()
 
     def close(self) -> None:
         """Close idle connections now, and the others when their requests end."""
@@ -237,6 +250,12 @@ class _Connection:
         self.idle_since = clock.now()
         return reply
 
+    def get(self, url: httpcore.URL, deadline: float) -> Reply:
+        self.network.deadline = deadline
+        request = httpcore.Request(b"GET", url, headers=self._headers)
+        with _quiet:
+            return _read(self._http.handle_request(request), MAX_SESSION_BYTES)
+
     def _post_plainly(self, body: bytes) -> Reply | None:
         """Send a body over the open connection; None if httpcore has to read the answer."""
         stream = self.network.stream
@@ -278,7 +297,18 @@ class _Connection:
             self.network.close()
 
 
-def _read(response: httpcore.Response) -> Reply:
+def _reported(request: Callable[[_V, float], Reply], what: _V) -> Reply:
+    """Make a request that begins now; raise `TransportError` for what httpcore raises."""
+    try:
+        return request(what, clock.now())
+    except httpcore.LocalProtocolError as error:  # its message repeats the header
+        words = "a header cannot be sent; check api_key and server_url"
+        raise TransportError(f"LocalProtocolError: {words}") from error
+    except _FAILURES as error:
+        raise TransportError(f"{type(error).__name__}: {error}") from error
+
+
+def _read(response: httpcore.Response, most: int = MAX_REPLY_BYTES) -> Reply:
     """Read an answer as far as it comes in time.
 
     A short one is read to its end, so that the connection can be used again. One that breaks off
@@ -289,9 +319,9 @@ def _read(response: httpcore.Response) -> Reply:
         for chunk in cast("Iterable[bytes]", response.stream):
             chunks.append(chunk)
             size += len(chunk)
-            if size > MAX_REPLY_BYTES:
+            if size > most:
                 break
         else:
             complete = True
-    body = b"".join(chunks)[:MAX_REPLY_BYTES]
+    body = b"".join(chunks)[:most]
     return Reply(response.status, join_headers(response.headers), body, complete)

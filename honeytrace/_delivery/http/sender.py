@@ -7,8 +7,11 @@ libraries use httpx as soon as it is in `sys.modules`.
 from __future__ import annotations
 
 import logging
+import threading
 import time
-from typing import Protocol
+from collections.abc import Callable
+from functools import partial
+from typing import Protocol, TypeVar
 
 from honeytrace._delivery.http.addresses import netloc, parsed, proxy
 from honeytrace._delivery.http.connections import Connections, lasts
@@ -17,9 +20,13 @@ from honeytrace._delivery.retry import Answer, Verdict, retry_after, verdict_of
 from honeytrace._redaction.secrets import without_secrets
 from honeytrace._session import wire
 from honeytrace._utils.errors import ConfigurationError, TransportError
+from honeytrace._utils.json import Json
 from honeytrace._utils.text import mask
 from honeytrace._utils.urls import why_unusable
 
+_V = TypeVar("_V")
+
+_NOT_FOUND = 404
 _MAX_SHOWN = 500  # characters of the server's words
 _MAX_SEARCHED = 4 * _MAX_SHOWN  # characters in which secrets are looked for
 _DELIVERED = Answer(Verdict.DELIVERED)
@@ -32,6 +39,8 @@ class _Way(Protocol):
 
     def post(self, body: bytes) -> Reply: ...
 
+    def get(self, path: str) -> Reply: ...
+
     def close(self) -> None: ...
 
 
@@ -43,6 +52,9 @@ class _NoWay:
 
     def post(self, body: bytes) -> Reply:  # noqa: ARG002
         raise TransportError(str(self._cause)) from self._cause
+
+    def get(self, path: str) -> Reply:
+        return self.post(path.encode())
 
     def close(self) -> None:
         """There is nothing to close."""
@@ -62,21 +74,49 @@ class HttpSender:
     ) -> None:
         self._key = api_key
         self._warned = False
+        self._updating = threading.Lock()  # one at a time, so that no update undoes another
         self._way = _way(server_url, api_key, timeout)
 
     def send(self, body: bytes) -> Answer:
         """Send one body and read at most 64 KiB of the answer."""
+        update = wire.update_of(body)
+        if update is not None:
+            with self._updating:
+                return self._update(update)
+        return self._judged(self._way.post, body, self._received)
+
+    def _judged(
+        self, request: Callable[[_V], Reply], what: _V, received: Callable[[Reply], Answer]
+    ) -> Answer:
+        """Make a request; an answer with a 2xx status is judged by `received`."""
         try:
-            reply = self._way.post(body)
+            reply = request(what)
         except TransportError as error:
             verdict = Verdict.HOLD if lasts(error) else Verdict.RETRY
             return Answer(verdict, self._clean(str(error)), answered=False)
         verdict = verdict_of(reply.status)
         if verdict is Verdict.DELIVERED:
-            return self._received(reply)
+            return received(reply)
         words = self._clean(_words(reply))
         said = f"status {reply.status}: {words}" if words else f"status {reply.status}"
+        if reply.status == _NOT_FOUND and request == self._way.get:
+            return Answer(Verdict.EARLY, said)
         return Answer(verdict, said, retry_after(reply.header(b"retry-after"), time.time()))
+
+    def _update(self, update: Json) -> Answer:
+        """Read the session, merge the update into it, and start it again under the same id."""
+        return self._judged(
+            self._way.get, wire.path(update["session_id"]), partial(self._merge, update)
+        )
+
+    def _merge(self, update: Json, reply: Reply) -> Answer:
+        if not reply.complete:
+            return Answer(Verdict.RETRY, "the answer to getSession broke off")
+        try:
+            body = wire.updated(reply.body, update)
+        except ValueError as error:
+            return Answer(Verdict.HOLD, f"the answer to getSession is unusable ({error})")
+        return self._judged(self._way.post, body, self._received)
 
     def _received(self, reply: Reply) -> Answer:
         """Judge an answer with a 2xx status: only the session API takes sessions."""

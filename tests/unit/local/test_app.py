@@ -158,7 +158,7 @@ def test_a_start_that_is_sent_again_is_merged(client, store):
     """A second start answers with the session as it is now."""
     session_id = start(client, project="p", inputs={"a": 1}).json()["session_id"]
     again = start(client, session_id=session_id, inputs={"b": 2}).json()
-    assert (again["project_id"], again["inputs"]) == ("p", {"b": 2})
+    assert (again["project_id"], again["inputs"]) == ("p", {"a": 1, "b": 2})
     assert store.count() == 1
 
 

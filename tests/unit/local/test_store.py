@@ -107,11 +107,12 @@ def test_put_many_stores_the_bodies_that_were_sent(store):
 
 
 def test_put_many_merges_a_session_that_is_there(store):
-    """A session whose id is stored replaces the keys it has, within one call, too."""
-    first = recorded(inputs={"a": 1})
-    later = recorded(session_id=first.session_id, outputs={"b": 2})
+    """A session whose id is stored is merged key by key, within one call, too."""
+    first = recorded(inputs={"a": 1}, children_ids=["x", "y"])
+    later = recorded(session_id=first.session_id, outputs={"b": 2}, children_ids=["y", "z"])
     store.put_many([row(wire.encode(first)), row(wire.encode(later))])
-    assert store.recent() == [{**wire.payload(first), **wire.payload(later)}]
+    merged = {**wire.payload(first), **wire.payload(later)}
+    assert store.recent() == [{**merged, "inputs": {"a": 1}, "children_ids": ["x", "y", "z"]}]
 
 
 def test_put_many_stores_all_or_none(store):
@@ -181,10 +182,10 @@ def test_an_unknown_id_is_none(store):
 
 
 def test_a_second_start_is_merged(store):
-    """A second session of the same id replaces the keys it has and keeps the others."""
-    first = store.add(session(project="p", inputs={"a": 1}, start_time=5))
-    second = {"session_id": first["session_id"], "inputs": {"b": 2}}
-    merged = {**first, "inputs": {"b": 2}}
+    """A second session of the same id is merged key by key, and its values win."""
+    first = store.add(session(project="p", inputs={"a": 1, "c": 1}, start_time=5))
+    second = {"session_id": first["session_id"], "inputs": {"b": 2, "c": 2}}
+    merged = {**first, "inputs": {"a": 1, "b": 2, "c": 2}}
     assert store.add(second) == merged
     assert store.get(first["session_id"]) == merged
     assert store.count() == 1

@@ -1,0 +1,349 @@
+"""What is said about a session after its end is merged into it, and never lost."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import pickle
+import subprocess
+import sys
+import threading
+import uuid
+
+import pytest
+
+import honeytrace
+from honeytrace import trace_session, update_session
+from honeytrace._config.live import live
+from honeytrace.local import Store
+from honeytrace.testing import capture_sessions
+
+
+@pytest.fixture(autouse=True)
+def _reset():
+    live.guard.clear()
+    honeytrace.configure()  # so that the home of this test is read
+    yield
+    honeytrace.shutdown(0)
+    honeytrace.configure(server_url=None, api_key=None, redact=None)
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "home" / "sessions.db")
+
+
+class Api:
+    """The two operations; a second start replaces the whole session, as a server may do."""
+
+    def __init__(self, server):
+        self.sessions = {}
+        self.failing = 0
+        self.lock = threading.Lock()
+        server.script = self.answer
+        honeytrace.configure(server_url=server.url + "/base", api_key="k")
+
+    def answer(self, request):
+        with self.lock:
+            if self.failing:
+                self.failing -= 1
+                return 503, {}, b""
+            if request.method == "GET":
+                found = self.sessions.get(request.path.removeprefix("/base/session/"))
+                return (200, {}, json.dumps(found).encode()) if found else (404, {}, b"{}")
+            assert request.path == "/base/session/start"
+            session = request.json["session"]
+            event = {**session, "project_id": session["project"], "event_type": "session"}
+            self.sessions[session["session_id"]] = {**event, "event_name": session["session_name"]}
+            return 200, {}, json.dumps({"session_id": session["session_id"]}).encode()
+
+
+@pytest.fixture
+def api(server):
+    return Api(server)
+
+
+@trace_session(name="answer")
+def answer(question: str) -> dict[str, str]:
+    global last
+    last = honeytrace.current_session()
+    return {"content": question.upper()}
+
+
+def ended(question: str = "why") -> str:
+    answer(question)
+    return last.session_id
+
+
+def test_an_update_is_merged_into_the_stored_session(store):
+    session_id = ended()
+    assert update_session(session_id, feedback={"rating": 5}, metadata={"a": 1})
+    assert update_session(uuid.UUID(session_id), feedback={"note": "good"}, outputs={"shown": True})
+    assert honeytrace.flush(10)
+    found = store.get(session_id)
+    assert found["feedback"] == {"rating": 5, "note": "good"}
+    assert found["outputs"] == {"content": "WHY", "shown": True}
+    assert found["inputs"] == {"question": "why"}
+    assert found["metadata"]["a"] == 1
+    assert "root_id" in found["metadata"]["honeytrace"]
+
+
+def test_an_update_is_merged_into_the_session_of_a_server(api):
+    session_id = ended()
+    update_session(session_id.upper(), feedback={"rating": 5}, metrics={"score": 0.5})
+    update_session(session_id, feedback={"note": "good"})
+    assert honeytrace.flush(10)
+    found = api.sessions[session_id]
+    assert found["feedback"] == {"rating": 5, "note": "good"}
+    assert found["metrics"] == {"score": 0.5}
+    assert found["outputs"] == {"content": "WHY"}
+    assert (found["session_name"], found["project"]) == ("answer", "default")
+
+
+def test_an_update_that_comes_before_its_session_waits_in_the_store(store):
+    session_id = str(uuid.uuid4())
+    update_session(session_id, feedback={"rating": 1})
+    update_session(session_id, feedback={"rating": 5})
+    assert honeytrace.flush(10)
+    assert store.get(session_id) is None
+    with trace_session("late", session_id=session_id) as session:
+        session.feedback["note"] = "from the start"
+    with trace_session("other"):
+        pass
+    assert honeytrace.flush(10)
+    assert store.get(session_id)["feedback"] == {"note": "from the start", "rating": 5}
+
+
+def test_it_waits_in_a_session_server_as_well(store):
+    session_id = str(uuid.uuid4())
+    update_session(session_id, feedback={"rating": 5})
+    assert honeytrace.flush(10)
+    store.add({"session_id": session_id, "session_name": "posted", "project": "p", "source": "s"})
+    assert store.get(session_id)["feedback"] == {"rating": 5}
+
+
+def test_an_update_that_comes_before_its_session_is_sent_once_that_has_arrived(api, caplog):
+    session_id = str(uuid.uuid4())
+    update_session(session_id, feedback={"rating": 5})
+    assert not honeytrace.flush(0.2)
+    assert "an update waits for its session: status 404" in caplog.text
+    with trace_session("other") as other:
+        pass
+    with trace_session("late", session_id=session_id):
+        pass
+    assert honeytrace.flush(20)
+    assert api.sessions[session_id]["feedback"] == {"rating": 5}
+    assert "feedback" not in api.sessions[session_id] or api.sessions[other.session_id]
+
+
+def test_updates_survive_an_outage(api):
+    session_id = ended()
+    assert honeytrace.flush(10)
+    api.failing = 4
+    for number in range(5):
+        update_session(session_id, feedback={f"f{number}": number})
+    assert honeytrace.flush(30)
+    assert api.sessions[session_id]["feedback"] == {f"f{n}": n for n in range(5)}
+
+
+def test_updates_survive_a_process_that_is_killed(server):
+    code = (
+        "import os, honeytrace as h\n"
+        "with h.trace_session('answer') as s: pass\n"
+        "h.update_session(s.session_id, feedback={'rating': 5})\n"
+        "h.configure(durable=True)\n"
+        "with h.trace_session('last'): pass\n"
+        "print(s.session_id, flush=True)\n"
+        "os.kill(os.getpid(), 9)\n"
+    )
+    environment = {**os.environ, "HH_API_URL": server.url, "HH_API_KEY": "k"}
+    server.script = lambda request: (503, {}, b"")
+    done = subprocess.run([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE)
+    assert done.returncode == -9
+    api = Api(server)
+    honeytrace.configure(server_url=server.url)
+    api.answer = None
+    sessions = {}
+
+    def script(request):
+        if request.method == "GET":
+            found = sessions.get(request.path.rpartition("/")[2])
+            return (200, {}, json.dumps(found).encode()) if found else (404, {}, b"")
+        session = request.json["session"]
+        sessions[session["session_id"]] = {**session, "event_name": session["session_name"]}
+        return server.ok(request)
+
+    server.script = script
+    again = subprocess.run(
+        [sys.executable, "-m", "honeytrace", "resend"], env=environment, capture_output=True
+    )
+    assert again.returncode == 0, again.stderr
+    assert sessions[done.stdout.decode().strip()]["feedback"] == {"rating": 5}
+
+
+def test_many_updates_race_with_their_sessions(api):
+    """Every thread rates the sessions of all threads, some of which have not arrived yet."""
+    ids = [str(uuid.uuid4()) for _ in range(20)]
+    barrier = threading.Barrier(4)
+
+    def work(number: int) -> None:
+        barrier.wait()
+        for session_id in ids[number::4]:
+            with trace_session("answer", session_id=session_id) as session:
+                session.outputs = {"n": number}
+        for session_id in ids:
+            update_session(session_id, feedback={f"t{number}": number})
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert honeytrace.flush(60)
+    for at, session_id in enumerate(ids):
+        found = api.sessions[session_id]
+        assert found["feedback"] == {f"t{n}": n for n in range(4)}
+        assert found["outputs"] == {"n": at % 4}
+
+
+@pytest.mark.parametrize(
+    ("reply", "words"),
+    [
+        ((401, {}, b""), "status 401"),
+        ((200, {}, b"[]"), "the answer to getSession is unusable"),
+        ((200, {"Content-Length": "100"}, [b"{"]), "the answer to getSession broke off"),
+    ],
+)
+def test_an_answer_that_cannot_be_used_is_said_and_the_update_kept(server, caplog, reply, words):
+    honeytrace.configure(server_url=server.url, api_key="k")
+    session_id = ended()
+    assert honeytrace.flush(10)
+    server.script = lambda request: reply if request.method == "GET" else server.ok(request)
+    before = honeytrace.stats()
+    update_session(session_id, feedback={"rating": 5})
+    assert not honeytrace.flush(0.3)
+    assert words in caplog.text
+    now = honeytrace.stats()
+    assert (now.rejected, now.dropped) == (before.rejected, before.dropped)
+
+
+def test_an_unreachable_server_keeps_the_update(server, tmp_path):
+    session_id = str(uuid.uuid4())
+    honeytrace.configure(server_url="http://127.0.0.1:1", api_key="k")
+    update_session(session_id, feedback={"rating": 5})
+    assert not honeytrace.flush(0.3)
+    assert honeytrace.stats().spooled >= 1
+
+
+def test_secrets_in_an_update_are_taken_out(store):
+    session_id = ended()
+    update_session(session_id, feedback={"note": "my key is sk-proj-" + "aB3" * 16})
+    assert honeytrace.flush(10)
+    assert "aB3aB3" not in json.dumps(store.get(session_id))
+
+
+def test_without_redaction_an_update_stays_as_it_is(store):
+    honeytrace.configure(redact=False)
+    session_id = ended()
+    update_session(session_id, feedback={"password": "x"})
+    assert honeytrace.flush(10)
+    assert store.get(session_id)["feedback"] == {"password": "x"}
+
+
+def test_a_running_session_takes_the_update_itself():
+    with capture_sessions() as sessions, trace_session("running") as session:
+        assert update_session(session.session_id, feedback={"rating": 5})
+        assert session.feedback == {"rating": 5}
+    assert sessions.one("running").feedback == {"rating": 5}
+
+
+def test_a_capture_merges_updates():
+    with capture_sessions() as outer, capture_sessions() as sessions:
+        first, second = ended(), ended()
+        update_session(first, feedback={"rating": 5})
+    for each in (outer, sessions):
+        assert [session.feedback for session in each] == [{"rating": 5}, {}]
+    assert second
+
+
+def test_what_is_set_after_the_end_is_an_update(store):
+    session_id = ended()
+    session = last
+    session.feedback["rating"] = 5
+    session.feedback |= {"note": "good"}
+    session.metrics.update(score=1)
+    session.metadata.setdefault("a", 1)
+    assert session.metadata.setdefault("a", 2) == 1
+    session.outputs = {"shown": True}
+    assert session.feedback == {"rating": 5, "note": "good"}
+    assert honeytrace.flush(10)
+    session.user_properties["user"] = "u-1"  # the record has been released by now
+    assert honeytrace.flush(10)
+    found = store.get(session_id)
+    assert found["feedback"] == {"rating": 5, "note": "good"}
+    assert (found["metrics"], found["metadata"]["a"]) == ({"score": 1}, 1)
+    assert found["outputs"] == {"content": "WHY", "shown": True}
+    assert found["user_properties"] == {"user": "u-1"}
+    assert type(copy.copy(session.feedback)) is dict
+
+
+def test_a_handle_from_another_process_says_that_it_cannot(caplog):
+    with capture_sessions(), trace_session("answer") as session:
+        copied = pickle.loads(pickle.dumps(session))
+    copied.feedback["rating"] = 5
+    assert f"use honeytrace.update_session('{session.session_id}', feedback=…)" in caplog.text
+
+
+def test_a_block_with_a_known_id_leaves_alone_what_it_does_not_set(store):
+    with trace_session("answer", inputs={"q": 1}) as session:
+        session.outputs = {"content": "A"}
+        session.metrics["hits"] = 3
+        with trace_session("child"):
+            pass
+    with trace_session("answer", session_id=session.session_id) as again:
+        again.feedback["rating"] = 5
+        again.metrics["score"] = 1
+        with trace_session("child"):
+            pass
+    assert honeytrace.flush(10)
+    found = store.get(session.session_id)
+    assert (found["inputs"], found["outputs"]) == ({"q": 1}, {"content": "A"})
+    assert found["metrics"] == {"hits": 3, "score": 1}
+    assert found["feedback"] == {"rating": 5}
+    assert len(found["children_ids"]) == 2
+
+
+def test_when_tracing_is_off_nothing_is_sent(server):
+    session_id = ended()
+    honeytrace.configure(enabled=False)
+    try:
+        assert not update_session(session_id, feedback={"rating": 5})
+        last.feedback["rating"] = 5
+    finally:
+        honeytrace.configure(enabled=None)
+
+
+def test_a_session_that_is_not_recorded_has_no_id_to_update():
+    assert update_session(honeytrace.current_session().session_id, feedback={"rating": 5}) is False
+
+
+@pytest.mark.parametrize(
+    ("session_id", "fields", "error", "words"),
+    [
+        ("6a1f", {"feedback": {"a": 1}}, ValueError, "needs a complete session id, a UUID"),
+        (None, {"feedback": {"a": 1}}, ValueError, "needs a complete session id"),
+        (str(uuid.uuid4()), {}, ValueError, "has no values"),
+        (str(uuid.uuid4()), {"feedback": {}}, ValueError, "has no values"),
+        (
+            str(uuid.uuid4()),
+            {"feedback": 5},
+            TypeError,
+            r"update_session\(feedback=…\) cannot be 5",
+        ),
+        (str(uuid.uuid4()), {"rating": 5}, TypeError, "rating"),
+    ],
+)
+def test_what_cannot_be_an_update_is_refused(session_id, fields, error, words):
+    with pytest.raises(error, match=words):
+        update_session(session_id, **fields)
