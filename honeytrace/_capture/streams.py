@@ -15,6 +15,12 @@ from honeytrace._capture.providers.deltas import MAX_ENTRIES, Budget, Text, weig
 from honeytrace._capture.providers.events import EventReader
 from honeytrace._capture.providers.openai_chat import Completion
 from honeytrace._capture.providers.openai_responses import Response
+from honeytrace._capture.providers.other_chunks import (
+    GeminiAnswer,
+    GrowingAnswer,
+    LangChainMessage,
+    OllamaAnswer,
+)
 from honeytrace._capture.snapshot import rules
 
 _MAX_WAITING_BYTES = 2**20  # size of the items that wait to be merged
@@ -141,7 +147,11 @@ class StreamBuffer:
 _BATCH_CHARACTERS = 65_536
 _BYTES_PER_TEXT = 64  # besides its characters
 
-_Run = Completion | Message | Response
+_Run = (
+    Completion | Message | Response | LangChainMessage | GeminiAnswer | OllamaAnswer | GrowingAnswer
+)
+_OTHERS = (LangChainMessage, GeminiAnswer, OllamaAnswer, GrowingAnswer)
+_MIN_GROWING = 3  # texts that begin with one another before they count as one that grows
 
 
 class StreamAccumulator:
@@ -153,7 +163,9 @@ class StreamAccumulator:
     number of the others. `result` may be called at any time and changes nothing.
     """
 
-    __slots__ = ("_budget", "_items", "_more", "_most", "_pieces", "_run", "_size", "_text")
+    __slots__ = (
+        *("_budget", "_growing", "_items", "_more", "_most", "_pieces", "_run", "_size", "_text"),
+    )
 
     def __init__(self) -> None:
         self._budget = Budget()
@@ -162,6 +174,7 @@ class StreamAccumulator:
         self._more = 0
         self._run: _Run | None = None
         self._text = Text(self._budget)
+        self._growing: GrowingText | None = GrowingText()  # None once it does not grow
         self._pieces: list[str] | None = []  # not in the text yet; None after any other item
         self._size = 0
 
@@ -173,8 +186,14 @@ class StreamAccumulator:
     @property
     def cut(self) -> bool:
         """Return whether something was left out of the result."""
-        self._fold()
+        if not self._grows:
+            self._fold()
         return self._budget.cut or self.dropped > 0
+
+    @property
+    def _grows(self) -> bool:
+        """Return whether all items are one text that grows, each the whole so far."""
+        return self._growing is not None and self._growing.count >= _MIN_GROWING
 
     @property
     def full(self) -> bool:
@@ -188,11 +207,19 @@ class StreamAccumulator:
 
     def texts(self, pieces: list[str]) -> None:
         """Take many strings at once, as long as there were no other items."""
-        self._pieces = [*(self._pieces or ()), *pieces]
-        self._fold()
+        for at, piece in enumerate(pieces):
+            if self._growing is None:
+                self._pieces = [*(self._pieces or ()), *pieces[at:]]
+                self._fold()
+                return
+            self.text(piece)
 
     def text(self, piece: str) -> None:
         """Take an item that is a string; `add` takes items whose copy is a string."""
+        if self._growing is not None:
+            if self._growing.add(piece):
+                return None
+            self._stop_growing()
         pieces = self._pieces
         if pieces is None:
             return self.add(piece)
@@ -201,6 +228,12 @@ class StreamAccumulator:
         if self._size > _BATCH_CHARACTERS or len(pieces) >= MAX_ENTRIES:
             self._fold()
         return None
+
+    def _stop_growing(self) -> None:
+        """Take the texts that were held back as a growing one."""
+        growing, self._growing = self._growing, None
+        if growing is not None and self._pieces is not None:
+            self._pieces += growing.texts()
 
     def _fold(self) -> None:
         """Add the pieces to the text, and to the items in case the stream becomes a list."""
@@ -227,6 +260,7 @@ class StreamAccumulator:
     def add(self, item: Any) -> None:
         """Take the copy of any other item. The copy must not change afterwards."""
         if self._pieces is not None:
+            self._stop_growing()
             self._fold()
             self._pieces = None
         if self._run is not None:
@@ -239,6 +273,9 @@ class StreamAccumulator:
 
     def result(self) -> Any:
         """Return the merged items so far; an empty list if there are none."""
+        if self._growing is not None and self._grows:
+            return self._growing.last
+        self._stop_growing()
         self._fold()
         others = self._items or self._more
         if self._pieces is not None and others:
@@ -249,12 +286,46 @@ class StreamAccumulator:
         return [*values, f"[{self._more} more items]"] if self._more else values
 
 
+class GrowingText:
+    """Texts of which each begins with the one before: of these, the last one is the answer.
+
+    Attributes:
+        last: the longest text so far.
+        count: the number of texts.
+    """
+
+    __slots__ = ("_lengths", "last")
+
+    def __init__(self) -> None:
+        self.last = ""
+        self._lengths: list[int] = []
+
+    @property
+    def count(self) -> int:
+        return len(self._lengths)
+
+    def add(self, text: str) -> bool:
+        """Take a text; return False if it does not continue the one before."""
+        if len(text) <= len(self.last) or not text.startswith(self.last):
+            return False
+        self.last = text
+        self._lengths.append(len(text))
+        return True
+
+    def texts(self) -> list[str]:
+        return [self.last[:length] for length in self._lengths]
+
+
 def _begin(item: Any, budget: Budget) -> _Run | None:
     """Begin the run of chunks whose first chunk is this item; None if it is not a chunk."""
     if type(item) is not dict:
         return None
     kind = item.get("type")
     run: _Run
+    for other in _OTHERS:
+        run = other(budget)
+        if run.add(item):
+            return run
     if type(kind) is not str or kind == "chunk":
         run = Completion(budget)
     elif kind.startswith("response."):

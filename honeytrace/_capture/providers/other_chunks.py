@@ -1,0 +1,156 @@
+"""Merge the chunks of LangChain, Gemini, Ollama and LlamaIndex, each into one answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from honeytrace._capture.providers.deltas import Budget, done, grow
+from honeytrace._utils.json import Json
+
+
+class LangChainMessage:
+    """Merges AIMessageChunks into one message. `add` returns False for anything else."""
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self._head: Json = {}
+        self._grown: Json = {}
+        self._calls: Json = {}
+
+    def add(self, item: Json) -> bool:
+        if item.get("type") != "AIMessageChunk" or self._head.get("id", item.get("id")) != item.get(
+            "id"
+        ):
+            return False
+        for key, value in item.items():
+            if key == "content" and value:
+                grow(self._grown, {"content": value}, self._budget)
+            elif key == "tool_call_chunks":
+                calls = [_call(each) for each in _dicts(value)]
+                grow(self._calls, {"tool_calls": calls} if calls else {}, self._budget)
+            elif key == "response_metadata" and type(value) is dict:
+                self._budget.put(self._head, key, {**self._head.get(key, {}), **value})
+            elif key not in _LANGCHAIN_PARTS and (value or key not in self._head):
+                self._budget.put(self._head, key, value)
+        return True
+
+    def result(self) -> Json:
+        calls = done(self._calls).get("tool_calls", [])
+        named = [
+            {"name": each.get("name"), "args": each.get("arguments"), "id": each.get("id")}
+            for each in calls
+        ]
+        content = done(self._grown).get("content", "")
+        return {**self._head, "content": content, "tool_calls": named}
+
+
+_LANGCHAIN_PARTS = ("content", "tool_call_chunks", "tool_calls", "invalid_tool_calls")
+
+
+def _call(chunk: Json) -> Json:
+    """Return a part of a tool call under the names of OpenAI's deltas."""
+    found = {
+        "index": chunk.get("index"),
+        "id": chunk.get("id"),
+        "name": chunk.get("name"),
+        "arguments": chunk.get("args"),
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
+class GeminiAnswer:
+    """Merges the chunks of one answer of Gemini. `add` returns False for anything else."""
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self._head: Json = {}
+        self._parts: list[Json] = []
+        self._candidate: Json = {}
+
+    def add(self, item: Json) -> bool:
+        candidates = _dicts(item.get("candidates"))
+        known = any(name in item for name in _GEMINI)
+        if not known or (not candidates and not self._head):
+            return False
+        for key, value in item.items():
+            if key != "candidates" and (value is not None or key not in self._head):
+                self._budget.put(self._head, key, value)
+        for candidate in candidates[:1]:
+            content = candidate.get("content")
+            rest = {key: value for key, value in candidate.items() if value is not None}
+            self._candidate |= {**rest, "content": content or self._candidate.get("content")}
+            for part in _dicts(content.get("parts")) if type(content) is dict else ():
+                self._part({key: value for key, value in part.items() if value is not None})
+        return True
+
+    def _part(self, part: Json) -> None:
+        last = self._parts[-1] if self._parts else {}
+        if "text" in part and "text" in last and part.get("thought") == done(last).get("thought"):
+            grow(last, {"text": part["text"]}, self._budget)
+        elif "text" in part:
+            node: Json = {key: value for key, value in part.items() if key != "text"}
+            grow(node, {"text": part["text"]}, self._budget)
+            self._parts.append(node)
+        else:
+            self._parts.append(part)
+
+    def result(self) -> Json:
+        content = self._candidate.get("content")
+        parts = [done(part) for part in self._parts]
+        whole = {**(content if type(content) is dict else {}), "parts": parts}
+        return {**self._head, "candidates": [{**self._candidate, "content": whole}]}
+
+
+_GEMINI = ("usage_metadata", "usageMetadata", "model_version", "modelVersion")
+
+
+class OllamaAnswer:
+    """Merges the chunks of one answer of Ollama. `add` returns False for anything else."""
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self._head: Json = {}
+        self._grown: Json = {}
+
+    def add(self, item: Json) -> bool:
+        message, text = item.get("message"), item.get("response")
+        if type(item.get("done")) is not bool or not (type(message) is dict or type(text) is str):
+            return False
+        if self._head.get("done") is True:  # the next answer
+            return False
+        for key, value in item.items():
+            if key in ("message", "response"):
+                piece = _without_none(value) if type(value) is dict else value
+                grow(self._grown, {key: piece} if piece else {}, self._budget)
+            else:
+                self._budget.put(self._head, key, value)
+        return True
+
+    def result(self) -> Json:
+        return {**self._head, **done(self._grown)}
+
+
+class GrowingAnswer:
+    """Keeps the last of LlamaIndex's chunks, each of which holds the answer so far."""
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self._last: Json = {}
+
+    def add(self, item: Json) -> bool:
+        holds = type(item.get("message")) is dict or type(item.get("text")) is str
+        if not ("delta" in item and "raw" in item and holds):
+            return False
+        self._last = self._budget.swap(self._last, item)
+        return True
+
+    def result(self) -> Json:
+        return {key: value for key, value in self._last.items() if key != "delta"}
+
+
+def _without_none(value: Json) -> Json:
+    return {key: item for key, item in value.items() if item is not None}
+
+
+def _dicts(value: Any) -> list[Json]:
+    return [each for each in value if type(each) is dict] if type(value) is list else []

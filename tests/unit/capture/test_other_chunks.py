@@ -1,0 +1,155 @@
+"""Streams of LangChain, Gemini, Ollama and LlamaIndex, and texts that grow, are one answer each."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from honeytrace import trace_session
+from honeytrace.testing import capture_sessions
+
+
+def stream(items):
+    """The session of a generator that yields these items."""
+
+    @trace_session
+    def generate():
+        yield from items
+
+    with capture_sessions() as sessions:
+        list(generate())
+    return sessions.one()
+
+
+def chunk(content="", **more):
+    about = {"type": "AIMessageChunk", "id": "run-1", "tool_call_chunks": [], "tool_calls": []}
+    return {**about, "content": content, "response_metadata": {}, "usage_metadata": None, **more}
+
+
+def test_langchain():
+    part = {"type": "tool_call_chunk", "index": 0}
+    items = [
+        chunk(),
+        chunk("Hel"),
+        chunk("lo"),
+        chunk(tool_call_chunks=[{**part, "name": "weather", "id": "c1", "args": '{"ci'}]),
+        chunk(tool_call_chunks=[{**part, "name": None, "id": None, "args": 'ty": 1}'}]),
+        chunk(response_metadata={"model_name": "gpt-4o"}),
+        chunk(response_metadata={"finish_reason": "stop"}),
+        chunk(usage_metadata={"input_tokens": 3, "output_tokens": 4, "total_tokens": 7}),
+    ]
+    session = stream(items)
+    assert session.outputs["content"] == "Hello"
+    assert session.outputs["tool_calls"] == [{"name": "weather", "args": '{"city": 1}', "id": "c1"}]
+    assert (session.config["model"], session.metadata["finish_reason"]) == ("gpt-4o", "stop")
+    assert session.metrics["total_tokens"] == 7
+    assert session.metrics["ttft_ms"] > 0
+
+
+def test_langchain_twice():
+    """Another id is another message."""
+    items = [chunk("a"), chunk("b"), chunk("c", id="run-2")]
+    assert [each["content"] for each in stream(items).outputs["result"]] == ["ab", "c"]
+
+
+def test_langchain_parts():
+    """A content of parts stays one."""
+    parts = [[{"type": "text", "text": "a"}], [{"type": "text", "text": "b"}]]
+    assert stream(map(chunk, parts)).outputs["content"] == [*parts[0], *parts[1]]
+
+
+def gemini(*parts, **more):
+    candidate = {"content": {"role": "model", "parts": list(parts)}, "finish_reason": None}
+    return {"candidates": [candidate], "model_version": "gemini-2", "usage_metadata": None, **more}
+
+
+def test_gemini():
+    usage = {"prompt_token_count": 3, "candidates_token_count": 4, "total_token_count": 7}
+    call = {"function_call": {"name": "weather", "args": {}}, "text": None}
+    end = {"candidates": [{"content": None, "finish_reason": "STOP"}], "usage_metadata": usage}
+    items = [
+        gemini({"text": "Hm", "thought": True}),
+        gemini({"text": "Hel", "thought": None}),
+        gemini({"text": "lo"}, call),
+        {"model_version": "gemini-2", **end},
+        {"model_version": "gemini-2", "candidates": None},
+    ]
+    session = stream(items)
+    (candidate,) = session.outputs["candidates"]
+    assert candidate["content"]["parts"] == [
+        {"thought": True, "text": "Hm"},
+        {"text": "Hello"},
+        {"function_call": {"name": "weather", "args": {}}},
+    ]
+    assert candidate["content"]["role"] == "model"
+    assert (session.config["model"], session.metadata["finish_reason"]) == ("gemini-2", "STOP")
+    assert session.metrics["total_tokens"] == 7
+
+
+def test_gemini_without_content():
+    items = [{"modelVersion": "m", "candidates": [{"finishReason": "SAFETY"}]}]
+    assert stream(items).metadata["finish_reason"] == "SAFETY"
+    assert stream([{"modelVersion": "m"}]).outputs == {"result": [{"modelVersion": "m"}]}
+
+
+@pytest.mark.parametrize("name", ["chat", "generate"])
+def test_ollama(name):
+    def piece(text, **more):
+        said = {"message": {"role": "assistant", "content": text, "thinking": None}}
+        return {
+            "model": "llama3",
+            "done": False,
+            **(said if name == "chat" else {"response": text}),
+        } | more
+
+    last = piece("", done=True, done_reason="stop", prompt_eval_count=3, eval_count=4)
+    session = stream([piece("Hel"), piece("lo"), last])
+    said = session.outputs["message"]["content"] if name == "chat" else session.outputs["response"]
+    assert said == "Hello"
+    assert (session.config["model"], session.metadata["finish_reason"]) == ("llama3", "stop")
+    assert session.metrics["total_tokens"] == 7
+    twice = stream([piece("a"), last, piece("b"), last]).outputs["result"]
+    assert len(twice) == 2
+
+
+def test_llama_index():
+    """Each chunk holds the whole so far, and the last one is the answer."""
+    raw = {"model": "gpt-4o", "choices": [{"message": {"content": "x"}, "finish_reason": "stop"}]}
+    texts = ["He", "Hell", "Hello"]
+    items = [{"text": each, "delta": each[-2:], "raw": raw} for each in texts]
+    session = stream(items)
+    assert session.outputs == {"text": "Hello", "raw": raw}
+    assert session.config["model"] == "gpt-4o"
+
+
+def test_texts_that_grow():
+    """Texts that begin with one another are one answer, at the size of that answer."""
+    words = [f"word{number} " for number in range(400)]
+    texts = ["".join(words[: number + 1]) for number in range(400)]
+    session = stream(texts)
+    assert session.outputs == {"result": texts[-1]}
+    assert session.metrics["chunks"] == 400
+    assert "truncated" not in session.metadata["honeytrace"]
+    assert len(json.dumps(session.outputs)) < 5000
+
+
+@pytest.mark.parametrize(
+    ("texts", "result"),
+    [
+        (["a", "ab"], "aab"),
+        (["a", "ab", "abc", "abcd"], "abcd"),
+        (["a", "ab", "abc", "x"], "aababcx"),
+        (["a", "a", "a"], "aaa"),
+        (["", "a", "b"], "ab"),
+        (["a"], "a"),
+        ([], []),
+        (["a", "ab", "abc", 1], ["a", "ab", "abc", 1]),
+        ([1, "a", "ab", "abc"], [1, "a", "ab", "abc"]),
+        (["x" * 2000, "x" * 3000, "x" * 4000], "x" * 4000),
+        (["x" * 2000, "x" * 3000, "y"], "x" * 5000 + "y"),
+    ],
+)
+def test_other_texts(texts, result):
+    """Texts that only begin alike are joined as before."""
+    assert stream(texts).outputs == {"result": result}
