@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import partial
-from itertools import pairwise, zip_longest
+from itertools import chain, pairwise, zip_longest
 
 from honeytrace._redaction.marker import Span, mark
 from honeytrace._redaction.secret_names import Name, hides, judge
@@ -110,16 +110,17 @@ _STATEMENTS = (
         rf"""set(?<![\w.]set)(?:x|env|q)?[ ]+(?:-[a-zA-Z]{{1,3}}[ ]+)?{_NAME}[ ]+
           ["']?(?P<value>[^\s="'][^\s"']{{0,512}})"""
     ),
-    re.compile(
-        r"""\n[ \t]*(?P<name>[A-Za-z_][\w.-]{1,63})[ \t]+"""
-        r"""(?P<q>["'])(?P<value>[^"'\n]{1,512})(?P=q)[ \t]*[;,]?[ \t]*$""",
-        re.MULTILINE,
-    ),
     _compile(
         r"""\((?:def\w*|setq|setf|set!|put)[ ]+(?P<name>[A-Za-z*][\w*-]{1,63})[ ]+
           "(?P<value>[^"\n]{1,512})\""""
     ),
 )
+# A line that gives a text to a name: password "x";
+_LINE = re.compile(
+    r"""[ \t]{0,64}(?P<name>[A-Za-z_][\w.-]{1,63})[ \t]{1,16}"""
+    r"""(?P<q>["'])(?P<value>[^"'\n]{1,512})(?P=q)[ \t]{0,8}[;,]?\s*$"""
+)
+_LINE_END = re.compile(r"""\n(?<=["';,\r \t]\n)""")
 # SQL: PASSWORD 'x', IDENTIFIED BY 'x'
 _SQL = _compile(
     r"""'(?: (?<=[Bb][Yy][ ]') | (?<=PASSWORD[ ]') | (?<=password[ ]') | (?<=PASSWORD\(') |
@@ -215,16 +216,24 @@ def _passwords(matches: Iterator[re.Match[str]]) -> Iterator[Span]:
 
 
 def statements(text: str) -> Iterator[Span]:
-    """Find `ENV X_PASSWORD …`, `#define API_KEY "…"` and `setx TOKEN …`."""
-    lines = "\n" + text
-    for pattern in _STATEMENTS:
-        for match in pattern.finditer(lines):
-            name = judge(match["name"])
-            if name:
-                given = match["value"].rstrip()
-                start = match.start("value") - 1
-                secret = is_secret(given, name, match["name"]) and not is_prose(given, 0)
-                yield start, start + len(given) if secret else start, name.rule
+    """Find `ENV X_PASSWORD …`, `#define API_KEY "…"`, `setx TOKEN …` and `token "…"`."""
+    for match in chain(*(pattern.finditer(text) for pattern in _STATEMENTS), _lines(text)):
+        name = judge(match["name"])
+        if name:
+            given = match["value"].rstrip()
+            start = match.start("value")
+            secret = is_secret(given, name, match["name"]) and not is_prose(given, 0)
+            yield start, start + len(given) if secret else start, name.rule
+
+
+def _lines(text: str) -> Iterator[re.Match[str]]:
+    """Yield the lines that give a text to a name."""
+    at = 0
+    for end in _LINE_END.finditer(f"{text}\n"):
+        start = text.rfind("\n", at, end.start()) + 1 or at
+        at = end.start()
+        if line := _LINE.match(text, start, at):
+            yield line
 
 
 def sql(text: str) -> Iterator[Span]:

@@ -11,16 +11,21 @@ from honeytrace._redaction.marker import Span
 from honeytrace._redaction.providers import ALPHABETS, Provider, providers
 from honeytrace._redaction.randomness import is_mixed
 
-MIN_RUN = 16
-"""Characters of the shortest run of `RUN_CHARACTERS` that holds a key."""
+MIN_TAIL = 16
+"""Characters of the random part of a key that are not interrupted by a dot or an equals sign."""
 
-RUN_CHARACTERS = b"-_.~+/=0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_TAIL_CHARACTERS = b"-_~+/0123456789" + _LETTERS
+_RUN_CHARACTERS = b".=" + _TAIL_CHARACTERS
 
-_MIN_TAIL = (
-    16  # characters after an unmistakable prefix that are enough, so that cut keys are found
+_TAIL = b"x" * MIN_TAIL
+_TAILS = bytes(ord("x") if byte in _TAIL_CHARACTERS else ord(" ") for byte in range(256))
+_RUNS = bytes(ord("x") if byte in _RUN_CHARACTERS else ord(" ") for byte in range(256))
+_SMALL = b"a" * MIN_TAIL
+_KINDS = bytes.maketrans(
+    b"BCDEFGHIJKLMNOPQRSTUVWXYZbcdefghijklmnopqrstuvwxyz123456789",
+    b"A" * 25 + b"a" * 25 + b"0" * 9,
 )
-_RUN = b"a" * MIN_RUN
-_RUNS = bytes(ord("a") if byte in RUN_CHARACTERS else ord(" ") for byte in range(256))
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}(?![\w-])")
 # Escapes of JSON, of URLs and of terminals' colours may touch a key.
 _ESCAPE = re.compile(
@@ -30,10 +35,9 @@ _ESCAPE = re.compile(
 _AWS_SECRET = re.compile(r"""[\s"',:;|/]{1,8}([A-Za-z0-9/+]{40})(?![A-Za-z0-9/+=])""")
 
 # Formats that a prefix and an alphabet cannot describe.
-_SPECIAL = r"""
-    (?P<jwt> ey[JK][A-Za-z0-9_-]{13,}\.[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*){0,3}
-      | ZXlK[A-Za-z0-9]{30,}={0,2} )
-  | (?P<provider>
+_JWT = r"""(?P<jwt> ey[JK][A-Za-z0-9_-]{13,}\.[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*){0,3}
+      | ZXlK[A-Za-z0-9]{30,}={0,2} )"""
+_SPECIAL = r"""(?P<provider>
       [0-9a-f]{32}-us[0-9]{1,2}(?![\w-])
     | [A-Za-z0-9]{6}_[A-Za-z0-9]{29}_mmk(?![\w-])
     | (?:[0-9a-f]{36}|eu01xx[0-9a-f]{30})NRAL(?![\w-]) | (?:[0-9a-f]{32}|eu01xx[0-9a-f]{26})FFFFNRAL
@@ -54,7 +58,7 @@ def _tail(row: Provider) -> str:
     alphabet = f"[{ALPHABETS[row.alphabet]}]"
     most = "" if row.most is None else row.most
     if row.reading == "prefix":
-        return f"{alphabet}{{{min(row.least, _MIN_TAIL)},}}"
+        return f"{alphabet}{{{min(row.least, MIN_TAIL)},}}"
     if row.reading == "mixed":
         return f"{alphabet}{{{row.least},{most}}}" + ("(?![A-Za-z0-9])" if row.most else "")
     return f"(?:{alphabet}{{{row.least},{most}}}(?![\\w-])|{alphabet}{{4,}}(?=…))"
@@ -90,45 +94,58 @@ def _rows() -> dict[str, list[tuple[str, int, Provider]]]:
 
 
 @cache
-def _pattern() -> re.Pattern[str]:
-    """Compile the table when it is first needed, since that takes milliseconds."""
+def _pattern(digits: bool) -> re.Pattern[str]:
+    """Compile the table when it is first needed, since that takes milliseconds.
+
+    Args:
+        digits: whether there are digits in what is searched; special formats have some.
+    """
     rows = sorted(providers(), key=lambda row: (_first(row), -len(row.prefix)))
     branches = "|".join(
         f"{first}(?:{'|'.join(map(_expression, group))})" for first, group in groupby(rows, _first)
     )
-    return re.compile(f"(?<![A-Za-z0-9])(?:(?P<key>{branches})|{_SPECIAL})", re.ASCII | re.VERBOSE)
-
-
-def has_key(text: str) -> bool:
-    """Return whether there is a key in the text."""
-    return next(provider_keys(text), None) is not None
+    special = f"|{_SPECIAL}" if digits else ""
+    return re.compile(
+        f"(?<![A-Za-z0-9])(?:(?P<key>{branches})|{_JWT}{special})", re.ASCII | re.VERBOSE
+    )
 
 
 def provider_keys(text: str) -> Iterator[Span]:
     """Find what begins as the keys of a known provider do."""
-    runs = text.encode("latin-1", "replace").translate(_RUNS)
-    at = runs.find(_RUN)
-    while at >= 0:
-        end = runs.find(b" ", at)
+    data = text.encode("latin-1", "replace")
+    tails = data.translate(_TAILS)
+    tail = tails.find(_TAIL)
+    if tail < 0:
+        return
+    runs, kinds = data.translate(_RUNS), data.translate(_KINDS)
+    while tail >= 0:
+        at = runs.rfind(b" ", 0, tail) + 1
+        end = runs.find(b" ", tail)
         end = len(runs) if end < 0 else end
-        if not _UUID.match(text, at):
-            yield from _in_run(text, at, end)
-        at = runs.find(_RUN, end)
+        kind = kinds[at:end]
+        if _is_random(kind) and not _UUID.match(text, at):
+            yield from _in_run(text, at, end, b"0" in kinds[max(0, at - 2) : end])
+        tail = tails.find(_TAIL, end)
 
 
-def _in_run(text: str, at: int, end: int) -> Iterator[Span]:
+def _is_random(kind: bytes) -> bool:
+    """Return whether a run may be random: names in code are small letters, in short words."""
+    return b"A" in kind or (b"0" in kind and b"a" in kind) or _SMALL in kind
+
+
+def _in_run(text: str, at: int, end: int, digits: bool) -> Iterator[Span]:
     """Find the keys in one run, where a word may begin, and after an escape at its start."""
     escape = _ESCAPE.match(text, at)
     if escape:
         after = escape.end()
-        for start, stop, rule in _search(text[after : end + 1], 0, end + 1 - after):
+        for start, stop, rule in _search(text[after : end + 1], 0, end + 1 - after, digits):
             yield after + start, after + stop, rule
     else:
-        yield from _search(text, at, end + 1)
+        yield from _search(text, at, end + 1, digits)
 
 
-def _search(text: str, at: int, end: int) -> Iterator[Span]:
-    while match := _pattern().search(text, at, end):
+def _search(text: str, at: int, end: int, digits: bool) -> Iterator[Span]:
+    while match := _pattern(digits).search(text, at, end):
         at = match.end()
         rule = _rule(match)
         if rule:

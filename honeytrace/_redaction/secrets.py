@@ -17,9 +17,10 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from honeytrace._redaction import command_lines, credentials, structures
+from honeytrace._redaction.known_texts import KnownTexts
 from honeytrace._redaction.marker import MARK, MAX_STEPS, Span, mark
 from honeytrace._redaction.named_values import comparisons, named_values, names_a_secret
-from honeytrace._redaction.provider_keys import has_key, provider_keys
+from honeytrace._redaction.provider_keys import provider_keys
 from honeytrace._redaction.values import WIDE_COLON
 
 MIN_KEY_CHARACTERS = 8
@@ -65,7 +66,7 @@ def _itself(find: Callable[[str], Iterator[Span]], characters: str) -> Finder:
 _EDGES = " \t\r\n()[]{}<>.,;:*!\"'`"  # what may be left of a secret beside a mark
 
 FINDERS = (
-    Finder(provider_keys, "", has_key),
+    _itself(provider_keys, ""),
     Finder(named_values, ":=%<" + WIDE_COLON, names_a_secret),
     _finder(credentials.private_keys, "-", "BEGIN"),
     _finder(credentials.urls, ":", r":(?=//)"),
@@ -91,15 +92,26 @@ FINDERS = (
 )
 
 
+_known = KnownTexts()
+_CHARACTERS = frozenset("".join(finder.characters for finder in FINDERS))
+
+
 def suspects(texts: Iterable[str]) -> list[Finder]:
     """Return the finders that may find something in one of the texts."""
-    text = "\n".join(("", *texts))
-    return [
+    new = _known.others(texts)
+    if not new:
+        return []
+    text = "\n".join(("", *new))
+    present = {character for character in _CHARACTERS if character in text}
+    found = [
         finder
         for finder in FINDERS
-        if (not finder.characters or any(map(text.__contains__, finder.characters)))
+        if (not finder.characters or not present.isdisjoint(finder.characters))
         and finder.may_find(text)
     ]
+    if not found:
+        _known.add(new)
+    return found
 
 
 def bare_key(key: str | None) -> str | None:
@@ -108,8 +120,16 @@ def bare_key(key: str | None) -> str | None:
     return bare if len(bare) >= MIN_KEY_CHARACTERS else None
 
 
-def without_secrets(text: str, finders: Iterable[Finder] = FINDERS, key: str | None = None) -> str:
-    """Return the text with marks in place of its secrets; the same object if it has none."""
+def without_secrets(
+    text: str, finders: Iterable[Finder] | None = None, key: str | None = None
+) -> str:
+    """Return the text with marks in place of its secrets; the same object if it has none.
+
+    Args:
+        text: any text.
+        finders: those that may find something; None to ask all of them for that.
+        key: the configured API key, by `bare_key`.
+    """
     found = find_secrets(text, finders, key)
     if not found:
         return text
@@ -122,18 +142,27 @@ def without_secrets(text: str, finders: Iterable[Finder] = FINDERS, key: str | N
 
 
 def find_secrets(
-    text: str, finders: Iterable[Finder] = FINDERS, key: str | None = None
+    text: str, finders: Iterable[Finder] | None = None, key: str | None = None
 ) -> list[Span]:
-    """Return the secrets of a text in order, without overlaps."""
-    found = list(_exactly(key, text)) if key else []
-    for finder in finders:
-        if not finder.characters or any(map(text.__contains__, finder.characters)):
-            found += _bounded(finder.find(text), len(text))
-    if not found:
-        return found
-    if "[REDACTED:" in text:
+    """Return the secrets of a text in order, without overlaps; the arguments are as above."""
+    found = _found(text, suspects((text,)) if finders is None else finders)
+    if key:
+        found += _exactly(key, text)
+    if found and "[REDACTED:" in text:
         found = _around_marks(found, text)
     return _merged(found)
+
+
+def _found(text: str, finders: Iterable[Finder]) -> list[Span]:
+    """Return what the finders find that may find something in a text."""
+    found: list[Span] = []
+    if text not in _known:
+        for finder in finders:
+            if not finder.characters or any(map(text.__contains__, finder.characters)):
+                found += _bounded(finder.find(text), len(text))
+        if not found:
+            _known.add((text,))
+    return found
 
 
 def _bounded(spans: Iterator[Span], length: int) -> Iterator[Span]:

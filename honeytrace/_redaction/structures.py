@@ -34,10 +34,11 @@ _CELLS = _compile(
 # ("Authorization", "x"), setPassword("x"), put('token', 'x'), ["X-Api-Key", "x"]
 _PAIR = r"""\s{0,2}[bfru]?(?P<q>\\{0,7}["'`])(?P<name>[A-Za-z][\w.:-]{1,63})(?P=q)
       \s?,\s{0,16}[bfru]?(?P<opening>\\{0,7}["'`])"""
+# With a look ahead at the next character, which dismisses most of them at once.
 _PAIRS = (
-    _compile(r"\(" + _PAIR),
-    _compile(r"\[" + _PAIR),
-    _compile(r"," + _PAIR.replace(r"\s{0,2}", r"\s?", 1)),
+    _compile(r"""\((?=[\s\\bfru"'`])""" + _PAIR),
+    _compile(r"""\[(?=[\s\\bfru"'`])""" + _PAIR),
+    _compile(r""",(?=\s?[bfru]?[\\"'`])""" + _PAIR.replace(r"\s{0,2}", r"\s?", 1)),
 )
 _CALL = _compile(r"""\((?=\s?[bfru]?\\{0,7}["'`])(?:\s?[bfru]?)(?P<opening>\\{0,7}["'`])""")
 _CALLED_CHARACTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_."
@@ -194,41 +195,57 @@ def _is_cell(cell: str, name: Name) -> bool:
     )
 
 
-_COLUMN = r"""[ \t]*["']?[A-Za-z][\w -]{0,40}["']?[ \t]*"""
-_HEADER_LINE = rf"{_COLUMN}(?P<delimiter>[,;\t]){_COLUMN}(?:(?P=delimiter){_COLUMN}){{0,40}}\r?$"
-# A line without other characters, taken as a whole: most lines are dismissed at once.
-_LINE = re.compile(r"""\n(?=(?P<line>[\w \t,;"'-]+))(?P=line)(?=\r?$)""", re.MULTILINE)
-_HEADER = re.compile(_HEADER_LINE)
+_COLUMN = re.compile(r"""[ \t]*["']?[A-Za-z][\w -]{0,40}["']?\s*""")
+# A header has a second column, and few delimiters are followed by what may be one. The group is
+# there to take its characters as a whole, so that `re` does not try fewer.
+_SECOND_COLUMNS = {
+    delimiter: re.compile(
+        rf"""{delimiter}(?=(?P<column>[\w "'-]{{1,48}}))(?P=column)(?=[ \t]{{0,8}}{delimiter}|\s?$)""",
+        re.MULTILINE,
+    )
+    for delimiter in ",;\t"
+}
 _DATA = re.compile(r"[\d!#$%&*@^]")
 _CODE = re.compile(r"[()\[\]{}=:]")
 _QUOTED = " \t\r\"'"
 
 
 def comma_values(text: str) -> Iterator[Span]:
-    """Find the fields below a secret name in comma- or tab-separated values."""
-    at = 0
-    text = "\n" + text
-    while line := _LINE.search(text, at):
-        at = line.end()
-        found = line["line"]
-        header = _HEADER.fullmatch(found) if "," in found or ";" in found or "\t" in found else None
-        if header is None:
-            continue
-        delimiter = header["delimiter"]
-        fields = header[0].split(delimiter)
-        columns = {
-            index: name
-            for index, field in enumerate(fields)
-            if (name := judge(field.strip(_QUOTED)))
-        }
-        while columns and at < len(text):
-            end = text.find("\n", at + 1)
-            end = len(text) if end < 0 else end
-            row = text[at + 1 : end].split(delimiter)
-            if len(row) != len(fields):
-                break
-            yield from _secret_fields(row, at, columns)
-            at = end
+    """Find the fields below a secret name in comma-, semicolon- or tab-separated values."""
+    for delimiter, second in _SECOND_COLUMNS.items():
+        end = -1  # of the last line that was looked at
+        for column in second.finditer(text) if delimiter in text else ():
+            if column.start() > end:
+                start = text.rfind("\n", max(end, 0), column.start()) + 1
+                end = _line_end(text, column.end())
+                width = text.count(delimiter, start, end)
+                if text.count(delimiter, end, _line_end(text, end + 1)) == width:
+                    columns = _columns(text[start:end].split(delimiter))
+                    for row, last in _rows(text, end, delimiter, width) if columns else ():
+                        yield from _secret_fields(row, end + 1, columns)
+                        end = last
+
+
+def _line_end(text: str, at: int) -> int:
+    end = text.find("\n", at)
+    return len(text) if end < 0 else end
+
+
+def _rows(text: str, end: int, delimiter: str, width: int) -> Iterator[tuple[list[str], int]]:
+    """Yield the fields and the end of each line after `end` that has so many delimiters."""
+    while end < len(text):
+        start, end = end + 1, _line_end(text, end + 1)
+        if text.count(delimiter, start, end) != width:
+            return
+        yield text[start:end].split(delimiter), end
+
+
+def _columns(fields: list[str]) -> dict[int, Name]:
+    """Return the secret names among the fields of a line, if it may be a header."""
+    if not all(map(_COLUMN.fullmatch, fields)):
+        return {}
+    named = ((index, judge(field.strip(_QUOTED))) for index, field in enumerate(fields))
+    return {index: name for index, name in named if name}
 
 
 def _secret_fields(row: list[str], at: int, columns: dict[int, Name]) -> Iterator[Span]:

@@ -1,0 +1,38 @@
+"""Remember texts without a secret: most texts of a session were in another session before.
+
+A prompt, the turns of a chat and the results of nested calls come again and again. Looking one up
+costs less than a microsecond, looking through it a hundred times as much.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+MAX_KNOWN_CHARACTERS = 2**20
+"""Characters of all texts that are remembered; when there are more, all are forgotten."""
+
+_MAX_CHARACTERS = 2**17  # of one text
+
+
+class KnownTexts:
+    """Texts in which no finder finds anything."""
+
+    def __init__(self) -> None:
+        self._texts: set[str] = set()
+        self._characters = 0
+
+    def __contains__(self, text: str) -> bool:
+        return text in self._texts
+
+    def others(self, texts: Iterable[str]) -> set[str]:
+        """Return the texts that are not known."""
+        return set(texts) - self._texts
+
+    def add(self, texts: Iterable[str]) -> None:
+        """Remember texts, except very long ones."""
+        kept = [text for text in texts if len(text) <= _MAX_CHARACTERS]
+        self._characters += sum(map(len, kept))
+        if self._characters > MAX_KNOWN_CHARACTERS:
+            self._texts = set()
+            self._characters = sum(map(len, kept))
+        self._texts.update(kept)
