@@ -32,6 +32,7 @@ _URL = re.compile(
     )""",
     _FLAGS,
 )
+_MAX_URL_CHARACTERS = 1024  # from the scheme to the host, or to where the text was cut
 # The path of a webhook is all that it takes to post there.
 _WEBHOOK = re.compile(
     r"""/(?: (?<=hooks\.slack\.com/)(?:services|workflows|triggers)
@@ -78,10 +79,18 @@ def private_keys(text: str) -> Iterator[Span]:
 
 def urls(text: str) -> Iterator[Span]:
     """Find passwords and keys in front of a host."""
-    for match in _URL.finditer(text):
-        group = match.lastgroup or ""
-        if not _PLACEHOLDER.fullmatch(match[group]):
-            yield *match.span(group), "url"
+    at = text.find("://")
+    while at >= 0:
+        most = at + _MAX_URL_CHARACTERS
+        host = text.find("@", at, most) >= 0 or text.find("\u2026", at, most) >= 0
+        match = _URL.match(text, at) if host else None
+        at += 3
+        if match:
+            group = match.lastgroup or ""
+            at = match.end()
+            if not _PLACEHOLDER.fullmatch(match[group]):
+                yield *match.span(group), "url"
+        at = text.find("://", at)
 
 
 def webhooks(text: str) -> Iterator[Span]:

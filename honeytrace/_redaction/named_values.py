@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import accumulate, islice
 
-from honeytrace._redaction.marker import MAX_STEPS, Span
+from honeytrace._redaction.marker import Span
 from honeytrace._redaction.secret_names import MAX_NAME_CHARACTERS, Name, judge, may_hold_secret
 from honeytrace._redaction.values import (
     MAX_VALUE_CHARACTERS,
@@ -22,16 +22,14 @@ from honeytrace._redaction.values import (
     is_secret,
 )
 
-# One pattern for each first character, since `re` looks for a single character at the speed of C.
-_SEPARATORS = {
-    ":": re.compile(r":+=?"),
-    "=": re.compile(r"=+[>~]?"),
-}
-_RARE_SEPARATORS = {
-    "%": re.compile(r"%3[ADad]"),
-    WIDE_COLON: re.compile(WIDE_COLON),
-    "<": re.compile(r"<-"),
-}
+_SEPARATOR = re.compile(rf":+=?|=+[>~]?|%3[ADad]|{WIDE_COLON}|<-")
+# Separators as a colon and as many characters as they have.
+_AS_COLONS = (
+    ("=", ":"),
+    (WIDE_COLON, ":"),
+    ("<-", ":\0"),
+    *((f"%3{digit}", ":\0\0") for digit in "ADad"),
+)
 _NAME_CHARACTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.$"
 _CLOSERS = " \t\"'`*\\]?!+|&~^."
 _ENDS = tuple(">)[0123456789")
@@ -41,7 +39,8 @@ _BACKWARDS = rf"""{_CLOSERS_BACKWARDS}
     (?: (?: >[A-Za-z0-9]{{1,10}}/< | \)[^()\n]{{1,32}}\([ ] | [0-9][0-9A-Z_]{{0,15}}\[ | \[ )
       {_CLOSERS_BACKWARDS} )?
     (?P<name> [\w.$-]*[^\n\w.$-]? )"""
-_NAMES = re.compile(f":(?={_BACKWARDS})", re.ASCII | re.VERBOSE)
+_NAMES = re.compile(f":(?={_BACKWARDS})", re.VERBOSE)
+_NAME_CHARACTER = re.compile(r"[\w.$-]")
 _NOT_NAME = re.compile(r"[^\w.$-]")
 _TAIL = re.compile(r"(?:</[A-Za-z0-9]{1,10}>|[ ]\([^()\n]{1,32}\)|\[[0-9A-Z_]{0,16})[ ]*$")
 _ESCAPE = re.compile(r"(?:\\[abfnrtv]|\\u[0-9A-Fa-f]{4}|%[0-9A-Fa-f]{2})$")
@@ -49,6 +48,7 @@ _QUOTE = re.compile(
     rf"(?<![A-Za-z]){QUOTES}|{QUOTES}(?![A-Za-z])|(?<=[A-Za-z])[\"`](?=[A-Za-z])", re.ASCII
 )
 _PHRASE = re.compile(r"(?:[A-Za-z][\w-]*[ ]){1,3}$")
+_PHRASE_CHARACTERS = 40
 _LAST_WORDS = {
     "key",
     "keys",
@@ -100,6 +100,9 @@ _SIGNATURE = re.compile(r"(?:[\w-]{0,40}-)?sig(?:nature)?", re.ASCII | re.IGNORE
 _PATH = re.compile(r"[\w:/]:$")
 _QUERY = "?&"
 _QUERY_NAMES = {"key": "key", "sig": "signature", "code": "code", "auth": "authorization"}
+_CONTENT = re.compile(r"""(?<![\w.$-])([vV]al(?:ue)?)[ "'`\\]*$""")
+_LABELS = ("ame", "ey", "eader", "field", "variable", "param", "property")
+_LABEL_CHARACTERS = 128  # of a label, its name, and what is between that and the value
 _LABELLED = re.compile(
     rf"""(?P<label>name|Name|key|Key|header|Header|field|variable|param|parameter
         |property)\\?["']?\s?[:=]\s?(?:{QUOTES})?(?P<name>[\w.$-]{{2,64}})(?:{QUOTES})?
@@ -112,13 +115,16 @@ def named_values(text: str) -> Iterator[Span]:
     """Find the values that are given to secret names."""
     quotes = _Quotes(text)
     done = 0
-    for start, end, name, label in sorted(_given(text)):
-        span = None
-        if start >= done:
-            kind = "=" if text[start] == "%" else text[start:end]
-            span = find_value(text, end, name, label, kind, quotes.open_at(start, end))
-            done = span[1] if span else done
-        yield span or (start, start, "")
+    for separator in _after_names(text):
+        found = _candidate(text, separator)
+        if found and _is_assignment(separator[0], found[2]):
+            start, end = separator.span()
+            span = None
+            if start >= done:
+                kind = "=" if text[start] == "%" else separator[0]
+                span = find_value(text, end, *found[:2], kind, quotes.open_at(start, end))
+                done = span[1] if span else done
+            yield span or (start, start, "")
 
 
 def comparisons(text: str) -> Iterator[Span]:
@@ -140,38 +146,19 @@ _COMPARISON = re.compile(r"""(?P<quote>["'`])[ ]?[!=]={1,2}[ ]?(?P<name>[A-Za-z_
 
 def names_a_secret(text: str) -> bool:
     """Return whether a separator may follow a secret name."""
-    if "%3" in text or WIDE_COLON in text or "<-" in text:
-        return True
     return any(_candidate(text, separator) for separator in _after_names(text))
 
 
-def _given(text: str) -> Iterator[tuple[int, int, Name, str]]:
-    """Yield where a separator follows a secret name: its start and end, and the name."""
-    yield from _assigned(text, _after_names(text))
-    for character, pattern in _RARE_SEPARATORS.items():
-        if character in text:
-            yield from _assigned(text, pattern.finditer(text))
-
-
-def _assigned(
-    text: str, separators: Iterable[re.Match[str]]
-) -> Iterator[tuple[int, int, Name, str]]:
-    """Yield the separators that give a value to a secret name, as many as are looked at."""
-    candidates = ((separator, _candidate(text, separator)) for separator in separators)
-    given = (
-        (*separator.span(), *found[:2])
-        for separator, found in candidates
-        if found and _is_assignment(separator[0], found[2])
-    )
-    return islice(given, MAX_STEPS + 1)
-
-
 def _after_names(text: str) -> Iterator[re.Match[str]]:
-    """Find the colons and equals signs that may follow a secret name.
+    """Find the separators that may follow a secret name.
 
     A name ends at its separator, so the text is read backwards; most names were seen before.
     """
-    backwards = text.replace("=", ":")[::-1]
+    colons = text
+    for separator, colon in _AS_COLONS:
+        if separator in text:
+            colons = colons.replace(separator, colon)
+    backwards = colons[::-1]
     names = _NAMES.findall(backwards)
     likely = {name for name in {*names} - _plain if not _is_plain(name)}
     if likely:
@@ -179,7 +166,7 @@ def _after_names(text: str) -> Iterator[re.Match[str]]:
         for index in range(len(names) - 1, -1, -1):
             if names[index] in likely:
                 start = len(text) - lengths[index] - index - 1
-                yield from islice(_SEPARATORS[text[start]].finditer(text, start), 1)
+                yield from islice(_SEPARATOR.finditer(text, start), 1)
 
 
 _plain: set[str] = set()  # names, read backwards, that are not secret, whatever is around them
@@ -190,10 +177,10 @@ _MAX_REMEMBERED = 64  # characters of a name that is remembered as plain
 def _is_plain(backwards: str) -> bool:
     """Return whether a name, read backwards with the character before, is not secret anywhere."""
     whole = backwards[::-1]
-    before = "" if whole[:1] in _NAME_CHARACTERS else whole[0]
+    before = "" if _NAME_CHARACTER.match(whole) else whole[:1]
     name = whole[len(before) :]
     if not name:
-        return before.isascii()
+        return True
     if len(name) > _MAX_REMEMBERED:
         return not may_hold_secret(name)
     if before in ("\\", "%"):  # an escape may be before the name
@@ -225,6 +212,8 @@ _bare_words = {"token", "tokens", "Token", "Tokens", "key", "pass"}  # names of 
 def _candidate(text: str, separator: re.Match[str]) -> tuple[Name, str, str] | None:
     """Return the secret name that a separator follows, as it is written, and what is before it."""
     start, end = separator.span()
+    if content := _CONTENT.search(text, max(0, start - 16), start):
+        return _labelled(text, start, content)
     head = text[max(0, start - MAX_NAME_CHARACTERS - 16) : start].rstrip(_CLOSERS)
     name = head[len(head.rstrip(_NAME_CHARACTERS)) :]
     if name:
@@ -235,15 +224,23 @@ def _candidate(text: str, separator: re.Match[str]) -> tuple[Name, str, str] | N
         return None
     if separator[0] in ("::", "=~") or (separator[0][0] == ":" and head[-1:] == "["):
         return None  # a path, a pattern, a slice
-    return _named(text, start, separator[0], head, name)
+    return _named(separator[0], head, name)
+
+
+def _labelled(text: str, at: int, content: re.Match[str]) -> tuple[Name, str, str] | None:
+    """Return the secret name that a label gives: `"name": "Authorization", "value": …`."""
+    window = text[max(0, at - _LABEL_CHARACTERS) : at]
+    if not any(map(window.__contains__, _LABELS)):
+        return None
+    label = _LABELLED.search(window)
+    name = judge(label["name"]) if label else None
+    return (name, content[1], "") if name else None
 
 
 _TAIL_CHARACTERS = 48  # characters of a name that is not in ASCII
 
 
-def _named(
-    text: str, at: int, separator: str, head: str, name: str
-) -> tuple[Name, str, str] | None:
+def _named(separator: str, head: str, name: str) -> tuple[Name, str, str] | None:
     if head[-1:] in _ENDS and (tail := _TAIL.search(head)):
         head = head[: tail.start()].rstrip(_CLOSERS)
         name = head[len(head.rstrip(_NAME_CHARACTERS)) :]
@@ -261,11 +258,11 @@ def _named(
     elif before.endswith("\\") and name[:1] in "abfnrtv":
         before, name = before + name[:1], name[1:]
     name = name.lstrip("-.$")
-    found = _judged(text, at, separator, before, name)
+    found = _judged(separator, before, name)
     return (found, name, before) if found else None
 
 
-def _judged(text: str, at: int, separator: str, before: str, name: str) -> Name | None:
+def _judged(separator: str, before: str, name: str) -> Name | None:
     if not name:
         return None
     query = before[-1:] in ("?", "&") or before[-3:].upper() in ("%3F", "%26")
@@ -277,16 +274,14 @@ def _judged(text: str, at: int, separator: str, before: str, name: str) -> Name 
     found = judge(name)
     if found and query:
         return Name(found.rule, True)
-    if name.lower() in _LAST_WORDS and (phrase := _PHRASE.search(before)):
-        words = phrase[0][1:] if before[: phrase.start()].endswith("\\") else phrase[0]
+    near = before[-_PHRASE_CHARACTERS:]
+    if name.lower() in _LAST_WORDS and (phrase := _PHRASE.search(near)):
+        words = phrase[0][1:] if near[: phrase.start()].endswith("\\") else phrase[0]
         whole = judge(words + name)
         if whole and (found is None or not found.sure):
             return whole
     if found:
         return found
-    if name.lower() in ("value", "val"):
-        label = _LABELLED.search(text[max(0, at - 200) : at])
-        return judge(label["name"]) if label else None
     if separator == "=" and name in _TYPE_WORDS and (typed := _TYPE_BEFORE.search(before)):
         return judge(typed[1])
     return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from itertools import groupby
 
@@ -57,7 +57,7 @@ def _tail(row: Provider) -> str:
     """Return the expression for what follows the prefix."""
     alphabet = f"[{ALPHABETS[row.alphabet]}]"
     most = "" if row.most is None else row.most
-    if row.reading == "prefix":
+    if row.reading in ("prefix", "glued"):
         return f"{alphabet}{{{min(row.least, MIN_TAIL)},}}"
     if row.reading == "mixed":
         return f"{alphabet}{{{row.least},{most}}}" + ("(?![A-Za-z0-9])" if row.most else "")
@@ -100,13 +100,20 @@ def _pattern(digits: bool) -> re.Pattern[str]:
     Args:
         digits: whether there are digits in what is searched; special formats have some.
     """
-    rows = sorted(providers(), key=lambda row: (_first(row), -len(row.prefix)))
-    branches = "|".join(
-        f"{first}(?:{'|'.join(map(_expression, group))})" for first, group in groupby(rows, _first)
-    )
     special = f"|{_SPECIAL}" if digits else ""
+    glued = _branches(row for row in providers() if row.reading == "glued")
     return re.compile(
-        f"(?<![A-Za-z0-9])(?:(?P<key>{branches})|{_JWT}{special})", re.ASCII | re.VERBOSE
+        f"(?<![A-Za-z0-9])(?:(?P<key>{_branches(providers())})|{_JWT}{special})|(?P<glued>{glued})",
+        re.ASCII | re.VERBOSE,
+    )
+
+
+def _branches(rows: Iterable[Provider]) -> str:
+    """Return an expression for keys, in branches by the first character."""
+    ordered = sorted(rows, key=lambda row: (_first(row), -len(row.prefix)))
+    return "|".join(
+        f"{first}(?:{'|'.join(map(_expression, group))})"
+        for first, group in groupby(ordered, _first)
     )
 
 
@@ -156,14 +163,15 @@ def _search(text: str, at: int, end: int, digits: bool) -> Iterator[Span]:
 
 def _rule(match: re.Match[str]) -> str | None:
     """Return the rule of a key, or None if it is made of words after all."""
-    if match.lastgroup != "key":
+    if match.lastgroup not in ("key", "glued"):
         return match.lastgroup
     text, start = match.string, match.start()
     for prefix, cut, row in (*_rows().get(text[start], ()), *_rows()[""]):
         begin = start - cut
         if begin < 0 or not text.startswith(prefix, begin):
             continue
-        if cut == 0 or not prefix[0].isalnum() or not text[max(0, begin - 1) : begin].isalnum():
-            tail = text[start - cut + len(prefix) : match.end()]
+        word = cut == 0 or not prefix[0].isalnum() or not text[max(0, begin - 1) : begin].isalnum()
+        if word or row.reading == "glued":
+            tail = text[begin + len(prefix) : match.end()]
             return row.rule if row.reading != "mixed" or is_mixed(tail) else None
     return None

@@ -4,6 +4,7 @@ The columns are the rule that the marker names, the prefix, the alphabet of what
 length in characters (`20`, `20-40` or `20+`), how strictly to read it, and the documentation.
 
     prefix   the prefix is unmistakable: a key that was cut short is replaced, too
+    glued    the same, and the end of another word may touch it
     whole    the prefix could begin a word: the length has to fit, and nothing may follow
     mixed    the prefix could begin a word: what follows has to mix digits and letters, or cases
 
@@ -55,8 +56,8 @@ github      gho_                alnum   36+     prefix  docs.github.com/authenti
 github      ghu_                alnum   36+     prefix  docs.github.com/authentication
 github      ghs_                alnum   36+     prefix  docs.github.com/authentication
 github      ghr_                alnum   36+     prefix  docs.github.com/authentication
-github      github_pat_         word    82      prefix  docs.github.com/authentication
-gitlab      glpat-              dots    20+     prefix  docs.gitlab.com/security/tokens
+github      github_pat_         word    82      glued   docs.github.com/authentication
+gitlab      glpat-              dots    20+     glued   docs.gitlab.com/security/tokens
 gitlab      gloas-              dash    64      prefix  docs.gitlab.com/security/tokens
 gitlab      gldt-               dots    20+     prefix  docs.gitlab.com/security/tokens
 gitlab      glrt-               dots    20+     prefix  docs.gitlab.com/security/tokens
@@ -98,9 +99,9 @@ groq        gsk_                alnum   52      prefix  console.groq.com/docs
 replicate   r8_                 dash    37      mixed   replicate.com/docs/reference/http
 twilio      SK                  HEX     32      whole   www.twilio.com/docs/iam/api-keys
 npm         npm_                alnum   36      prefix  docs.npmjs.com/about-access-tokens
-pypi        pypi-Ag             dash    16+     prefix  pypi.org/help/#apitoken
+pypi        pypi-Ag             dash    16+     glued   pypi.org/help/#apitoken
 pypi        pypi-               dash    16+     mixed   pypi.org/help/#apitoken
-sendgrid    SG.                 dots    66      prefix  www.twilio.com/docs/sendgrid
+sendgrid    SG.                 dots    66      glued   www.twilio.com/docs/sendgrid
 provider    lsv2_pt_            dash    16+     mixed   docs.smith.langchain.com
 provider    lsv2_sk_            dash    16+     mixed   docs.smith.langchain.com
 provider    pk-lf-              dash    36      mixed   langfuse.com/docs/api
@@ -148,7 +149,7 @@ provider    pat-ap1-            dash    36      prefix  developers.hubspot.com/d
 provider    glc_                base64  32+     prefix  grafana.com/docs/grafana-cloud
 provider    glsa_               word    41      prefix  grafana.com/docs/grafana
 provider    eyJrIjoi            base64  40+     prefix  grafana.com/docs/grafana
-provider    tskey-              dash    20+     prefix  tailscale.com/kb/1277/key-prefixes
+provider    tskey-              dash    20+     glued   tailscale.com/kb/1277/key-prefixes
 provider    nfp_                alnum   36+     prefix  docs.netlify.com/api
 provider    nfc_                alnum   36+     prefix  docs.netlify.com/api
 provider    nfo_                alnum   36+     prefix  docs.netlify.com/api
@@ -180,7 +181,7 @@ provider    hvr.                dash    24+     prefix  developer.hashicorp.com/
 provider    s.                  alnum   24      mixed   developer.hashicorp.com/vault/docs
 provider    b.                  alnum   90+     mixed   developer.hashicorp.com/vault/docs
 provider    .atlasv1.           base64  60+     prefix  developer.hashicorp.com/terraform
-provider    dckr_pat_           dash    27      prefix  docs.docker.com/security
+provider    dckr_pat_           dash    27      glued   docs.docker.com/security
 provider    dckr_oat_           dash    32      prefix  docs.docker.com/security
 provider    figd_               dash    40+     prefix  www.figma.com/developers/api
 provider    figo_               dash    40+     prefix  www.figma.com/developers/api
@@ -235,7 +236,7 @@ provider    ATATT3              base64  40+     prefix  support.atlassian.com
 provider    ATCTT3              base64  40+     prefix  support.atlassian.com
 provider    ATBB                alnum   32      whole   support.atlassian.com
 provider    BBDC-               base64  40-50   mixed   confluence.atlassian.com
-provider    AGE-SECRET-KEY-1    alnum   58      prefix  age-encryption.org
+provider    AGE-SECRET-KEY-1    alnum   58      glued   age-encryption.org
 provider    CFPAT-              dash    43      prefix  www.contentful.com/developers
 provider    HRKU-               dash    36+     mixed   devcenter.heroku.com
 provider    PMAK-               dash    59      mixed   learning.postman.com
@@ -315,7 +316,7 @@ class Provider(NamedTuple):
         alphabet: the name of the alphabet of what follows, a key of `ALPHABETS`.
         least: the shortest documented length of what follows, in characters.
         most: the longest one; None if there is no limit.
-        reading: `prefix`, `whole` or `mixed`.
+        reading: `prefix`, `glued`, `whole` or `mixed`.
         docs: the documentation that the format comes from.
     """
 

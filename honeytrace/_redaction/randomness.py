@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
+from itertools import islice
 
 _CHANGE = re.compile(
     r"(?<=[a-z])[A-Z0-9]|(?<=[A-Z])[a-z0-9]|(?<=[0-9])[A-Za-z]|(?<=\w)[!#$%&*+/=?@^~]"
 )
 _DIGIT = re.compile(r"[0-9]")
-_UPPER = re.compile(r"[A-Z]")
-_LETTER = re.compile(r"[A-Za-z]")
 
 _MIN_UPPER = 0.22  # share of capitals among random letters; in joined words it is less
 _NUMBER = re.compile(r"[0-9]{10}")
 MIN_CHANGES = 3
+_MAX_CHARACTERS = 128  # of a value that is judged; they tell enough
 _MIN_LENGTH = 8  # characters of a secret under a name that words stand under, too
 _LONG = 20  # characters from which letters and digits alone are enough
 _IDENTIFIER = re.compile(r"[A-Za-z][a-z]*(?:[-_ .][A-Za-z][a-z]*)*[0-9]{0,4}", re.ASCII)
@@ -24,10 +24,9 @@ _PLACE = re.compile(r"[\s/\\<>(){}\[\]|,;]")
 def is_mixed(text: str) -> bool:
     """Return whether what follows a prefix is not made of words and numbers."""
     if _DIGIT.search(text):
-        changes = len(_CHANGE.findall(text))
-        return changes >= MIN_CHANGES or text.isalnum() or _NUMBER.search(text) is not None
-    upper, letters = len(_UPPER.findall(text)), len(_LETTER.findall(text))
-    return upper > letters * _MIN_UPPER
+        return _changes(text) or text.isalnum() or _NUMBER.search(text) is not None
+    start = text[:_MAX_CHARACTERS]
+    return sum(map(str.isupper, start)) > sum(map(str.isalpha, start)) * _MIN_UPPER
 
 
 def looks_secret(text: str) -> bool:
@@ -38,9 +37,15 @@ def looks_secret(text: str) -> bool:
         return False
     if _PLACE.search(text) and not text.startswith(("Bearer ", "Basic ")):
         return False
-    if len(text) >= _LONG:
-        return is_mixed(text) and len(_CHANGE.findall(text)) >= MIN_CHANGES
-    return bool(_DIGIT.search(text)) and len(_CHANGE.findall(text)) >= MIN_CHANGES
+    if not _changes(text):
+        return False
+    return is_mixed(text) if len(text) >= _LONG else _DIGIT.search(text) is not None
+
+
+def _changes(text: str) -> bool:
+    """Return whether the kind of character changes often enough."""
+    changes = _CHANGE.finditer(text, 0, _MAX_CHARACTERS)
+    return sum(1 for _ in islice(changes, MIN_CHANGES)) == MIN_CHANGES
 
 
 def is_uuid(text: str) -> bool:

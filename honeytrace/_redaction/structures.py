@@ -200,8 +200,9 @@ _COLUMN = re.compile(r"""[ \t]*["']?[A-Za-z][\w -]{0,40}["']?\s*""")
 # there to take its characters as a whole, so that `re` does not try fewer.
 _SECOND_COLUMNS = {
     delimiter: re.compile(
-        rf"""{delimiter}(?=(?P<column>[\w "'-]{{1,48}}))(?P=column)(?=[ \t]{{0,8}}{delimiter}|\s?$)""",
-        re.MULTILINE,
+        rf"""[{delimiter}] (?=(?P<column>[\w "'-]{{1,48}}))(?P=column)
+          (?=[ \t]{{0,8}}[{delimiter}] | \s?$)""",
+        re.MULTILINE | re.VERBOSE,
     )
     for delimiter in ",;\t"
 }
@@ -242,10 +243,9 @@ def _rows(text: str, end: int, delimiter: str, width: int) -> Iterator[tuple[lis
 
 def _columns(fields: list[str]) -> dict[int, Name]:
     """Return the secret names among the fields of a line, if it may be a header."""
-    if not all(map(_COLUMN.fullmatch, fields)):
-        return {}
     named = ((index, judge(field.strip(_QUOTED))) for index, field in enumerate(fields))
-    return {index: name for index, name in named if name}
+    columns = {index: name for index, name in named if name}
+    return columns if columns and all(map(_COLUMN.fullmatch, fields)) else {}
 
 
 def _secret_fields(row: list[str], at: int, columns: dict[int, Name]) -> Iterator[Span]:

@@ -331,6 +331,9 @@ def secretlint(source: Source) -> Iterator[Case]:
             start, end = message["range"]
             data = message.get("data", {})
             text = found.get("sourceContent") or source.read(_input(source, path))
+            if not text.isprintable() and "\ufffd" in text:
+                SKIPPED[f"{rule}, not a text"] += 1  # PKCS #12, say; no session holds its bytes
+                continue
             secret = next(
                 (
                     str(value)

@@ -380,7 +380,7 @@ def test_the_table():
     assert len({row.prefix for row in rows}) == len(rows)
     for row in rows:
         assert row.alphabet in table.ALPHABETS
-        assert row.reading in ("prefix", "whole", "mixed")
+        assert row.reading in ("prefix", "glued", "whole", "mixed")
         assert row.most is None or row.least <= row.most
         assert "." in row.docs
 
