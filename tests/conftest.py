@@ -30,7 +30,6 @@ from honeytrace._session import context
 hypothesis.settings.register_profile(
     "house",
     deadline=None,
-    derandomize=True,
     database=None,
     suppress_health_check=[hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.filter_too_much],
 )

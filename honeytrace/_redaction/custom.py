@@ -10,14 +10,15 @@ from typing import Any
 from honeytrace._capture.snapshot import Snapshot
 from honeytrace._redaction.fields import OBJECTS, OURS, failed
 from honeytrace._redaction.marker import mark
-from honeytrace._session.session import RESERVED, Session
+from honeytrace._session.session import RESERVED, TEXTS, Session
 from honeytrace._utils.guard import try_call
 from honeytrace._utils.json import Json
 
 Custom = Callable[[str, Any], Any]
 """A rule of the user's: takes a path and a value, and returns the value or its replacement."""
 
-_ASKED_TEXTS = ("session_name", "error")  # the project and the source say where a session goes
+_DESTINATIONS = ("project", "source")  # they say where a session goes
+_ASKED_TEXTS = tuple(name for name in TEXTS if name not in _DESTINATIONS)
 
 
 def customized(session: Session, custom: Custom) -> Session:

@@ -43,7 +43,8 @@ _NAMES = re.compile(f":(?={_BACKWARDS})", re.VERBOSE)
 _NAME_CHARACTER = re.compile(r"[\w.$-]")
 _NOT_NAME = re.compile(r"[^\w.$-]")
 _TAIL = re.compile(r"(?:</[A-Za-z0-9]{1,10}>|[ ]\([^()\n]{1,32}\)|\[[0-9A-Z_]{0,16})[ ]*$")
-_ESCAPE = re.compile(r"(?:\\[abfnrtv]|\\u[0-9A-Fa-f]{4}|%[0-9A-Fa-f]{2})$")
+_ESCAPES = re.compile(r"\\[abfnrtv]|\\u[0-9A-Fa-f]{4}|%[0-9A-Fa-f]{2}")
+_ESCAPE = re.compile(rf"(?:{_ESCAPES.pattern})$")
 _QUOTE = re.compile(
     rf"(?<![A-Za-z]){QUOTES}|{QUOTES}(?![A-Za-z])|(?<=[A-Za-z])[\"`](?=[A-Za-z])", re.ASCII
 )
@@ -122,7 +123,8 @@ def named_values(text: str) -> Iterator[Span]:
             span = None
             if start >= done:
                 kind = "=" if text[start] == "%" else separator[0]
-                span = find_value(text, end, *found[:2], kind, quotes.open_at(start, end))
+                closes = quotes.open_at(start, end) and not _is_quoted(text, start, found[2])
+                span = find_value(text, end, *found[:2], kind, closes)
                 done = span[1] if span else done
             yield span or (start, start, "")
 
@@ -234,7 +236,7 @@ def _labelled(text: str, at: int, content: re.Match[str]) -> tuple[Name, str, st
         return None
     label = _LABELLED.search(window)
     name = judge(label["name"]) if label else None
-    return (name, content[1], "") if name else None
+    return (name, content[1], text[max(0, content.start() - 1) : content.start()]) if name else None
 
 
 _TAIL_CHARACTERS = 48  # characters of a name that is not in ASCII
@@ -274,10 +276,9 @@ def _judged(separator: str, before: str, name: str) -> Name | None:
     found = judge(name)
     if found and query:
         return Name(found.rule, True)
-    near = before[-_PHRASE_CHARACTERS:]
+    near = _ESCAPES.sub(" ", before[-_PHRASE_CHARACTERS:])
     if name.lower() in _LAST_WORDS and (phrase := _PHRASE.search(near)):
-        words = phrase[0][1:] if near[: phrase.start()].endswith("\\") else phrase[0]
-        whole = judge(words + name)
+        whole = judge(phrase[0] + name)
         if whole and (found is None or not found.sure):
             return whole
     if found:
@@ -294,6 +295,12 @@ def _is_assignment(separator: str, before: str) -> bool:
     ):
         return False
     return not (separator == ":" and _STATEMENT.search(before[-24:]))
+
+
+def _is_quoted(text: str, separator: int, before: str) -> bool:
+    """Return whether a name stands in quotes of its own, so that a value begins after it."""
+    closing = text[max(0, separator - 4) : separator].rstrip()[-1:]
+    return closing != "" and closing in "\"'`" and before.endswith(closing)
 
 
 class _Quotes:

@@ -22,6 +22,7 @@ _TAIL = b"x" * MIN_TAIL
 _TAILS = bytes(ord("x") if byte in _TAIL_CHARACTERS else ord(" ") for byte in range(256))
 _RUNS = bytes(ord("x") if byte in _RUN_CHARACTERS else ord(" ") for byte in range(256))
 _SMALL = b"a" * MIN_TAIL
+_COMMON = "sk-"  # what follows need not look random
 _KINDS = bytes.maketrans(
     b"BCDEFGHIJKLMNOPQRSTUVWXYZbcdefghijklmnopqrstuvwxyz123456789",
     b"A" * 25 + b"a" * 25 + b"0" * 9,
@@ -130,7 +131,8 @@ def provider_keys(text: str) -> Iterator[Span]:
         end = runs.find(b" ", tail)
         end = len(runs) if end < 0 else end
         kind = kinds[at:end]
-        if _is_random(kind) and not _UUID.match(text, at):
+        likely = _is_random(kind) or text.find(_COMMON, at, end) >= 0
+        if likely and not _UUID.match(text, at):
             yield from _in_run(text, at, end, b"0" in kinds[max(0, at - 2) : end])
         tail = tails.find(_TAIL, end)
 

@@ -96,7 +96,7 @@ stripe      seti_               word    57      whole   docs.stripe.com/api/setu
 huggingface hf_                 alnum   20+     mixed   huggingface.co/docs/hub/security-tokens
 huggingface api_org_            alnum   20+     mixed   huggingface.co/docs/hub/security-tokens
 groq        gsk_                alnum   52      prefix  console.groq.com/docs
-replicate   r8_                 dash    37      mixed   replicate.com/docs/reference/http
+replicate   r8_                 dash    20+     mixed   replicate.com/docs/reference/http
 twilio      SK                  HEX     32      whole   www.twilio.com/docs/iam/api-keys
 npm         npm_                alnum   36      prefix  docs.npmjs.com/about-access-tokens
 pypi        pypi-Ag             dash    16+     glued   pypi.org/help/#apitoken

@@ -10,13 +10,14 @@ _CHANGE = re.compile(
 )
 _DIGIT = re.compile(r"[0-9]")
 
-_MIN_UPPER = 0.22  # share of capitals among random letters; in joined words it is less
+_MIN_UPPER = 0.18  # share of capitals among random letters; in joined words it is less
 _NUMBER = re.compile(r"[0-9]{10}")
 MIN_CHANGES = 3
 _MAX_CHARACTERS = 128  # of a value that is judged; they tell enough
 _MIN_LENGTH = 8  # characters of a secret under a name that words stand under, too
 _LONG = 20  # characters from which letters and digits alone are enough
-_IDENTIFIER = re.compile(r"[A-Za-z][a-z]*(?:[-_ .][A-Za-z][a-z]*)*[0-9]{0,4}", re.ASCII)
+_IDENTIFIER = re.compile(r"[A-Za-z][a-z]*(?:[-_ .][A-Za-z][a-z]*)*[-_ .]?[0-9]{0,4}", re.ASCII)
+_ISSUED = re.compile(r"(?=[^0-9]*[0-9])(?=[^A-Za-z]*[A-Za-z])[\w!#$%*+/@^~.-]{8,}", re.ASCII)
 _UUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 _PLACE = re.compile(r"[\s/\\<>(){}\[\]|,;]")
 
@@ -40,6 +41,11 @@ def looks_secret(text: str) -> bool:
     if not _changes(text):
         return False
     return is_mixed(text) if len(text) >= _LONG else _DIGIT.search(text) is not None
+
+
+def looks_issued(text: str) -> bool:
+    """Return whether a value may be a token of a service: no word has letters among digits."""
+    return _ISSUED.fullmatch(text) is not None and not _IDENTIFIER.fullmatch(text)
 
 
 def _changes(text: str) -> bool:

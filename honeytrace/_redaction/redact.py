@@ -222,11 +222,11 @@ class _Cleaner:
         new: Json = {}
         same = True
         for key, item in value.items():
-            name = judge(key)
+            spelled = key if key in _plain_names else self._key(key)
+            name = judge(spelled)
             if name is None or not name.sure:
                 name = labels.get(key) or (None if spoken else name)
             clean = self._under(name, item)
-            spelled = key if key in _plain_names else self._key(key)
             if spelled is not key:
                 spelled = _apart(spelled, value, new)
             same = same and clean is item and spelled is key
@@ -249,7 +249,8 @@ class _Cleaner:
 
     def _pair(self, pair: list[Any]) -> list[Any]:
         """Clean a header, say, as `[name, value]`."""
-        new = [self._key(pair[0]), self._under(judge(pair[0]), pair[1])]
+        spelled = self._key(pair[0])
+        new = [spelled, self._under(judge(spelled), pair[1])]
         return pair if new[0] is pair[0] and new[1] is pair[1] else new
 
 

@@ -17,7 +17,7 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from honeytrace._redaction.marker import MARK
-from honeytrace._redaction.randomness import is_uuid, looks_secret
+from honeytrace._redaction.randomness import is_uuid, looks_issued, looks_secret
 
 NUMERIC_RULES = {"password", "secret", "key", "code"}
 """The rules whose secrets may be numbers."""
@@ -424,7 +424,7 @@ _SURE = re.compile(
           | clave_?(?:api|secreta|privada) | chave_?(?:api|secreta|privada) | chiave_?(?:api
           |segreta|privata)
           | api_?密钥 | api_?キー | api_?ключ | ключ_?api | (?:azure|github|gitlab|gh|jira)_?pat |
-          privkey | pkey )
+          privkey | pkey$ )
       | (?P<code> {_any_of(_CODES)} )
       | (?P<secret> {_any_of(_SECRETS)} )
     )(?=_|$)""",
@@ -512,11 +512,7 @@ def hides(name: Name, value: Any) -> bool:
     if value is None or value is True or value is False:
         return False
     if not name.sure:
-        return (
-            type(value) is str
-            and looks_secret(value)
-            and not (name.rule == "key" and is_uuid(value))
-        )
+        return type(value) is str and is_likely(name, value)
     if type(value) is int or type(value) is float:
         return name.rule in NUMERIC_RULES
     if type(value) is str:
@@ -524,6 +520,13 @@ def hides(name: Name, value: Any) -> bool:
     if type(value) is dict:
         return bool(value) and not _is_schema(value)
     return not (type(value) is list and not value)
+
+
+def is_likely(name: Name, value: str) -> bool:
+    """Return whether a value looks like a secret of the kind that the name may be for."""
+    if name.rule == "token":
+        return looks_secret(value) or looks_issued(value)
+    return looks_secret(value) and not (name.rule == "key" and is_uuid(value))
 
 
 def _is_schema(value: dict[str, Any]) -> bool:

@@ -63,6 +63,9 @@ def _itself(find: Callable[[str], Iterator[Span]], characters: str) -> Finder:
     return Finder(find, characters, lambda text: next(find(text), None) is not None)
 
 
+# A mark may change how the text around it reads, such as the number of fields in a row, so what
+# was found is replaced before the next pass; the second one seldom finds something.
+_MAX_PASSES = 3
 _EDGES = " \t\r\n()[]{}<>.,;:*!\"'`"  # what may be left of a secret beside a mark
 
 FINDERS = (
@@ -130,9 +133,16 @@ def without_secrets(
         finders: those that may find something; None to ask all of them for that.
         key: the configured API key, by `bare_key`.
     """
-    found = find_secrets(text, finders, key)
-    if not found:
-        return text
+    for _ in range(_MAX_PASSES):
+        found = find_secrets(text, finders, key)
+        if not found:
+            break
+        text = _marked(text, found)
+        finders = None
+    return text
+
+
+def _marked(text: str, found: list[Span]) -> str:
     parts: list[str] = []
     done = 0
     for start, end, rule in found:

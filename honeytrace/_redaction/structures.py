@@ -45,6 +45,7 @@ _CALLED_CHARACTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ012345
 _SETTER = re.compile(
     r"(?:.*[._])?(?:set|with|use|add|put|update|configure|init)_?(?=[A-Z_a-z])", re.ASCII
 )
+_HEADER_NAME = re.compile(r"[A-Za-z]+(?:-[A-Za-z]+)+")
 _CLOSED = re.compile(r"""\s?,?\s?[)\]]""")
 # | Password | x |, and a column named so, with the rows below
 _ROW = re.compile(r"^[ \t>]*\|(?P<cells>[^\n]{3,2048})$", re.MULTILINE)
@@ -103,6 +104,8 @@ def pairs(text: str) -> Iterator[Span]:
 def _is_value(given: str, name: Name, label: str, pattern: re.Pattern[str]) -> bool:
     """Return whether the second of two texts is a value: nobody knows of two words."""
     if not is_secret(given, name, label):
+        return False
+    if _HEADER_NAME.fullmatch(given) and judge(given):
         return False
     if is_prose(given, 0) and not (name.rule == "authorization" and SCHEME.match(given)):
         return False

