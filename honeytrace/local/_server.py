@@ -195,7 +195,7 @@ class _Handler(BaseHTTPRequestHandler):
                 if self.command == "HEAD" or _is_gone(self.connection):
                     break
         finally:
-            content.close()
+            _close(content)
 
     def _send(self, status: str, headers: list[tuple[str, str]], body: bytes) -> None:
         known = [header for header in headers if header[0].lower() != "content-length"]
@@ -232,8 +232,12 @@ class _Answer:
             for piece in content:
                 self.pieces.append(piece)
         finally:
-            if hasattr(content, "close"):
-                content.close()
+            _close(content)
+
+
+def _close(content: Any) -> None:
+    if hasattr(content, "close"):
+        content.close()
 
 
 def _key(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import uuid
 
@@ -196,6 +197,15 @@ def test_a_large_old_store_is_prepared_in_the_background(browser):
     store._catching_up.join(60)
     assert len(browser.data("/?q=name:s1499")["sessions"]) == 1
     assert "being prepared" not in browser.page("/")
+
+
+def test_an_old_store_is_prepared_once(browser):
+    """As long as one thread prepares a store, no other one is started."""
+    store = browser.http._transport.app.store
+    old_store(store.path, 1500)
+    store._catching_up = threading.current_thread()
+    assert "are still being prepared" in browser.page("/")
+    assert store._catching_up is threading.current_thread()
 
 
 def test_a_store_that_cannot_be_used(tmp_path, browser):

@@ -24,15 +24,22 @@ def add(store, name="a", **fields):
     return session_id
 
 
-@pytest.fixture
-def url(store):
-    server = make_server(App(store, None, LOOPBACK), "127.0.0.1", 0)
+@contextmanager
+def served(application):
+    """Run an application on the server of `honeytrace serve`."""
+    server = make_server(application, "127.0.0.1", 0)
     thread = threading.Thread(target=server.serve_forever, args=[0.01])
     thread.start()
     yield server.url
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+@pytest.fixture
+def url(store):
+    with served(App(store, None, LOOPBACK)) as url:
+        yield url
 
 
 def test_asking(store, browser):
@@ -94,6 +101,18 @@ def test_eight_streams(url):
         client.close()
     while httpx.head(f"{url}/live").status_code == 503:
         pass
+
+
+@pytest.mark.parametrize("content", [[b"data: 1\n\n"], (b"data: %d\n\n" % at for at in (1, 2))])
+def test_a_stream_that_ends(content):
+    """A stream of another application ends with its connection."""
+
+    def application(environ, start_response):
+        start_response("200 OK", [("Content-Type", "text/event-stream")])
+        return content
+
+    with served(application) as url:
+        assert httpx.get(url).text.startswith("data: 1\n\n")
 
 
 def test_other_servers_have_no_streams(store, browser):

@@ -8,7 +8,7 @@ import uuid
 
 import pytest
 
-from honeytrace.local import Store
+from honeytrace.local import Store, _search
 
 NOW = time.time() * 1000
 
@@ -202,3 +202,22 @@ def test_an_equals_sign_asks_for_the_whole_value(store):
     assert len(store.search("name:a")) == 2
     assert [each.summary.name for each in store.search("name:=a")] == ["a"]
     assert [each.summary.name for each in store.search("name:=")] == ["="]
+
+
+@pytest.mark.parametrize("walked", [2, 10, 1000])
+def test_common_and_rare_words_are_found_alike(store, monkeypatch, walked):
+    """However much of the list is walked along, the same sessions are found, in the same order."""
+    monkeypatch.setattr(_search, "_WALKED", walked)
+    for at in range(40):
+        words = ["common", *(["rare"] if at in (1, 20) else [])]
+        add(store, f"s{at:02}", start_time=NOW + at // 3, inputs={"words": words})
+    for word, expected in (("common", 40), ("rare", 2), ("absent", 0)):
+        found, last = [], None
+        while page := store.search(word, limit=3, after=last):
+            found += [each.summary.name for each in page]
+            last = page[-1].position
+        assert found == sorted(found, reverse=True)
+        assert len(found) == expected
+    middle = store.search("name:=s20")[0].position
+    newer, older = store.beside("common", middle, middle)
+    assert (newer.summary.name, older.summary.name) == ("s21", "s19")
