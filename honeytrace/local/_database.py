@@ -140,7 +140,11 @@ class Database:
         if self.read_only:
             return self._open_read_only()
         connection = _open(f"{self.path.as_uri()}?mode=rw")
-        _use_wal(connection, busy)
+        try:
+            _use_wal(connection, busy)
+        except _sqlite().Error:  # the file is not a store
+            connection.close()
+            raise
         return connection
 
     def _open_read_only(self) -> sqlite3.Connection:
