@@ -130,6 +130,29 @@ def test_succeeds(run: Run, example: str) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.parametrize(
+    ("example", "root", "steps"),
+    [
+        ("chat", "ask", ["openai.chat.completions [model]"]),
+        ("streaming", "answer [chain]", ["openai.chat.completions [model]"]),
+        (
+            "agent",
+            "answer [agent]",
+            [
+                "openai.chat.completions [model]",
+                "weather [tool]",
+                "openai.chat.completions [model]",
+            ],
+        ),
+    ],
+)
+def test_model_calls(run: Run, example: str, root: str, steps: list[str]) -> None:
+    """The calls of a model are steps below the function that made them."""
+    pytest.importorskip("openai")
+    printed = run(f"model_calls/{example}.py").stdout
+    assert tree(printed, root) == [root, *(f"  {step}" for step in steps)]
+
+
 @pytest.mark.skipif(which("chromium") is None, reason="there is no Chromium to take a picture")
 def test_picture(run: Run, tmp_path: pathlib.Path) -> None:
     """The picture in the README is made by a command."""
