@@ -123,6 +123,14 @@ def check_tags() -> None:
     honeytrace.tag(conversation=7)  # type: ignore[arg-type]
 
 
+def check_updates() -> None:
+    assert_type(honeytrace.update_session("id", feedback={"rating": 5}, metrics={"a": 1}), bool)
+    honeytrace.update_session("id", feedback=5)  # type: ignore[arg-type]
+    for session in honeytrace.sessions("error since:1h", limit=10, children=True):
+        assert_type(session.tree(), str)
+        assert_type(session.feedback, dict[str, Any])
+
+
 def check_tracer() -> None:
     tracer = honeytrace.Tracer(project="p", sample_rate=0.1, keep=lambda session: session.error)
     assert_type(tracer.config, Config)

@@ -1,0 +1,90 @@
+"""The recipes for workers: Celery with a real worker process, and joblib.
+
+HONEYTRACE_TEST_CELERY=1 pytest tests/interop/test_workers.py
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import honeytrace
+from honeytrace import trace_session
+from honeytrace.local import Store
+from honeytrace.propagation import bind
+from honeytrace.testing import capture_sessions
+
+GUIDE = Path(__file__).parents[2] / "examples" / "services" / "README.md"
+
+
+@trace_session
+def step(number: int) -> str:
+    return honeytrace.current_session().session_id
+
+
+def stored(tmp_path):
+    return Store(tmp_path / "home" / "sessions.db")
+
+
+@pytest.mark.skipif("HONEYTRACE_TEST_CELERY" not in os.environ, reason="starts a real worker")
+def test_celery(tmp_path, monkeypatch):
+    """The recipe of the guide, with a broker in a directory and a worker of two processes."""
+    pytest.importorskip("celery")
+    recipe = re.search(
+        r"```python\n(from celery import Celery.*?)```", GUIDE.read_text(), re.DOTALL
+    )
+    queue = tmp_path / "queue"
+    options = {"data_folder_in": f"{queue}", "data_folder_out": f"{queue}"}
+    memory = 'Celery("tasks", broker="memory://", backend="cache+memory://")'
+    files = f'Celery("tasks", broker="filesystem://", backend="file://{tmp_path}/results")'
+    code = recipe[1].replace(memory, f"{files}\napp.conf.broker_transport_options = {options}")
+    for name in ("queue", "results"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "tasks.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "celery", "-A", "tasks", "worker", "-c", "2", "-l", "WARNING"],
+        cwd=tmp_path,
+        env={**os.environ, "C_FORCE_ROOT": "1"},
+    )
+    try:
+        import tasks
+
+        honeytrace.configure()
+        with trace_session("root") as root:
+            results = [tasks.count.delay("to be " * number) for number in range(1, 21)]
+            assert [each.get(timeout=60) for each in results] == [2 * n for n in range(1, 21)]
+        with trace_session("other"):
+            tasks.count.delay("alone").get(timeout=60)
+    finally:
+        worker.terminate()
+        worker.wait(60)
+    assert honeytrace.flush(10)
+    children = [stored(tmp_path).get(each) for each in stored(tmp_path).children(root.session_id)]
+    assert len(children) == 20
+    assert {each["session_name"] for each in children} == {"count"}
+    assert {each["metadata"]["honeytrace"]["root_id"] for each in children} == {root.session_id}
+    assert stored(tmp_path).count() == 23
+
+
+@pytest.mark.parametrize("backend", ["threading", "loky"])
+def test_joblib(tmp_path, backend):
+    joblib = pytest.importorskip("joblib")
+    with capture_sessions() as sessions, trace_session("root") as root:
+        call = joblib.delayed(bind(step))  # here: joblib takes the calls from other threads
+        ids = set(joblib.Parallel(2, backend=backend)(call(number) for number in range(6)))
+    assert len(ids) == 6
+    if backend == "threading":
+        assert ids == set(sessions.one("root").children_ids)
+        return
+    from joblib.externals.loky import get_reusable_executor
+
+    with contextlib.suppress(Exception):
+        get_reusable_executor().shutdown(wait=True)
+    assert set(stored(tmp_path).children(root.session_id)) == ids
