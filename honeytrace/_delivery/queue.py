@@ -34,7 +34,11 @@ from honeytrace._utils.guard import ErrorGuard
 RUN_SESSIONS = 64  # encoded in a row before they are written
 RUN_BYTES = 512 * 1024  # likewise: at most so many bytes
 RUN_SECONDS = 0.01  # likewise: at most this long, to have them on disk soon
-WRITE_SESSIONS = 256  # sessions in one write
+WRITE_SESSIONS = 2_000  # sessions in one write; with many threads, each call of the system is slow
+MAX_NEW_SESSIONS = 4_000  # with more sessions than this waiting, callers encode as well
+MIN_NEW_SESSIONS = 64  # however long they take to encode, so many may wait
+GUESSED_SECONDS = 0.00025  # to encode a session, until it is known
+BACKLOG_SECONDS = 0.25  # with more work than this waiting, callers encode as well: an exit has 2 s
 RECORD_BYTES = 1_300  # memory of a session before it is encoded, without its values
 POLL_SECONDS = 0.002  # how often to check whether other threads have finished encoding
 CLOSE_SECONDS = 0.5  # how long a shutdown waits for the disk
@@ -71,6 +75,9 @@ class DeliveryQueue:
         self.counts = Counts()
         # Bytes of new sessions. This needs no lock: threads are only switched at calls and jumps.
         self.weight = 0.0
+        # Seconds that these take for a session, on average, and so how many sessions may wait.
+        self._encoding, self._writing = GUESSED_SECONDS, 0.0
+        self._limit_new()
         self._encode = encode
         self._guard = guard
         self._spool = spool
@@ -142,7 +149,8 @@ class DeliveryQueue:
 
         The run holds one session at a time, which goes back if a signal handler raises.
         """
-        end, size, count = clock.now() + RUN_SECONDS, 0, 0
+        size, count, began = 0, 0, clock.now()
+        end = began + RUN_SECONDS
         try:
             self._runs[id(run)] = run
             while count < most and size < RUN_BYTES and clock.now() < end:
@@ -156,7 +164,15 @@ class DeliveryQueue:
         finally:
             run.over = True
             self._end_runs()
+        if count:
+            self._encoding += ((clock.now() - began) / count - self._encoding) / 16
+            self._limit_new()
         return count
+
+    def _limit_new(self) -> None:
+        """Let only as many sessions wait as can be encoded and written in a moment."""
+        fitting = int(BACKLOG_SECONDS / max(self._encoding + self._writing, 1e-6))
+        self.most_new = min(max(fitting, MIN_NEW_SESSIONS), MAX_NEW_SESSIONS)
 
     def _end_runs(self) -> None:
         """Forget the runs that are over; a session left in one goes back into the queue.
@@ -190,11 +206,14 @@ class DeliveryQueue:
         return len(item.body)
 
     def write(self) -> None:
-        """Pass the sessions that any thread has encoded to the disk and to the senders."""
-        while self._encoded and not self.entered:
+        """Pass the sessions that any thread has encoded to the disk and to the senders.
+
+        Other threads may add sessions meanwhile, as fast as this one writes: it leaves them those.
+        """
+        left = 0 if self.entered else len(self._encoded)
+        while left > 0:
             with self._disk:
-                while self._encoded:
-                    self._write_some()
+                left = min(left - self._write_some(), len(self._encoded))
 
     def pass_on(self) -> None:
         """Pass the sessions that are encoded to the senders without writing them to disk."""
@@ -211,10 +230,12 @@ class DeliveryQueue:
                 del encoded[0]
         self.write()  # what could not be passed on
 
-    def _write_some(self) -> None:
+    def _write_some(self) -> int:
         write = self._write
         if write is None:
             items = list(islice(self._encoded, WRITE_SESSIONS))
+            if not items:  # another thread has written them
+                return 0
             hot = not (self._ready.cold or self._ready.full)
             write = self._write = _Write(items, hot=hot)
         if not (write.stored or write.refs):
@@ -228,14 +249,16 @@ class DeliveryQueue:
             self._write = None
         if self._spool and (gone or write.refs):
             self._after_write(self._spool, write, gone)
+        return len(write.items)
 
     def _perform(self, write: _Write) -> None:
-        bodies = [item.body for item in write.items]
+        began, bodies = clock.now(), [item.body for item in write.items]
         if self._store and self._store(bodies):
             write.stored = True
         elif self._spool:
             records = [(item.serial, item.body) for item in write.items]
             self._append(self._spool, records, write.refs, write.hot)
+        self._writing += ((clock.now() - began) / len(bodies) - self._writing) / 16
 
     def _append(
         self,

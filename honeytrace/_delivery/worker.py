@@ -22,7 +22,6 @@ from honeytrace._utils.guard import ErrorGuard
 
 MAX_NEW_BYTES = 64 * 2**20  # with more bytes than this waiting to be encoded, drop sessions
 WORK_BYTES = 32 * 2**20  # with more bytes than this waiting, callers encode as well
-WORK_SESSIONS = 4_000  # likewise for sessions: an exit has two seconds to write them
 WRITE_SESSIONS = 64  # with more encoded sessions than this, a caller writes them
 WRITE_BYTES = 2**20  # with more encoded bytes than this, a caller writes them
 STALLED_SECONDS = 10.0  # without progress for this long, a flush without timeout gives up
@@ -78,7 +77,7 @@ class Delivery:
         self._new.append(record)
         if self._crew.asleep:
             self._ring()
-        elif len(self._new) > WORK_SESSIONS:
+        elif len(self._new) > queue.most_new:
             self._work_off(record.size)
 
     def _accept_slowly(self, record: CallRecord, weight: float) -> None:
@@ -128,10 +127,13 @@ class Delivery:
         self.guard.warn("overflow", "sessions come in faster than they go out; some are dropped")
 
     def _work_off(self, size: int) -> None:
-        """Encode the oldest session, since callers add them faster than the worker encodes."""
+        """Encode the oldest session, since callers add them faster than the worker encodes.
+
+        Encode two if far too many wait, because it takes longer than it did.
+        """
         if self._queue.entered or self._queue.cramped:
             return
-        self._queue.encode(1)
+        self._queue.encode(1 if len(self._new) < 2 * self._queue.most_new else 2)
         encoded = self._queue.encoded
         if encoded >= WRITE_SESSIONS or encoded * size >= WRITE_BYTES:
             self._write()

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from honeytrace._delivery import send_queue, worker
+from honeytrace._delivery import queue, send_queue, worker
 from honeytrace._delivery.http.sender import HttpSender
 from honeytrace._delivery.local import LocalSender
 from honeytrace._delivery.queue import RUN_SESSIONS
@@ -318,7 +318,7 @@ def test_a_store_that_cannot_be_used_keeps_sessions_waiting(tmp_path, caplog):
 @pytest.mark.parametrize("threads", [1, 16])
 def test_a_loop_does_the_work_that_it_is_ahead(threads, deliver, server, monkeypatch):
     """Sessions that come in faster than they can be written are written by those who end them."""
-    monkeypatch.setattr(worker, "WORK_SESSIONS", 100)
+    monkeypatch.setattr(queue, "MAX_NEW_SESSIONS", 100)
     delivery, longest = deliver(), []
     server.script = server.hang
 
@@ -335,6 +335,27 @@ def test_a_loop_does_the_work_that_it_is_ahead(threads, deliver, server, monkeyp
     stats, made = delivery.stats(), 3_000 // threads * threads
     assert (stats.accepted, stats.spooled, stats.dropped) == (made, made, 0)
     assert max(longest) <= 100 + threads + RUN_SESSIONS
+
+
+def test_sessions_that_take_long_to_encode_do_not_pile_up(server, guard, tmp_path):
+    """So few wait that all of them are written within the time that an exit has."""
+
+    def slow(record):
+        threading.Event().wait(0.005)
+        return encode(record)
+
+    spool = Spool(tmp_path, server.url, "p")
+    delivery = Delivery(lambda: HttpSender(server.url, "key", 1.0), slow, guard, spool)
+    for number in range(40):
+        delivery.accept(ended(number))
+        assert delivery.flush(10)
+    waiting = []
+    for number in range(400):
+        delivery.accept(ended(number))
+        waiting.append(len(delivery._new))
+    assert max(waiting) <= 200
+    delivery.end(0)
+    assert delivery.stats().dropped == 0
 
 
 def test_a_loop_of_large_sessions_does_the_work_too(deliver, server, monkeypatch):
