@@ -7,20 +7,16 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
+from importlib import import_module
 from typing import NoReturn
 
 from honeytrace._config import settings
+from honeytrace._config.settings import Config
 from honeytrace._utils.errors import HoneytraceError
 from honeytrace._utils.version import __version__
-from honeytrace.cli._doctor.checks import run_doctor
-from honeytrace.cli._export import export_sessions
-from honeytrace.cli._feedback import add_feedback
 from honeytrace.cli._output import Stop, fail
-from honeytrace.cli._resend import resend_sessions
 from honeytrace.cli._serve import run_server
-from honeytrace.cli._sessions import list_sessions, tail_sessions
-from honeytrace.cli._show import show_session
-from honeytrace.cli._transfer import import_sessions, prune_sessions, push_sessions
 from honeytrace.local import DEFAULT_PORT
 
 
@@ -47,6 +43,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code or 0
 
 
+_Run = Callable[[argparse.Namespace, Config], int | None]
+
+
+def _run(path: str, options: argparse.Namespace, config: Config) -> int | None:
+    """Import the function of a command and call it: all of them take most of a second to import."""
+    module, _, name = path.rpartition(".")
+    function: _Run = getattr(import_module(f"honeytrace.cli.{module}"), name)
+    return function(options, config)
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Print one sentence; the base class would print the usage first."""
@@ -60,18 +66,22 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"honeytrace {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
-    def command(name: str, run: Callable[..., int | None], words: str) -> argparse.ArgumentParser:
+    def command(name: str, run: str | _Run, words: str) -> argparse.ArgumentParser:
         added = commands.add_parser(name, help=words, description=words)
         added.add_argument("--home", help="the directory of the store (HONEYTRACE_HOME)")
-        added.set_defaults(run=run)
+        added.set_defaults(run=partial(_run, run) if isinstance(run, str) else run)
         return added
 
-    ls = command("ls", list_sessions, "List the sessions stored on this machine, newest first.")
+    ls = command(
+        "ls", "_sessions.list_sessions", "List the sessions stored on this machine, newest first."
+    )
     _add_query(ls)
     ls.add_argument("-n", type=_count, default=20, metavar="N", help="how many, 20 by default")
     ls.add_argument("--all", action="store_true", help="also those that started inside another")
     ls.add_argument("--json", action="store_true", help="one JSON object a line")
-    show = command("show", show_session, "Show a session as a tree, with what went in and out.")
+    show = command(
+        "show", "_show.show_session", "Show a session as a tree, with what went in and out."
+    )
     show.add_argument(
         "id", nargs="?", metavar="ID", help="an id, its beginning, or a name; else the latest"
     )
@@ -79,12 +89,16 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("--no-content", action="store_true", help="the tree alone")
     show.add_argument("--format", choices=["tree", "md"], default="tree", help="md is Markdown")
     show.add_argument("--json", action="store_true", help="the whole session as JSON")
-    tail = command("tail", tail_sessions, "List the latest sessions, and new ones as they end.")
+    tail = command(
+        "tail", "_sessions.tail_sessions", "List the latest sessions, and new ones as they end."
+    )
     _add_query(tail)
     tail.add_argument("-n", type=_count, default=10, metavar="N", help="how many of the latest")
     tail.add_argument("--all", action="store_true", help="also those that started inside another")
     tail.add_argument("--json", action="store_true", help="one JSON object a line")
-    export = command("export", export_sessions, "Write sessions as JSON lines, or as tests.")
+    export = command(
+        "export", "_export.export_sessions", "Write sessions as JSON lines, or as tests."
+    )
     export.add_argument("ids", nargs="*", metavar="ID", help="ids, or their beginnings; else all")
     export.add_argument("--pytest", action="store_true", help="as tests of what they called")
     export.add_argument(
@@ -92,14 +106,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_conditions(export)
     export.set_defaults(query=[])
-    added = command("import", import_sessions, "Add sessions from files that `export` wrote.")
+    added = command(
+        "import", "_transfer.import_sessions", "Add sessions from files that `export` wrote."
+    )
     added.add_argument("files", nargs="+", metavar="FILE", help="JSON lines; - is stdin")
-    push = command("push", push_sessions, "Send the sessions of this machine to the server.")
+    push = command(
+        "push", "_transfer.push_sessions", "Send the sessions of this machine to the server."
+    )
     push.add_argument("--again", action="store_true", help="also those that were sent before")
-    feedback = command("feedback", add_feedback, "Add to the feedback of a session.")
+    feedback = command("feedback", "_feedback.add_feedback", "Add to the feedback of a session.")
     feedback.add_argument("id", metavar="ID", help="an id, its beginning, or a name")
     feedback.add_argument("values", nargs="+", metavar="NAME=VALUE", help="such as rating=5")
-    prune = command("prune", prune_sessions, "Delete old sessions from this machine.")
+    prune = command("prune", "_transfer.prune_sessions", "Delete old sessions from this machine.")
     prune.add_argument(
         "--older-than", required=True, metavar="TIME", help="how long ago they started, such as 30d"
     )
@@ -113,14 +131,20 @@ def _parser() -> argparse.ArgumentParser:
         "--allow-host", action="append", default=[], metavar="NAME", help="a name it is reached by"
     )
     serve.add_argument("--token", help="what clients have to give as their API key")
-    resend = command("resend", resend_sessions, "Deliver what ended programs left on disk.")
+    resend = command(
+        "resend", "_resend.resend_sessions", "Deliver what ended programs left on disk."
+    )
     resend.add_argument("--project", help="what waits for this project (HH_PROJECT)")
     resend.add_argument("--rejected", action="store_true", help="also what the server refused")
     resend.add_argument(
         "--kept-for", metavar="URL", help="also what was kept while HH_API_URL was this by mistake"
     )
     resend.add_argument("--dry-run", action="store_true", help="only say what would be sent")
-    command("doctor", run_doctor, "Check the settings, the spool and the way to the server.")
+    command(
+        "doctor",
+        "_doctor.checks.run_doctor",
+        "Check the settings, the spool and the way to the server.",
+    )
     return parser
 
 

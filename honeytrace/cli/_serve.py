@@ -9,20 +9,20 @@ import threading
 from contextlib import suppress
 
 from honeytrace._config.settings import Config
+from honeytrace._utils.paths import store_path
 from honeytrace.cli._output import print_text
-from honeytrace.cli._reading import open_store
-from honeytrace.local import App, make_server
+from honeytrace.local import App, Store, make_server
 from honeytrace.local._doors import LOOPBACK
 
 _WILDCARDS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - not listened on
 """Hosts that stand for every address of this machine, and the one to look at them by."""
 
 
-def run_server(options: argparse.Namespace, config: Config) -> None:
+def run_server(options: argparse.Namespace, config: Config) -> int:
     token = options.token
     if token is None and options.host not in LOOPBACK:
         token = secrets.token_urlsafe(16)
-    store = open_store(config)
+    store = Store(store_path(config.home))
     writable = store.open()  # report an unusable store now, not in every answer
     wildcard = ["*"] if options.host in _WILDCARDS else []
     hosts = {*LOOPBACK, options.host.lower(), *map(str.lower, options.allow_host), *wildcard}
@@ -40,6 +40,7 @@ def run_server(options: argparse.Namespace, config: Config) -> None:
             _open_browser(page)
         server.serve_forever()
     print_text("Stopped.")
+    return 0
 
 
 def _page(url: str, host: str) -> str:

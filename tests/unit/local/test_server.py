@@ -6,6 +6,8 @@ import json
 import os
 import socket
 import struct
+import subprocess
+import sys
 import threading
 import time
 import uuid
@@ -336,3 +338,19 @@ def test_a_port_can_be_had_again_at_once(store):
         port = server.server_address[1]
         talk(server, posted(BODY, b"Connection: close"))
     make_server(App(store), "127.0.0.1", port).server_close()
+
+
+def test_the_server_is_imported_when_it_is_used():
+    """Programs that only write to the store need neither HTTP nor the pages."""
+    program = """
+import sys
+import honeytrace.local
+slow = {"http.server", "socketserver", "ssl", "honeytrace.local.page"}
+assert not slow & set(sys.modules), slow & set(sys.modules)
+assert honeytrace.local.make_server.__name__ == "make_server"
+try:
+    honeytrace.local.other
+except AttributeError as error:
+    assert "has no attribute 'other'" in str(error)
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
