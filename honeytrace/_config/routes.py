@@ -12,7 +12,7 @@ from honeytrace._config.settings import Config
 from honeytrace._delivery.processes import ends_abruptly
 from honeytrace._delivery.senders import Sender
 from honeytrace._delivery.spool.directory import Spool
-from honeytrace._delivery.spool.segment import LOCKS
+from honeytrace._delivery.spool.owned_file import LOCKS
 from honeytrace._delivery.stats import Stats
 from honeytrace._delivery.worker import Delivery
 from honeytrace._session import wire

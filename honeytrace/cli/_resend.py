@@ -15,7 +15,7 @@ from honeytrace._config import settings
 from honeytrace._config.routes import deliver
 from honeytrace._config.settings import Config
 from honeytrace._delivery.spool.directory import REJECTED
-from honeytrace._delivery.spool.segment import LOCKS
+from honeytrace._delivery.spool.owned_file import LOCKS
 from honeytrace._delivery.spool.survey import SpoolStatus, spool_status, spool_statuses
 from honeytrace._delivery.worker import Delivery
 from honeytrace._utils import clock

@@ -9,10 +9,7 @@ knows nothing of the content of sessions.
 
 from __future__ import annotations
 
-import hashlib
 import os
-import re
-import stat
 import threading
 from collections import deque
 from collections.abc import Sequence
@@ -20,6 +17,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from honeytrace._delivery.spool.files import (
+    append_to,
+    changed_at,
+    digest,
+    is_file,
+    oldest_first,
+    size_of,
+    weight_of,
+)
+from honeytrace._delivery.spool.owned_file import make_private
 from honeytrace._delivery.spool.segment import (
     ACKS,
     DAMAGED,
@@ -28,10 +35,8 @@ from honeytrace._delivery.spool.segment import (
     RecordRef,
     Segment,
     Stored,
-    make_private,
 )
 from honeytrace._utils import clock
-from honeytrace._utils.files import open_file
 from honeytrace._utils.json import dumps
 from honeytrace._utils.origin import ignoring, let_through
 
@@ -40,7 +45,6 @@ REJECTED = "rejected.jsonl"
 
 _RECORDS, _BYTES = 500, 4 * 2**20  # read at most so much at once
 _CLOCK_IS_SET = 946_684_800.0  # 2000, in seconds: an earlier time means that no clock was set
-_NAME = re.compile(r"\d+-[0-9a-f]{8}\.(spool|acks|damaged)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +174,7 @@ class Spool:
             self._tidy(current)
         elif now - self._looked >= self._bounds.look:
             self._looked = now
-            if not _is_file(self.directory / ROUTE):
+            if not is_file(self.directory / ROUTE):
                 self._prepare()
                 self._secure()
         return current
@@ -181,10 +185,10 @@ class Spool:
     def _prepare(self) -> None:
         make_private(self.directory)
         path = self.directory / ROUTE
-        if not _is_file(path):
+        if not is_file(path):
             # Written under another name first, so that nobody reads half of it.
             draft = self.directory / f"{os.getpid()}-{os.urandom(4).hex()}.route"
-            _add(draft, dumps(self._route))
+            append_to(draft, dumps(self._route))
             draft.replace(path)
 
     def _secure(self) -> None:
@@ -295,7 +299,7 @@ class Spool:
             self._prepare()
             if size_of(path) and size_of(path) + len(line) > self._bounds.segment:
                 path.replace(path.with_suffix(".old.jsonl"))
-            _add(path, line)
+            append_to(path, line)
             return True
         return False
 
@@ -305,20 +309,20 @@ class Spool:
             if self._current is None:
                 return []
             self._sweep()
-            now = _changed(self._current.path)
+            now = changed_at(self._current.path)
             files = self._files(SUFFIX, DAMAGED)
-            total = sum(map(_weight, files))
+            total = sum(map(weight_of, files))
             dropped = []
             for path in files:
                 if total > self._bounds.total or self._is_too_old(path, now):
-                    weight = _weight(path)
+                    weight = weight_of(path)
                     dropped += self._drop(path)
-                    total -= weight - _weight(path)
+                    total -= weight - weight_of(path)
             return dropped
 
     def _is_too_old(self, path: Path, now: float) -> bool:
         """Return whether a file is past its age; unknown if it was written with no clock set."""
-        changed = _changed(path)
+        changed = changed_at(path)
         return changed >= _CLOCK_IS_SET and now - changed > self._bounds.age
 
     def _sweep(self) -> None:
@@ -375,54 +379,6 @@ class Spool:
 
     def let_go(self) -> None:
         self._lock.release()
-
-
-def digest(server_url: str, project: str) -> str:
-    return hashlib.sha256(f"{server_url}\0{project}".encode()).hexdigest()[:16]
-
-
-def oldest_first(directory: Path, *suffixes: str) -> list[Path]:
-    """Return the files of the spool with these suffixes; one that vanishes comes first."""
-    if not directory.is_dir():
-        return []
-    with os.scandir(directory) as entries:
-        names = [each.name for each in entries if each.is_file(follow_symlinks=False)]
-    found = [directory / name for name in names if _NAME.fullmatch(name)]
-    return sorted((path for path in found if path.suffix in suffixes), key=_changed)
-
-
-def _is_file(path: Path) -> bool:
-    """Return whether this is a regular file, and not a link or something else."""
-    with ignoring(OSError):
-        return stat.S_ISREG(path.lstat().st_mode)
-    return False
-
-
-def _changed(path: Path) -> float:
-    with ignoring(OSError):
-        return path.lstat().st_mtime
-    return 0.0
-
-
-def size_of(path: Path) -> int:
-    with ignoring(OSError):
-        return path.lstat().st_size
-    return 0
-
-
-def _weight(path: Path) -> int:
-    """Return the size of a segment and its acknowledgements, in bytes."""
-    size = size_of(path)
-    return size and size + size_of(path.with_suffix(ACKS))
-
-
-def _add(path: Path, data: bytes) -> None:
-    """Add to a file that only this user may read. Raises `OSError`."""
-    fd = open_file(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    try:
-        os.write(fd, data)
-    finally:
-        os.close(fd)
 
 
 def _read(segment: Segment) -> list[Stored]:

@@ -7,7 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from honeytrace._delivery.spool.directory import REJECTED, ROUTE, digest, oldest_first, size_of
+from honeytrace._delivery.spool.directory import REJECTED, ROUTE
+from honeytrace._delivery.spool.files import digest, oldest_first, size_of
 from honeytrace._delivery.spool.segment import ACKS, DAMAGED, SUFFIX, NewerFormatError, Segment
 from honeytrace._utils.files import read_file
 from honeytrace._utils.json import loads

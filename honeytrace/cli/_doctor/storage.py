@@ -8,7 +8,7 @@ from pathlib import Path
 
 from honeytrace._config.settings import Config
 from honeytrace._delivery.spool.directory import REJECTED
-from honeytrace._delivery.spool.segment import LOCKS, make_private
+from honeytrace._delivery.spool.owned_file import LOCKS, make_private
 from honeytrace._delivery.spool.survey import SpoolStatus, spool_status, spool_statuses
 from honeytrace._utils.errors import StoreError
 from honeytrace._utils.paths import store_path

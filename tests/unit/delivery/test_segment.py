@@ -18,12 +18,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from honeytrace._delivery.spool.owned_file import make_private
 from honeytrace._delivery.spool.segment import (
     ACKS,
     DAMAGED,
     NewerFormatError,
     Segment,
-    make_private,
 )
 
 HEAD = b"honeytrace spool 1\n"
