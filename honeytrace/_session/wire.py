@@ -154,10 +154,10 @@ def merge(stored: Mapping[str, Any], fields: Mapping[str, Any]) -> Json:
     merged: Json = {**stored, **fields}
     for name in _CONTAINERS & stored.keys() & fields.keys():
         old, new = stored[name], fields[name]
-        if isinstance(old, Mapping) and isinstance(new, Mapping):
-            merged[name] = {**old, **new}
-        elif isinstance(old, list) and isinstance(new, list):
+        if name == "children_ids":
             merged[name] = list(dict.fromkeys([*old, *new]))
+        else:
+            merged[name] = {**old, **new}
     return merged
 
 

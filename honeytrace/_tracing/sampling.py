@@ -129,8 +129,7 @@ class HeldTree:
     def release(self) -> None:
         """Keep the tree if its root is still running when the program ends."""
         with self._lock:
-            if self._is_kept is None:
-                self._decide(True)
+            self._decide(True)
 
     def _look_at(self, record: CallRecord) -> None:
         if record.parent_id is None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from honeytrace._session import context
 from honeytrace._session.record import CallRecord
-from honeytrace._session.scope import Scope, tagged
+from honeytrace._session.scope import tagged
 from honeytrace._tracing.options import json_object
 from honeytrace._utils.json import Json
 
@@ -62,12 +62,12 @@ class tag:  # noqa: N801 - used like a function
                 **self._tags.get("metadata", {}),
                 CONVERSATION: conversation,
             }
-        self._entered: list[tuple[Scope, CallRecord | None]] = []
+        self._entered: dict[CallRecord, CallRecord | None] = {}  # each scope, and what was around
 
     def __enter__(self) -> None:
         outer = context.get()
         scope = tagged(outer, self._tags)
-        self._entered.append((scope, outer))
+        self._entered[scope] = outer
         context.make_current(scope)
 
     def __exit__(
@@ -76,12 +76,13 @@ class tag:  # noqa: N801 - used like a function
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        current = context.get()
-        mine = [each for each in self._entered if each[0] is current] or self._entered[-1:]
-        for scope, outer in mine:
-            self._entered.remove((scope, outer))
-            if current is scope:
-                context.make_current(outer)
+        scope = current = context.get()
+        while scope is not None and scope not in self._entered:
+            scope = scope.parent
+        # A session inside that is still running stays current and keeps the tags.
+        outer = self._entered.pop(scope, None) if scope is not None else None
+        if scope is not None and scope is current:
+            context.make_current(outer)
 
     async def __aenter__(self) -> None:
         self.__enter__()

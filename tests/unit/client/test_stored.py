@@ -54,6 +54,14 @@ def test_a_session_prints_as_a_tree_with_children_that_it_does_not_list():
     assert children[1].children == []
 
 
+def test_children_that_are_not_stored_are_left_out():
+    with trace_session("parent") as parent:
+        parent.add_child(str(uuid.uuid4()))
+    found = honeytrace.sessions("name:parent")[0]
+    assert (len(found.children_ids), found.children) == (1, [])
+    assert "(not stored)" in found.tree()
+
+
 def test_a_parent_given_by_its_id():
     parent = honeytrace.sessions("project:why")[0]
     other = str(uuid.uuid4())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import subprocess
 import sys
 import threading
@@ -304,7 +305,7 @@ def test_a_tree_whose_root_never_ends_is_kept_at_exit(server):
     )
     subprocess.run(
         [sys.executable, "-c", code],
-        env={"HH_API_URL": server.url, "HH_API_KEY": "k", "PATH": ""},
+        env={**os.environ, "HH_API_URL": server.url, "HH_API_KEY": "k"},
         check=True,
     )
     assert [each["session_name"] for each in server.sessions] == ["child"]

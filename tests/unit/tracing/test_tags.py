@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 
 import pytest
 
@@ -138,6 +139,26 @@ def test_a_chain_of_tasks_keeps_no_record_of_the_past():
 
     with capture_sessions():
         assert asyncio.run(link(30)) <= 4
+
+
+def test_a_session_that_still_runs_keeps_the_tags_of_its_block():
+    tags, inner = tag(metadata={"a": 1}), trace_session("inner")
+    with capture_sessions() as sessions:
+        tags.__enter__()
+        inner.__enter__()
+        tags.__exit__(None, None, None)
+        step()
+        inner.__exit__(None, None, None)
+    assert [each.metadata["a"] for each in sessions] == [1, 1]
+
+
+def test_a_block_that_is_left_in_another_context_changes_nothing_there():
+    tags = tag(metadata={"a": 1})
+    contextvars.copy_context().run(tags.__enter__)
+    with capture_sessions() as sessions, trace_session("block"):
+        tags.__exit__(None, None, None)
+        step()
+    assert [each.metadata.get("a") for each in sessions] == [None, None]
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,9 @@ import pytest
 import honeytrace
 from honeytrace import trace_session, update_session
 from honeytrace._config.live import live
+from honeytrace._delivery.http.sender import HttpSender
+from honeytrace._delivery.retry import Verdict
+from honeytrace._session import wire
 from honeytrace.local import Store
 from honeytrace.testing import capture_sessions
 
@@ -234,6 +237,13 @@ def test_an_unreachable_server_keeps_the_update(server, tmp_path):
     update_session(session_id, feedback={"rating": 5})
     assert not honeytrace.flush(0.3)
     assert honeytrace.stats().spooled >= 1
+
+
+def test_an_address_that_cannot_be_used_keeps_the_update():
+    body = wire.encode_update(str(uuid.uuid4()), {"feedback": {"rating": 5}})
+    answer = HttpSender("ftp://nowhere").send(body)
+    assert answer.verdict is Verdict.HOLD
+    assert "not the address of a server" in answer.words
 
 
 def test_secrets_in_an_update_are_taken_out(store):
