@@ -27,6 +27,7 @@ from honeytrace._utils.urls import why_unusable
 _V = TypeVar("_V")
 
 _NOT_FOUND = 404
+_TURNS = 64  # sessions that can be updated at once
 _MAX_SHOWN = 500  # characters of the server's words
 _MAX_SEARCHED = 4 * _MAX_SHOWN  # characters in which secrets are looked for
 _DELIVERED = Answer(Verdict.DELIVERED)
@@ -74,14 +75,15 @@ class HttpSender:
     ) -> None:
         self._key = api_key
         self._warned = False
-        self._updating = threading.Lock()  # one at a time, so that no update undoes another
+        # Updates of the same session take turns, so that none undoes another.
+        self._turns = tuple(threading.Lock() for _ in range(_TURNS))
         self._way = _way(server_url, api_key, timeout)
 
     def send(self, body: bytes) -> Answer:
         """Send one body and read at most 64 KiB of the answer."""
         update = wire.update_of(body)
         if update is not None:
-            with self._updating:
+            with self._turns[hash(update["session_id"]) % _TURNS]:
                 return self._update(update)
         return self._judged(self._way.post, body, self._received)
 
