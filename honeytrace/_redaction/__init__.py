@@ -1,1 +1,16 @@
-"""Take secrets out of a session."""
+"""Take secrets out of a session.
+
+How to add a rule:
+
+- A provider's key: add a line to the table in `providers.py`, and the format as the provider
+  documents it to `DOCUMENTED` in `tests/unit/redaction/test_provider_keys.py`.
+- A name: add a word to a list in `secret_words.py`, and the name to `test_secret_names.py`.
+- A notation, such as a new way to give a value to a name: write a function from a text to the
+  spans of its secrets, beside those that it resembles (`named_values.py`, `structures.py`,
+  `command_lines.py`, `credentials.py`), add it to `FINDERS` in `secrets.py`, and examples to
+  `test_notations.py`: some that it finds, and some that look alike and stay.
+
+The way of a session: `redact.py` asks with `suspects` in `secrets.py` which finders may find
+something in its texts. Mostly it is none, and the session is returned as it is. Otherwise the texts
+are cleaned one by one: `secrets.py` replaces the spans that these finders yield with marks.
+"""

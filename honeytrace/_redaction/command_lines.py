@@ -26,32 +26,11 @@ _SHORT_OPTION = _compile(
 )
 _ARGUMENT = r"[^\s\"'`\\|;,)\]}]{1,512}"
 _NOT_PASSWORD = re.compile(r"pass|password|token|pw|test|[0-9.]+(?::[0-9]+)+")  # or ports
-_FILLERS = frozenset(
-    [
-        "and",
-        "are",
-        "argument",
-        "can",
-        "cannot",
-        "flag",
-        "for",
-        "from",
-        "if",
-        "in",
-        "is",
-        "may",
-        "must",
-        "not",
-        "on",
-        "option",
-        "options",
-        "or",
-        "should",
-        "the",
-        "to",
-        "with",
-    ]
+_PROSE = (
+    "and are argument can cannot flag for from if in is may must not on option options or"
+    " should the to with"
 )
+_FILLERS = frozenset(_PROSE.split())
 _BARE = re.compile(_ARGUMENT)
 _QUOTED = {'"': re.compile(r'[^"\n]{1,1024}(?=")'), "'": re.compile(r"[^'\n]{1,1024}(?=')")}
 

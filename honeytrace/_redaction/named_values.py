@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator
 from itertools import accumulate, islice
 
+from honeytrace._redaction import secret_words
 from honeytrace._redaction.marker import Span
 from honeytrace._redaction.secret_names import MAX_NAME_CHARACTERS, Name, judge, may_hold_secret
 from honeytrace._redaction.values import (
@@ -50,48 +51,8 @@ _QUOTE = re.compile(
 )
 _PHRASE = re.compile(r"(?:[A-Za-z][\w-]*[ ]){1,3}$")
 _PHRASE_CHARACTERS = 40
-_LAST_WORDS = {
-    "key",
-    "keys",
-    "code",
-    "codes",
-    "token",
-    "tokens",
-    "passe",
-    "phrase",
-    "pass",
-    "secreta",
-    "string",
-    "id",
-    "word",
-    "pat",
-    "secret",
-    "number",
-    "acceso",
-    "api",
-    "secrète",
-}
-_TYPE_WORDS = {
-    "string",
-    "String",
-    "str",
-    "bytes",
-    "byte",
-    "text",
-    "TEXT",
-    "VARCHAR",
-    "varchar",
-    "char",
-    "NSString",
-    "SecureString",
-    "Text",
-    "Object",
-    "object",
-    "any",
-    "auto",
-    "const",
-    "val",
-}
+_LAST_WORDS = frozenset(secret_words.LAST_WORDS.split())
+_TYPE_WORDS = frozenset(secret_words.TYPE_WORDS.split())
 _TYPE_BEFORE = re.compile(r"([A-Za-z_]\w{0,63})[ ]+(?:As[ ]+|as[ ]+|\[\]|&|\*)?$")
 _STATEMENT = re.compile(
     r"(?:^|[\s(])(?:if|elif|while|for|in|and|or|not|return|case|lambda|class|except|raise|async"
@@ -99,8 +60,6 @@ _STATEMENT = re.compile(
 )
 _SIGNATURE = re.compile(r"(?:[\w-]{0,40}-)?sig(?:nature)?", re.ASCII | re.IGNORECASE)
 _PATH = re.compile(r"[\w:/]:$")
-_QUERY = "?&"
-_QUERY_NAMES = {"key": "key", "sig": "signature", "code": "code", "auth": "authorization"}
 _CONTENT = re.compile(r"""(?<![\w.$-])([vV]al(?:ue)?)[ "'`\\]*$""")
 _LABELS = ("ame", "ey", "eader", "field", "variable", "param", "property")
 _LABEL_CHARACTERS = 128  # of a label, its name, and what is between that and the value

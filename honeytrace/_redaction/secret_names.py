@@ -1,21 +1,20 @@
 """Tell by a name whether its value is a secret: `password`, `X-Api-Key`, `clientSecret`.
 
-A name is split into words, in lower case and joined by underscores; the lists below are of such
-words. To add a name, add a word to a list. A name is `SURE` if whatever is under it is a secret,
-and
-`LIKELY` if its value has to look like one: a token of a language model is a word.
+A name is split into words, in lower case and joined by underscores, and these are compared with the
+lists in `secret_words.py`. A name is sure if whatever is under it is a secret, and likely if its
+value has to look like one: a token of a language model is a word.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection
 from functools import lru_cache
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, NamedTuple
 
+from honeytrace._redaction import secret_words
 from honeytrace._redaction.marker import MARK
 from honeytrace._redaction.randomness import is_uuid, looks_issued, looks_secret
 
@@ -34,352 +33,8 @@ _LETTERS = str.maketrans(
     {"ł": "l", "Ł": "L", "ß": "ss", "ø": "o", "Ø": "O", "æ": "ae", "\u0131": "i"}
 )
 
-_PASSWORDS = """
-    [a-z]*pass_?(?:word|wd|phrase|code)s? pwds? pswd psk passwd pass_?w pw
-    (?:admin|app|auth|bind|database|db|email|ftp|http|imap|jdbc|key|ldap|login|mail|mongo|mqtt|my
-      |mysql|pg|postgres|proxy|rabbitmq|redis|root|sftp|smtp|sql|ssh|store|sudo|user|vpn|wifi
-      |wlan)_?pass
-    pass_?phrase [a-z]*passwor[dt]e?s? [a-z]*kennwort [a-z]*passwort mot_?(?:de_?)?passe mdp
-    contrasenas? clave_?(?:secreta|acceso|privada|api|de_acceso)? senhas? palavra_?passe
-    parola(?:_d_ordine)? wachtwoord haslo losenord adgangskode passord salasana heslo
-    jelszo sifre parole? пароль пароли 密码 密碼 口令 パスワード 暗証番号 비밀번호 암호
-    κωδικός סיסמה كلمة_المرور كلمة_السر पासवर्ड mat_khau kata_sandi katasandi รหัสผ่าน
-"""
-_SECRETS = """
-    [a-z]*secrete?s? mnemonic seed_?phrase seed_?words geheimnis secreto segreto segredo geheim
-    sekret
-    recovery_?phrase 秘密 密钥 密鑰 シークレット 비밀 секрет
-"""
-_COOKIES = """
-    (?:session|http)?cookies? jsessionid phpsessid connect_?sid sessid asp_net_session_id
-    laravel_session
-"""
-_AUTHORIZATIONS = "(?:proxy)?authori[sz]ation (?:basic|http)?auth(?=$|_header|_value|_hash|_string)"
-_CREDENTIALS = (
-    "credentials? creds? cred zugangsdaten anmeldedaten credenciales credenziali credenciais"
-    " identifiants"
-)
-_CONNECTIONS = "dsn conn(?:ection)?_?str(?:ing)?s? sas_?url(?:s)?"
-_CODES = """
-    t?otp mfa_?code cvv cvc ssn pin(?=$|_code|_number) (?:backup|recovery|security|two_factor
-    |verification
-      |mfa|one_time)_?codes? social_?security(?:_number)? card_?number credit_?card iban
-"""
-_KEY_OWNERS = """
-    access account admin api app application auth aws azure client consumer customer decryption
-    deploy
-    encryption enc developer gpg hmac host hosted integration license licence master pgp priv
-    private
-    project rest root rsa secret server service session shared shared_access sign signing
-    signature ssh
-    ssl stripe storage subscription tls user webhook write read pem jwt cipher crypto aes des bot
-    cert
-    artifactory cloudant ibm jfrog softlayer adafruit adobe ai21 airtable algolia alibaba alchemy
-    amplitude anthropic anyscale apify apollo asana
-    assemblyai atlassian auth0 baseten beehiiv bing birdeye bitbucket braintree braintrust brave
-    brevo
-    browserbase buildkite bunny cartesia cerebras circleci claude clerk clickhouse cloudflare
-    cloudinary
-    cohere coinbase confluent contentful coze datadog dashscope databricks deepgram deepinfra deepl
-    deepseek digitalocean discord docker doppler dropbox e2b elastic elasticsearch elevenlabs
-    etherscan
-    exa facebook fal fastly figma finnhub firebase firecrawl fireworks flutterwave freshdesk
-    friendli
-    gemini giphy github gitlab google grafana groq helicone heroku hf honeycomb honeyhive hubspot
-    huggingface hyperbolic infura intercom ipinfo jina jira kagi langchain langfuse langsmith
-    launchdarkly lepton linear linkedin litellm llama llamacloud llm lmnt logfire looker mailchimp
-    mailgun mandrill mapbox maps maxmind meta mistral mixpanel modal moonshot netlify newrelic
-    new_relic ngrok nomic notion novita npm nvidia octoai okta ollama omdb opencage openai
-    openrouter
-    openweather openweathermap opsgenie pagerduty paypal perplexity pinecone plaid polygon portkey
-    posthog postman postmark prefect pulumi pusher qdrant qwen rapidapi razorpay reka render
-    replicate
-    resend roboflow rollbar runpod salesforce sambanova scrapingbee segment sendgrid sentry serp
-    serpapi serper shippo shodan shopify siliconflow slack snowflake snyk sonar sourcegraph spotify
-    square stability stabilityai supabase tavily telegram tencent together trello turbopuffer twilio
-    twitch twitter typeform typesense unsplash unstructured upstage upstash vercel vertex virustotal
-    volcengine voyage vultr wandb weather weatherapi weaviate wolfram woocommerce workos writer xai
-    xi yandex yelp you youtube zapier zendesk zhipu zhipuai
-"""
-_ACCESS_OWNERS = """
-    access api app apple auth authentication bearer bot bots ca challenge ci client crates csrf
-    csrfmiddleware deploy
-    device discord fcm gh git github gitlab google gql heroku hf hub huggingface id identity install
-    invite jira jwt login magic_link management mfa mapbox notion npm oauth
-    password_reset personal personal_access push pypi refresh registration remember replicate
-    request reset
-    runner sas secret security sentry service service_account session signed slack sonar
-    sts temporary telegram tfe twilio user vault verification web webhook x xsrf zapier
-"""
-
-# Secret by one of its words, but the name of something else: in English the last word decides.
-_ABOUT = re.compile(
-    r"""_(?:address|alg|algorithm|algo|arn|at|attempts?|audience|banner|budget|cache|changed
-        |chars|class
-      |column|consent|costs?|counts?|created|date|days|desc|description|details?|dir|domain
-      |embeddings?
-      |enabled|encoding|endpoint|env|errors?|exchange|exists|expir(?:ation|es|y)|expires_(?:at
-      |in)|factory|failed|fd|field
-      |file|filename|fingerprint|flow|form|format|func|function|fn|handler|help|ids?|index|info
-      |issued|issuer|kind|label
-      |latency|len|length|level|lifetime|limits?|link|list|logprobs?|loss|manager|mask|max
-      |message|method|metadata
-      |middleware|min|missing
-      |mode|model|names?|number_of|offset|page|path|pattern|placeholder|policy|popup|position
-      |prefix|present|price
-      |prob(?:abilitie)?s?|probability|prompt|property|provider|rank|rates?|ratio|reader|regex
-      |remaining|required|requirements?
-      |reset|rotation|rules?|santa|schema|scheme|scopes?|score|set|settings?|shape|size|source
-      |spans?|start|state|stats
-      |status|store|stream|strategy|strength|suffix|text|texts|threshold|throughput|time|timeout
-      |ttl|types?|updated
-      |uri|url|urls|usage|used|valid|validation|validator|version|view|warning|weights?|window
-      |words)$
-    | (?:^|_)hint$ | ^(?:accept|allow|no|num|has|is|needs|needed|requires?|use|uses|with|without
-    |enable|disable|forgot|show|hide|reject
-      |total|max|min|n|avg|average)_
-    | ^(?:[a-z_]+_)?(?:added|attention|audio|avg|begin|blank|bos|cached|class|cls|completion
-    |continuation|continue|current
-      |cursor|decoder|decoded|delta|draft|each|end|eos|eot|fake|first|generated|image|input|last
-      |lex|mask|max|min|new|next
-      |next_page|num|oov|output|pad|padding|page|pagination
-      |parser|per|pivot|prefix|prev|previous|prompt|reasoning|resume|sep|separator|single|skip
-      |special|start|stop
-      |sub|suffix|sync|target|text|thinking|top|total|unk|unknown|used|video|vision|vocab|word
-      |img|speech)_tokens?$
-    | ^(?:token|key)_str$ | ^(?:santa|secret_(?:santa|sauce|garden|service|ingredient))$
-    | (?:^|_)author(?:ization_(?:code|server|endpoint|url))?$ | ^code_?pass$""",
-    re.VERBOSE,
-)
-_PLAIN_KEYS = [
-    "accelerator",
-    "alt",
-    "answer",
-    "aria",
-    "arrow",
-    "array",
-    "attr",
-    "bar",
-    "base",
-    "black",
-    "block",
-    "bucket",
-    "by",
-    "cache",
-    "candidate",
-    "car",
-    "cfg",
-    "child",
-    "chord",
-    "col",
-    "column",
-    "combo",
-    "compare",
-    "composite",
-    "compound",
-    "config",
-    "context",
-    "count",
-    "country",
-    "cross",
-    "ctrl",
-    "data",
-    "dedup",
-    "dedupe",
-    "default",
-    "delete",
-    "dict",
-    "dictionary",
-    "distribution",
-    "down",
-    "edge",
-    "element",
-    "end",
-    "enter",
-    "entity",
-    "entry",
-    "env",
-    "error",
-    "escape",
-    "event",
-    "extra",
-    "feature",
-    "field",
-    "file",
-    "first",
-    "foreign",
-    "form",
-    "function",
-    "group",
-    "grouping",
-    "hash",
-    "hot",
-    "house",
-    "idempotency",
-    "image",
-    "index",
-    "input",
-    "item",
-    "join",
-    "json",
-    "jump",
-    "keyboard",
-    "label",
-    "lang",
-    "language",
-    "last",
-    "left",
-    "legend",
-    "line",
-    "list",
-    "locale",
-    "lock",
-    "lookup",
-    "low",
-    "main",
-    "map",
-    "message",
-    "meta",
-    "metadata",
-    "metric",
-    "min",
-    "model",
-    "monitor",
-    "name",
-    "namespace",
-    "natural",
-    "new",
-    "next",
-    "node",
-    "object",
-    "old",
-    "on",
-    "option",
-    "order",
-    "output",
-    "page",
-    "parameter",
-    "parent",
-    "part",
-    "partition",
-    "path",
-    "piano",
-    "pixel",
-    "plot",
-    "point",
-    "press",
-    "prev",
-    "primary",
-    "problem",
-    "product",
-    "prop",
-    "property",
-    "public",
-    "publishable",
-    "pub",
-    "query",
-    "queue",
-    "range",
-    "record",
-    "ref",
-    "reference",
-    "relation",
-    "result",
-    "return",
-    "reverse",
-    "right",
-    "room",
-    "route",
-    "routing",
-    "row",
-    "rule",
-    "s3",
-    "schema",
-    "score",
-    "search",
-    "section",
-    "select",
-    "sequence",
-    "series",
-    "set",
-    "setting",
-    "shift",
-    "shortcut",
-    "skip",
-    "slot",
-    "sort",
-    "source",
-    "space",
-    "spatial",
-    "special",
-    "start",
-    "state",
-    "state",
-    "status",
-    "step",
-    "stop",
-    "store",
-    "str",
-    "string",
-    "style",
-    "super",
-    "sub",
-    "surrogate",
-    "symbol",
-    "tab",
-    "table",
-    "tag",
-    "target",
-    "task",
-    "template",
-    "text",
-    "theme",
-    "thread",
-    "time",
-    "topic",
-    "translation",
-    "tree",
-    "trigger",
-    "turn",
-    "type",
-    "unique",
-    "up",
-    "url",
-    "value",
-    "values",
-    "var",
-    "view",
-    "widget",
-    "with",
-    "word",
-    "world",
-    "x",
-    "y",
-    "z",
-    "trace",
-    "idx",
-    "feed",
-    "dynamic",
-    "cursor",
-    "color",
-    "colour",
-    "category",
-    "chart",
-    "claim",
-    "class",
-    "cluster",
-    "component",
-    "content",
-    "copy",
-    "cond",
-    "condition",
-    "db",
-    "dataset",
-    "document",
-    "dom",
-    "doc",
-    "download",
-]
+_ABOUT = re.compile(secret_words.ABOUT, re.VERBOSE)
+_PLAIN_KEYS = frozenset(secret_words.PLAIN_KEYS.split())
 _PIN = re.compile(
     r"(?:(?:account|atm|bank|card|customer|debit|device|login|my|new|old|phone|security|sim"
     r"|user)_)*"
@@ -411,22 +66,22 @@ def _owners(words: str) -> str:
 
 _SURE = re.compile(
     rf"""(?:^|_)(?:
-        (?P<token> (?:{_owners(_ACCESS_OWNERS)})_?tokens? | jwts? | bearer | csrf | xsrf )
-      | (?P<password> {_any_of(_PASSWORDS)} )
-      | (?P<cookie> {_any_of(_COOKIES)} )
-      | (?P<authorization> {_any_of(_AUTHORIZATIONS)} )
-      | (?P<credentials> {_any_of(_CREDENTIALS)} )
-      | (?P<connection> {_any_of(_CONNECTIONS)} )
-      | (?P<key> (?:my)?(?:[a-z]{{2,16}})?api_?keys? | (?:{_owners(_KEY_OWNERS)})_?keys? |
-      ap_ikeys? | art_api
+        (?P<token> (?:{_owners(secret_words.ISSUERS)})_?tokens? | jwts? | bearer | csrf | xsrf )
+      | (?P<password> {_any_of(secret_words.PASSWORDS)} )
+      | (?P<cookie> {_any_of(secret_words.COOKIES)} )
+      | (?P<authorization> {_any_of(secret_words.AUTHORIZATIONS)} )
+      | (?P<credentials> {_any_of(secret_words.CREDENTIALS)} )
+      | (?P<connection> {_any_of(secret_words.CONNECTIONS)} )
+      | (?P<key> (?:my)?(?:[a-z]{{2,16}})?api_?keys? | (?:{_owners(secret_words.KEY_OWNERS)})_?keys?
+          | ap_ikeys? | art_api
           | key_(?:id_)?secret | (?:private|secret|api|ssh|encryption)_?(?:schlu(?:e)?ssel)
           | (?:api)_?schlue?ssel | cle_?(?:api|secrete|privee)
           | clave_?(?:api|secreta|privada) | chave_?(?:api|secreta|privada) | chiave_?(?:api
           |segreta|privata)
           | api_?密钥 | api_?キー | api_?ключ | ключ_?api | (?:azure|github|gitlab|gh|jira)_?pat |
           privkey | pkey$ )
-      | (?P<code> {_any_of(_CODES)} )
-      | (?P<secret> {_any_of(_SECRETS)} )
+      | (?P<code> {_any_of(secret_words.CODES)} )
+      | (?P<secret> {_any_of(secret_words.SECRETS)} )
     )(?=_|$)""",
     re.VERBOSE,
 )
@@ -436,17 +91,11 @@ _LIKELY = re.compile(
       | (?:^|_)(?P<password> pass ) | (?:^|_)(?P<session> (?:session|sess|sid) ) )$""",
     re.VERBOSE,
 )
-_HINT_WORDS = (
-    "pass|pw|pswd|psk|cookie|sess|connect|auth|cred|dsn|conn|key|pat|otp|code|cvv|cvc|ssn|pin"
-    "|iban|sas|sid|social|card|secre|sekret|geheim|seg|mnemonic|seed|token|jwt|bearer|csrf|xsrf|recovery"
-    "|kenn|wort|mdp|contrase|clave|senha|palavra|parol|wacht|haslo|losen|adgang|salas|heslo|jelsz|ifre"
-    "|zugang|anmelde|identifiant|schl|cle|chave|chiave|kata"
-)
 # By the first letter, so that `re` dismisses most of them at once.
 _HINTS = re.compile(
     "|".join(
         f"{letter}(?:{'|'.join(word[1:] for word in words)})"
-        for letter, words in groupby(sorted(_HINT_WORDS.split("|")), itemgetter(0))
+        for letter, words in groupby(sorted(secret_words.HINTS.split("|")), itemgetter(0))
     )
 )
 
@@ -533,8 +182,3 @@ def _is_schema(value: dict[str, Any]) -> bool:
     """Return whether this describes a value, as the parameters of a tool do."""
     kind = value.get("type")
     return (type(kind) is str and kind in _TYPES) or "$ref" in value or "anyOf" in value
-
-
-def any_secret(names: Collection[str]) -> bool:
-    """Return whether one of these names is secret."""
-    return any(map(judge, names))

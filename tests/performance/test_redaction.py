@@ -5,11 +5,13 @@ pytest tests/performance/test_redaction.py
 
 from __future__ import annotations
 
+import itertools
 import timeit
 
 import pytest
 
 from honeytrace._redaction.redact import redact
+from honeytrace._redaction.secrets import FINDERS, without_secrets
 from honeytrace._session import wire
 from honeytrace._session.session import Session
 
@@ -17,7 +19,6 @@ ID = "67359083-b9c4-49fe-8854-495b4d60399f"
 KEY = "sk-proj-aB3dE6gH9jK2mN5pQ8sT1vW4yZ7"
 PROSE = "The quick brown fox isn't over-eager to jump, and asks: who pays for the lazy dog? " * 60
 CODE = 'for key, value in data.items():\n    print(key, page_token="x", count=3)\n' * 60
-
 JSON = f'{{"id": "{ID}", "role": "user", "content": "Who pays?", "meta": {{"lang": "en"}}}}, ' * 60
 
 
@@ -76,6 +77,44 @@ def test_redact(benchmark, report, name):
     took = benchmark.stats.stats.min
     encoding = min(_timed(given, calls) for _ in range(rounds))
     report(f"redact, {name}", f"{took * 1e6:,.1f} µs, {took / encoding:.2f} × the encoding")
+
+
+@pytest.mark.parametrize(
+    "text", ["x" * 4096, PROSE, CODE, JSON], ids=["x", "prose", "code", "JSON"]
+)
+def test_redact_new(benchmark, report, text):
+    """A chat of 4 KB that was not seen before; texts that were seen are not looked through."""
+    numbers = itertools.count()
+
+    def setup():
+        return (chat("".join(f"{next(numbers):06}{text[i * 512 :][:506]}" for i in range(8))),), {}
+
+    benchmark.pedantic(redact, setup=setup, rounds=300, warmup_rounds=1)
+    report("redact a new chat of 4 KB", f"{benchmark.stats.stats.min * 1e6:,.1f} µs")
+
+
+# Texts that make a finder look closely again and again.
+HOSTILE = [
+    *("token=", "token={", "password: ", "token:\n  ", "value=", '"name":"token","value":'),
+    *("://", "://a:", "curl -u ", "é=", "%3D", "('token', '", "</token>", "a, b\n"),
+    *('"', ":", "=", "-", "a" * 8, "A1b2C3d4", "eyJaaaaaaaaaaaaa.", "sk-"),
+]
+
+
+@pytest.mark.parametrize("piece", HOSTILE)
+def test_growth(report, piece):
+    """Eight times the text takes about eight times as long; with a square, it would be 64 times."""
+    small, large = (_searched(piece, size) for size in (2**16, 2**19))
+    report(f"512 KiB of {piece!r}", f"{large:.3f} s, {large / small:.1f} × 64 KiB")
+    assert large < 24 * small
+
+
+def _searched(piece, size):
+    text = (piece * (size // len(piece) + 1))[:size]
+    texts = [f"{text}{number}" for number in range(3)]  # a text that was seen costs nothing
+    return min(
+        timeit.timeit(lambda: without_secrets(texts.pop(), FINDERS), number=1) for _ in "123"
+    )
 
 
 def _timed(given, calls):
