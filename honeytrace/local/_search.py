@@ -37,10 +37,12 @@ def find(
     limit: int,
     after: Position | None = None,
     newer: bool = False,
+    reach: int | None = None,
 ) -> list[Any]:
     """Return number and columns of the sessions that follow a position in the list of a query.
 
     newer: False for the list from the newest on, True for the other direction.
+    reach: without texts, look through so many sessions of the store at most.
     """
     query, expression = _split_texts(connection, query)
     sign, order = (">", "ASC") if newer else ("<", "DESC")
@@ -55,10 +57,11 @@ def find(
         return connection.execute(statement, (*query.parameters, limit)).fetchall()
 
     if not expression:
-        return select(query)
+        end = end_of_walk(connection, after, newer, reach) if reach else None
+        return select(query if end is None else _with(query, "s.start >= ?", end))
     # The sign + keeps SQLite from sorting all matches.
     walk = _with(query, f"+{_MATCHES}", expression)
-    end = _end_of_walk(connection, after, newer)
+    end = end_of_walk(connection, after, newer, _WALKED)
     if end is None:
         return select(walk)
     found = select(_with(walk, "s.start <= ?" if newer else "s.start >= ?", end))
@@ -106,14 +109,14 @@ def _has_letters(text: str) -> bool:
     return any(character.isalnum() for character in text)
 
 
-def _end_of_walk(
-    connection: sqlite3.Connection, after: Position | None, newer: bool
+def end_of_walk(
+    connection: sqlite3.Connection, after: Position | None, newer: bool, sessions: int
 ) -> float | None:
-    """Return the start of the session at which a walk ends; None if the list ends before."""
+    """Return the start of the session that ends a walk; None if the list ends before."""
     begin = "true" if after is None else f"start {'>=' if newer else '<='} ?"
     order = "ASC" if newer else "DESC"
     found = connection.execute(
         f"SELECT start FROM summaries WHERE {begin} ORDER BY start {order} LIMIT 1 OFFSET ?",  # noqa: S608 - no values
-        (*(() if after is None else after[:1]), _WALKED),
+        (*(() if after is None else after[:1]), sessions),
     ).fetchone()
     return found[0] if found else None

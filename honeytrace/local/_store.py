@@ -248,6 +248,7 @@ class Store:
         after: Position | None = None,
         above: int | None = None,
         wait: bool = True,
+        reach: int | None = None,
     ) -> list[Found]:
         """Return the sessions that match a query, newest first.
 
@@ -255,9 +256,11 @@ class Store:
         after: the position of the last session of the previous page.
         above: return only sessions with a higher number; numbers grow as sessions come in.
         wait: False to search only what is prepared already; see `catch_up_soon`.
+        reach: look through so many sessions at most; see `end_of_reach`.
         Raises `ValueError` for a query that cannot be understood.
         """
         parsed = parse(query, time.time() * 1000)
+        reach = reach if parsed.conditions else None  # else the list is full in no time
         if wait:
             for _ in self.catch_up(parsed):
                 pass
@@ -265,12 +268,25 @@ class Store:
             parsed.add("s.parent IS NULL", steps=False)
         if above is not None:
             parsed.add("s.number > ?", above, steps=False)
-        return self._find(parsed, limit, after)
+        return self._find(parsed, limit, after, reach=reach)
+
+    def end_of_reach(self, query: str, after: Position | None, reach: int) -> Position | None:
+        """Return where a search that looks through so many sessions ends; None if at the end."""
+        parsed = parse(query, 0)
+        if parsed.texts or not parsed.conditions:
+            return None
+        start = self.read(_search.end_of_walk, after, False, reach)
+        return None if start is None else (start, 0)
 
     def _find(
-        self, query: Query, limit: int, after: Position | None, newer: bool = False
+        self,
+        query: Query,
+        limit: int,
+        after: Position | None,
+        newer: bool = False,
+        reach: int | None = None,
     ) -> list[Found]:
-        rows = self.read(_search.find, query, Summary._fields, limit, after, newer)
+        rows = self.read(_search.find, query, Summary._fields, limit, after, newer, reach)
         return [Found(number, Summary(*columns)) for number, *columns in rows]
 
     def select(self, query: str, columns: Sequence[str], limit: int) -> list[Any]:

@@ -19,6 +19,7 @@ from honeytrace.local.page._requests import Request, link
 
 _SHOWN = 50
 _COUNTED = 500  # newest matches, of which the counts are taken
+_REACH = 100_000  # sessions that one page looks through for conditions that no index knows
 _MAX_FACETS = 6
 _AFTER = re.compile(r"(-?[0-9.]{1,24}(?:e[+-]?[0-9]{1,3})?),([0-9]{1,18})")
 
@@ -32,6 +33,7 @@ class Listing:
         rows: the sessions of this page; each with the totals of its tree if it is a root.
         counted: the newest matches, which the counts are taken from.
         older: position after which the next page begins; None on the last page.
+        end: position at which the search stopped, if it did so before the page was full.
         unfinished: number of sessions that the search does not know yet.
         last: number of the last session that was stored.
     """
@@ -40,6 +42,7 @@ class Listing:
     rows: list[tuple[Found, Totals | None]]
     counted: list[Found]
     older: Position | None
+    end: Position | None = None
     error: str | None = None
     unfinished: int = 0
     last: int = 0
@@ -51,14 +54,16 @@ def load(store: Store, request: Request) -> Listing:
     try:
         unfinished = store.catch_up_soon(query)
     except ValueError as error:
-        return Listing(query, [], [], None, str(error))
-    counted = store.search(query, _COUNTED, wait=False)
+        return Listing(query, [], [], None, error=str(error))
+    counted = store.search(query, _COUNTED, wait=False, reach=_REACH)
     found = counted
     if after is not None:
-        found = store.search(query, _SHOWN + 1, after=after, wait=False)
+        found = store.search(query, _SHOWN + 1, after=after, wait=False, reach=_REACH)
     rows = [(each, _totals(store, each)) for each in found[:_SHOWN]]
-    older = found[_SHOWN - 1].position if len(found) > _SHOWN else None
-    return Listing(query, rows, counted, older, unfinished=unfinished, last=last)
+    is_full = len(found) > _SHOWN
+    end = None if is_full else store.end_of_reach(query, after, _REACH)
+    older = found[_SHOWN - 1].position if is_full else end
+    return Listing(query, rows, counted, older, end, unfinished=unfinished, last=last)
 
 
 def _position(text: str) -> Position | None:
@@ -97,6 +102,7 @@ def render(listing: Listing, request: Request) -> bytes:
         _unfinished(listing),
         _facets(listing),
         _table(listing, request) if listing.rows else _empty(listing),
+        _stopped(listing, request),
         header=_layout.header(listing.query, here="/"),
         kind="list",
     )
@@ -259,6 +265,15 @@ def _as_tests(query: str) -> Node:
         return None
     command = f"honeytrace export --pytest --marked {marks[0]} > test_marked.py"
     return tag("p", "Make tests of them: ", tag("code", command), class_="soft")
+
+
+def _stopped(listing: Listing, request: Request) -> Node:
+    """Say how far the search went, if it stopped before the page was full."""
+    if listing.end is None:
+        return None
+    further = tag("a", "Search further back", href=request.link(after=_written(listing.end)))
+    reached = _layout.when(listing.end[0])
+    return tag("p", "Searched back to ", reached, ". ", further, class_="soft", role="status")
 
 
 def _columns(listing: Listing) -> list[tuple[str, str]]:

@@ -130,8 +130,8 @@ def _head(view: View, top: Summary) -> Node:
         _format.duration(top.duration),
         _format.plural(totals.steps, "step") + ("+" if totals.partial else ""),
         ", ".join(totals.models),
-        top.user and f"user {top.user}",
-        top.conversation and f"conversation {top.conversation}",
+        _filter("user", top.user),
+        _filter("conversation", top.conversation),
         f"project {top.project}",
         top.source,
     ]
@@ -159,6 +159,14 @@ def _head(view: View, top: Summary) -> Node:
         tag("h1", top.name, " ", _layout.status(top.status)),
         tag("p", [tag("span", fact) for fact in facts if fact], class_="facts"),
     )
+
+
+def _filter(condition: str, value: str | None) -> Node:
+    """Link to all sessions of the same user or conversation."""
+    if not value:
+        return None
+    bare = value.replace('"', "")
+    return (f"{condition} ", tag("a", value, href=link("/", q=f'{condition}:"={bare}"')))
 
 
 def _answers(view: View, request: Request) -> Node:

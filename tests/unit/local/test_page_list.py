@@ -13,6 +13,7 @@ from test_schema import old_store
 
 from honeytrace.local import Store
 from honeytrace.local._store import row_of
+from honeytrace.local.page import _list
 
 HOSTILE = '"><script>alert(1)</script>\x1b[31m\u202e'
 
@@ -89,6 +90,24 @@ def test_pages_follow_each_other(browser, agent):
         path = links.get("next")
     assert len(seen) == len(set(seen)) == sum(len(tree) > 0 for tree in agent) * 2
     assert links["first"] == "/?q=name%3Achat"
+
+
+def test_a_search_ends_somewhere(store, browser, monkeypatch):
+    """Conditions without an index look through a part of a large store, and go on if asked."""
+    monkeypatch.setattr(_list, "_REACH", 10)
+    for at in range(35):
+        user = {"user": "rare"} if at in (1, 20) else {}
+        add(store, f"s{at}", start_time=1000 + at, user_properties=user)
+    names, path = [], "/?q=user:rare"
+    for _ in range(9):
+        page = browser.tree(path)
+        names += [text(row.find(".//a")) for row in rows(page)]
+        further = [each for each in page.iter("a") if each.text == "Search further back"]
+        if not further:
+            break
+        path = further[0].get("href")
+    assert names == ["s20", "s1"]
+    assert not [each for each in browser.tree("/").iter("a") if each.text == "Search further back"]
 
 
 def test_a_query_and_its_chips(browser, agent):
