@@ -40,7 +40,9 @@ def axe():
 
 def violations(axe, page, theme="light"):
     """What axe-core finds; only colours differ between the themes."""
-    options = {"runOnly": ["color-contrast"]} if theme == "dark" else None
+    options = {"resultTypes": ["violations"]}
+    if theme == "dark":
+        options["runOnly"] = ["color-contrast"]
     found = axe.run(page, options=options).response["violations"]
     return [(each["id"], [node["html"] for node in each["nodes"]]) for each in found]
 
