@@ -50,9 +50,9 @@ def cost(dollars: float | None) -> str:
     return f"${dollars:.4f}" if abs(dollars) >= 0.001 else f"${dollars:.6f}"
 
 
-def plural(number: float, noun: str) -> str:
-    """Return `1 step` or `12 steps`."""
-    return f"{count(number)} {noun}{'' if number == 1 else 's'}"
+def plural(number: float, noun: str, nouns: str = "") -> str:
+    """Return `1 step` or `12 steps`; `nouns` is a plural that does not just end with an s."""
+    return f"{count(number)} {noun if number == 1 else nouns or noun + 's'}"
 
 
 def moment(milliseconds: float | None) -> datetime.datetime | None:

@@ -60,6 +60,10 @@ def answer(
             if method == "POST":
                 request = replace(request, form=_form(environ))
             return page(store, request, *found.groups())
+    allowed = [method for method, pattern in _PAGES if re.fullmatch(pattern, request.path)]
+    if allowed:
+        words = f"{request.method!r} is not possible here; use {allowed[0]}"
+        raise RequestError(HTTPStatus.METHOD_NOT_ALLOWED, words, ("Allow", allowed[0]))
     return None
 
 
@@ -148,8 +152,7 @@ def _no_session(session_id: str) -> RequestError:
 def _picked(store: Store, request: Request) -> Answer:  # noqa: ARG001 - as of every page
     address = _compare.picked(request.picks)
     if address is None:
-        count = len(request.picks)
-        words = f"{count} sessions are ticked; go back to the list, and tick two to compare"
+        words = f"to compare, tick two sessions in the list, not {len(request.picks)}"
         raise RequestError(HTTPStatus.BAD_REQUEST, words)
     return redirect(address)
 

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 
 from honeytrace._utils.json import Json
 from honeytrace.local import _trees, _usual
-from honeytrace.local._query import split, understood
+from honeytrace.local._query import understood
 from honeytrace.local._store import Found, Store
 from honeytrace.local._summary import Summary
 from honeytrace.local._trees import Step, Totals, Tree
@@ -66,8 +66,8 @@ def load(store: Store, request: Request, session_id: str) -> View | None:
     summaries = [step.summary for step in tree.steps if step.summary]
     query = understood(request.get("q"))
     top = summaries[0]
-    here, above_all = (chosen.summary.start, chosen.number), (top.start, tree.top.number)
-    newer, older = store.beside(query, here, above_all)
+    step, root = (chosen.summary.start, chosen.number), (top.start, tree.top.number)
+    newer, older = store.beside(query, step, root)
     return View(
         tree,
         above,
@@ -239,12 +239,11 @@ def _toolbar(view: View, request: Request) -> Node:
     if len(view.tree.steps) < 2:
         return None
     folds = [("Unfold all", "all"), ("Fold", "top")]
-    hits = f"{_format.plural(len(view.hits), 'match')}" if view.query else ""
-    hits = hits.replace("matchs", "matches")
+    hits = _format.plural(len(view.hits), "match", "matches")
     return tag(
         "p",
         [tag("a", name, href=request.link(fold=value), data_fold=value) for name, value in folds],
-        tag("span", hits) if split(view.query) else None,
+        tag("span", hits) if view.query else None,
         class_="toolbar",
     )
 

@@ -141,7 +141,9 @@ def test_ticking_two(browser, trees):
     one, other = trees.add("a"), trees.add("b")
     answer = browser.get(f"/compare?pick={other}&pick={one}")
     assert (answer.status_code, answer.headers["Location"]) == (303, f"/d/{one}/{other}")
-    assert "1 sessions are ticked" in browser.page(f"/compare?pick={one}", status=400)
+    assert "tick two sessions in the list, not 1" in browser.page(
+        f"/compare?pick={one}", status=400
+    )
 
 
 def test_what_is_not_there(browser, trees):

@@ -181,7 +181,8 @@ def test_only_our_own_pages_mark(store, browser, headers, status):
 def test_a_mark_is_not_made_by_a_link(store, browser):
     """GET changes nothing."""
     session_id = add(store)
-    assert browser.get(f"/s/{session_id}/mark?mark=bad").status_code == 404
+    answer = browser.get(f"/s/{session_id}/mark?mark=bad")
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "POST")
     assert store.search("marked:bad") == []
 
 
