@@ -29,6 +29,7 @@ class ModelServer:
         failures: the statuses with which the next requests are refused.
         raw: if it is set, the bytes of the body that every answer has.
         broken: if it is True, streams end in the middle, without a last event.
+        stalled: if it is True, streams wait in the middle until `released` is set.
     """
 
     def __init__(self) -> None:
@@ -36,6 +37,8 @@ class ModelServer:
         self.failures: list[int] = []
         self.raw: bytes | None = None
         self.broken = False
+        self.stalled = False
+        self.released = threading.Event()
         self._http = _Http(("127.0.0.1", 0), _handler(self))
 
     @property
@@ -90,7 +93,10 @@ def _handler(server: ModelServer) -> type[BaseHTTPRequestHandler]:
                 return
             self.begin(200, "text/event-stream", {"Transfer-Encoding": "chunked"})
             events = list(_events(answer, body))
-            for event in events[: len(events) // 2] if server.broken else events:
+            middle = len(events) // 2
+            for at, event in enumerate(events[:middle] if server.broken else events):
+                if server.stalled and at == middle:
+                    server.released.wait(30)
                 self.wfile.write(b"%x\r\n%s\r\n" % (len(event), event))
             self.wfile.write(b"0\r\n\r\n")
 

@@ -126,10 +126,10 @@ class Watch:
             stream._decoder = Decoder(decoder, self)
 
     def take_event(self, event: Any) -> None:
-        data = event.data
-        if type(data) is str and data and self._buffer and self._buffer.reader:
-            self._buffer.reader.arrived()
-            self._buffer.event(data)
+        data, buffer = event.data, self._buffer
+        if type(data) is str and data and buffer is not None and buffer.reader is not None:
+            buffer.reader.arrived()
+            buffer.event(data)
 
     def _take_bytes(self, chunk: bytes) -> None:
         if not self._chunks and self._streams:
@@ -256,8 +256,7 @@ class _Steps:
     def _begin(self) -> None:
         # Now, since the constructor of a subclass may replace the decoder.
         stream, self._stream = self._stream, None
-        if stream is not None:
-            _guard(self._watch.decode, stream)
+        _guard(self._watch.decode, stream)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)

@@ -18,7 +18,6 @@ from honeytrace._capture.providers.events import has_token
 from honeytrace._capture.providers.exchange import Exchange
 from honeytrace._capture.streams import StreamBuffer
 from honeytrace._config.live import live
-from honeytrace._session import context
 from honeytrace._session.context import make_current
 from honeytrace._session.record import ABSENT, Streamed
 from honeytrace._tracing.filters import wants_outputs
@@ -108,8 +107,7 @@ def _finish(call: Call, result: Any) -> None:
     exchange.received = _Prefixed(headers) if type(headers) is dict else None
     if hasattr(type(result), "__next__") or hasattr(type(result), "__anext__"):
         setattr(result, _MARK, Following(call))
-        if context.get() is call:
-            make_current(call.parent)
+        make_current(call.parent)
         return
     cost = about.get("response_cost")
     exchange.known = {"cost": cost} if type(cost) is float else {}

@@ -121,8 +121,6 @@ def is_inside_a_call() -> bool:
 
 
 def _platform(kind: type, sdk: Sdk) -> str:
-    if not sdk.platforms:
-        return ""
     names = _class_names(kind)
     return next((to for start, to in sdk.platforms if any(n.startswith(start) for n in names)), "")
 
@@ -138,8 +136,7 @@ def finish(call: Call, result: object) -> None:
     assert exchange is not None  # noqa: S101 - `start` has made one
     response, exchange.response = exchange.response, None
     if exchange.followed:
-        if context.get() is call:
-            make_current(call.parent)
+        make_current(call.parent)
         return
     body = try_call(getattr, response, "content")[0]
     known = type(body) is bytes
@@ -223,8 +220,7 @@ def sync_response(original: Callable[..., Any], sdk: Sdk) -> Callable[..., Any]:
     @functools.wraps(original)
     def process_response(self: Any, *args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = __honeytrace__ = True  # noqa: F841 - both mark the frame
-        if sdk.active:
-            _guard(answered, sdk, kwargs.get("response"), SYNC)
+        _guard(answered, sdk, kwargs.get("response"), SYNC)
         return original(self, *args, **kwargs)
 
     return process_response
@@ -234,8 +230,7 @@ def async_response(original: Callable[..., Any], sdk: Sdk) -> Callable[..., Any]
     @functools.wraps(original)
     async def process_response(self: Any, *args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = __honeytrace__ = True  # noqa: F841 - both mark the frame
-        if sdk.active:
-            _guard(answered, sdk, kwargs.get("response"), ASYNC)
+        _guard(answered, sdk, kwargs.get("response"), ASYNC)
         return await original(self, *args, **kwargs)
 
     return process_response

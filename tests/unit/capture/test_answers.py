@@ -497,6 +497,7 @@ NO_MESSAGE: dict[str, tuple[dict[str, Any], str | None]] = {
     ),
     "ollama embeddings": ({"model": "e", "embeddings": [[0.1]], "prompt_eval_count": 10}, "e"),
     "crewai": ({"raw": "Hi", "token_usage": {**COUNTS, "cached_prompt_tokens": 2}}, None),
+    "counts of a role": ({"role": "assistant", "usage": COUNTS}, None),
     "dspy": ({"_store": {"answer": "Hi"}, "_lm_usage": {"gpt-4o": COUNTS, "o3": COUNTS}}, None),
     "dspy history": (
         {"messages": [], "outputs": ["Hi"], "usage": COUNTS, "cost": 0.5, "model": "gpt-4o"},
@@ -544,6 +545,8 @@ def test_parts_that_are_not_text():
     parts = [{"type": "text", "text": "See"}, {"type": "image_url", "image_url": {"url": "u"}}, 5]
     answer = read_answer({"choices": [{"message": {"content": parts}}]})
     assert answer.messages[0].content == parts
+    odd = read_answer({"choices": [{"message": {"content": "a", "tool_calls": [5]}}]})
+    assert odd.messages[0].tool_calls == []
     strings = read_answer({"choices": [{"message": {"content": ["a", "b"]}}]})
     assert strings.messages[0].content == "ab"
 

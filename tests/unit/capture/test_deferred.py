@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from honeytrace._capture import deferred
-from honeytrace._capture.deferred import arguments, as_object, keep, named, read
+from honeytrace._capture.deferred import Encoded, arguments, as_object, keep, named, read
 from honeytrace._capture.snapshot import Limits, Snapshot, rules
 from honeytrace._session import wire
 from honeytrace._session.build import close
@@ -163,6 +163,21 @@ class Meta(type):
 
 class Asked(metaclass=Meta):
     pass
+
+
+@pytest.mark.parametrize(
+    ("body", "media_type", "value"),
+    [
+        (b'{"a": 1}', "", {"a": 1}),
+        (b"hello", "text/plain", "hello"),
+        (b"mp3", "audio/mpeg", {"media_type": "audio/mpeg", "bytes": 3}),
+    ],
+)
+def test_body_of_an_answer(body, media_type, value):
+    """The body of an answer is decoded when it is read; what is not text is described."""
+    kept = keep(Encoded(body, lambda: media_type), "outputs")
+    assert kept[1:] == (len(body), None)
+    assert read(kept[0], "outputs") == value
 
 
 def test_classes_are_not_asked_whether_they_are_known():

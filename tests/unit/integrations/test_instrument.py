@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 import textwrap
@@ -13,6 +14,7 @@ import pytest
 from model_server import ModelServer
 
 import honeytrace
+from honeytrace._config.live import live
 from honeytrace.integrations import _instrument
 from honeytrace.testing import capture_sessions
 
@@ -192,6 +194,77 @@ def test_error_in_a_stream(server):
     with capture_sessions() as sessions, pytest.raises(openai.APIError, match="overloaded"):
         ask(server, stream=True)
     assert sessions.one().error == "APIError: overloaded"
+
+
+def test_not_sampled(server):
+    honeytrace.instrument("openai")
+    honeytrace.configure(sample_rate=0.0)
+    try:
+        with capture_sessions() as sessions:
+            assert ask(server).choices[0].message.content == "GOOD MORNING"
+    finally:
+        honeytrace.configure(sample_rate=None)
+    assert list(sessions) == []
+
+
+def test_cancelled_while_waiting(server):
+    """A consumer that is cancelled is not an error, and the session has what came until then."""
+
+    async def read():
+        async with openai.AsyncOpenAI(base_url=server.openai_url, api_key="k") as client:
+            call = client.chat.completions.create
+            stream = await call(model="gpt-4o", messages=ASKED, stream=True)
+            async for _ in stream:
+                arrived.set()
+
+    async def cancel():
+        task = asyncio.create_task(read())
+        await arrived.wait()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        server.released.set()
+
+    arrived = asyncio.Event()
+    server.stalled = True
+    honeytrace.instrument("openai")
+    with capture_sessions() as sessions:
+        asyncio.run(cancel())
+    session = sessions.one()
+    assert (session.error, session.metadata["honeytrace"]["status"]) == (None, "cancelled")
+    assert session.metadata["honeytrace"]["stream"]["completed"] is False
+
+
+def test_end_of_the_program(server):
+    """A stream that is still being read ends with the program."""
+    honeytrace.instrument("openai")
+    client = openai.OpenAI(base_url=server.openai_url, api_key="k")
+    with client, capture_sessions() as sessions:
+        stream = client.chat.completions.create(model="gpt-4o", messages=ASKED, stream=True)
+        next(stream)
+        for end in list(live.suspended.values()):
+            end()
+        stream.close()
+    assert sessions.one().metadata["honeytrace"]["stream"] == {"completed": False}
+
+
+def test_middleware(server):
+    """Anthropic's middleware sees the answers that are refused and repeated, too."""
+    honeytrace.instrument("anthropic")
+    server.failures[:] = [429]
+    seen = []
+
+    def middleware(request, call_next):
+        seen.append(request)
+        return call_next(request)
+
+    client = anthropic.Anthropic(base_url=server.url, api_key="k", middleware=[middleware])
+    with client, capture_sessions() as sessions:
+        stream = client.messages.create(model="claude-4", max_tokens=9, messages=ASKED, stream=True)
+        assert len(list(stream)) > 3
+    assert len(seen) == 2
+    session = sessions.one()
+    assert session.outputs["content"] == "GOOD MORNING"
+    assert session.metadata["retries"] == 1
 
 
 def test_huge_messages(server):

@@ -16,6 +16,7 @@ import pytest
 from model_server import ModelServer
 
 import honeytrace
+from honeytrace._config.live import live
 from honeytrace.testing import capture_sessions
 
 ASKED = [{"role": "user", "content": "good morning"}]
@@ -156,6 +157,35 @@ def test_stream_dropped(litellm):
     assert session.outputs["content"] == "GOOD "
     assert session.metadata["honeytrace"]["stream"] == {"completed": False}
     assert list(CustomStreamWrapper()) != []
+    assert asyncio.run(anext(CustomStreamWrapper())) is not None
+
+
+def test_read_again(litellm):
+    """A stream that is asked again after its end is one session still."""
+    with capture_sessions() as sessions:
+        stream = litellm.completion("groq/llama", ASKED, stream=True)
+        assert len([*stream, *stream]) == 3
+    assert len(sessions) == 1
+
+
+def test_end_of_the_program(litellm):
+    """A stream that is still being read ends with the program."""
+    with capture_sessions() as sessions:
+        stream = litellm.completion("groq/llama", ASKED, stream=True)
+        next(stream)
+        for end in list(live.suspended.values()):
+            end()
+    assert sessions.one().metadata["honeytrace"]["stream"] == {"completed": False}
+
+
+def test_not_sampled(litellm):
+    honeytrace.configure(sample_rate=0.0)
+    try:
+        with capture_sessions() as sessions:
+            litellm.completion("groq/llama", ASKED)
+    finally:
+        honeytrace.configure(sample_rate=None)
+    assert list(sessions) == []
 
 
 def run(litellm, asynchronous, **options):
