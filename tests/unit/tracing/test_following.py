@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import types
 
 import anthropic
 import openai
@@ -11,6 +12,7 @@ from model_server import ModelServer
 
 import honeytrace
 from honeytrace import trace_session
+from honeytrace._tracing import following
 from honeytrace.testing import capture_sessions
 
 ASKED = [{"role": "user", "content": "good morning"}]
@@ -170,3 +172,100 @@ def test_first_token(items, index):
     with capture_sessions(clock=clock) as sessions:
         list(stream())
     assert sessions.one().metrics["ttft_ms"] == index + 1
+
+
+class Response:
+    """An HTTP response of some SDK, with a body that has not been read."""
+
+    headers = types.MappingProxyType({"content-type": "application/json"})
+
+    def __init__(self, chunks=()):
+        self.chunks = chunks
+
+    def iter_bytes(self):
+        yield from self.chunks
+
+    def close(self):
+        pass
+
+
+class Decoder:
+    """Takes each chunk of bytes for an event."""
+
+    def iter_bytes(self, chunks):
+        for chunk in chunks:
+            yield type("Event", (), {"data": chunk and chunk.decode()})()
+
+    async def aiter_bytes(self, chunks):
+        for event in self.iter_bytes(chunks):
+            yield event
+
+    def other(self):
+        return "other"
+
+
+class Stream:
+    """A stream of an SDK of another layout."""
+
+    def __init__(self, response, decoder=None):
+        self.response = response
+        if decoder:
+            self._decoder = decoder
+        self._iterator = self.__stream__()
+
+    def __next__(self):
+        return next(self._iterator)
+
+    def __iter__(self):
+        yield from self._iterator
+
+    def __stream__(self):
+        if hasattr(self, "_decoder"):
+            yield from self._decoder.iter_bytes(self.response.iter_bytes())
+        else:
+            yield from self.response.iter_bytes()
+
+
+def read_all(stream):
+    with capture_sessions() as sessions:
+        traced = trace_session(lambda: stream)()
+        assert traced is stream
+        items = list(traced)
+    return items, sessions.one()
+
+
+def test_without_a_decoder():
+    """Without a decoder of events, the bytes that are read are the answer."""
+    items, session = read_all(Stream(Response([b'{"a": ', b"1}"])))
+    assert items == [b'{"a": ', b"1}"]
+    assert session.outputs == {"a": 1}
+
+
+def test_long_body(monkeypatch):
+    """Of a very long body, only the beginning is kept."""
+    monkeypatch.setattr(following, "_MAX_BODY_BYTES", 4)
+    _, session = read_all(Stream(Response([b"12", b"34", b"56"])))
+    assert session.outputs == {"result": 1234}
+
+
+def test_events_without_data():
+    chunks = [b"", b'{"choices": [{"delta": {"content": "a"}}]}']
+    items, session = read_all(Stream(Response(chunks), Decoder()))
+    assert len(items) == 2
+    assert session.outputs["choices"][0]["message"] == {"content": "a"}
+
+
+def test_other_attributes():
+    """Whatever else an SDK asks of its iterator and decoder goes to these themselves."""
+    stream = Stream(Response([b"1"]), Decoder())
+    with capture_sessions():
+        trace_session(lambda: stream)()
+        assert stream._decoder.other() == "other"
+        assert stream._iterator.gi_frame is not None
+        assert stream._decoder.aiter_bytes([b"1"]).ag_running is False
+        stream._iterator.close()
+
+
+def test_dropped_before_the_end_of_the_program():
+    """Nothing is left to end for a stream that has been collected."""
+    assert following._end_waiting(lambda: None) is None
