@@ -40,7 +40,8 @@ def test_celery(tmp_path, monkeypatch):
         r"```python\n(from celery import Celery.*?)```", GUIDE.read_text(), re.DOTALL
     )
     queue = tmp_path / "queue"
-    options = {"data_folder_in": f"{queue}", "data_folder_out": f"{queue}"}
+    names = ("data_folder_in", "data_folder_out", "control_folder")
+    options = dict.fromkeys(names, str(queue))
     memory = 'Celery("tasks", broker="memory://", backend="cache+memory://")'
     files = f'Celery("tasks", broker="filesystem://", backend="file://{tmp_path}/results")'
     code = recipe[1].replace(memory, f"{files}\napp.conf.broker_transport_options = {options}")

@@ -131,6 +131,15 @@ def check_updates() -> None:
         assert_type(session.feedback, dict[str, Any])
 
 
+def worth_it(session: Session) -> bool:
+    return session.error is not None
+
+
+def check_sampling() -> None:
+    configure(sample_rate=0.1, keep=worth_it)
+    trace_session("block", parent="id", sample_rate=0.5)
+
+
 def check_tracer() -> None:
     tracer = honeytrace.Tracer(project="p", sample_rate=0.1, keep=lambda session: session.error)
     assert_type(tracer.config, Config)
