@@ -141,13 +141,22 @@ def _first_text(value: Any, depth: int = 0) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, dict):
-        content = value.get("content") or value.get("text")
+        content = value.get("content") or value.get("text") or _called(value)
         return _first_of([content] if content else value.values(), depth)
     if isinstance(value, list):
         return _first_of(_last_said(value), depth)
     if value is None or isinstance(value, bool):
         return "" if value is None else str(value).lower()
     return str(value)
+
+
+def _called(message: Json) -> str:
+    """Return the names of the tools that a message calls, such as `find_order()`."""
+    calls = message.get("tool_calls")
+    known = calls if isinstance(calls, list) else []
+    functions = [call.get("function") for call in known if isinstance(call, dict)]
+    names = [function.get("name") for function in functions if isinstance(function, dict)]
+    return ", ".join(f"{name}()" for name in names if isinstance(name, str))
 
 
 def _first_of(values: Iterable[Any], depth: int) -> str:

@@ -221,3 +221,24 @@ def test_common_and_rare_words_are_found_alike(store, monkeypatch, walked):
     middle = store.search("name:=s20")[0].position
     newer, older = store.beside("common", middle, middle)
     assert (newer.summary.name, older.summary.name) == ("s21", "s19")
+
+
+@pytest.mark.parametrize(
+    ("outputs", "preview"),
+    [
+        (
+            {"role": "assistant", "tool_calls": [{"function": {"name": "find"}}] * 2},
+            "find(), find()",
+        ),
+        ({"role": "assistant", "content": "Hi.", "tool_calls": [{"function": {}}]}, "Hi."),
+        (
+            {"role": "assistant", "tool_calls": ["x", {"function": 1}, {"function": {}}]},
+            "assistant",
+        ),
+        ({"role": "assistant", "tool_calls": "x"}, "assistant"),
+    ],
+)
+def test_a_preview_names_the_tools_that_are_called(store, outputs, preview):
+    """An answer that only calls tools is told by their names."""
+    add(store, "chat", outputs=outputs)
+    assert store.search(limit=1)[0].summary.preview == f" → {preview}"
