@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from honeytrace._utils.json import dumps
@@ -24,6 +25,7 @@ SCANNED = 20_000
 
 _WALKED = 20_000  # sessions of the list that are walked along in search of texts
 _MATCHES = "s.number IN (SELECT rowid FROM words WHERE words MATCH ?)"
+_NUMBERS = "SELECT min(number), max(number) FROM summaries WHERE start BETWEEN ? AND ?"
 _MATCHES_BETWEEN = f"{_MATCHES[:-1]} AND rowid BETWEEN ? AND ?)"
 
 Position = tuple[float, int]
@@ -60,11 +62,13 @@ def find(
         end = end_of_walk(connection, after, newer, reach) if reach else None
         return select(query if end is None else _with(query, "s.start >= ?", end))
     # The sign + keeps SQLite from sorting all matches.
-    walk = _with(query, f"+{_MATCHES}", expression)
     end = end_of_walk(connection, after, newer, _WALKED)
     if end is None:
-        return select(walk)
-    found = select(_with(walk, "s.start <= ?" if newer else "s.start >= ?", end))
+        return select(_with(query, f"+{_MATCHES}", expression))
+    first, last = sorted((end, after[0] if after else -inf if newer else inf))
+    numbers = connection.execute(_NUMBERS, (first, last)).fetchone()
+    walk = _with(query, f"+{_MATCHES_BETWEEN}", expression, *numbers)
+    found = select(_with(walk, "s.start BETWEEN ? AND ?", first, last))
     return found if len(found) == limit else select(_with(query, _MATCHES, expression))
 
 

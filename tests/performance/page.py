@@ -92,16 +92,20 @@ def requests(store: Store) -> Iterator[tuple[str, Callable[[int], tuple[str, str
     yield "stats of a name", lambda at: ("/stats", "since=all&q=name:chat")
 
 
-def measure(app: App, target: Callable[[int], tuple[str, str]], count: int) -> tuple[float, float]:
-    """Return the median and the 95th percentile, in milliseconds."""
-    taken = []
+def measure(app: App, target: Callable[[int], tuple[str, str]], count: int) -> str:
+    """Return the median and the 95th percentile in milliseconds, of the time and of the CPU's."""
+    taken: tuple[list[float], list[float]] = ([], [])
     for at in range(count):
         path, query = target(at)
-        started = time.perf_counter()
+        started = time.perf_counter(), time.thread_time()
         get(app, path, query)
-        taken.append((time.perf_counter() - started) * 1000)
-    taken.sort()
-    return taken[len(taken) // 2], taken[int(len(taken) * 0.95)]
+        taken[0].append(time.perf_counter() - started[0])
+        taken[1].append(time.thread_time() - started[1])
+    shown = []
+    for seconds in map(sorted, taken):
+        half, most = seconds[len(seconds) // 2], seconds[int(len(seconds) * 0.95)]
+        shown.append(f"{half * 1000:8.1f} {most * 1000:8.1f}")
+    return "  ".join(shown)
 
 
 def main() -> None:
@@ -116,9 +120,9 @@ def main() -> None:
         count, size = store.count(), store.size()
         print(f"{count:,} sessions, {size / 2**20:,.0f} MiB, {size / count:,.0f} bytes a session")
         app = App(store)
+        print(f"{'ms':28}   median      p95  CPU med.  CPU p95")
         for name, target in requests(store):
-            median, p95 = measure(app, target, options.requests)
-            print(f"{name:28} {median:8.1f} ms {p95:8.1f} ms p95", flush=True)
+            print(f"{name:28} {measure(app, target, options.requests)}", flush=True)
         store.close()
 
 

@@ -19,7 +19,7 @@ from honeytrace.local.page._requests import Request, link
 
 _SHOWN = 50
 _COUNTED = 500  # newest matches, of which the counts are taken
-_REACH = 100_000  # sessions that one page looks through for conditions that no index knows
+_REACH = 50_000  # sessions that one page looks through for conditions that no index knows
 _MAX_FACETS = 6
 _AFTER = re.compile(r"(-?[0-9.]{1,24}(?:e[+-]?[0-9]{1,3})?),([0-9]{1,18})")
 
