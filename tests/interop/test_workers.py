@@ -36,9 +36,7 @@ def stored(tmp_path):
 def test_celery(tmp_path, monkeypatch):
     """The recipe of the guide, with a broker in a directory and a worker of two processes."""
     pytest.importorskip("celery")
-    recipe = re.search(
-        r"```py\n(from celery import Celery.*?)```", GUIDE.read_text(), re.DOTALL
-    )
+    recipe = re.search(r"```py\n(from celery import Celery.*?)```", GUIDE.read_text(), re.DOTALL)
     queue = tmp_path / "queue"
     names = ("data_folder_in", "data_folder_out", "control_folder")
     options = dict.fromkeys(names, str(queue))
