@@ -178,8 +178,9 @@ def _candidate(text: str, separator: re.Match[str]) -> tuple[Name, str, str] | N
     head = text[max(0, start - MAX_NAME_CHARACTERS - 16) : start].rstrip(_CLOSERS)
     name = head[len(head.rstrip(_NAME_CHARACTERS)) :]
     if name:
-        before = head[-len(name) - 1 : -len(name)]
-        if name in _bare_words and before != " " and _TOO_SHORT.match(text, end):
+        before = head[: -len(name)]
+        alone = name in _bare_words and before[-1:] != " " and not _is_query(before)
+        if alone and _TOO_SHORT.match(text, end):
             return None
     elif head[-1:] not in _ENDS and head[-1:].isascii():
         return None
@@ -223,10 +224,15 @@ def _named(separator: str, head: str, name: str) -> tuple[Name, str, str] | None
     return (found, name, before) if found else None
 
 
+def _is_query(before: str) -> bool:
+    """Return whether what follows is a name in the query of a URL."""
+    return before[-1:] in ("?", "&") or before[-3:].upper() in ("%3F", "%26")
+
+
 def _judged(separator: str, before: str, name: str) -> Name | None:
     if not name:
         return None
-    query = before[-1:] in ("?", "&") or before[-3:].upper() in ("%3F", "%26")
+    query = _is_query(before)
     if (query and "=" in separator) or separator[0] == "%":
         if _SIGNATURE.fullmatch(name):
             return Name("signature", True)

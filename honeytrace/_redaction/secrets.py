@@ -68,6 +68,7 @@ def _itself(find: Callable[[str], Iterator[Span]], characters: str) -> Finder:
 # second pass seldom finds something.
 _MAX_PASSES = 3
 _MAX_PLACES = 1000
+_REST = "rest"  # the rule of what follows after too many places
 _EDGES = " \t\r\n()[]{}<>.,;:*!\"'`"  # what may be left of a secret beside a mark
 
 FINDERS = (
@@ -137,9 +138,10 @@ def without_secrets(
     """
     for _ in range(_MAX_PASSES):
         found = find_secrets(text, finders, key)
-        if found:
-            text = _marked(text, found)
-        if not 0 < len(found) <= _MAX_PLACES:
+        if not found:
+            break
+        text = _marked(text, found)
+        if len(found) > _MAX_PLACES or found[-1][2] == _REST:
             break
         finders = None
     return text
@@ -182,7 +184,7 @@ def _bounded(spans: Iterator[Span], length: int) -> Iterator[Span]:
     """Yield the spans of a finder, without the empty ones, which only say that it looks closely."""
     for step, (start, end, rule) in enumerate(spans):
         if step >= MAX_STEPS:
-            yield start, length, "rest"
+            yield start, length, _REST
             return
         if start < end:
             yield start, end, rule

@@ -349,7 +349,8 @@ def _is_written(text: str, start: int, end: int, separator: str, label: str) -> 
         return False
     word = text[start:end]
     before = text[max(0, start - len(label) - 3) : start - len(label) - 1]
-    if text[start - 1] == "=" and separator == "=" and not before.endswith(("(", ", ", "*")):
+    touches = text[start - 1] == "=" or text[start - 3 : start].upper() == "%3D"
+    if touches and separator == "=" and not before.endswith(("(", ", ", "*")):
         return judge(word) is None
     if "_" in word:
         return False

@@ -119,6 +119,53 @@ ASSIGNED = [
 ]
 
 
+FOUND = [
+    ('password = "ab\\"cd1x"', 'password = "[REDACTED:password]"'),
+    ("Authorization: Token abc1  \nx", "Authorization: [REDACTED:authorization]  \nx"),
+    ("password:\n  - item1", "password:\n  - [REDACTED:password]"),
+    ("password=my_pass_2", "password=[REDACTED:password]"),
+    ("password=q0.A070000 and q", "password=[REDACTED:password] and q"),
+    ("password=q0$A070000", "password=[REDACTED:password]"),
+    ('"{"token": "q000070000", "n": 1}', '"{"token": "[REDACTED:token]", "n": 1}'),
+    ('"{"name": "api_key", "value": "Zq009"}', '"{"name": "api_key", "value": "[REDACTED:key]"}'),
+    ("%3Dapi key: Zq000009", "%3Dapi key: [REDACTED:key]"),
+    ("/x?key=abc", "/x?key=[REDACTED:key]"),
+    ("/x?a=b&token=abc", "/x?a=b&token=[REDACTED:token]"),
+    ("%3Fkey%3Dabc", "%3Fkey%3D[REDACTED:key]"),
+    ("postgres://me:q00//70000@db/x", "postgres://me:[REDACTED:url]@db/x"),
+    ("notSG." + A[:22] + "." + A + A[:16], "notSG.[REDACTED:sendgrid]"),
+    ("0tskey-api-" + A, "0[REDACTED:provider]"),
+    (
+        "user,password\nb,x1-y2\nc,${PASS}\n",
+        "user,password\nb,[REDACTED:password]\nc,${PASS}\n",
+    ),
+    ("a;password\r\nb;x1-y2\r\n", "a;password\r\nb;[REDACTED:password]\r\n"),
+    ('server {\n  password "x1-y2";\n}', 'server {\n  password "[REDACTED:password]";\n}'),
+]
+# What the name alone would give away: references, prose, other names, empty values.
+STAYS = """password = "get_password(x)"|api_key: "one two three four five"|cookie: "chocolate chip"|
+password = "please enter it"|password = "a1 b2 c3 d4 e5 f6 g7"|secrets: [a, b]|Authorization:\\nx|
+password:\\n# comment1|password:\\n    ${PASSWORD1}|Authorization: get_header(x)|x: 1, "value": 3|
+Authorization: the user agreed|password: (a1b2c3)|password: self.k8s.token|password=k8s.token|
+password: some_value\\n|api_key: public_key_id\\n|password += hunter|public_api_key: x|spin: 1234|
+shopping_pin: 1234|["Authorization", "x-api-key"]|["token", "the words of it"]|secret[: 5]|
+token[:5]|the only pin: `fallback`|itself a credential: it\\n|{"token": "identifier_2"}|
+user,password\\nthe user, the password|a,b\\nc,d\\n|{"token": "covid-19"}""".replace("|\n", "|")
+
+
+@pytest.mark.parametrize(("text", "clean_text"), FOUND)
+def test_values_to_their_end(text, clean_text):
+    """A value ends where its notation says, whatever is in it and before its name."""
+    assert clean(text) == clean_text
+
+
+@pytest.mark.parametrize("text", STAYS.split("|"))
+def test_values_that_are_not_secret(text):
+    """A name of a secret alone does not make a secret of what follows."""
+    text = text.replace("\\n", "\n")
+    assert clean(text) == text
+
+
 BESIDE = [
     ("<password>abc</password>", "<password>[REDACTED:password]</password>"),
     ('<s:apiKey a="b">abc</s:apiKey>', '<s:apiKey a="b">[REDACTED:key]</s:apiKey>'),

@@ -168,3 +168,11 @@ def test_the_configured_key():
     assert bare_key("Bearer mykeyvalue987") == "mykeyvalue987"
     assert bare_key("short") is None
     assert bare_key(None) is None
+
+
+def test_a_mark_changes_how_the_rest_reads():
+    """What is a row of a table only without the secret that was in it is looked at again."""
+    text = "user,password\nb,c login b password d,e\nb,x1-y2"
+    once = clean(text)
+    assert once.endswith("\nb,[REDACTED:password]")
+    assert clean(once) == once
