@@ -103,7 +103,7 @@ class TraceSpec:
         lists, functions = (self.ignore, self.only), (self.process_inputs, self.process_outputs)
         chosen = self.at_once or switched or any(lists) or any(functions)
         chosen = chosen or self.reduce is not None
-        rare = (self.parent, self.sample_rate, self.tracer)
+        rare = (self.session_id, self.parent, self.sample_rate, self.tracer)
         object.__setattr__(self, "chosen", chosen)
         object.__setattr__(self, "special", chosen or any(each is not None for each in rare))
 

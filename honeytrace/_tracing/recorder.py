@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from honeytrace._capture.deferred import arguments, keep
+from honeytrace._capture.deferred import Kept, arguments, keep
 from honeytrace._capture.exceptions import failure
 from honeytrace._capture.snapshot import Snapshot
 from honeytrace._capture.streams import StreamBuffer
@@ -57,20 +57,26 @@ def _begin(
         if isinstance(chosen, Scope):
             return chosen
         pipeline = chosen
+        captured, size, cuts = _captured(spec, pipeline, args, kwargs)
     else:
         ids = pipeline.ids  # not `except IndexError`, which a signal handler may raise here, too
-        drawn = spec.session_id or (ids.pop() if ids else live.new_id())
-    if spec.chosen or pipeline.choosy:
-        captured, size, cuts = chosen_inputs(spec, pipeline, args, kwargs or {})
-    else:
+        drawn = ids.pop() if ids else live.new_id()
         captured, size, cuts = arguments(args, kwargs or _NO_KEYWORDS, spec.bind)
     clock = pipeline.clock
     started, ticks = clock.time_ns(), clock.perf_counter_ns()
-    identity: Identity = spec.session_id or (drawn, started, ticks)
+    identity: Identity = (drawn, started, ticks)
     call = Call(spec, pipeline, parent, identity, captured, started, ticks, size, cuts)
     if scope is not None:
         scope.place(call, parent)
     return call
+
+
+def _captured(
+    spec: TraceSpec, pipeline: Pipeline, args: tuple[Any, ...], kwargs: dict[str, Any] | None
+) -> Kept:
+    if spec.chosen or pipeline.choosy:
+        return chosen_inputs(spec, pipeline, args, kwargs or {})
+    return arguments(args, kwargs or _NO_KEYWORDS, spec.bind)
 
 
 def _draw(pipeline: Pipeline) -> bytes | str:
