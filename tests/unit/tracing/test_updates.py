@@ -153,36 +153,22 @@ def test_updates_survive_an_outage(api):
 def test_updates_survive_a_process_that_is_killed(server):
     code = (
         "import os, honeytrace as h\n"
+        "h.configure(durable=True)\n"
         "with h.trace_session('answer') as s: pass\n"
         "h.update_session(s.session_id, feedback={'rating': 5})\n"
-        "h.configure(durable=True)\n"
-        "with h.trace_session('last'): pass\n"
         "print(s.session_id, flush=True)\n"
         "os.kill(os.getpid(), 9)\n"
     )
-    environment = {**os.environ, "HH_API_URL": server.url, "HH_API_KEY": "k"}
+    environment = {**os.environ, "HH_API_URL": f"{server.url}/base", "HH_API_KEY": "k"}
     server.script = lambda request: (503, {}, b"")
     done = subprocess.run([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE)
     assert done.returncode == -9
     api = Api(server)
-    honeytrace.configure(server_url=server.url)
-    api.answer = None
-    sessions = {}
-
-    def script(request):
-        if request.method == "GET":
-            found = sessions.get(request.path.rpartition("/")[2])
-            return (200, {}, json.dumps(found).encode()) if found else (404, {}, b"")
-        session = request.json["session"]
-        sessions[session["session_id"]] = {**session, "event_name": session["session_name"]}
-        return server.ok(request)
-
-    server.script = script
     again = subprocess.run(
         [sys.executable, "-m", "honeytrace", "resend"], env=environment, capture_output=True
     )
     assert again.returncode == 0, again.stderr
-    assert sessions[done.stdout.decode().strip()]["feedback"] == {"rating": 5}
+    assert api.sessions[done.stdout.decode().strip()]["feedback"] == {"rating": 5}
 
 
 def test_many_updates_race_with_their_sessions(api):
