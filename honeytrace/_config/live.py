@@ -119,7 +119,7 @@ class Live:
         if overrides:
             return overrides[-1].pipeline(base)
         if self._sends and base.config.enabled:
-            base.delivery.start()
+            base.delivery.start(older=False)
         return base
 
     def _begin(self) -> Pipeline:

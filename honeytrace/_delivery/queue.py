@@ -382,7 +382,8 @@ class DeliveryQueue:
     def may_read_on(self) -> bool:
         """Return whether it is time to read sessions from the disk."""
         ready = self._ready
-        wanted = (ready.cold and ready.low) or (self._older and not ready.waiting)
+        older = self._older and not ready.waiting and (self._at_once or self.counts.taken > 0)
+        wanted = (ready.cold and ready.low) or older
         return bool(wanted) and not self._reading
 
     def begin_reading(self) -> None:
@@ -421,8 +422,9 @@ class DeliveryQueue:
     def _tell_damage(self, lost: int) -> None:
         self._guard.warn("damaged", "sessions on disk were damaged and are lost: %d", lost)
 
-    def look_for_older(self) -> None:
-        """Look again for sessions of ended processes."""
+    def look_for_older(self, *, at_once: bool = False) -> None:
+        """Look again for sessions of ended processes, `at_once` or after the first one of ours."""
+        self._at_once = at_once
         self._older = self._spool is not None
         if self._spool:
             self._spool.look()

@@ -145,10 +145,13 @@ class Delivery:
         if self._ending or not self._crew.start():
             self._work_here(math.inf)
 
-    def start(self) -> None:
-        """Start the threads unless they run already or cannot be started."""
+    def start(self, *, older: bool = True) -> None:
+        """Start the threads unless they run already or cannot be started.
+
+        With `older`, they send sessions of ended processes even before the first one of this one.
+        """
         if not (self._crew.running or self._ending or self._abandoned):
-            self._queue.look_for_older()
+            self._queue.look_for_older(at_once=older)
             self._crew.start()
 
     def _work_here(self, until: float) -> None:
