@@ -22,6 +22,8 @@ from honeytrace._session import wire
 from honeytrace.local import Store
 from honeytrace.testing import capture_sessions
 
+SOME_ID = "5493a98b-011f-4670-8ec4-4247e6db033d"
+
 
 @pytest.fixture(autouse=True)
 def _reset():
@@ -329,15 +331,15 @@ def test_a_session_that_is_not_recorded_has_no_id_to_update():
     [
         ("6a1f", {"feedback": {"a": 1}}, ValueError, "needs a complete session id, a UUID"),
         (None, {"feedback": {"a": 1}}, ValueError, "needs a complete session id"),
-        (str(uuid.uuid4()), {}, ValueError, "has no values"),
-        (str(uuid.uuid4()), {"feedback": {}}, ValueError, "has no values"),
+        (SOME_ID, {}, ValueError, "has no values"),
+        (SOME_ID, {"feedback": {}}, ValueError, "has no values"),
         (
-            str(uuid.uuid4()),
+            SOME_ID,
             {"feedback": 5},
             TypeError,
             r"update_session\(feedback=…\) cannot be 5",
         ),
-        (str(uuid.uuid4()), {"rating": 5}, TypeError, "rating"),
+        (SOME_ID, {"rating": 5}, TypeError, "rating"),
     ],
 )
 def test_what_cannot_be_an_update_is_refused(session_id, fields, error, words):
