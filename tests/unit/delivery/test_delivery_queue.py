@@ -514,6 +514,7 @@ def test_what_is_on_disk_survives_the_end(make):
     fill(first, FULL + 5)
     assert first.close() == 0
     first._spool.release()
+    second.look_for_older(at_once=True)
     assert numbers(deliver(second)) == list(range(1, FULL + 6))
 
 
