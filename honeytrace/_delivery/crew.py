@@ -281,12 +281,17 @@ class Crew:
         return min(times, default=None)
 
     @property
+    def _has_work(self) -> bool:
+        """Return whether there are sessions to send, or to read from the disk."""
+        return bool(self._queue.sendable or self._queue.may_read_on)
+
+    @property
     def _due(self) -> float | None:
         """Return when something may be sent again; None if that is not a question of time."""
         if self._sending >= self._most_sending:
             return None  # whoever sends goes on
         due = self._queue.due
-        if self._queue.sendable or self._queue.may_read_on:
+        if self._has_work:
             due = self.retry.until
         return None if due is None else max(due, self.retry.until)
 
@@ -367,7 +372,7 @@ class Crew:
         self._queue.write()
         with self._lock:
             self._queue.counts.wake()
-            if not self._direct and self._queue.sendable:
+            if not self._direct and self._has_work:
                 self.wake_sender()
 
     def _write_and_send(self, me: _Member) -> None:

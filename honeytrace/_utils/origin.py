@@ -58,6 +58,8 @@ def from_outside(
     outside. If instead our clean-up raised `error` while it handled an exception from outside, it
     returns the latter. With `silent`, signal handlers not written in Python are suspected as well.
     """
+    if type(error) is RecursionError:  # raised before a call begins, so its traceback cannot tell
+        return None
     try:
         return _search(error, function, silent)
     except RecursionError:  # no frames left to search; the function failed for the same reason

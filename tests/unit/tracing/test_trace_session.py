@@ -1075,16 +1075,13 @@ def test_the_current_session_is_the_innermost(sent):
     assert "ended" in repr(session)
 
 
-def test_after_the_end_nothing_is_taken(sent):
-    """What is set on a session that has ended does not reach the record, nor raise."""
+def test_after_the_end_no_child_is_taken(sent):
+    """It does not reach the session, nor raise. Fields become an update; see `test_updates`."""
     with trace_session("x") as session:
         session.metrics["m"] = 1
-        kept = session.metrics
-    kept["late"] = session.metrics["later"] = 2
-    session.outputs = {"late": 1}
     session.add_child("late")
     got = sent()[0]
-    assert (got["metrics"], got["outputs"], got["children_ids"]) == ({"m": 1}, {}, [])
+    assert (got["metrics"], got["children_ids"]) == ({"m": 1}, [])
 
 
 def test_reading_a_field_first_loses_nothing(sent):
