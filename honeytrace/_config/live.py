@@ -118,7 +118,9 @@ class Live:
         overrides = self.overrides
         if overrides:
             return overrides[-1].pipeline(base)
-        if self._sends and base.config.enabled:
+        # A signal handler or `__del__` may come while this thread holds the lock, which a traced
+        # call on the new thread may need. Then the session that it came into starts the threads.
+        if self._sends and base.config.enabled and not cast("Any", self._lock)._is_owned():
             base.delivery.start(older=False)
         return base
 
