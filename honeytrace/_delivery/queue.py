@@ -99,9 +99,10 @@ class DeliveryQueue:
 
     def await_runs(self, seconds: float) -> None:
         """Wait until the sessions that other threads are encoding now are written."""
-        end, runs = clock.now() + seconds, self._runs.copy()
+        with self.lock:
+            end, runs = clock.now() + seconds, list(self._runs.values())
         pause = Bell()
-        while any(runs.values()) and clock.now() < end:
+        while any(runs) and clock.now() < end:
             pause.wait(POLL_SECONDS)
         self.write()
 
@@ -152,7 +153,8 @@ class DeliveryQueue:
         size, count, began = 0, 0, clock.now()
         end = began + RUN_SECONDS
         try:
-            self._runs[id(run)] = run
+            with self.lock:  # other threads iterate over them
+                self._runs[id(run)] = run
             while count < most and size < RUN_BYTES and clock.now() < end:
                 if not run:
                     with self.lock:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 MAX_KNOWN_CHARACTERS = 2**20
 """Characters of all texts that are remembered; when there are more, all are forgotten."""
 
-_MAX_CHARACTERS = 2**17  # of one text
+_MAX_CHARACTERS = 2**14  # of one text; what is longer hardly comes again
 
 
 class KnownTexts:

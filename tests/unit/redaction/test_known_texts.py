@@ -22,11 +22,11 @@ def test_the_memory_is_bounded():
     known = KnownTexts()
     known.add(["x" * MAX_KNOWN_CHARACTERS])
     assert known.others(["x" * MAX_KNOWN_CHARACTERS])
-    texts = [f"{number} {'x' * 2**16}" for number in range(2 * MAX_KNOWN_CHARACTERS // 2**16)]
+    texts = [f"{number} {'x' * 2**13}" for number in range(2 * MAX_KNOWN_CHARACTERS // 2**13)]
     for text in texts:
         known.add([text])
         assert text in known
-    assert sum(text in known for text in texts) * 2**16 <= MAX_KNOWN_CHARACTERS
+    assert sum(text in known for text in texts) * 2**13 <= MAX_KNOWN_CHARACTERS
 
 
 def test_a_text_with_a_secret_is_found_again():
