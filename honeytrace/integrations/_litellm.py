@@ -23,7 +23,7 @@ from honeytrace._session.record import ABSENT, Streamed
 from honeytrace._tracing.filters import wants_outputs
 from honeytrace._tracing.recorder import Call, begin_unguarded, end_unguarded
 from honeytrace._utils.json import Json
-from honeytrace.integrations._stainless import Sdk, fail, is_inside_a_call, spec_of
+from honeytrace.integrations._stainless import Sdk, fail, is_inside_a_call, on_error, spec_of
 
 _guard = live.guard.call
 _MARK = "_honeytrace"
@@ -140,13 +140,10 @@ def function(original: Callable[..., Any], sdk: Sdk) -> Callable[..., Any]:
             call = _guard(start, args, kwargs) if sdk.active and not live.off else None
             if call is None:
                 return await original(*args, **kwargs)
-            try:
+            with on_error(partial(fail, call)):
                 make_current(call)
                 result = await original(*args, **kwargs)
                 _guard(_finish, call, result)
-            except BaseException as error:
-                _guard(fail, call, error)
-                raise
             return result
 
         return recorded_coroutine
@@ -159,13 +156,10 @@ def function(original: Callable[..., Any], sdk: Sdk) -> Callable[..., Any]:
         call = _guard(start, args, kwargs) if ours else None
         if call is None:
             return original(*args, **kwargs)
-        try:
+        with on_error(partial(fail, call)):
             make_current(call)
             result = original(*args, **kwargs)
             _guard(_finish, call, result)
-        except BaseException as error:
-            _guard(fail, call, error)
-            raise
         return result
 
     return recorded
@@ -180,11 +174,8 @@ def sync_step(original: Callable[..., Any], _: Sdk) -> Callable[..., Any]:
         following = vars(self).get(_MARK)
         if following is None:
             return original(self)
-        try:
+        with on_error(following.stopped):
             chunk = original(self)
-        except BaseException as error:
-            _guard(following.stopped, error)
-            raise
         _guard(following.take, chunk)
         return chunk
 
@@ -200,11 +191,8 @@ def async_step(original: Callable[..., Any], _: Sdk) -> Callable[..., Any]:
         following = vars(self).get(_MARK)
         if following is None:
             return await original(self)
-        try:
+        with on_error(following.stopped):
             chunk = await original(self)
-        except BaseException as error:
-            _guard(following.stopped, error)
-            raise
         _guard(following.take, chunk)
         return chunk
 

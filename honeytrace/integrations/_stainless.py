@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from honeytrace._capture.providers.exchange import Exchange
@@ -178,6 +179,24 @@ def answered(sdk: Sdk, response: Any, methods: tuple[str, ...]) -> None:
         Watch(call, exchange, response, methods)
 
 
+class on_error:  # noqa: N801 - used like `contextlib.suppress`
+    """Call a function with the exception that leaves the block, if one does."""
+
+    __slots__ = ("_call",)
+
+    def __init__(self, call: Callable[[BaseException], object]) -> None:
+        self._call = call
+
+    def __enter__(self) -> None:
+        """Begin; there is nothing to set up."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: object
+    ) -> None:
+        if error is not None:
+            _guard(self._call, error)
+
+
 def sync_request(original: Callable[..., Any], sdk: Sdk) -> Callable[..., Any]:
     @functools.wraps(original)
     def request(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -185,13 +204,10 @@ def sync_request(original: Callable[..., Any], sdk: Sdk) -> Callable[..., Any]:
         call = _guard(start, sdk, self, args, kwargs) if sdk.active and not live.off else None
         if call is None:
             return original(self, *args, **kwargs)
-        try:
+        with on_error(partial(fail, call)):
             make_current(call)
             result = original(self, *args, **kwargs)
             _guard(finish, call, result)
-        except BaseException as error:
-            _guard(fail, call, error)
-            raise
         return result
 
     return request
@@ -204,13 +220,10 @@ def async_request(original: Callable[..., Any], sdk: Sdk) -> Callable[..., Any]:
         call = _guard(start, sdk, self, args, kwargs) if sdk.active and not live.off else None
         if call is None:
             return await original(self, *args, **kwargs)
-        try:
+        with on_error(partial(fail, call)):
             make_current(call)
             result = await original(self, *args, **kwargs)
             _guard(finish, call, result)
-        except BaseException as error:
-            _guard(fail, call, error)
-            raise
         return result
 
     return request
