@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import threading
 from dataclasses import dataclass
 from types import ModuleType, TracebackType
@@ -95,7 +96,7 @@ class Patch:
         active: False once it has been undone.
     """
 
-    __slots__ = ("_holders", "_path", "_replaced", "_spec", "active", "target")
+    __slots__ = ("_holders", "_path", "_replaced", "_spec", "_waits", "active", "target")
 
     def __init__(self, target: str, path: str, spec: TraceSpec) -> None:
         self.target = target
@@ -104,6 +105,7 @@ class Patch:
         self._spec = spec
         self._replaced: list[_Replaced] = []
         self._holders = 1
+        self._waits = True  # for the import of the module
 
     def undo(self) -> bool:
         """Put the original back; return whether it stands at its place again.
@@ -133,8 +135,15 @@ class Patch:
             self.undo()
 
     def __repr__(self) -> str:
-        state = "waiting for its import" if not self._replaced else "active"
-        return f"<Patch {self.target!r} {state if self.active else 'undone'}>"
+        return f"<Patch {self.target!r} {self._state}>"
+
+    @property
+    def _state(self) -> str:
+        if not self.active:
+            return "undone"
+        if self._waits:
+            return "waiting for its import"
+        return "active" if self._replaced else "without effect"
 
     def _apply(self, module: ModuleType) -> None:
         _guard(self._replace, module)
@@ -142,6 +151,7 @@ class Patch:
     def _replace(self, module: ModuleType) -> None:
         if not self.active:
             return
+        self._waits = False
         member = find(module, self._path)
         if member is None:
             yet = " yet, as it is still being imported" if is_importing(module) else ""
@@ -162,6 +172,9 @@ class Patch:
 
     def _replace_one(self, member: Member, spec: TraceSpec) -> None:
         if is_traced(member.value):
+            return
+        if member.owner is builtins:
+            self._warn("honeytrace itself calls it, as it does other functions of Python")
             return
         _, error = try_call(self._put, member, spec)
         if error is not None:

@@ -228,6 +228,20 @@ def test_class_that_cannot_be_changed(caplog):
     assert "cannot set 'get' attribute of immutable type 'dict'" in caplog.text
 
 
+def test_builtin_function(caplog):
+    """Recording the calls of `len` would call `len`, and so on."""
+    patched = honeytrace.patch("builtins:len")
+    assert len("four") == 4
+    assert "cannot patch 'builtins:len': honeytrace itself calls it" in caplog.text
+    assert repr(patched) == "<Patch 'builtins:len' without effect>"
+    assert patched.undo() is True
+
+
+def test_state_of_a_missing_target(shop):
+    """The module is there, so nothing is waited for."""
+    assert repr(honeytrace.patch("shop:nothing")) == "<Patch 'shop:nothing' without effect>"
+
+
 def test_module_that_is_being_imported(shop, caplog):
     shop.__spec__ = types.SimpleNamespace(_initializing=True)
     honeytrace.patch("shop:later").undo()
