@@ -133,6 +133,8 @@ def _rate(value: object) -> float:
 def _keep(value: object) -> Callable[[Any], Any]:
     if not callable(value):
         raise ValueError("give a function that gets the root session and returns True to keep it")
+    if inspect.iscoroutinefunction(value):
+        raise ValueError("give a plain function; what an async one returns is always true")
     try:
         inspect.signature(value).bind("session")
     except TypeError as error:
@@ -143,7 +145,10 @@ def _keep(value: object) -> Callable[[Any], Any]:
 
 
 def _prices(value: object) -> dict[str, Price]:
-    wanted = "give dollars per million tokens, as {'model': (prompt, cached, completion)}"
+    wanted = (
+        "give dollars per million tokens, as {'model': (prompt, cached, completion)}, "
+        "or without the price of cached tokens"
+    )
     if not isinstance(value, Mapping):
         raise ValueError(wanted)
     found = {}

@@ -328,7 +328,11 @@ def test_a_rate_from_the_environment(monkeypatch):
     assert resolve({}).sample_rate == 0.01
 
 
-@pytest.mark.parametrize("keep", [3, "errors", lambda: True, lambda a, b: True])
+async def later(session):
+    return False
+
+
+@pytest.mark.parametrize("keep", [3, "errors", lambda: True, lambda a, b: True, later])
 def test_a_keep_that_cannot_be_called_with_a_session_is_refused(keep):
     with pytest.raises(ConfigurationError, match="keep cannot be"):
         honeytrace.configure(keep=keep)
