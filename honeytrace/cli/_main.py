@@ -59,6 +59,10 @@ class _Parser(argparse.ArgumentParser):
         sys.exit(fail(f"{message}; see `{self.prog} --help`"))
 
 
+_Add = Callable[[str, "str | _Run", str], argparse.ArgumentParser]
+"""Adds a command: its name, its function or where that is, and a sentence about it."""
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="honeytrace", description="Sessions of LLM applications: look at them, send them."
@@ -72,6 +76,14 @@ def _parser() -> argparse.ArgumentParser:
         added.set_defaults(run=partial(_run, run) if isinstance(run, str) else run)
         return added
 
+    _add_readers(command)
+    _add_transfers(command)
+    _add_services(command)
+    return parser
+
+
+def _add_readers(command: _Add) -> None:
+    """Add the commands that show sessions."""
     ls = command(
         "ls", "_sessions.list_sessions", "List the sessions stored on this machine, newest first."
     )
@@ -96,6 +108,10 @@ def _parser() -> argparse.ArgumentParser:
     tail.add_argument("-n", type=_count, default=10, metavar="N", help="how many of the latest")
     tail.add_argument("--all", action="store_true", help="also those that started inside another")
     tail.add_argument("--json", action="store_true", help="one JSON object a line")
+
+
+def _add_transfers(command: _Add) -> None:
+    """Add the commands that move, change or delete sessions."""
     export = command(
         "export", "_export.export_sessions", "Write sessions as JSON lines, or as tests."
     )
@@ -121,6 +137,10 @@ def _parser() -> argparse.ArgumentParser:
     prune.add_argument(
         "--older-than", required=True, metavar="TIME", help="how long ago they started, such as 30d"
     )
+
+
+def _add_services(command: _Add) -> None:
+    """Add the server, and the commands about delivery."""
     serve = command("serve", run_server, "Show the sessions in a browser, and take new ones.")
     serve.add_argument("--open", action="store_true", help="open the page in a browser")
     serve.add_argument("--host", default="127.0.0.1", help="the address to listen on")
@@ -145,7 +165,6 @@ def _parser() -> argparse.ArgumentParser:
         "_doctor.checks.run_doctor",
         "Check the settings, the spool and the way to the server.",
     )
-    return parser
 
 
 def _add_query(parser: argparse.ArgumentParser) -> None:
