@@ -44,7 +44,7 @@ _TYPES = {"array", "boolean", "integer", "null", "number", "object", "string"}
 
 
 class Name(NamedTuple):
-    """What a name says about its value.
+    """The meaning of a name for its value.
 
     Attributes:
         rule: the rule that the marker names.

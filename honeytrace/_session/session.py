@@ -15,7 +15,7 @@ STEPS = (
     *("agent", "chain", "embedding", "evaluator", "guardrail", "model", "prompt", "reranker"),
     *("retriever", "tool"),
 )
-"""What a step of an application can be, as the argument `step` of `trace_session` says."""
+"""The kinds of steps in an application, as `trace_session(step=…)` takes them."""
 
 _short = Repr()
 _short.maxstring = _short.maxother = 60

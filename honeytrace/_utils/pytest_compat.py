@@ -42,7 +42,7 @@ VARIABLE = "_HONEYTRACE_SENDING"
 
 
 class Rule(NamedTuple):
-    """How to handle sessions that end.
+    """The treatment of sessions that end.
 
     Attributes:
         processors: functions that get each session's record, on the thread where it ended.

@@ -43,7 +43,7 @@ class Part(NamedTuple):
 
 
 class Preset(NamedTuple):
-    """How one SDK is instrumented."""
+    """The instrumentation of one SDK."""
 
     sdk: Sdk
     parts: tuple[Part, ...]

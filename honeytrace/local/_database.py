@@ -265,7 +265,7 @@ def _create(path: Path) -> None:
 
 
 def _refuse_links(path: Path) -> None:
-    """Refuse a link or a pipe in the place of one of our files.
+    """Refuse a link or a pipe in place of one of our files.
 
     Writing through a link would change other files, and opening a pipe could block forever.
     """

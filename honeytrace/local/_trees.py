@@ -191,7 +191,7 @@ def _in_order(top: Step) -> Iterator[Step]:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """What a tree took in all.
+    """The sums over a tree.
 
     Tokens and cost are those of the innermost steps that have any: a parent often repeats the
     tokens of its children, and they must not count twice.
@@ -233,7 +233,7 @@ def total(summaries: Sequence[Summary], partial: bool = False) -> Totals:
 
 
 class Spending(Protocol):
-    """What `innermost` needs of a session."""
+    """The columns of a session that `innermost` reads."""
 
     @property
     def id(self) -> str: ...

@@ -17,7 +17,7 @@ from honeytrace._utils.json import Json
 
 @dataclass(slots=True)
 class Answer:
-    """What a model's answer says, whoever gave it.
+    """The contents of a model's answer, whichever provider gave it.
 
     Attributes:
         messages: the messages, one for each alternative answer; none for embeddings.

@@ -1,4 +1,4 @@
-"""What an integration knows of one call of a model: the request, and the server's answer."""
+"""Collect the request and the server's answer of one model call, for an integration."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from honeytrace._utils.json import Json, spell
 
 @dataclass(slots=True)
 class Message:
-    """What a model answered.
+    """One message of a model.
 
     Attributes:
         role: who speaks, such as "assistant".

@@ -1,4 +1,4 @@
-"""What a model call cost: by the user's prices, else by `genai-prices` if that is installed.
+"""Compute the cost of a model call by the user's prices, or by `genai-prices` if it is installed.
 
 A cost that is not known stays unknown; nothing is estimated.
 """

@@ -53,7 +53,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What the page shows; `left` and `right` are the outputs of the chosen pair."""
+    """The contents of the page; `left` and `right` are the outputs of the chosen pair."""
 
     trees: tuple[Tree, Tree]
     totals: tuple[Totals, Totals]

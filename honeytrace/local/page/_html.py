@@ -14,7 +14,7 @@ from typing import Union
 from honeytrace._utils.text import CONTROL
 
 Node = Union["Markup", str, int, float, None, Iterable["Node"]]
-"""What an element may hold: text, markup, numbers, nothing, or any number of these."""
+"""The possible contents of an element: text, markup, numbers, nothing, or any number of these."""
 
 _VOID = {"br", "hr", "img", "input", "link", "meta"}
 _ADDRESSES = {"href", "src", "action"}

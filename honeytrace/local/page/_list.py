@@ -26,7 +26,7 @@ _AFTER = re.compile(r"(-?[0-9.]{1,24}(?:e[+-]?[0-9]{1,3})?),([0-9]{1,18})")
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What the list shows.
+    """The contents of the list.
 
     Attributes:
         error: why the query cannot be understood; None if it can.

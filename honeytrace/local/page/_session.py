@@ -28,7 +28,7 @@ _UNFOLDED = 60  # a tree with more steps shows only what matters unfolded
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What the page of a session shows.
+    """The contents of the page of a session.
 
     Attributes:
         tree: the tree that the chosen step is in, or the part below it if that is too large.

@@ -1,4 +1,4 @@
-"""What calls cost and how long they took, by name and by day: `/stats`."""
+"""Show the cost and the duration of calls, by name and by day: `/stats`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SPANS = [("1 hour", "1h"), ("1 day", "1d"), ("7 days", "7d"), ("30 days", "30d"
 
 
 class Call(NamedTuple):
-    """What the statistics need of a session."""
+    """The columns of a session that the statistics read."""
 
     id: str
     parent: str | None
@@ -55,7 +55,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """What the page shows; `partial` says that only the newest sessions were counted."""
+    """The contents of the page; `partial` says that only the newest sessions were counted."""
 
     query: str
     since: str
