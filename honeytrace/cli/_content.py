@@ -7,7 +7,9 @@ from typing import Any
 
 from honeytrace._session.session import Session
 from honeytrace._utils.json import dumps
-from honeytrace._utils.text import printable
+from honeytrace._utils.text import printable, shorten
+from honeytrace.local._format import plural
+from honeytrace.local._messages import Call, Image, answered, is_conversation, messages
 
 _LINES = 3  # shown of the inputs, and of the outputs, without `--full`
 _CHARACTERS = 100  # shown of a line, without `--full`
@@ -24,49 +26,56 @@ def content(session: Session, full: bool = False) -> Iterator[str]:
 
 def _section(head: str, value: Mapping[str, Any], full: bool) -> Iterator[str]:
     if value:
-        yield from _laid_out(head, list(_told(value)), full)
+        talks = any(map(is_conversation, value.values()))
+        yield from _laid_out(head, list(_told(value, full)), full, last=talks)
 
 
-def _laid_out(head: str, lines: list[str], full: bool) -> Iterator[str]:
-    shown = lines if full else lines[:_LINES]
+def _laid_out(head: str, lines: list[str], full: bool, last: bool = False) -> Iterator[str]:
+    """Yield the first lines, or the `last` ones, and how many more there are."""
+    more = 0 if full else max(len(lines) - _LINES, 0)
+    shown = lines[more:] if last else lines[: len(lines) - more]
+    if more and last:
+        yield f"{head}  … {plural(more, 'earlier line')}"
     for number, line in enumerate(shown):
         cut = printable(line, _ALL_CHARACTERS if full else _CHARACTERS)
-        yield f"{head if number == 0 else '   '}  {cut}"
-    if len(lines) > len(shown):
-        yield f"     … {len(lines) - len(shown)} more lines"
+        yield f"{'   ' if number or (more and last) else head}  {cut}"
+    if more and not last:
+        yield f"     … {plural(more, 'more line')}"
 
 
-def _told(value: Mapping[str, Any]) -> Iterator[str]:
+def _told(value: Mapping[str, Any], full: bool) -> Iterator[str]:
     """Yield the lines of inputs or outputs, argument by argument and message by message."""
-    if set(value) == {"result"}:
-        yield from _text(value["result"])
-    elif "role" in value and "content" in value:
-        yield from _message(value)
+    if answer := answered(value):
+        yield from _conversation([answer], full=True)
+    elif set(value) == {"result"}:
+        yield from _text(value["result"], full)
     else:
         for name, each in value.items():
-            yield from _named(name, each)
+            lines = _text(each, full)
+            yield from lines if is_conversation(each) else _headed(f"{name}: ", lines)
 
 
-def _named(name: str, value: Any) -> Iterator[str]:
-    messages = value if isinstance(value, list) else []
-    if messages and all(isinstance(each, dict) and "role" in each for each in messages):
-        for each in messages:
-            yield from _message(each)
+def _conversation(items: list[Any], full: bool) -> Iterator[str]:
+    """Yield the messages of a conversation, each tool call with its result."""
+    for message in messages(items):
+        head = f"{message.role}: "
+        for part in message.parts:
+            if isinstance(part, Call):
+                yield f"→ {part}"
+                if part.has_result:
+                    yield from _said("← ", part.result, full)
+            else:
+                yield from _said(head, part.address if isinstance(part, Image) else part, full)
+                head = ""
+
+
+def _said(head: str, value: Any, full: bool) -> Iterator[str]:
+    """Yield the lines of one part of a message, or only the first of them."""
+    lines = list(_headed(head, _text(value, full)))
+    if full or len(lines) == 1:
+        yield from lines
     else:
-        yield from _headed(f"{name}: ", _text(value))
-
-
-def _message(message: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the text of a message in a conversation, then its tool calls."""
-    said = message.get("content")
-    calls = message.get("tool_calls")
-    calls = calls if isinstance(calls, list) else []
-    if said or not calls:
-        yield from _headed(f"{message['role']}: ", _text(said))
-    for call in calls:
-        function = call.get("function", call) if isinstance(call, dict) else {}
-        function = function if isinstance(function, dict) else {}
-        yield f"→ {function.get('name', 'tool')}({function.get('arguments', '')})"
+        yield f"{shorten(lines[0], _CHARACTERS - 2)} …"
 
 
 def _headed(head: str, lines: Iterator[str]) -> Iterator[str]:
@@ -74,11 +83,17 @@ def _headed(head: str, lines: Iterator[str]) -> Iterator[str]:
     yield from lines
 
 
-def _text(value: Any) -> Iterator[str]:
-    if isinstance(value, list) and all(isinstance(part, dict) and "text" in part for part in value):
-        for part in value:  # the parts of a message
-            yield from _text(part["text"])
+def _text(value: Any, full: bool) -> Iterator[str]:
+    if is_conversation(value):
+        yield from _conversation(value, full)
+    elif isinstance(value, list) and value and all(map(_has_text, value)):
+        for document in value:
+            yield from _text(document["text"], full)
     elif isinstance(value, str):
         yield from value.splitlines()
     else:
         yield dumps(value).decode()
+
+
+def _has_text(value: Any) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("text"), str)

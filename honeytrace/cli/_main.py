@@ -89,7 +89,7 @@ def _add_readers(command: _Add) -> None:
     )
     _add_query(ls)
     ls.add_argument("-n", type=_count, default=20, metavar="N", help="how many, 20 by default")
-    ls.add_argument("--all", action="store_true", help="also those that started inside another")
+    _add_all(ls)
     ls.add_argument("--json", action="store_true", help="one JSON object a line")
     show = command(
         "show", "_show.show_session", "Show a session as a tree, with what went in and out."
@@ -106,7 +106,7 @@ def _add_readers(command: _Add) -> None:
     )
     _add_query(tail)
     tail.add_argument("-n", type=_count, default=10, metavar="N", help="how many of the latest")
-    tail.add_argument("--all", action="store_true", help="also those that started inside another")
+    _add_all(tail)
     tail.add_argument("--json", action="store_true", help="one JSON object a line")
 
 
@@ -171,6 +171,14 @@ def _add_query(parser: argparse.ArgumentParser) -> None:
     words = "text to search for, or conditions such as error, name:answer, meta.team=search"
     parser.add_argument("query", nargs="*", metavar="QUERY", help=words)
     _add_conditions(parser)
+
+
+def _add_all(parser: argparse.ArgumentParser) -> None:
+    words = (
+        "also sessions inside others; text and conditions find those anyway, except --project, "
+        "--source, --user and --since"
+    )
+    parser.add_argument("--all", action="store_true", help=words)
 
 
 def _add_conditions(parser: argparse.ArgumentParser) -> None:

@@ -10,7 +10,7 @@ import sys
 
 from honeytrace._session import wire
 from honeytrace._session.session import Session
-from honeytrace._utils.json import Json, dumps
+from honeytrace._utils.json import dumps
 from honeytrace._utils.text import CONTROL
 
 _ASCII = str.maketrans(
@@ -77,10 +77,3 @@ def started(milliseconds: float | None) -> str:
     except (OverflowError, OSError, ValueError):  # outside the range of the calendar
         return f"{'?':19}"
     return f"{start:%Y-%m-%d %H:%M:%S}"
-
-
-def tokens(metrics: Json) -> str:
-    """Return a model call's tokens, such as `1,200 → 85 tokens`; "" if there are no counts."""
-    counts = [metrics.get("prompt_tokens"), metrics.get("completion_tokens")]
-    shown = [f"{count:,}" if type(count) is int else "?" for count in counts]
-    return "" if shown == ["?", "?"] else f"{' → '.join(shown)} tokens"

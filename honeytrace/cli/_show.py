@@ -7,13 +7,18 @@ import re
 from collections.abc import Iterator, Sequence
 
 from honeytrace._config.settings import Config
+from honeytrace._session import wire
 from honeytrace._session.session import STEPS, Session, about
 from honeytrace._session.tree import Step, failure, walk
 from honeytrace._utils.json import READABLE, Json, dumps
 from honeytrace._utils.text import printable, span
 from honeytrace.cli._content import content
-from honeytrace.cli._output import print_json, print_text, started, tokens
+from honeytrace.cli._output import print_json, print_text, started
 from honeytrace.cli._reading import Reader, reader
+from honeytrace.local import _format
+from honeytrace.local._format import plural
+from honeytrace.local._summary import Summary, summarize
+from honeytrace.local._trees import total
 
 _BAR = 16  # characters of the time axis
 _NAME = 48  # names are padded to at most so many characters, to align the columns
@@ -32,19 +37,53 @@ def show_session(options: argparse.Namespace, config: Config) -> None:
 
 def _print_tree(session: Session, read: Reader, options: argparse.Namespace) -> None:
     steps = list(walk(session, read.fetch, read.children))
-    print_text(session.session_id)
+    print_text(f"{session.session_id}  {_sums(steps)}".rstrip())
     heads = [f"{step.lead}{_name(step)}" for step in steps]
     width = min(max(map(len, heads)), _NAME)
     spans = [_span(step) for step in steps]
     widest = max(map(len, spans))
     below = _children_of(steps)
     for step, head, time in zip(steps, heads, spans, strict=True):
-        columns = [f"{head:{width}}", f"{time:>{widest}}", *_columns(step, session, below)]
+        times = [f"{time:>{widest}}"] if widest else []
+        columns = [f"{head:{width}}", *times, *_columns(step, session, below)]
         print_text("  ".join(columns).rstrip())
         if step.session and not step.again and not options.no_content:
             rail = step.below + ("│  " if below.get(step.session.session_id) else "   ")
             for line in content(step.session, options.full):
                 print_text(f"{rail}{line}".rstrip())
+
+
+def _sums(steps: Sequence[Step]) -> str:
+    """Return the sums over a tree, such as `3 steps, 1 failed, gpt-4o, $0.0040`.
+
+    It is "" for a session without any other inside.
+    """
+    if len(steps) == 1:
+        return ""
+    known = {step.session_id: step.session for step in steps if step.session}
+    parents = {
+        child.session_id: parent
+        for parent, children in _children_of(steps).items()
+        for child in children
+    }
+    sums = total([_summary(each)._replace(parent=parents.get(i)) for i, each in known.items()])
+    facts = (
+        plural(sums.steps, "step"),
+        f"{sums.failed} failed" if sums.failed else "",
+        ", ".join(map(printable, sums.models)),
+        _spent(sums.tokens_in, sums.tokens_out, sums.cost),
+    )
+    return ", ".join(filter(None, facts))
+
+
+def _summary(session: Session) -> Summary:
+    return summarize(wire.payload(session))
+
+
+def _spent(given: float | None, made: float | None, cost: float | None) -> str:
+    """Return tokens and cost, such as `1,200 → 85 tokens, $0.0042`; "" if neither is known."""
+    tokens = _format.tokens(given, made)
+    return ", ".join(filter(None, (tokens and f"{tokens} tokens", _format.cost(cost))))
 
 
 def _name(step: Step) -> str:
@@ -85,12 +124,20 @@ def _columns(step: Step, root: Session, below: dict[str, list[Session]]) -> Iter
     children = below.get(session.session_id, [])
     if children and session.duration is not None:
         yield f"{span(_self_time(session, children))} self"
-    if words := tokens(session.metrics):
-        yield words
-    if session.error:
-        yield failure(session.error)
+    yield from _told(session)
     if step.again:
         yield "(see above)"
+
+
+def _told(session: Session) -> Iterator[str]:
+    """Yield the model of a step, what it cost, and its error."""
+    summary = _summary(session)
+    if summary.model:
+        yield printable(summary.model)
+    if spent := _spent(summary.tokens_in, summary.tokens_out, summary.cost):
+        yield spent
+    if session.error:
+        yield failure(session.error)
 
 
 def _bar(session: Session, root: Session) -> str:
@@ -122,12 +169,11 @@ def _self_time(session: Session, children: Sequence[Session]) -> float:
 def _print_markdown(session: Session, read: Reader) -> None:
     steps = list(walk(session, read.fetch, read.children))
     print_text(f"# {_plain_title(session)}\n")
-    print_text(_facts(session))
+    print_text(", ".join(filter(None, (_facts(session), _sums(steps)))))
     print_text("\n```text")
     for step in steps:
-        error = failure(step.session.error) if step.session and step.session.error else ""
-        parts = filter(None, (_name(step), _span(step), error))
-        print_text(f"{step.lead}{'  '.join(parts)}")
+        parts = [_name(step), _span(step), *(_told(step.session) if step.session else ())]
+        print_text(f"{step.lead}{'  '.join(filter(None, parts))}")
     print_text("```")
     for step in steps:
         if step.session and not step.again:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from honeytrace._session import wire
 from honeytrace._session.session import OBJECTS, RESERVED
 from honeytrace._utils.json import Json
 from honeytrace._utils.text import first_line
+from honeytrace.local._preview import preview
 
 _NAME_CHARACTERS = 500
 _ERROR_CHARACTERS = 300
-_PREVIEW_CHARACTERS = 120
-_PREVIEW_DEPTH = 6
 _WORDS_CHARACTERS = 2_000_000
 _USER = ("user_id", "user", "id", "email")
 _CONVERSATION = ("conversation_id", "conversation", "thread_id", "chat_id")
@@ -37,7 +36,7 @@ class Summary(NamedTuple):
         tokens_out: number of tokens in the completion.
         tokens_cached: number of prompt tokens that came from a cache.
         cost: US dollars, if the session has it.
-        preview: the first line of the input and of the output.
+        preview: the input and the output on one line; see `preview`.
         marked: "good" or "bad" if somebody marked it so; else None.
     """
 
@@ -98,13 +97,6 @@ def summarize(fields: Json) -> Summary:
     )
 
 
-def preview(fields: Json) -> str:
-    """Return the first line of the input and of the output, such as `How? → By this.`."""
-    given = first_line(_first_text(fields.get("inputs")), _PREVIEW_CHARACTERS)
-    answer = first_line(_first_text(fields.get("outputs")), _PREVIEW_CHARACTERS)
-    return f"{given} → {answer}" if answer else given
-
-
 def mark_of(fields: Json) -> str | None:
     """Return how a session was marked: "good", "bad", or None."""
     found = _object(fields, "feedback").get("mark")
@@ -134,45 +126,6 @@ def _strings(value: Any) -> Iterator[str]:
             waiting += value.values()
         elif isinstance(value, list):
             waiting += value
-
-
-def _first_text(value: Any, depth: int = 0) -> str:
-    """Return the most telling text in a value; for a conversation, the user's last message."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, dict):
-        content = value.get("content") or value.get("text") or _called(value)
-        return _first_of([content] if content else value.values(), depth)
-    if isinstance(value, list):
-        return _first_of(_last_said(value), depth)
-    if value is None or isinstance(value, bool):
-        return "" if value is None else str(value).lower()
-    return str(value)
-
-
-def _called(message: Json) -> str:
-    """Return the names of the tools that a message calls, such as `find_order()`."""
-    calls = message.get("tool_calls")
-    known = calls if isinstance(calls, list) else []
-    functions = [call.get("function") for call in known if isinstance(call, dict)]
-    names = [function.get("name") for function in functions if isinstance(function, dict)]
-    return ", ".join(f"{name}()" for name in names if isinstance(name, str))
-
-
-def _first_of(values: Iterable[Any], depth: int) -> str:
-    if depth < _PREVIEW_DEPTH:
-        for value in values:
-            if text := _first_text(value, depth + 1):
-                return text
-    return ""
-
-
-def _last_said(items: list[Any]) -> list[Any]:
-    """Return the user's last message if the items are messages, else the items."""
-    for item in reversed(items):
-        if isinstance(item, dict) and item.get("role") == "user":
-            return [item]
-    return items
 
 
 def _object(fields: Json, name: str) -> Json:

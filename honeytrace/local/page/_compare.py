@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from honeytrace._utils.json import READABLE, Json, dumps
-from honeytrace.local import _trees
+from honeytrace.local import _format, _trees
+from honeytrace.local._messages import answered
 from honeytrace.local._store import Store
 from honeytrace.local._summary import Summary
 from honeytrace.local._trees import Step, Totals, Tree
-from honeytrace.local.page import _format, _layout
+from honeytrace.local.page import _layout
 from honeytrace.local.page._html import Markup, Node, tag, visible
-from honeytrace.local.page._messages import answered
 from honeytrace.local.page._requests import Request, link
 
 _MAX_READ = 200  # pairs whose outputs are read; of others only the numbers are compared

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from honeytrace._utils.json import READABLE, dumps
-from honeytrace.local.page import _format
+from honeytrace.local import _format
+from honeytrace.local._messages import Call, Image, Message, is_conversation, messages
 from honeytrace.local.page._html import IMAGE, Markup, Node, tag, visible
-from honeytrace.local.page._messages import Call, Image, Message, is_conversation, messages
 
 _LINES = 20  # shown of a text; the rest is folded
 _MAX_LINE_CHARACTERS = 4_000  # a longer line is folded as well

@@ -8,7 +8,7 @@ from hashlib import sha256
 from http import HTTPStatus
 from pathlib import Path
 
-from honeytrace.local.page import _format
+from honeytrace.local import _format
 from honeytrace.local.page._html import Markup, Node, join, tag
 from honeytrace.local.page._requests import link
 

@@ -8,12 +8,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 from honeytrace._utils.json import Json
-from honeytrace.local import _trees
+from honeytrace.local import _format, _trees
 from honeytrace.local._query import split
 from honeytrace.local._search import Position
 from honeytrace.local._store import Found, Store
 from honeytrace.local._trees import Totals
-from honeytrace.local.page import _format, _layout
+from honeytrace.local.page import _layout
 from honeytrace.local.page._html import Markup, Node, tag
 from honeytrace.local.page._requests import Request, link
 

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from honeytrace._utils.json import Json
-from honeytrace.local import _trees, _usual
+from honeytrace.local import _format, _trees, _usual
 from honeytrace.local._query import understood
 from honeytrace.local._store import Found, Store
 from honeytrace.local._summary import Summary
 from honeytrace.local._trees import Step, Totals, Tree
 from honeytrace.local._usual import Usual
-from honeytrace.local.page import _format, _layout, _step
+from honeytrace.local.page import _layout, _step
 from honeytrace.local.page._html import Markup, Node, join, tag
 from honeytrace.local.page._requests import Request, link
 from honeytrace.local.page._timeline import Timeline, Timing, ticks, timeline

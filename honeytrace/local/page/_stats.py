@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from honeytrace._utils.json import Json
+from honeytrace.local import _format
 from honeytrace.local._store import Store
 from honeytrace.local._trees import innermost
 from honeytrace.local._usual import quantile
-from honeytrace.local.page import _format, _layout
+from honeytrace.local.page import _layout
 from honeytrace.local.page._html import Markup, Node, tag
 from honeytrace.local.page._requests import Request, link
 

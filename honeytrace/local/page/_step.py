@@ -8,14 +8,15 @@ from typing import Any
 
 from honeytrace._session.session import RESERVED
 from honeytrace._utils.json import Json, dumps
+from honeytrace.local import _format
+from honeytrace.local._messages import answered, is_conversation
 from honeytrace.local._query import parse, understood
 from honeytrace.local._summary import MARKS, mark_of
 from honeytrace.local._trees import Step
 from honeytrace.local._usual import MIN_RECENT, Usual
-from honeytrace.local.page import _format, _layout
+from honeytrace.local.page import _layout
 from honeytrace.local.page._content import Content
 from honeytrace.local.page._html import Markup, Node, tag
-from honeytrace.local.page._messages import answered, is_conversation
 from honeytrace.local.page._requests import Request
 from honeytrace.local.page._timeline import Timeline
 

@@ -321,6 +321,23 @@ def test_ls_roots(run: Run, pipeline: str) -> None:
     assert "search" in run("ls", "--all").out
 
 
+@pytest.mark.parametrize(
+    ("query", "inner"),
+    [
+        (["--kind", "session"], True),
+        (["--name", "r"], True),
+        (["--project", "default"], False),
+        (["--since", "2000-01-01"], False),
+        (["--project", "default", "--name", "r"], True),
+    ],
+)
+def test_ls_steps(run: Run, pipeline: str, query: list[str], inner: bool) -> None:
+    """Text and conditions about a step find sessions inside others, as on the page; where a
+    session comes from and when it ran do not, unless `--all` is given."""
+    assert ("search" in run("ls", *query).out) is inner
+    assert "search" in run("ls", *query, "--all").out
+
+
 def test_ls_count(run: Run) -> None:
     """`-n` limits the list, which has 20 lines otherwise."""
     for number in range(25):
@@ -423,7 +440,7 @@ def test_ls_home(run: Run, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPat
 def test_show(run: Run, pipeline: str) -> None:
     """A session is shown as a tree with durations and the first line of errors."""
     assert run("show", pipeline).out.splitlines() == [
-        pipeline,
+        f"{pipeline}  4 steps, 1 failed",
         "RAG pipeline  9.01 s  7.76 s self",
         "├─ retrieve   1.25 s  1.25 s self",
         "│  └─ search  1.4 ms",
@@ -491,6 +508,7 @@ def test_show_content(run: Run) -> None:
         {"role": "system", "content": "Be kind."},
         {"role": "user", "content": [{"type": "text", "text": "Who?"}]},
         {"role": "assistant", "content": None, "tool_calls": [CALLED, {"name": "b"}, "odd"]},
+        {"role": "tool", "tool_call_id": "c-1", "content": "found\nit"},
     ]
     child = keep("model", inputs={"messages": messages}, metrics={"prompt_tokens": 1200})
     text = "\n".join(map(str, range(5)))
@@ -512,18 +530,63 @@ def test_show_content(run: Run) -> None:
         "│       2",
         "│       … 2 more lines",
         "└─ model           1,200 → ? tokens",
-        "      in   system: Be kind.",
-        "           user: Who?",
-        '           → search({"q": 1})',
-        "           … 2 more lines",
+        "      in   … 3 earlier lines",
+        "           ← found …",
+        "           → b()",
+        "           assistant: odd",
     ]
     full = run("show", root, "--full").out
-    assert "           → b()\n           → tool()\n" in full
+    assert "      in   system: Be kind.\n           user: Who?\n           → search(q=1)\n" in full
+    assert (
+        "           ← found\n           it\n           → b()\n           assistant: odd\n" in full
+    )
     assert "│       4\n│  err  ValueError: a\n│       Traceback\n" in full
     assert "question" not in run("show", root, "--no-content").out
 
 
-CALLED = {"function": {"name": "search", "arguments": '{"q": 1}'}}
+CALLED = {"id": "c-1", "function": {"name": "search", "arguments": '{"q": 1}'}}
+
+
+@pytest.mark.parametrize(
+    ("value", "lines"),
+    [
+        (
+            {"choices": [{"message": {"role": "assistant", "content": "a\nb"}}]},
+            ["assistant: a", "b"],
+        ),
+        ({"result": [{"text": "one", "score": 1}, {"text": "two"}]}, ["one", "two"]),
+        ({"result": []}, ["[]"]),
+        ({"a": {"b": [1]}, "c": "d"}, ['a: {"b":[1]}', "c: d"]),
+        (
+            {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:x"}}]},
+            ["user: data:x"],
+        ),
+    ],
+)
+def test_show_outputs(run: Run, value: dict[str, Any], lines: list[str]) -> None:
+    """An answer of a model is shown as its message, documents as their texts, the rest as JSON."""
+    keep(outputs=value)
+    shown = [line[8:] for line in run("show").out.splitlines()[2:]]
+    assert shown == lines
+
+
+def test_show_cost(run: Run) -> None:
+    """A model call is shown with model, tokens and cost, and their sum stands at the top, without
+    what an outer step repeats; in Markdown, too."""
+    used = {"prompt_tokens": 1200, "completion_tokens": 85}
+    first = keep("chat", config={"model": "gpt-4o"}, metrics={**used, "cost": 0.004})
+    second = keep("chat", config={"model": "small"}, metrics={"prompt_tokens": 10})
+    root = keep("agent", children_ids=[first, second], metrics={**used, "cost": 0.004})
+    assert run("show", root).out.splitlines() == [
+        f"{root}  3 steps, gpt-4o, small, 1,210 → 85 tokens, $0.0040",
+        "agent    1,200 → 85 tokens, $0.0040",
+        "├─ chat  gpt-4o  1,200 → 85 tokens, $0.0040",
+        "└─ chat  small  10 → ? tokens",
+    ]
+    assert run("show", first).out.startswith(f"{first}\nchat  gpt-4o")
+    page = run("show", root, "--format", "md").out
+    assert ", 3 steps, gpt-4o, small, 1,210 → 85 tokens, $0.0040" in page
+    assert "├─ chat  gpt-4o  1,200 → 85 tokens, $0.0040\n" in page
 
 
 def test_show_bar(run: Run) -> None:
@@ -555,7 +618,8 @@ def test_show_markdown(run: Run) -> None:
     root = keep("*root*", error="boom", duration=5, inputs={"q": 1}, children_ids=[child, MISSING])
     page = run("show", root, "--format", "md").out
     assert page.startswith("# \\*root\\*\n\nproject default, source dev, started ")
-    assert f"took 5.0 ms, session {root}\n\n```text\n*root*  5.0 ms  ✗ boom\n├─ step\n" in page
+    assert f"took 5.0 ms, session {root}, 2 steps, 1 failed\n" in page
+    assert "\n\n```text\n*root*  5.0 ms  ✗ boom\n├─ step\n" in page
     assert '**Inputs**\n\n```json\n{\n  "q": 1\n}\n```\n' in page
     assert '`````json\n{\n  "a": "```\\nfenced\\n````"\n}\n`````\n' in page
 
@@ -590,7 +654,7 @@ def test_show_circle(run: Run) -> None:
     assert run("show", MISSING).out.splitlines()[1:] == [
         "loop",
         "├─ leaf",
-        "└─ loop    (see above)",
+        "└─ loop  (see above)",
     ]
 
 
@@ -923,7 +987,7 @@ def test_show_remote(run: Run, remote: str) -> None:
     child = keep("child", duration=2)
     root = keep("root", duration=3, children_ids=[child, MISSING, "no id"])
     assert run("show", root).out.splitlines() == [
-        root,
+        f"{root}  2 steps",
         f"{'root':48}  3.0 ms  1.0 ms self",
         f"{'├─ child':48}  2.0 ms",
         f"├─ {MISSING} (not stored)",

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from honeytrace.local.page import _format, _layout
+from honeytrace.local import _format
+from honeytrace.local.page import _layout
 from honeytrace.local.page._html import Markup, join, tag
 
 IMAGE = "data:image/png;base64,iVBORw0KGgo="

@@ -157,10 +157,25 @@ def test_summaries_tell_input_and_output(stored):
         ({"a": {"b": {"c": {"d": {"e": {"f": {"g": "too deep"}}}}}}}, ""),
         ({"messages": [{"role": "system", "content": "be kind"}]}, "be kind"),
         ({"content": [{"type": "text", "text": "parts"}]}, "parts"),
+        ({"method": "POST", "path": "/ask", "query": {"k": "1"}}, "POST /ask"),
+        ({"method": "newton", "steps": 12}, "method=newton, steps=12"),
+        ({"order": 48213, "state": "sent", "left": None}, "order=48213, state=sent"),
+        ({"question": "Where is it?", "limit": 3}, "Where is it?"),
+        (
+            {"k": 3, "docs": [{"id": 1, "text": "An order is " + "x" * 50}]},
+            "k=3, docs=An order is " + "x" * 28 + "…",
+        ),
+        (
+            {
+                "model": "m",
+                "messages": [{"role": "user", "content": "a"}, {"role": "tool", "content": "b"}],
+            },
+            "a",
+        ),
     ],
 )
 def test_the_preview_of_a_value(store, inputs, told):
-    """Whatever the value, the preview is its first text, not too deep."""
+    """Whatever the value, the preview is what tells most of it in one line, not too deep."""
     add(store, "a", inputs=inputs)
     assert store.search()[0].summary.preview == told
 
@@ -223,22 +238,33 @@ def test_common_and_rare_words_are_found_alike(store, monkeypatch, walked):
     assert (newer.summary.name, older.summary.name) == ("s21", "s19")
 
 
+CALL = {"function": {"name": "find", "arguments": '{"order": "48213", "limit": 3}'}}
+
+
 @pytest.mark.parametrize(
     ("outputs", "preview"),
     [
+        ({"role": "assistant", "tool_calls": [CALL]}, 'find(order="48213", limit=3)'),
+        ({"choices": [{"message": {"role": "assistant", "content": "Hi."}}], "id": 1}, "Hi."),
+        ({"result": [{"type": "function_call", "name": "a"}] * 2}, "a()"),
         (
-            {"role": "assistant", "tool_calls": [{"function": {"name": "find"}}] * 2},
-            "find(), find()",
+            {
+                "role": "assistant",
+                "content": [{"type": "tool_use", "name": "find", "input": {"order": 7}}],
+            },
+            "find(order=7)",
+        ),
+        (
+            {"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": "{"}}]},
+            'f("{")',
         ),
         ({"role": "assistant", "content": "Hi.", "tool_calls": [{"function": {}}]}, "Hi."),
-        (
-            {"role": "assistant", "tool_calls": ["x", {"function": 1}, {"function": {}}]},
-            "assistant",
-        ),
-        ({"role": "assistant", "tool_calls": "x"}, "assistant"),
+        ({"role": "assistant", "tool_calls": [{"function": {}}]}, "tool()"),
+        ({"role": "assistant", "tool_calls": ["x"]}, "x"),
+        ({"role": "assistant", "tool_calls": "x"}, ""),
     ],
 )
 def test_a_preview_names_the_tools_that_are_called(store, outputs, preview):
-    """An answer that only calls tools is told by their names."""
+    """An answer is told by its text, or by the tools that it calls, with their arguments."""
     add(store, "chat", outputs=outputs)
-    assert store.search(limit=1)[0].summary.preview == f" → {preview}"
+    assert store.search(limit=1)[0].summary.preview == (f" → {preview}" if preview else "")

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
+
+from honeytrace._utils.json import dumps, loads
 
 _CALLS = ("function_call", "tool_use", "tool_call")
 _RESULTS = ("function_call_output", "tool_result")
@@ -18,6 +21,17 @@ class Call:
     arguments: Any
     result: Any = None
     has_result: bool = False
+
+    def __str__(self) -> str:
+        """Return the call as Python would write it, such as `find_order(number="48213")`."""
+        arguments = self.arguments
+        if isinstance(arguments, str):
+            with suppress(ValueError):
+                arguments = loads(arguments)
+        if isinstance(arguments, dict):
+            pairs = (f"{name}={_written(value)}" for name, value in arguments.items())
+            return f"{self.name}({', '.join(pairs)})"
+        return f"{self.name}({'' if arguments is None else _written(arguments)})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +57,10 @@ def is_message(value: Any) -> bool:
     if isinstance(value.get("role"), str):
         return "content" in value or "tool_calls" in value or "parts" in value
     return kind in _CALLS or kind in _RESULTS
+
+
+def _written(value: Any) -> str:
+    return dumps(value).decode()
 
 
 def is_conversation(value: Any) -> bool:

@@ -1,0 +1,93 @@
+"""Tell what went into a session and what came out, on one line of a list."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any
+
+from honeytrace._utils.json import Json
+from honeytrace._utils.text import first_line
+from honeytrace.local._messages import Call, answered, is_conversation, is_message, messages
+
+_CHARACTERS = 120  # of the input, and of the output
+_VALUE_CHARACTERS = 40  # of one of several values
+_MAX_VALUES = 8
+_MAX_DEPTH = 6
+_TEXTS = ("content", "text")
+
+
+def preview(fields: Json) -> str:
+    """Return the input and the output of a session, such as `How? → By this.`.
+
+    Of a conversation it is what the user said last, of an answer its text or the tools that it
+    calls. A text stands for itself, and short values stand with their names.
+    """
+    given, answer = _told(fields.get("inputs")), _told(fields.get("outputs"))
+    return f"{given} → {answer}" if answer else given
+
+
+def _told(value: Any) -> str:
+    found = answered(value) if isinstance(value, dict) else None
+    return first_line(_message([found]) if found else _text(value), _CHARACTERS)
+
+
+def _text(value: Any, depth: int = 0) -> str:
+    """Return the most telling text in a value; "" if it is empty, or too deep."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, (dict, list)):
+        if depth >= _MAX_DEPTH or not value:
+            return ""
+        return _object(value, depth) if isinstance(value, dict) else _items(value, depth)
+    if value is None or isinstance(value, bool):
+        return "" if value is None else str(value).lower()
+    return str(value)
+
+
+def _items(items: list[Any], depth: int) -> str:
+    return _message(items) if is_conversation(items) else _first(items, depth)
+
+
+def _object(value: Json, depth: int) -> str:
+    if is_message(value):
+        return _message([value])
+    if talk := next(filter(is_conversation, value.values()), None):
+        return _message(talk)
+    if text := _first((value.get(name) for name in _TEXTS), depth):
+        return text
+    if request := _request(value):
+        return request
+    pairs = list(islice(_pairs(value, depth), _MAX_VALUES))
+    if len(pairs) == 1 or (pairs and " " in pairs[0][1]):
+        return pairs[0][1]
+    return ", ".join(f"{name}={first_line(text, _VALUE_CHARACTERS)}" for name, text in pairs)
+
+
+def _request(value: Json) -> str:
+    """Return method and path of an HTTP request, such as `POST /ask`; "" if it is none."""
+    method, path = value.get("method"), value.get("path", value.get("url"))
+    return f"{method} {path}" if isinstance(method, str) and isinstance(path, str) else ""
+
+
+def _pairs(value: Json, depth: int) -> Iterator[tuple[str, str]]:
+    """Yield names and texts of the values that have one."""
+    for name, each in value.items():
+        if text := _text(each, depth + 1):
+            yield name, text
+
+
+def _first(values: Iterable[Any], depth: int) -> str:
+    return next(filter(None, (_text(value, depth + 1) for value in values)), "")
+
+
+def _message(items: list[Any]) -> str:
+    """Return what the user said last; without a user, what was said last."""
+    said = messages(items)
+    last = next(
+        (each for each in reversed(said) if each.role == "user"), said[-1] if said else None
+    )
+    parts = last.parts if last else []
+    if text := _first((part for part in parts if isinstance(part, (str, dict))), 0):
+        return text
+    return ", ".join(str(part) for part in parts if isinstance(part, Call))
