@@ -27,7 +27,7 @@ from honeytrace.local import App, Store
 from honeytrace.local._store import row_of
 
 BATCH = 2_000
-PADDING = 5_400  # characters of the prompts and documents; a session then has about 4 KB
+PADDING = 7_000  # characters of the prompts and documents; a session then has about 4 KB
 STEPS = 8  # sessions of a tree, mostly
 REQUESTS = 100
 

@@ -41,6 +41,19 @@ PROMPT = (
 )
 
 
+WORDS = 20_000  # different words of the padding
+PROSE = 400_000  # characters of the text that the padding is cut from
+
+
+def prose(seed: int = 5) -> str:
+    """Make a long text whose words are as frequent as those of a language: few, and many rare."""
+    made = random.Random(seed)
+    syllables = [first + last for first in "bcdfglmnprstv" for last in "aeiou"]
+    words = ["".join(made.choices(syllables, k=made.randint(1, 4))) for _ in range(WORDS)]
+    shares = [1 / rank for rank in range(1, WORDS + 1)]
+    return " ".join(made.choices(words, shares, k=PROSE // 6))
+
+
 class Clock:
     """The time of a made-up program, in milliseconds since 1970."""
 
@@ -54,6 +67,7 @@ class Maker:
     def __init__(self, seed: int = 7, padding: int = 0) -> None:
         self.random = random.Random(seed)
         self.padding = padding
+        self.prose = prose() if padding else ""
         self.made: list[Fields] = []
 
     def tree(self, start: float, topic: int | None = None, fails: str = "") -> list[Fields]:
@@ -79,6 +93,13 @@ class Maker:
         root["metadata"]["team"] = self.random.choice(["shop", "support"])
         end(root, clock)
         return self.made
+
+    def pad(self, characters: int) -> str:
+        """Cut so many characters from the text, at any place."""
+        if not characters:
+            return ""
+        at = self.random.randrange(len(self.prose) - characters)
+        return f" {self.prose[at : at + characters]}"
 
     def step(
         self, parent: Fields | None, name: str, inputs: Fields, clock: Clock, kind: str
@@ -124,7 +145,7 @@ class Maker:
             scored = [
                 {
                     "id": path,
-                    "text": text + " " * (self.padding // 8),
+                    "text": text + self.pad(self.padding // 8),
                     "score": round(0.93 - 0.11 * at, 2),
                 }
                 for at, (path, text) in enumerate(ranked)
@@ -148,7 +169,7 @@ class Maker:
         """A call of the model: first it asks for a tool, then it answers."""
         texts = "\n".join(f"[{path}] {text}" for path, text in DOCUMENTS if path in passages)
         messages: list[Fields] = [
-            {"role": "system", "content": f"{PROMPT}\n{texts}{' .' * (self.padding // 2)}"},
+            {"role": "system", "content": f"{PROMPT}\n{texts}{self.pad(self.padding)}"},
             {"role": "user", "content": question},
         ]
         if before:
