@@ -22,11 +22,6 @@ class Loss(NamedTuple):
     path: str
     how: str
 
-    @property
-    def is_hashed(self) -> bool:
-        """Return whether the description identifies the value: bytes are given with their hash."""
-        return "sha256" in self.how
-
     def __str__(self) -> str:
         return f"{self.path} {self.how}"
 

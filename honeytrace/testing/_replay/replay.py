@@ -62,7 +62,7 @@ class Replay:
         In one of the two sessions or in both, the value there was cut, redacted or only described.
         """
         calls = [(call, field) for field in _FIELDS for call in (self.old, self.new)]
-        lost = [each for call in calls for each in losses(*call) if not each.is_hashed]
+        lost = [each for call in calls for each in losses(*call)]
         return list(dict.fromkeys(each.path for each in lost))
 
     def diff(self) -> str:

@@ -117,7 +117,7 @@ def test_scalars_of_numpy():
     values = [np.float64(1.5), np.float64("nan"), np.int64(3), np.bool_(True), np.str_("a"),
               np.datetime64("2024-01-02"), np.complex64(1), np.bytes_(b"abc")]  # fmt: skip
     assert take(values) == [1.5, "NaN", 3, True, "a", "2024-01-02", "(1+0j)",
-                            "<bytes: 3, sha256 ba7816bf8f01cfea>"]  # fmt: skip
+                            "<bytes: 3>"]  # fmt: skip
 
 
 def test_scalars_that_only_numpy_has_are_named():

@@ -232,10 +232,10 @@ def test_json_is_its_own_copy(value):
         (-(2**63) - 1, "-9223372036854775809"),
         (2**2048, "<int of 2049 bits>"),
         (1 + 2j, "(1+2j)"),
-        (b"abc", "<bytes: 3, sha256 ba7816bf8f01cfea>"),
-        (bytearray(b"abc"), "<bytes: 3, sha256 ba7816bf8f01cfea>"),
+        (b"abc", "<bytes: 3>"),
+        (bytearray(b"abc"), "<bytes: 3>"),
         (bytes(65537), "<bytes: 65537>"),
-        (memoryview(b"abc"), "<bytes: 3, sha256 ba7816bf8f01cfea>"),
+        (memoryview(b"abc"), "<bytes: 3>"),
         (memoryview(bytes(65537)), "<bytes: 65537>"),
         (range(3), "range(0, 3, 1)"),
         (range(10**5000), "range(0, <int of 16610 bits>, 1)"),
@@ -286,7 +286,7 @@ def test_json_is_its_own_copy(value):
         (collections.OrderedDict(a=1).items(), [["a", 1]]),
         (types.SimpleNamespace(a=1, _b=2), {"a": 1}),
         (re.compile("a+"), "a+"),
-        (re.compile(b"abc"), "<bytes: 3, sha256 ba7816bf8f01cfea>"),
+        (re.compile(b"abc"), "<bytes: 3>"),
         (datetime.timezone.utc, "UTC"),
         (Box(1).__eq__, "<method test_snapshot.Box.__eq__>"),
         (types.MethodType(len, "x"), "<builtins.method>"),
@@ -316,7 +316,7 @@ def test_each_kind_has_its_copy(value, copy):
         (datetime.date(2024, 1, 2), "2024-01-02"),
         (uuid.UUID(int=1), "00000000-0000-0000-0000-000000000001"),
         (b"abc", "abc"),
-        (b"\xff", "<bytes: 1, sha256 a8100ae6aa1940d0>"),
+        (b"\xff", "<bytes: 1>"),
         (Box, "<type test_snapshot.Box>"),
         (frozenset({1}), "[1]"),
     ],
@@ -629,7 +629,7 @@ def test_what_is_registered_is_copied_in_place(register):
     register(Shape, lambda shape: [datetime.date(2024, 1, 2)])
     assert take([Shape()]) == [["2024-01-02"]]
     register(Shape, lambda shape: b"abc")
-    assert take([Shape()]) == ["<bytes: 3, sha256 ba7816bf8f01cfea>"]
+    assert take([Shape()]) == ["<bytes: 3>"]
     register(Shape, None)
     assert take([Shape()]) == ["<test_snapshot.Shape>"]
 

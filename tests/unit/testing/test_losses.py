@@ -44,16 +44,6 @@ def test_error():
     assert list(map(str, losses(session, "error"))) == ["error was redacted"]
 
 
-@pytest.mark.parametrize(
-    ("text", "hashed"), [("<bytes: 3, sha256 ba7816bf8f01cfea>", True), ("<bytes: 70000>", False)]
-)
-def test_hashed(text, hashed):
-    """Bytes that are told by their hash can be compared."""
-    session = Session(project="p", session_name="s", source="t", outputs={"a": text})
-    (loss,) = losses(session, "outputs")
-    assert loss.is_hashed is hashed
-
-
 def test_foreign():
     """What others wrote under our key says nothing."""
     session = Session(project="p", session_name="s", source="t", metadata={"honeytrace": "theirs"})

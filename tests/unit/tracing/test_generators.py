@@ -484,7 +484,7 @@ def test_context_variables_are_those_of_the_consumer(sent):
         ([], {"result": []}),
         ([1, "a"], {"result": [1, "a"]}),
         ([{"a": 1}], {"result": [{"a": 1}]}),
-        ([b"ab", "c"], {"result": ["<bytes: 2, sha256 fb8e20fc2e4c3f24>", "c"]}),
+        ([b"ab", "c"], {"result": ["<bytes: 2>", "c"]}),
         (["x" * 5000, "y"], {"result": "x" * 5000 + "y"}),
         ([["a"], ("b",)], {"result": [["a"], ["b"]]}),
     ],
