@@ -62,6 +62,15 @@ def test_by_day(browser, filled):
     assert rows[-1].startswith("All 23 2 (8.7%)")
 
 
+def test_updates_are_not_calls(browser, store):
+    """What is added to a session later is part of it; for a session not stored yet it waits."""
+    session_id = add(store, "rated")
+    store.update(session_id, {"feedback": {"rating": 5}})
+    store.add({"session_id": session_id, "feedback": {"rating": 4}})
+    store.put_many([{"session_id": str(uuid.uuid4()), "feedback": {"rating": 3}}])
+    assert browser.data("/stats")["total"]["calls"] == 1
+
+
 def test_a_query_narrows_it(browser, filled):
     """The box works here, too."""
     assert [each["title"] for each in browser.data("/stats?q=name:fast")["names"]] == ["fast"]
