@@ -41,6 +41,7 @@ GUESSED_SECONDS = 0.00025  # to encode a session, until it is known
 BACKLOG_SECONDS = 0.25  # with more work than this waiting, callers encode as well: an exit has 2 s
 RECORD_BYTES = 1_300  # memory of a session before it is encoded, without its values
 POLL_SECONDS = 0.002  # how often to check whether other threads have finished encoding
+WAIT_SECONDS = 0.05  # how often a thread that waits for a write checks it by itself
 CLOSE_SECONDS = 0.5  # how long a shutdown waits for the disk
 
 Encode = Callable[[CallRecord], bytes]
@@ -76,13 +77,15 @@ class DeliveryQueue:
         # Bytes of new sessions. This needs no lock: threads are only switched at calls and jumps.
         self.weight = 0.0
         # Seconds that these take for a session, on average, and so how many sessions may wait.
-        self._encoding, self._writing = GUESSED_SECONDS, 0.0
+        self._encode_seconds, self._write_seconds = GUESSED_SECONDS, 0.0
         self._limit_new()
         self._encode = encode
         self._guard = guard
         self._spool = spool
         self._store = store
         self._disk = threading.RLock()
+        self._writing = False
+        self._bells: dict[int, Bell] = {}  # of the threads that wait for a write, by their id
         self._runs: dict[int, _Run] = {}  # by the id of the run
         self._encoded: deque[Item] = deque()
         self._loose: dict[int, Item] = {}  # in memory only, by serial number
@@ -167,13 +170,13 @@ class DeliveryQueue:
             run.over = True
             self._end_runs()
         if count:
-            self._encoding += ((clock.now() - began) / count - self._encoding) / 16
+            self._encode_seconds += ((clock.now() - began) / count - self._encode_seconds) / 16
             self._limit_new()
         return count
 
     def _limit_new(self) -> None:
         """Let only as many sessions wait as can be encoded and written in a moment."""
-        fitting = int(BACKLOG_SECONDS / max(self._encoding + self._writing, 1e-6))
+        fitting = int(BACKLOG_SECONDS / max(self._encode_seconds + self._write_seconds, 1e-6))
         self.most_new = min(max(fitting, MIN_NEW_SESSIONS), MAX_NEW_SESSIONS)
 
     def _end_runs(self) -> None:
@@ -208,14 +211,39 @@ class DeliveryQueue:
         return len(item.body)
 
     def write(self) -> None:
-        """Pass the sessions that any thread has encoded to the disk and to the senders.
+        """Pass the sessions that are encoded by now to the disk and to the senders.
 
-        Other threads may add sessions meanwhile, as fast as this one writes: it leaves them those.
+        One thread at a time writes, for all. The others wait until their sessions are written, and
+        not for the lock: among many threads, one might never get it.
         """
-        left = 0 if self.entered else len(self._encoded)
-        while left > 0:
+        last = 0 if self.entered else self.counts.taken
+        while self._has_encoded(last):
+            self._write_or_wait(last)
+
+    def _has_encoded(self, last: int) -> bool:
+        """Return whether a session up to this serial number is yet to be written."""
+        with self.lock:
+            return bool(self._encoded) and self._encoded[0].serial <= last
+
+    def _write_or_wait(self, last: int) -> None:
+        """Write some sessions, or wait until another thread has written some."""
+        bell = Bell()
+        self._bells[id(bell)] = bell  # first, so that no thread finishes unnoticed
+        try:
+            if self._writing:
+                bell.wait(WAIT_SECONDS)
+                return
             with self._disk:
-                left = min(left - self._write_some(), len(self._encoded))
+                self._writing = True
+                try:
+                    if self._has_encoded(last):
+                        self._write_some()
+                finally:
+                    self._writing = False
+        finally:
+            self._bells.pop(id(bell), None)
+        for each in list(self._bells.values()):
+            each.ring()
 
     def pass_on(self) -> None:
         """Pass the sessions that are encoded to the senders without writing them to disk."""
@@ -232,12 +260,10 @@ class DeliveryQueue:
                 del encoded[0]
         self.write()  # what could not be passed on
 
-    def _write_some(self) -> int:
+    def _write_some(self) -> None:
         write = self._write
         if write is None:
             items = list(islice(self._encoded, WRITE_SESSIONS))
-            if not items:  # another thread has written them
-                return 0
             hot = not (self._ready.cold or self._ready.full)
             write = self._write = _Write(items, hot=hot)
         if not (write.stored or write.refs):
@@ -251,7 +277,6 @@ class DeliveryQueue:
             self._write = None
         if self._spool and (gone or write.refs):
             self._after_write(self._spool, write, gone)
-        return len(write.items)
 
     def _perform(self, write: _Write) -> None:
         began, bodies = clock.now(), [item.body for item in write.items]
@@ -260,7 +285,8 @@ class DeliveryQueue:
         elif self._spool:
             records = [(item.serial, item.body) for item in write.items]
             self._append(self._spool, records, write.refs, write.hot)
-        self._writing += ((clock.now() - began) / len(bodies) - self._writing) / 16
+        seconds = (clock.now() - began) / len(bodies)
+        self._write_seconds += (seconds - self._write_seconds) / 16
 
     def _append(
         self,

@@ -497,6 +497,40 @@ def test_a_handler_may_raise_at_any_call(spooled, calls, make, loose):
         queue.close()
 
 
+def test_a_thread_waits_until_its_own_sessions_are_written():
+    """However many sessions another thread goes on to write, as in a loop without an end."""
+    writes, in_time = [], []
+    first, encoded, returned = threading.Event(), threading.Event(), threading.Event()
+
+    def store(bodies):
+        writes.append(len(bodies))
+        if len(writes) == 1:
+            first.set()
+            encoded.wait(10)  # the session of the other thread is part of the second write
+        elif len(writes) == 3:
+            in_time.append(returned.wait(10))
+        return True
+
+    def other():
+        first.wait(10)
+        put(queue)
+        queue.encode()
+        encoded.set()
+        queue.write()
+        returned.set()
+
+    queue = DeliveryQueue(encode, ErrorGuard(), None, store)
+    thread = threading.Thread(target=other)
+    thread.start()
+    for _ in range(3):
+        put(queue)
+        queue.encode()
+        queue.write()
+    thread.join()
+    assert in_time == [True]
+    assert counts(queue) == {"accepted": 4, "delivered": 4}
+
+
 def test_a_thread_knows_whether_it_is_within(queue):
     """A signal handler may come while its thread has a lock of the outbox."""
     seen = [queue.entered]

@@ -1,0 +1,132 @@
+"""Traced calls in tight loops of many threads: prints a line for each case; ends with 1 on a loss.
+
+    python tests/performance/load.py [SECONDS]    every case, for 2 seconds each by default
+    python tests/performance/load.py 2 local "200 threads"    only the cases with these words
+
+A session is lost if the server has not answered for it, the store does not hold it, and it is not
+on disk for the next run either. `longest` is the longest call, `exit` the time from the last call
+to the end of the process.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from itertools import product
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parents[1] / "support"))
+
+from loopback import started
+
+EXIT_BAR = 2.3  # seconds
+THREADS, SIZES = (1, 16, 200), {"100 B": 100, "4 KB": 4_096}
+SERVERS = {"good": 0.0, "slow": 0.05}  # seconds to an answer
+COLUMNS = ("calls", "delivered", "on disk", "dropped", "lost", "call µs", "longest ms", "exit s")
+now = partial(time.clock_gettime, time.CLOCK_MONOTONIC)  # the same clock in every process
+
+
+def traced_calls(url: str, home: str, threads: int, size: int, seconds: float) -> None:
+    """Make the calls, and print how many and how long they took as the program ends."""
+    import honeytrace
+
+    atexit.register(lambda: print(json.dumps({**report, "dropped": honeytrace.stats().dropped})))
+    settings = {"server_url": url, "api_key": "key"} if url else {}
+    honeytrace.configure(home=home, spool_dir=f"{home}/spool", **settings)
+    text, report = "x" * size, {"calls": [0] * threads, "longest": [0.0] * threads}
+
+    @honeytrace.trace_session
+    def answer(text: str) -> str:
+        return text[: len(text) // 4]
+
+    def work(number: int) -> None:
+        calls, longest, began = 0, 0.0, now()
+        while began < end:
+            answer(text)
+            calls += 1
+            ended = now()
+            longest, began = max(longest, ended - began), ended
+        report["calls"][number], report["longest"][number] = calls, longest
+
+    workers = [threading.Thread(target=work, args=(number,)) for number in range(threads)]
+    end = now() + seconds
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    report["ended_at"] = now()
+
+
+@contextmanager
+def server(kind: str) -> Iterator[tuple[str, Callable[[], int]]]:
+    """Yield the address of a server of this kind, and a function that returns its answers."""
+    if kind not in SERVERS:
+        yield ("" if kind == "local" else "http://127.0.0.1:9"), lambda: 0
+        return
+    with started(SERVERS[kind]) as running:
+        yield running.url, running.answered
+
+
+def measured(kind: str, threads: int, size: int, seconds: float) -> dict[str, float]:
+    """Run one case in a process of its own and return its figures."""
+    with tempfile.TemporaryDirectory() as home, server(kind) as (url, answered):
+        command = [sys.executable, __file__, "case", url, home, *map(str, (threads, size, seconds))]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+        ended = now()
+        if done.returncode:
+            raise SystemExit(done.stderr)
+        report = json.loads(done.stdout)
+        delivered, kept = answered() if url else stored(home), on_disk(home)
+    calls = sum(report["calls"])
+    return {
+        "calls": calls,
+        "delivered": delivered,
+        "on disk": kept,
+        "dropped": report["dropped"],
+        "lost": max(calls - delivered - kept, 0),
+        "call µs": seconds * threads / calls * 1e6,
+        "longest ms": max(report["longest"]) * 1e3,
+        "exit s": ended - report["ended_at"],
+    }
+
+
+def stored(home: str) -> int:
+    from honeytrace.local._store import Store
+
+    return Store(Path(home) / "sessions.db").count()
+
+
+def on_disk(home: str) -> int:
+    """Return how many sessions wait on disk for the next run."""
+    from honeytrace._delivery.spool.survey import spool_statuses
+
+    return sum(each.waiting for each in spool_statuses(Path(home) / "spool"))
+
+
+def main(seconds: float = 2.0, *words: str) -> bool:
+    """Run the cases; return whether nothing was lost and every program ended in time."""
+    good = True
+    print(f"{'':24}" + "".join(f"{column:>12}" for column in COLUMNS))
+    for kind, threads, size in product((*SERVERS, "dead", "local"), THREADS, SIZES):
+        name = f"{kind}, {threads} threads, {size}"
+        if all(word in name for word in words):
+            got = measured(kind, threads, SIZES[size], seconds)
+            cells = (f"{got[column]:>12,.{2 * (column == 'exit s')}f}" for column in COLUMNS)
+            print(f"{name:24}" + "".join(cells), flush=True)
+            good = good and not got["lost"] + got["dropped"] and got["exit s"] <= EXIT_BAR
+    return good
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["case"]:
+        traced_calls(*sys.argv[2:4], *map(int, sys.argv[4:6]), float(sys.argv[6]))
+    else:
+        sys.exit(not main(*map(float, sys.argv[1:2]), *sys.argv[2:]))
