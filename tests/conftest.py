@@ -42,9 +42,22 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return 0 if alone else (os.cpu_count() or 1) + 1
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Leave the long tests out, unless a path or `-m` asks for them."""
+    if config.args_source is pytest.Config.ArgsSource.TESTPATHS and not config.option.markexpr:
+        config.option.markexpr = "not long"
+
+
+LONG_FOLDERS = {"faults", "foreign"}
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest leaves out what `-m` does not select
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the tests of the project: one of them alone takes a minute."""
+    """Begin with the tests of the project: one of them alone takes a minute. Mark the long ones."""
     items.sort(key=lambda item: "project" not in item.path.parts)
+    for item in items:
+        if LONG_FOLDERS.intersection(item.path.parts):
+            item.add_marker(pytest.mark.long)
 
 
 _FOREIGN = ("HH_", "HONEYHIVE_", "HONEYTRACE_", "OPENAI_", "SSL_CERT_")

@@ -1,0 +1,12 @@
+"""Which tests of the plugin are long: those that run pytest in a process of its own."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "pytest_plugin" in item.path.parts and "run" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.long)
