@@ -17,7 +17,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from honeytrace._delivery.queue import DeliveryQueue
 from honeytrace._delivery.retry import Answer, RetryPolicy, Verdict, back_off
@@ -62,6 +62,15 @@ class _Member:
     thread: threading.Thread = field(default_factory=threading.current_thread)
 
 
+class _Attempt(NamedTuple):
+    """One body that was sent. `began` is a time by our clock, `seconds` how long it took."""
+
+    item: Item
+    answer: Answer
+    began: float
+    seconds: float
+
+
 class Crew:
     """Runs the threads. Whoever ends a session must call `ring` if `asleep` is set."""
 
@@ -85,6 +94,7 @@ class Crew:
         self._sending = 0
         self._sent = 0.0  # when the writer last began to send
         self._refused_until = 0.0  # when to ask the system for threads again
+        self._renewed = 0.0  # when the failures of the server were last forgotten
 
     @property
     def running(self) -> bool:
@@ -146,8 +156,9 @@ class Crew:
             each.thread.join(max(end - clock.now(), 0.0))
 
     def begin_again(self) -> None:
-        """Forget the failures of the server, which may work now."""
+        """Forget the failures of the server, and those of requests that are under way."""
         self.retry.begin_again()
+        self._renewed = clock.now()
         self._wake_all()
 
     def wake_sender(self) -> None:
@@ -403,23 +414,23 @@ class Crew:
 
     def _send(self, me: _Member, item: Item | None) -> None:
         """Send one session. The writer sends a few more and records all outcomes at once."""
-        answers: list[tuple[Item, Answer, float]] = []
+        attempts: list[_Attempt] = []
         end = clock.now() + SEND_SECONDS
         try:
             while item is not None:
                 began = clock.now()
                 if body := self._queue.body(item):
                     answer = self._sender.send(body)
-                    answers.append((item, answer, clock.now() - began))
-                    item = self._another(me, answer, end) if len(answers) < SEND_SESSIONS else None
+                    attempts.append(_Attempt(item, answer, began, clock.now() - began))
+                    item = self._another(me, answer, end) if len(attempts) < SEND_SESSIONS else None
                 else:
                     self._queue.lose(item)
                     item = None
         finally:
             with self._lock:
-                if item is not None and not (answers and answers[-1][0] is item):
+                if item is not None and not (attempts and attempts[-1].item is item):
                     self._queue.put_back(item, 0.0)
-            self._settle(me, answers)
+            self._settle(me, attempts)
 
     def _another(self, me: _Member, answer: Answer, end: float) -> Item | None:
         if answer.verdict is not Verdict.DELIVERED:
@@ -430,21 +441,21 @@ class Crew:
                 return self._queue.take(now)
         return None
 
-    def _settle(self, me: _Member, answers: list[tuple[Item, Answer, float]]) -> None:
+    def _settle(self, me: _Member, attempts: list[_Attempt]) -> None:
         """Record the outcomes. They are logged first, so that they are in the log after a flush."""
-        final = [(item, answer) for item, answer, _ in answers if answer.verdict in _FINAL]
+        final = [(each.item, each.answer) for each in attempts if each.answer.verdict in _FINAL]
         recovered, now = False, clock.now()
         with self._lock:
             quick = self.retry.quick
-            for _, answer, seconds in answers:
+            for _, answer, _, seconds in attempts:
                 if answer.verdict in _FINAL and self.retry.settled(seconds, now):
                     recovered = True
                 if answer.verdict is not Verdict.DELIVERED:
                     self.last = answer.words
         if recovered:
             self._guard.settled("delivery", "sessions are delivered again")
-        for _, answer, _ in answers:
-            self._tell(answer)
+        for each in attempts:
+            self._tell(each.answer)
         try:
             self._queue.settle(final)
         finally:
@@ -452,10 +463,10 @@ class Crew:
                 me.sends = None
                 self._sending -= me.life == self._life
         with self._lock:
-            for item, answer, _ in answers:
+            for item, answer, began, _ in attempts:
                 if answer.verdict not in _FINAL:
-                    self._put_back(item, answer)
-            failed = len(final) < len(answers)
+                    self._put_back(item, answer, began)
+            failed = len(final) < len(attempts)
             self._queue.counts.wake(anyway=failed)
             if failed or recovered or quick != self.retry.quick:
                 self._wake_all()
@@ -464,8 +475,11 @@ class Crew:
             if (me is self._writer) != self._direct:  # it is the turn of others to send
                 self.wake_sender()
 
-    def _put_back(self, item: Item, answer: Answer) -> None:
+    def _put_back(self, item: Item, answer: Answer, began: float) -> None:
         now = clock.now()
+        if began < self._renewed:
+            self._queue.put_back(item, now)
+            return
         item.attempts += 1
         if answer.verdict is Verdict.EARLY:  # nothing is wrong with the server
             self._queue.put_back(item, now + back_off(item.attempts))

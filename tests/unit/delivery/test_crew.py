@@ -152,14 +152,18 @@ def test_threads_that_are_ended_from_outside_are_replaced(sending, server):
 
 
 def test_a_better_server_is_asked_at_once(sending, server):
-    """Whatever the patience that the one before asked for."""
-    server.script = [(429, {"Retry-After": "60"}, b"")]
+    """Whatever the patience that the one before asks for, and be it after the change."""
+    changed = threading.Event()
+    patience = (429, {"Retry-After": "60"}, b"")
+    server.script = [lambda request: (changed.wait(10), patience)[1]]
     sending.put()
-    assert not sending.flush(0.3)
+    server.wait(1)
     with sending.queue.lock:
         sending.crew.begin_again()
+    changed.set()
     sending.put()
     assert sending.flush(10)
+    assert sending.counts.delivered == 2
 
 
 def test_a_session_that_keeps_failing_does_not_hold_up_the_others(sending, server):

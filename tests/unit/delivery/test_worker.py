@@ -133,17 +133,19 @@ def test_an_overflowing_queue_drops_and_counts(delivery, server, monkeypatch, ca
     assert caplog.text.count("some are dropped") == 1
 
 
-def test_what_finds_no_room_in_memory_waits(delivery, server, monkeypatch):
+def test_what_finds_no_room_in_memory_waits(server, guard, monkeypatch):
     """What is over stays in the queue as it is, and arrives all the same."""
-    monkeypatch.setattr(send_queue, "MAX_SESSIONS", 100)
+    monkeypatch.setattr(send_queue, "MAX_SESSIONS", 10)
+    delivery = Delivery(lambda: HttpSender(server.url, "key", 30.0), encode, guard)
     gate = threading.Event()
     server.script = lambda request: (gate.wait(30), server.ok(request))[1]
-    for number in range(1500):
+    for number in range(300):
         delivery.accept(ended(number))
     server.wait(1)
     gate.set()
     assert delivery.flush(30)
-    assert delivery.stats().delivered == 1500
+    assert delivery.stats().delivered == 300
+    delivery.shutdown(0)
 
 
 def test_what_cannot_be_encoded_is_dropped_and_counted(server, guard, caplog):
