@@ -99,12 +99,13 @@ def test_stats_add_up_at_every_moment(delivery, server):
     assert last.last_error == "status 400: no"
 
 
-def end_our_threads() -> None:
+def end_our_threads() -> list[threading.Thread]:
     """Have each thread of deliveries end by an exception, as tools that stop threads do."""
-    for thread in threading.enumerate():
-        if thread.name.startswith(THREADS):
-            target = ctypes.c_ulong(thread.ident or 0)
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(target, ctypes.py_object(SystemExit))
+    ours = [thread for thread in threading.enumerate() if thread.name.startswith(THREADS)]
+    for thread in ours:
+        target = ctypes.c_ulong(thread.ident or 0)
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(target, ctypes.py_object(SystemExit))
+    return ours
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
@@ -112,11 +113,14 @@ def test_threads_that_are_ended_from_outside_are_replaced(delivery, server):
     """The sessions that follow arrive."""
     delivery.accept(ended(0))
     assert delivery.flush(30)
-    end_our_threads()
+    ended = end_our_threads()
     for number in range(1, 5):
         delivery.accept(ended(number))
     assert delivery.flush(30)
     assert {s["inputs"]["n"] for s in server.sessions} == set(range(5))
+    delivery.shutdown(0)
+    for thread in ended:  # pytest looks at its exception when it ends
+        thread.join(10)
 
 
 def test_an_overflowing_queue_drops_and_counts(delivery, server, monkeypatch, caplog):
