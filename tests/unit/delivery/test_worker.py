@@ -113,13 +113,13 @@ def test_threads_that_are_ended_from_outside_are_replaced(delivery, server):
     """The sessions that follow arrive."""
     delivery.accept(ended(0))
     assert delivery.flush(30)
-    ended = end_our_threads()
+    stopped = end_our_threads()
     for number in range(1, 5):
         delivery.accept(ended(number))
     assert delivery.flush(30)
     assert {s["inputs"]["n"] for s in server.sessions} == set(range(5))
     delivery.shutdown(0)
-    for thread in ended:  # pytest looks at its exception when it ends
+    for thread in stopped:  # pytest looks at its exception when it ends
         thread.join(10)
 
 
