@@ -8,15 +8,16 @@ import stat
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakMethod
 
 from honeytrace._utils.errors import StoreError
 from honeytrace._utils.files import open_file
+from honeytrace._utils.origin import let_through
 
 if TYPE_CHECKING:
     import sqlite3
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 BUSY_SECONDS = 5.0
 _WAL_RETRY_SECONDS = 0.01
 _COMPANIONS = ("", "-wal", "-shm", "-journal")
+
+_Result = TypeVar("_Result")
 
 
 class Database:
@@ -38,6 +41,7 @@ class Database:
     """
 
     _connection: sqlite3.Connection | None = None
+    _ready = False  # whether the tables of the connection are there
 
     def __init__(
         self,
@@ -58,7 +62,8 @@ class Database:
         self._pid = os.getpid()
         self._file: tuple[int, int] | None = None
         self._copy: str | None = None
-        self._watching = self._paused = False
+        self._watching = False
+        self._paused: list[bool] = []  # [True] while the lock is held for a fork
 
     def __del__(self) -> None:
         self._drop()
@@ -73,55 +78,75 @@ class Database:
         except OSError as error:
             raise self.unusable(error) from error
 
-    @contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection]:
-        """Lend the connection to this thread. Without a file it has no rows; no file is created."""
-        with self._using(self._busy) as connection:
-            yield connection
+    # These call a function and are not context managers. An exception from outside can come between
+    # `__enter__` and the body of a `with`: the lock would be held as long as somebody keeps that
+    # exception, or forever if another thread drops it.
 
-    @contextmanager
-    def writing(self, busy: float | None = None) -> Iterator[sqlite3.Connection]:
-        """Lend the connection to this thread, in a transaction that an exception rolls back.
+    def read(self, work: Callable[..., _Result], *arguments: object) -> _Result:
+        """Return `work(connection, *arguments)`, run by one thread at a time.
+
+        Without a file there are no rows; no file is created.
+        """
+        return self._use(work, arguments, self._busy)
+
+    def write(
+        self, work: Callable[..., _Result], *arguments: object, busy: float | None = None
+    ) -> _Result:
+        """Do the same in a transaction, which an exception rolls back.
 
         `busy` is how many seconds to wait for another thread, and again for another process.
         """
         seconds = self._busy if busy is None else busy
-        with self._using(seconds, write=True) as connection, connection:
-            # Lock before reading, so that nobody changes a row between our read and our write.
-            connection.execute("BEGIN IMMEDIATE")
-            yield connection
+        return self._use(partial(_in_transaction, work), arguments, seconds, write=True)
 
-    @contextmanager
-    def _using(self, busy: float, write: bool = False) -> Iterator[sqlite3.Connection]:
-        sqlite = _sqlite()
+    def _use(
+        self,
+        work: Callable[..., _Result],
+        arguments: tuple[object, ...],
+        busy: float,
+        write: bool = False,
+    ) -> _Result:
         if self._pid != os.getpid():
             self._renew()
-        lock = self._lock
-        if not lock.acquire(timeout=busy):
-            raise self.unusable(TimeoutError("another thread uses it"), busy)
+        lock, taken = self._lock, list[bool]()
         try:
-            yield self._connected(busy, write)
+            # Nothing can come between taking the lock and noting it: all of this runs in C.
+            taken.extend(map(lock.acquire, [True], [busy]))
+            if taken == [False]:
+                raise self.unusable(TimeoutError("another thread uses it"), busy)
+            return self._run(work, arguments, busy, write)
+        finally:
+            if taken == [True]:
+                lock.release()
+
+    def _run(
+        self, work: Callable[..., _Result], arguments: tuple[object, ...], busy: float, write: bool
+    ) -> _Result:
+        sqlite = _sqlite()
+        try:
+            return work(self._connected(busy, write), *arguments)
         except StoreError:
             self._drop()
             raise
         except (sqlite.Error, OSError) as error:
             self._drop()
+            let_through(error, work)
             raise self.unusable(error, busy) from error
-        finally:
-            lock.release()
 
     def _connected(self, busy: float, write: bool) -> sqlite3.Connection:
         stale = self._file is None or self.read_only if write else False
-        if self._connection is None or stale or self._file != _identity(self.path):
+        connection = self._connection
+        if connection is None or stale or not self._ready or self._file != _identity(self.path):
             self._drop()
             self._watch_forks()
-            self._connection = self._connect(busy, write)
-            _wait_for_others(self._connection, busy)
-            self._prepare(self._connection, self._file is None or self.read_only)
+            connection = self._connection = self._connect(busy, write)
+            _wait_for_others(connection, busy)
+            self._prepare(connection, self._file is None or self.read_only)
+            self._ready = True
         if write and self.read_only:
             raise self.unusable(PermissionError("it can be read, but not written"), busy)
-        _wait_for_others(self._connection, busy)
-        return self._connection
+        _wait_for_others(connection, busy)
+        return connection
 
     def _connect(self, busy: float, write: bool) -> sqlite3.Connection:
         if not self.path.is_absolute():
@@ -166,6 +191,7 @@ class Database:
         return _open(f"{copy.as_uri()}?mode=rw")
 
     def _drop(self) -> None:
+        self._ready = False
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -199,13 +225,12 @@ class Database:
         )
 
     def _pause(self) -> None:
-        self._lock.acquire()
-        self._paused = True
+        self._paused.extend(map(self._lock.acquire, [True]))  # in one step, as in `_use`
         self._drop()
 
     def _resume(self) -> None:
-        if self._paused:  # False if the hooks were registered while another thread was forking
-            self._paused = False
+        if self._paused:  # not if the hooks were registered while another thread was forking
+            self._paused = []
             self._lock.release()
 
     def _renew(self) -> None:
@@ -214,7 +239,17 @@ class Database:
         # has its connection open, closing this one does not write to the file.
         self._drop()
         self._lock = threading.RLock()
+        self._paused = []
         self._pid = os.getpid()
+
+
+def _in_transaction(
+    work: Callable[..., _Result], connection: sqlite3.Connection, *arguments: object
+) -> _Result:
+    with connection:
+        # Lock before reading, so that nobody changes a row between our read and our write.
+        connection.execute("BEGIN IMMEDIATE")
+        return work(connection, *arguments)
 
 
 def _call(method: WeakMethod[Callable[[], None]]) -> None:

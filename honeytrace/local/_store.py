@@ -116,10 +116,10 @@ class Store:
     def open(self) -> bool:
         """Open the store, or create it; return True if it can be written."""
         if not self._database.exists():
-            with self._database.writing():
-                return True
-        with self._database.reading():
-            return not self._database.read_only
+            self._database.write(_nothing)
+            return True
+        self._database.read(_nothing)
+        return not self._database.read_only
 
     def add(self, fields: Json) -> Json:
         """Store a session and return the stored object.
@@ -127,14 +127,15 @@ class Store:
         If there is one with the same `session_id`, they are merged key by key, and new values win.
         Raises `ValueError` if the session cannot be encoded as JSON.
         """
-        added = row_of(fields)
-        with self._database.writing() as connection:
-            stored = self._add(connection, added) or fields
-            if _schema.updates_wait(connection):
-                for waiting in _schema.take_updates(connection, added.summary.id):
-                    self._change(connection, loads(waiting))
-            self._keep_bounds(connection)
-            return stored
+        return self._database.write(self._add_one, row_of(fields)) or fields
+
+    def _add_one(self, connection: sqlite3.Connection, added: Row) -> Json | None:
+        stored = self._add(connection, added)
+        if _schema.updates_wait(connection):
+            for waiting in _schema.take_updates(connection, added.summary.id):
+                self._change(connection, loads(waiting))
+        self._keep_bounds(connection)
+        return stored
 
     def put_many(self, rows: Iterable[Row | Json], *, busy: float | None = None) -> None:
         """Store many sessions in one transaction: all of them, or none if it raises.
@@ -144,18 +145,20 @@ class Store:
         seconds this call waits for another process; None for the store's own value. Raises
         `StoreError`.
         """
-        with self._database.writing(busy) as connection:
-            waiting = _schema.updates_wait(connection)
-            for each in rows:
-                if isinstance(each, dict):
-                    waiting = not self._change(connection, each) or waiting
-                    continue
-                self._add(connection, each)
-                if waiting:
-                    for fields in _schema.take_updates(connection, each.summary.id):
-                        self._change(connection, loads(fields))
-            self._keep_bounds(connection)
-            _schema.fill(connection, _FILLED)
+        self._database.write(self._put_many, rows, busy=busy)
+
+    def _put_many(self, connection: sqlite3.Connection, rows: Iterable[Row | Json]) -> None:
+        waiting = _schema.updates_wait(connection)
+        for each in rows:
+            if isinstance(each, dict):
+                waiting = not self._change(connection, each) or waiting
+                continue
+            self._add(connection, each)
+            if waiting:
+                for fields in _schema.take_updates(connection, each.summary.id):
+                    self._change(connection, loads(fields))
+        self._keep_bounds(connection)
+        _schema.fill(connection, _FILLED)
 
     def _add(self, connection: sqlite3.Connection, row: Row) -> Json | None:
         """Add a session and return None, or merge it into the stored one and return the result."""
@@ -168,8 +171,7 @@ class Store:
 
     def update(self, session_id: str, fields: Json) -> bool:
         """Merge fields into a stored session, key by key; return False if there is none."""
-        with self._database.writing() as connection:
-            return self._merge(connection, {"session_id": session_id.lower(), **fields})
+        return self._database.write(self._merge, {"session_id": session_id.lower(), **fields})
 
     def _change(self, connection: sqlite3.Connection, update: Json) -> bool:
         """Apply an update, or let it wait for its session; return False if it waits."""
@@ -191,29 +193,31 @@ class Store:
         Both are kept in its `feedback`, so they go wherever the session goes. Returns False if
         there is no such session.
         """
-        with self._database.writing() as connection:
-            found = connection.execute(_GET, (session_id.lower(),)).fetchone()
-            if found is None:
-                return False
-            fields = self._read(found[0])
-            feedback = {**fields.get("feedback", {}), "mark": mark, "note": note or None}
-            fields["feedback"] = {k: v for k, v in feedback.items() if v is not None}
-            _schema.change(connection, row_of(fields))
-            return True
+        return self._database.write(self._mark, session_id.lower(), mark, note or None)
+
+    def _mark(
+        self, connection: sqlite3.Connection, session_id: str, mark: str | None, note: str | None
+    ) -> bool:
+        found = connection.execute(_GET, (session_id,)).fetchone()
+        if found is None:
+            return False
+        fields = self._read(found[0])
+        feedback = {**fields.get("feedback", {}), "mark": mark, "note": note}
+        fields["feedback"] = {k: v for k, v in feedback.items() if v is not None}
+        _schema.change(connection, row_of(fields))
+        return True
 
     def get(self, session_id: str) -> Json | None:
-        with self._database.reading() as connection:
-            row = connection.execute(_GET, (session_id.lower(),)).fetchone()
-            return self._read(row[0]) if row else None
+        found = self.read(_rows, _GET, session_id.lower())
+        return self._read(found[0][0]) if found else None
 
     def find(self, prefix: str, limit: int = 10) -> list[str]:
         """Return at most `limit` ids that begin with `prefix`, ignoring case."""
         prefix = prefix.lower()
         if prefix.strip("0123456789abcdef-"):
             return []
-        with self._database.reading() as connection:
-            # "g" sorts after every character of an id.
-            return [row[0] for row in connection.execute(_FIND, (prefix, f"{prefix}g", limit))]
+        # "g" sorts after every character of an id.
+        return [row[0] for row in self.read(_rows, _FIND, prefix, f"{prefix}g", limit)]
 
     def whole(self, prefix: str) -> str:
         """Return the only id that begins with `prefix`. Raises `LookupError` if not exactly one."""
@@ -230,9 +234,7 @@ class Store:
 
     def children(self, session_id: str) -> list[str]:
         """Return the ids of the sessions that name this one as their parent, in start order."""
-        with self._database.reading() as connection:
-            found = connection.execute(_CHILDREN, (session_id.lower(),))
-            return [row[0] for row in found]
+        return [row[0] for row in self.read(_rows, _CHILDREN, session_id.lower())]
 
     def recent(self, limit: int = 20, *, children: bool = False) -> list[Json]:
         """Return the sessions that started last, newest first; only roots unless `children`."""
@@ -317,29 +319,23 @@ class Store:
 
     def read(self, function: Callable[..., _Result], *arguments: object) -> _Result:
         """Call `function(connection, *arguments)` with a connection to read from."""
-        with self._database.reading() as connection:
-            return function(connection, *arguments)
+        return self._database.read(function, *arguments)
 
     def last_number(self) -> int:
         """Return the number of the session that was added last; 0 if there is none."""
-        with self._database.reading() as connection:
-            return _schema.last_number(connection)
+        return self.read(_schema.last_number)
 
     def above(self, number: int, limit: int) -> list[tuple[int, Json]]:
         """Return the sessions after this number, in the order in which they were added."""
-        with self._database.reading() as connection:
-            found = connection.execute(_ABOVE, (number, limit)).fetchall()
-            return [(each, self._read(body)) for each, body in found]
+        found = self.read(_rows, _ABOVE, number, limit)
+        return [(each, self._read(body)) for each, body in found]
 
     def count_above(self, number: int) -> int:
-        with self._database.reading() as connection:
-            found: int = connection.execute(_COUNT_ABOVE, (number,)).fetchone()[0]
-            return found
+        return int(self.read(_rows, _COUNT_ABOVE, number)[0][0])
 
     def searches_all(self) -> bool:
         """Return True if a text search covers all sessions, not only the newest ones."""
-        with self._database.reading() as connection:
-            return _schema.has_words(connection)
+        return self.read(_schema.has_words)
 
     def catch_up(self, query: Query | None = None) -> Iterator[int]:
         """Add the summaries and index entries that a query needs and the store does not have yet.
@@ -361,10 +357,9 @@ class Store:
         if not self._database.exists() or not self.open():
             return 0
         parsed = parse(query, 0)
-        with self._database.reading() as connection:
-            left = _schema.to_fill(connection)
-            if parsed.texts:
-                left = max(left, _schema.to_index(connection))
+        left = self.read(_schema.to_fill)
+        if parsed.texts:
+            left = max(left, self.read(_schema.to_index))
         if left <= _SOON:
             for _ in self.catch_up(parsed):
                 pass
@@ -377,12 +372,8 @@ class Store:
 
     def _repeat(self, left: _Count, step: _Step) -> Iterator[int]:
         """Repeat a step in short transactions; if nothing is left to do, take no write lock."""
-        while True:
-            with self._database.reading() as connection:
-                if not left(connection):
-                    return
-            with self._database.writing() as connection:
-                yield step(connection, _BATCH)
+        while self.read(left):
+            yield self._database.write(step, _BATCH)
 
     def _keep_bounds(self, connection: sqlite3.Connection) -> None:
         """Delete some of the too old sessions, and the first ones while the store is too large."""
@@ -408,23 +399,16 @@ class Store:
         for _ in self._repeat(_schema.to_fill, _schema.fill):
             pass
         while found:
-            with self._database.writing() as connection:
-                old = connection.execute(_TOO_OLD, (-sys.float_info.max, limit, _BATCH)).fetchall()
-                found = _schema.delete(connection, [number for (number,) in old])
+            found = self._database.write(_delete_old, limit)
             yield found
-        with self._database.reading() as connection:
-            connection.execute("VACUUM")
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self.read(_free_space)
 
     def size(self) -> int:
         """Return how many bytes of the file are in use."""
-        with self._database.reading() as connection:
-            return _used(connection)
+        return self.read(_used)
 
     def count(self) -> int:
-        with self._database.reading() as connection:
-            found: int = connection.execute("SELECT count(*) FROM sessions").fetchone()[0]
-            return found
+        return int(self.read(_rows, "SELECT count(*) FROM sessions")[0][0])
 
     def _read(self, body: str) -> Json:
         try:
@@ -441,6 +425,24 @@ def _catch_up(path: Path, query: Query) -> None:
         for _ in store.catch_up(query):
             pass
     store.close()
+
+
+def _nothing(connection: sqlite3.Connection) -> None:
+    """Do nothing: the file only has to be opened."""
+
+
+def _rows(connection: sqlite3.Connection, query: str, *values: object) -> list[Any]:
+    return connection.execute(query, values).fetchall()
+
+
+def _delete_old(connection: sqlite3.Connection, limit: float) -> int:
+    old = _rows(connection, _TOO_OLD, -sys.float_info.max, limit, _BATCH)
+    return _schema.delete(connection, [number for (number,) in old])
+
+
+def _free_space(connection: sqlite3.Connection) -> None:
+    connection.execute("VACUUM")
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _used(connection: sqlite3.Connection) -> int:

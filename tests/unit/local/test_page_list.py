@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 import time
 import uuid
@@ -75,8 +76,7 @@ def test_tokens_are_not_counted_twice(store, browser):
 def test_the_list_never_reads_bodies(store, browser, agent):
     """A store whose bodies are gone lists the same sessions."""
     before = browser.page("/")
-    with store._database.writing() as connection:
-        connection.execute("UPDATE sessions SET body = '{'")
+    store._database.write(sqlite3.Connection.execute, "UPDATE sessions SET body = '{'")
     assert browser.page("/") == before
 
 

@@ -328,6 +328,50 @@ def test_the_place_does_not_follow_the_directory(tmp_path, monkeypatch):
     assert (tmp_path / "sessions.db").exists()
 
 
+def interrupted(act, at):
+    """Raise in another thread at the n-th call that the store makes there; return the exception."""
+    left, caught = iter(range(at)), []
+
+    def handle(frame, event, argument):
+        name = frame.f_code.co_filename
+        ours = f"{os.sep}honeytrace{os.sep}local{os.sep}" in name or name.endswith("contextlib.py")
+        if ours and event in ("call", "c_return") and next(left, None) is None:
+            sys.setprofile(None)
+            raise TimeoutError
+
+    def run():
+        sys.setprofile(handle)
+        try:
+            act()
+        except TimeoutError as error:  # a StoreError would hide it from the program
+            caught.append(error)
+        finally:
+            sys.setprofile(None)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    return caught
+
+
+@pytest.mark.parametrize("name", ["add", "get", "mark"])
+def test_an_interrupted_thread_leaves_the_store_to_others(name, store):
+    """Time limits raise exceptions in threads, and the program may keep them for long."""
+    first = store.add(session())
+    acts = {
+        "add": lambda: store.add(first),
+        "get": lambda: store.get(first["session_id"]),
+        "mark": lambda: store.mark(first["session_id"], "good"),
+    }
+    at, kept = 0, []
+    while caught := interrupted(acts[name], at):
+        kept += caught
+        store.put_many([row(wire.encode(recorded()))], busy=0)
+        at += 1
+    assert store.count() == 1 + at
+    assert at > 10
+
+
 def test_threads_share_a_store(store):
     """Sessions added by several threads all arrive."""
     added = [session() for _ in range(80)]
