@@ -54,6 +54,14 @@ class Step:
     def parent(self) -> str | None:
         return self.summary.parent if self.summary else None
 
+    @property
+    def name(self) -> str:
+        return self.summary.name if self.summary else self.id
+
+    @property
+    def failed(self) -> bool:
+        return self.summary is not None and self.summary.status == "error"
+
 
 @dataclass(slots=True)
 class Tree:

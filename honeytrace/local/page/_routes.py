@@ -13,7 +13,7 @@ from honeytrace.local._answers import Answer, Headers, json_answer, redirect
 from honeytrace.local._doors import RequestError
 from honeytrace.local._input import read_body
 from honeytrace.local._summary import MARKS
-from honeytrace.local.page import _compare, _layout, _list, _live, _login, _session, _stats
+from honeytrace.local.page import _compare, _layout, _list, _live, _login, _session, _stats, _view
 from honeytrace.local.page._requests import Request, link, parameters, request_of
 
 if TYPE_CHECKING:
@@ -125,11 +125,11 @@ def _sessions(store: Store, request: Request) -> Answer:
 
 
 def _session_page(store: Store, request: Request, session_id: str) -> Answer:
-    view = _session.load(store, request, session_id)
+    view = _view.load(store, request, session_id)
     if view is None:
         raise _no_session(session_id)
     if request.wants_json:
-        return json_answer(_session.as_json(view))
+        return json_answer(_view.as_json(view))
     return _html(_session.render(view, request, store.get(view.chosen.id)))
 
 
