@@ -6,201 +6,31 @@ An argument takes precedence over the environment, and the environment over the 
 from __future__ import annotations
 
 import functools
-import inspect
 import logging
-import math
 import os
 import pathlib
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from honeytrace._capture.providers.prices import Price
 from honeytrace._capture.snapshot import Limits
+from honeytrace._config import checks
 from honeytrace._utils.errors import ConfigurationError
 from honeytrace._utils.origin import let_through
-from honeytrace._utils.paths import NO_HOME, absolute, default_home, has_home
+from honeytrace._utils.paths import NO_HOME, default_home, has_home
 from honeytrace._utils.text import closest, did_you_mean
-from honeytrace._utils.urls import checked_url, printable_url, why_unusable
+from honeytrace._utils.urls import printable_url, why_unusable
 
 HOSTED = "https://api.honeyhive.ai"
-_MAX_SECONDS = 1_000_000  # systems count the milliseconds of a wait in 31 bits
 _SIBLING = "HH_DISABLE_TRACING"  # the official client's switch, the opposite of ours
 _URL = "HH_API_URL"
 _TOKEN = "HONEYTRACE_TOKEN"  # noqa: S105 - the name of what `honeytrace.local:app` reads
 _LAMBDA = "AWS_LAMBDA_FUNCTION_NAME"
-_UNITS = {"": 1, "K": 1000, "M": 1000**2, "G": 1000**3}  # bytes
-_AGES = {"": 1, "S": 1, "M": 60, "H": 3_600, "D": 86_400, "W": 604_800}  # seconds
 _NO_DISK = "HONEYTRACE_SPOOL_DIR is off, so there is no disk"
 _OURS = ("HH_", "HONEYHIVE_", "HONEYTRACE_")
 
 _log = logging.getLogger("honeytrace")
-
-
-def _name(value: object) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise ValueError("give a string that is not empty")
-    return value
-
-
-def _key(value: object) -> str:
-    text = _name(value).strip()
-    if not (text.isascii() and text.isprintable()):
-        raise ValueError("an API key is one line of ASCII characters; copy it again")
-    return text
-
-
-def _url(value: object) -> str:
-    return checked_url(_name(value))
-
-
-def _switch(value: object) -> bool:
-    if isinstance(value, bool):
-        return value
-    known = {"1": True, "true": True, "yes": True, "on": True}
-    known |= {"0": False, "false": False, "no": False, "off": False}
-    if not isinstance(value, str) or value.strip().lower() not in known:
-        raise ValueError("give true or false")
-    return known[value.strip().lower()]
-
-
-def _opposite(value: object) -> bool:
-    return not _switch(value)
-
-
-def _seconds(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        raise ValueError("give a number of seconds")
-    try:
-        number = float(value)
-    except (ValueError, OverflowError) as error:
-        let_through(error)
-        number = math.nan
-    if not 0 <= number <= _MAX_SECONDS:
-        raise ValueError(f"give a number of seconds, not negative, {_MAX_SECONDS} at most")
-    return number
-
-
-def _positive(value: object) -> float:
-    number = _seconds(value)
-    if number == 0:
-        raise ValueError("give more than 0 seconds")
-    return number
-
-
-def _redact(value: object) -> bool | Callable[[str, Any], Any]:
-    if not callable(value):
-        try:
-            return _switch(value)
-        except ValueError:
-            raise ValueError("give true, false or a function of path and value") from None
-    try:
-        inspect.signature(value).bind("path", "value")
-    except TypeError as error:
-        raise ValueError(f"it has to take a path and a value ({error})") from None
-    except ValueError as error:  # a builtin without a signature
-        let_through(error)
-    return value
-
-
-def _limits(value: object) -> Limits:
-    if isinstance(value, Limits):
-        return value
-    if not isinstance(value, Mapping):
-        raise ValueError("give a mapping such as {'string': 1000}")
-    try:
-        return Limits.of(value)
-    except ValueError as error:
-        raise ValueError(str(error).removeprefix("limits: ")) from None
-
-
-RATE = "a number from 0 to 1, such as 0.01 for one in a hundred"
-
-
-def _rate(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        raise ValueError(f"give {RATE}")
-    try:
-        number = float(value)
-    except (ValueError, OverflowError):
-        number = math.nan
-    if not 0 <= number <= 1:
-        raise ValueError(f"give {RATE}")
-    return number
-
-
-def _keep(value: object) -> Callable[[Any], Any]:
-    if not callable(value):
-        raise ValueError("give a function that gets the root session and returns True to keep it")
-    if inspect.iscoroutinefunction(value):
-        raise ValueError("give a plain function; what an async one returns is always true")
-    try:
-        inspect.signature(value).bind("session")
-    except TypeError as error:
-        raise ValueError(f"it has to take one argument, the root session ({error})") from None
-    except ValueError:  # a builtin without a signature
-        pass
-    return value
-
-
-def _prices(value: object) -> dict[str, Price]:
-    wanted = (
-        "give dollars per million tokens, as {'model': (prompt, cached, completion)}, "
-        "or without the price of cached tokens"
-    )
-    if not isinstance(value, Mapping):
-        raise ValueError(wanted)
-    found = {}
-    for model, price in value.items():
-        numbers = tuple(price) if isinstance(price, (tuple, list)) else ()
-        plain = all(isinstance(each, (int, float)) and 0 <= each < math.inf for each in numbers)
-        if not isinstance(model, str) or len(numbers) not in (2, 3) or not plain:
-            raise ValueError(f"{model!r} has the price {price!r}; {wanted}")
-        prompt, *cached, completion = map(float, numbers)
-        found[model] = Price(prompt, cached[0] if cached else prompt, completion)
-    return found
-
-
-def _directory(value: object) -> pathlib.Path:
-    if isinstance(value, os.PathLike):
-        value = os.fspath(value)
-    if not isinstance(value, str) or "\0" in value:
-        raise ValueError("give a directory as a string or a Path")
-    try:
-        return absolute(_name(value))
-    except ValueError as error:
-        raise ValueError(f"{error}; give an absolute path") from None
-
-
-def _spool(value: object) -> pathlib.Path | None:
-    if isinstance(value, str) and value.strip().lower() == "off":
-        return None
-    return _directory(value)
-
-
-def _bytes(value: object) -> int | None:
-    """Parse a size such as 500_000_000, "500MB" or "2GB"; "off" means no limit."""
-    if isinstance(value, str):
-        found = re.fullmatch(r"(\d+) ?([KMG]?)B?", value.strip().upper())
-        if value.strip().lower() == "off":
-            return None
-        value = int(found[1]) * _UNITS[found[2]] if found else 0
-    if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
-        raise ValueError("give a number of bytes, a size such as '500MB', or 'off'")
-    return value
-
-
-def _age(value: object) -> float | None:
-    """Parse an age such as 86_400 (seconds), "12h" or "30d"; "off" means no limit."""
-    if isinstance(value, str):
-        found = re.fullmatch(r"(\d+(?:\.\d+)?) ?([SMHDW]?)", value.strip().upper())
-        if value.strip().lower() == "off":
-            return None
-        value = float(found[1]) * _AGES[found[2]] if found else 0
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
-        raise ValueError("give a number of seconds, an age such as '30d', or 'off'")
-    return float(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,26 +125,26 @@ if TYPE_CHECKING:
 
 
 _SETTINGS: dict[str, tuple[Callable[[object], Any], str]] = {
-    "api_key": (_key, "HH_API_KEY"),
-    "server_url": (_url, "HH_API_URL"),
-    "project": (_name, "HH_PROJECT"),
-    "source": (_name, "HH_SOURCE"),
-    "enabled": (_switch, "HONEYTRACE_ENABLED"),
-    "home": (_directory, "HONEYTRACE_HOME"),
-    "spool_dir": (_spool, "HONEYTRACE_SPOOL_DIR"),
-    "timeout": (_positive, "HH_API_TIMEOUT"),
-    "exit_timeout": (_seconds, "HONEYTRACE_EXIT_TIMEOUT"),
-    "durable": (_switch, "HONEYTRACE_DURABLE"),
-    "background": (_switch, "HONEYTRACE_BACKGROUND"),
-    "capture_inputs": (_switch, "HONEYTRACE_CAPTURE_INPUTS"),
-    "capture_outputs": (_switch, "HONEYTRACE_CAPTURE_OUTPUTS"),
-    "sample_rate": (_rate, "HONEYTRACE_SAMPLE_RATE"),
-    "keep": (_keep, ""),
-    "redact": (_redact, "HONEYTRACE_REDACT"),
-    "limits": (_limits, ""),
-    "prices": (_prices, ""),
-    "store_size": (_bytes, "HONEYTRACE_STORE_SIZE"),
-    "store_age": (_age, "HONEYTRACE_STORE_AGE"),
+    "api_key": (checks.key, "HH_API_KEY"),
+    "server_url": (checks.url, "HH_API_URL"),
+    "project": (checks.name, "HH_PROJECT"),
+    "source": (checks.name, "HH_SOURCE"),
+    "enabled": (checks.switch, "HONEYTRACE_ENABLED"),
+    "home": (checks.directory, "HONEYTRACE_HOME"),
+    "spool_dir": (checks.spool, "HONEYTRACE_SPOOL_DIR"),
+    "timeout": (checks.positive, "HH_API_TIMEOUT"),
+    "exit_timeout": (checks.seconds, "HONEYTRACE_EXIT_TIMEOUT"),
+    "durable": (checks.switch, "HONEYTRACE_DURABLE"),
+    "background": (checks.switch, "HONEYTRACE_BACKGROUND"),
+    "capture_inputs": (checks.switch, "HONEYTRACE_CAPTURE_INPUTS"),
+    "capture_outputs": (checks.switch, "HONEYTRACE_CAPTURE_OUTPUTS"),
+    "sample_rate": (checks.rate, "HONEYTRACE_SAMPLE_RATE"),
+    "keep": (checks.keep, ""),
+    "redact": (checks.redact, "HONEYTRACE_REDACT"),
+    "limits": (checks.limits, ""),
+    "prices": (checks.prices, ""),
+    "store_size": (checks.size, "HONEYTRACE_STORE_SIZE"),
+    "store_age": (checks.age, "HONEYTRACE_STORE_AGE"),
 }
 
 
@@ -389,7 +219,7 @@ class _Found:
 
 def _look_up() -> _Found:
     found = _Found()
-    for name, check, variable in (*_variables(), ("enabled", _opposite, _SIBLING)):
+    for name, check, variable in (*_variables(), ("enabled", checks.opposite, _SIBLING)):
         if not is_set(variable):
             continue
         text = os.environ[variable]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from honeytrace._capture.deferred import as_object
 from honeytrace._capture.snapshot import Snapshot
-from honeytrace._config.settings import RATE
+from honeytrace._config.checks import RATE
 from honeytrace._session.record import TraceSpec
 from honeytrace._session.session import ENTERED, STEPS
 from honeytrace._session.wire import is_uuid
