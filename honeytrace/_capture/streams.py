@@ -11,16 +11,11 @@ from typing import Any
 
 from honeytrace._capture.deferred import keep, read
 from honeytrace._capture.providers.anthropic import SILENT_EVENTS, Message
-from honeytrace._capture.providers.deltas import MAX_ENTRIES, Budget, Text, weigh
+from honeytrace._capture.providers.deltas import MAX_ENTRIES, Budget, Run, Text, weigh
 from honeytrace._capture.providers.events import EventReader
 from honeytrace._capture.providers.openai_chat import Completion
 from honeytrace._capture.providers.openai_responses import Response
-from honeytrace._capture.providers.other_chunks import (
-    GeminiAnswer,
-    GrowingAnswer,
-    LangChainMessage,
-    OllamaAnswer,
-)
+from honeytrace._capture.providers.other_chunks import OTHER_RUNS
 from honeytrace._capture.snapshot import rules
 
 _MAX_WAITING_BYTES = 2**20  # size of the items that wait to be merged
@@ -147,10 +142,6 @@ class StreamBuffer:
 _BATCH_CHARACTERS = 65_536
 _BYTES_PER_TEXT = 64  # besides its characters
 
-_Run = (
-    Completion | Message | Response | LangChainMessage | GeminiAnswer | OllamaAnswer | GrowingAnswer
-)
-_OTHERS = (LangChainMessage, GeminiAnswer, OllamaAnswer, GrowingAnswer)
 _MIN_GROWING = 3  # texts that begin with one another before they count as one that grows
 
 
@@ -172,7 +163,7 @@ class StreamAccumulator:
         self._most = self._budget.limits.items
         self._items: list[Any] = []
         self._more = 0
-        self._run: _Run | None = None
+        self._run: Run | None = None
         self._text = Text(self._budget)
         self._growing: GrowingText | None = GrowingText()  # None once it does not grow
         self._pieces: list[str] | None = []  # not in the text yet; None after any other item
@@ -316,13 +307,13 @@ class GrowingText:
         return [self.last[:length] for length in self._lengths]
 
 
-def _begin(item: Any, budget: Budget) -> _Run | None:
+def _begin(item: Any, budget: Budget) -> Run | None:
     """Begin the run of chunks whose first chunk is this item; None if it is not a chunk."""
     if type(item) is not dict:
         return None
     kind = item.get("type")
-    run: _Run
-    for other in _OTHERS:
+    run: Run
+    for other in OTHER_RUNS:
         run = other(budget)
         if run.add(item):
             return run

@@ -6,7 +6,7 @@ in turn. Any other value is replaced by the newer one. Deltas are neither change
 
 from __future__ import annotations
 
-from typing import Any, TypeGuard
+from typing import Any, Protocol, TypeGuard
 
 from honeytrace._capture.snapshot import rules
 from honeytrace._utils.json import loads
@@ -64,6 +64,16 @@ class Budget:
             node[key] = self.swap(node.get(key), value)
         else:
             self.cut = True
+
+
+class Run(Protocol):
+    """Merges successive chunks of one answer; there is a class for each shape of chunks."""
+
+    def add(self, item: dict[str, Any]) -> bool:
+        """Merge a chunk; return False, and change nothing, if the item is not one of this run."""
+
+    def result(self) -> dict[str, Any]:
+        """Return the answer so far, as a call without streaming returns it."""
 
 
 def weigh(value: Any) -> int:

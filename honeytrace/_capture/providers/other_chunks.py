@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from honeytrace._capture.providers.deltas import Budget, done, grow
+from honeytrace._capture.providers.deltas import Budget, Run, done, grow
 from honeytrace._utils.json import Json
 
 
@@ -146,6 +147,12 @@ class GrowingAnswer:
 
     def result(self) -> Json:
         return {key: value for key, value in self._last.items() if key != "delta"}
+
+
+OTHER_RUNS: tuple[Callable[[Budget], Run], ...] = (
+    *(LangChainMessage, GeminiAnswer, OllamaAnswer, GrowingAnswer),
+)
+"""The shapes of chunks that are tried in this order, before those of OpenAI and Anthropic."""
 
 
 def _without_none(value: Json) -> Json:
