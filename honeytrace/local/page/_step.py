@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from honeytrace._session.session import RESERVED
+from honeytrace._session.session import OBJECTS, RESERVED
 from honeytrace._utils.json import Json, dumps
 from honeytrace.local import _format
 from honeytrace.local._messages import answered, is_conversation
@@ -20,7 +20,7 @@ from honeytrace.local.page._html import Markup, Node, tag
 from honeytrace.local.page._requests import Request
 from honeytrace.local.page._timeline import Timeline
 
-_OTHERS = ("config", "metrics", "feedback", "user_properties")
+_OTHERS = tuple(name for name in OBJECTS if name not in ("inputs", "outputs", "metadata"))
 _MAX_CURL_CHARACTERS = 100_000
 Section = tuple[str, str, Any]
 """The title of a section, the field it is from, and its value."""
