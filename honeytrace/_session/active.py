@@ -36,7 +36,7 @@ class _Object:
 class ActiveSession:
     """A running session. Values that you set here are sent with it when it ends.
 
-    Seven JSON objects can be changed in place (`session.metrics["hits"] = 3`) or replaced
+    The JSON objects can be changed in place (`session.metrics["hits"] = 3`) or replaced
     (`session.outputs = answer`). A replacement is copied; one that is not a dict becomes
     `{"result": value}`. What you set after the session has ended is sent as an update, as
     `update_session` does.

@@ -13,7 +13,7 @@ from honeytrace._utils.version import __version__
 
 
 def objects(record: CallRecord) -> dict[str, Json]:
-    """Return the seven JSON objects of a session in their present state.
+    """Return the JSON objects of a session in their present state.
 
     Values set by the user win over those of `trace_session`, these over tags, and tags over
     captured ones.

@@ -75,7 +75,8 @@ class Session:
 
 
 # Every list of fields is derived from the class, so a new field is in all of them. Exceptions are
-# named here.
+# named here. A new JSON object is also listed by hand in `ActiveSession`, `enrich_session`, `tag`,
+# `update_session`, `Options`, the docstring of `trace_session` and the help on the pytest marker.
 _NOT_SENT = ("extra",)
 _CANNOT_HOLD_SECRETS = ("session_id", "duration", "start_time", "end_time")
 _NOT_ENTERED = ("outputs",)

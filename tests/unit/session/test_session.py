@@ -5,7 +5,10 @@ from __future__ import annotations
 import dataclasses
 import inspect
 
-from honeytrace import ActiveSession, Session, enrich_session
+import pytest
+
+import honeytrace
+from honeytrace import ActiveSession, Session, pytest_plugin
 from honeytrace._session import session as module
 from honeytrace._session.wire import payload
 
@@ -58,4 +61,23 @@ def test_objects_are_what_users_can_set():
         name for name in vars(ActiveSession) if isinstance(getattr(ActiveSession(None), name), dict)
     }
     assert attributes == set(module.OBJECTS)
-    assert set(inspect.signature(enrich_session).parameters) == set(module.OBJECTS)
+
+
+@pytest.mark.parametrize(
+    ("function", "objects"),
+    [
+        (honeytrace.enrich_session, module.OBJECTS),
+        (honeytrace.update_session, module.OBJECTS),
+        (honeytrace.tag, module.ENTERED),
+    ],
+)
+def test_functions_take_every_object(function, objects):
+    """A new object is also an argument of the functions that list their arguments."""
+    assert set(inspect.signature(function).parameters) - {"conversation", "session_id"} == set(objects)
+
+
+@pytest.mark.parametrize("name", module.ENTERED)
+def test_every_object_is_documented(name):
+    """The docstring of `trace_session` and the help on the pytest marker name a new object."""
+    assert name in honeytrace.trace_session.__doc__
+    assert name in pytest_plugin._MARK
