@@ -73,7 +73,8 @@ def test_objects_are_what_users_can_set():
 )
 def test_functions_take_every_object(function, objects):
     """A new object is also an argument of the functions that list their arguments."""
-    assert set(inspect.signature(function).parameters) - {"conversation", "session_id"} == set(objects)
+    others = {"conversation", "session_id"}
+    assert set(inspect.signature(function).parameters) - others == set(objects)
 
 
 @pytest.mark.parametrize("name", module.ENTERED)
