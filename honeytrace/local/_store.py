@@ -262,7 +262,8 @@ class Store:
         Raises `ValueError` for a query that cannot be understood.
         """
         parsed = parse(query, time.time() * 1000)
-        reach = reach if parsed.conditions else None  # else the list is full in no time
+        if not (parsed.conditions or parsed.texts):
+            reach = None  # the list is full in no time
         if wait:
             for _ in self.catch_up(parsed):
                 pass
@@ -274,10 +275,7 @@ class Store:
 
     def end_of_reach(self, query: str, after: Position | None, reach: int) -> Position | None:
         """Return where a search that looks through so many sessions ends; None if at the end."""
-        parsed = parse(query, 0)
-        if parsed.texts or not parsed.conditions:
-            return None
-        start = self.read(_search.end_of_walk, after, False, reach)
+        start = self.read(_search.end_of_reach, parse(query, 0), after, reach)
         return None if start is None else (start, 0)
 
     def _find(
@@ -289,33 +287,28 @@ class Store:
         reach: int | None = None,
     ) -> list[Found]:
         rows = self.read(_search.find, query, Summary._fields, limit, after, newer, reach)
-        return [Found(number, Summary(*columns)) for number, *columns in rows]
+        return list(filter(None, map(_found, rows)))
 
     def select(self, query: str, columns: Sequence[str], limit: int) -> list[Any]:
         """Return number and columns of the newest sessions, with children, that match a query."""
         return self.read(_search.find, parse(query, time.time() * 1000), columns, limit)
 
-    def beside(
-        self, query: str, step: Position, root: Position
-    ) -> tuple[Found | None, Found | None]:
-        """Return the sessions just before and just after one in the list of a query.
+    def around(
+        self, query: str, step: Position, root: Position, numbers: Sequence[int]
+    ) -> tuple[Found | None, Found | None, set[int]]:
+        """Look around a session in the list of a query.
 
         step, root: the positions of the session and of its root; a list has steps or just roots.
-        The first one returned is newer, the second older; None at an end of the list.
+        numbers: the sessions of the tree.
+        Returns the session before it in the list, which is newer, and the one after it, or None at
+        an end of the list; and the numbers of those in the tree that match.
         """
         parsed = parse(query, time.time() * 1000)
-        position = step if parsed.steps else root
-        if not parsed.steps:
-            parsed.add("s.parent IS NULL")
-        newer, older = (self._find(parsed, 1, position, way) for way in (True, False))
-        return next(iter(newer), None), next(iter(older), None)
-
-    def matching(self, query: str, numbers: Sequence[int]) -> set[int]:
-        """Return those of the sessions with these numbers that match a query."""
-        parsed, matches = parse(query, time.time() * 1000), set[int]()
-        for at in range(0, len(numbers), _BATCH):
-            matches |= self.read(_search.matching, parsed, numbers[at : at + _BATCH])
-        return matches
+        condition, position = ("true", step) if parsed.steps else ("s.parent IS NULL", root)
+        newer, older, hits = self.read(
+            _search.around, parsed, condition, Summary._fields, position, numbers
+        )
+        return _found(newer), _found(older), hits if query else set()
 
     def read(self, function: Callable[..., _Result], *arguments: object) -> _Result:
         """Call `function(connection, *arguments)` with a connection to read from."""
@@ -416,6 +409,10 @@ class Store:
         except ValueError as error:
             raise self._database.unusable(error) from error
         return found
+
+
+def _found(row: Sequence[Any] | None) -> Found | None:
+    return Found(row[0], Summary(*row[1:])) if row else None
 
 
 def _catch_up(path: Path, query: Query) -> None:

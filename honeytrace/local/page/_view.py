@@ -55,7 +55,8 @@ def load(store: Store, request: Request, session_id: str) -> View | None:
     query = understood(request.get("q"))
     top = summaries[0]
     step, root = (chosen.summary.start, chosen.number), (top.start, tree.top.number)
-    newer, older = store.beside(query, step, root)
+    numbers = [each.number for each in tree.steps]
+    newer, older, hits = store.around(query, step, root, numbers)
     return View(
         tree,
         above,
@@ -63,7 +64,7 @@ def load(store: Store, request: Request, session_id: str) -> View | None:
         timeline(tree),
         _trees.total(summaries, partial=tree.unread > 0),
         query,
-        store.matching(query, [step.number for step in tree.steps]) if query else set(),
+        hits,
         store.read(_usual.by_name, [each.name for each in summaries]),
         newer,
         older,

@@ -234,8 +234,36 @@ def test_common_and_rare_words_are_found_alike(store, monkeypatch, walked):
         assert found == sorted(found, reverse=True)
         assert len(found) == expected
     middle = store.search("name:=s20")[0].position
-    newer, older = store.beside("common", middle, middle)
+    newer, older, _ = store.around("common", middle, middle, [])
     assert (newer.summary.name, older.summary.name) == ("s21", "s19")
+
+
+@pytest.mark.parametrize("near", [1, 4, 1000])
+def test_what_is_around_a_session(store, monkeypatch, near):
+    """However far away they are, the neighbours and the matches of a tree are found."""
+    monkeypatch.setattr(_search, "_NEAR", near)
+    for at in range(30):
+        words = ["common", *(["rare"] if at in (3, 27) else [])]
+        kind = {"config": {"model": "m"}} if at % 2 else {}
+        add(store, f"s{at:02}", start_time=NOW + at, inputs={"words": words}, **kind)
+    listed = store.search(limit=30)
+    middle = listed[14].position
+    numbers = [each.number for each in listed]
+
+    def around(query, numbers=numbers):
+        newer, older, hits = store.around(query, middle, middle, numbers)
+        names = [each.summary.name if each else None for each in (newer, older)]
+        return [*names, len(hits)]
+
+    assert listed[14].summary.name == "s15"
+    assert around("common") == ["s16", "s14", 30]
+    assert around("rare") == ["s27", "s03", 2]
+    assert around("rare model:m") == ["s27", "s03", 2]
+    assert around("common model:m") == ["s17", "s13", 15]
+    assert around("common", numbers[13:16]) == ["s16", "s14", 3]
+    assert around("absent") == [None, None, 0]
+    assert around("model:m") == ["s17", "s13", 15]
+    assert around("") == ["s16", "s14", 0]
 
 
 CALL = {"function": {"name": "find", "arguments": '{"order": "48213", "limit": 3}'}}
