@@ -30,35 +30,42 @@ if TYPE_CHECKING:
 _guard = live.guard.call
 
 
-class _Unfinished:
-    """A call whose awaitable has not ended. If it is collected, the session ends without a result.
+class _Followed:
+    """A call that returned an awaitable. It has no `__del__`, as a `Stream` has none.
 
     Attributes:
         call: the record of the call.
         coroutine: the returned coroutine until it is awaited; None for a future.
-        awaited: True once the coroutine has been awaited, which then ends the session.
     """
 
-    __slots__ = ("awaited", "call", "coroutine")
+    __slots__ = ("call", "coroutine")
 
     def __init__(self, call: Call, coroutine: Coroutine[Any, Any, Any] | None = None) -> None:
         self.call = call
         self.coroutine = coroutine
-        self.awaited = False
 
     def take(self) -> Coroutine[Any, Any, Any]:
         """Return the coroutine to await and drop the reference to it."""
         coroutine, self.coroutine = self.coroutine, None
-        self.awaited = True
         assert coroutine is not None  # noqa: S101 - a coroutine starts once
+        self.__class__ = _Followed
         return coroutine
 
+
+class _Unfinished(_Followed):
+    """A call whose awaitable nobody has awaited. If it is dropped, the session ends without result.
+
+    Once a coroutine is awaited, it ends the session itself.
+    """
+
+    __slots__ = ()
+
     def __del__(self) -> None:
-        if self.coroutine is not None or not (self.awaited or self.call.ended):
+        if self.coroutine is not None or not self.call.ended:
             _guard(_abandon, self)
 
 
-def _abandon(unfinished: _Unfinished) -> None:
+def _abandon(unfinished: _Followed) -> None:
     coroutine, unfinished.coroutine = unfinished.coroutine, None
     if coroutine is not None:
         # Python has just warned that the stand-in was never awaited. Closing the coroutine inside,
@@ -127,7 +134,7 @@ def _follow_coroutine(
     return followed
 
 
-async def _followed(unfinished: _Unfinished) -> Any:
+async def _followed(unfinished: _Followed) -> Any:
     """Await the coroutine with the session current, and end the session with it."""
     __tracebackhide__ = __honeytrace__ = True  # noqa: F841 - both mark the frame
     call, outer = unfinished.call, context.get()
@@ -167,8 +174,9 @@ def _follow_future(call: Call, future: asyncio.Future[Any]) -> None:
     _leave(call, call.parent)
 
 
-def _done(unfinished: _Unfinished, future: asyncio.Future[Any]) -> None:
+def _done(unfinished: _Followed, future: asyncio.Future[Any]) -> None:
     _guard(_settle, unfinished.call, future)
+    unfinished.__class__ = _Followed
 
 
 def _settle(call: Call, future: asyncio.Future[Any]) -> None:

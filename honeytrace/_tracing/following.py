@@ -34,7 +34,8 @@ class Watch:
     """Watches one HTTP response until it is closed, read to its end or dropped.
 
     The response refers to it and it to the response, which refers to itself in any case. Without it
-    here, `close` could not find it when the garbage collector closes a stream.
+    here, `close` could not find it when the garbage collector closes a stream. It has no `__del__`:
+    Python drops what a signal handler raises in one.
 
     Attributes:
         call: the record of the call.
@@ -144,6 +145,7 @@ class Watch:
         return StreamBuffer(wanted=True, raw=False, reader=reader)
 
     def _end(self, error: BaseException | None = None, status: str = "ok") -> None:
+        self.__class__ = Watch
         live.suspended.pop(id(self), None)
         own = vars(self._response)
         for name in self._methods:
@@ -163,6 +165,12 @@ class Watch:
             buffer.event(body)
         self.call.streamed = Streamed(False, buffer, None, None, {}, status)
         end_unguarded(self.call, buffer if read else ABSENT, error)
+
+
+class OpenWatch(Watch):
+    """A `Watch` whose response is still being read. If it is dropped, the session ends with it."""
+
+    __slots__ = ()
 
     def __del__(self) -> None:
         if not self.call.ended:
@@ -193,7 +201,7 @@ def follow_returned(call: Call, returned: Any) -> bool:
     exchange = Exchange("", "")
     exchange.received = response.headers
     asynchronous = hasattr(type(returned), "__anext__")
-    watch = Watch(call, exchange, response, ASYNC if asynchronous else SYNC)
+    watch = OpenWatch(call, exchange, response, ASYNC if asynchronous else SYNC)
     watch.decode(returned)  # first: an SDK may copy the stream for its iterator
     steps = AsyncSteps if asynchronous else Steps
     returned._iterator = steps(returned._iterator, watch)

@@ -26,8 +26,8 @@ _guard = live.guard.call
 class Stream:
     """The state of a traced generator, which its stand-in uses at each step.
 
-    Only the frame of the stand-in refers to it. If the stand-in is dropped without being closed, as
-    async generators are after their event loop has been closed, the session ends with it.
+    Only the frame of the stand-in refers to it. It has no `__del__`: Python drops what a signal
+    handler raises in one.
 
     Attributes:
         call: the record of the call.
@@ -93,6 +93,16 @@ class Stream:
         after = (self.call.defaults.clock.perf_counter_ns() - self.resumed) / 1e6
         return {"setup_ms": self.first, "teardown_ms": max(after, 0.0)}
 
+
+class OpenStream(Stream):
+    """A `Stream` that has not ended.
+
+    If the stand-in is dropped without being closed, as async generators are after their event loop
+    has been closed, the session ends with it.
+    """
+
+    __slots__ = ()
+
     def __del__(self) -> None:
         if not self.call.ended:
             close_stream(self, GeneratorExit())
@@ -149,7 +159,7 @@ def _open(
     if isinstance(call, Scope):
         return cast("Stream", Unsampled(call))
     wanted = wants_outputs(spec, call.defaults)
-    stream = Stream(call, StreamBuffer(wanted=wanted, raw=spec.reduce is not None), in_tests)
+    stream = OpenStream(call, StreamBuffer(wanted=wanted, raw=spec.reduce is not None), in_tests)
     live.suspended[id(stream)] = partial(_close_waiting, weakref.ref(stream))
     return stream
 
@@ -193,6 +203,7 @@ def _close(stream: Stream, error: BaseException, thrown: bool = False) -> None:
         "cancelled" if left and not thrown else "ok",
     )
     end(call, items, None if completed or left else error)
+    stream.__class__ = Stream
 
 
 close_stream: Callable[..., None] = partial(_guard, _close)

@@ -38,7 +38,10 @@ SHAPES = {
 
 
 class Following:
-    """Collects the chunks of one stream, and ends its session with it."""
+    """Collects the chunks of one stream, and ends its session with it.
+
+    It has no `__del__`: Python drops what a signal handler raises in one.
+    """
 
     __slots__ = ("__weakref__", "_first", "_items", "call")
 
@@ -63,11 +66,18 @@ class Following:
     def end(
         self, error: BaseException | None = None, completed: bool = False, status: str = "ok"
     ) -> None:
+        self.__class__ = Following
         live.suspended.pop(id(self), None)
         if not self.call.ended:
             items = self._items
             self.call.streamed = Streamed(completed, items, self._first, None, {}, status)
             end_unguarded(self.call, items if items.count else ABSENT, error)
+
+
+class OpenFollowing(Following):
+    """A `Following` whose stream has not ended. If it is dropped, the session ends with it."""
+
+    __slots__ = ()
 
     def __del__(self) -> None:
         if not self.call.ended:
@@ -106,7 +116,7 @@ def _finish(call: Call, result: Any) -> None:
     headers = about.get("additional_headers")
     exchange.received = _Prefixed(headers) if type(headers) is dict else None
     if hasattr(type(result), "__next__") or hasattr(type(result), "__anext__"):
-        setattr(result, _MARK, Following(call))
+        setattr(result, _MARK, OpenFollowing(call))
         make_current(call.parent)
         return
     cost = about.get("response_cost")

@@ -22,7 +22,16 @@ from honeytrace._session.context import make_current
 from honeytrace._session.record import ABSENT, TraceSpec
 from honeytrace._session.scope import running
 from honeytrace._tracing.filters import wants_outputs
-from honeytrace._tracing.following import ASYNC, SYNC, AsyncSteps, Steps, Watch, encoded, watch_of
+from honeytrace._tracing.following import (
+    ASYNC,
+    SYNC,
+    AsyncSteps,
+    OpenWatch,
+    Steps,
+    Watch,
+    encoded,
+    watch_of,
+)
 from honeytrace._tracing.recorder import Call, begin_unguarded, end_unguarded
 from honeytrace._tracing.signature import is_omitted
 from honeytrace._utils.guard import try_call
@@ -176,7 +185,7 @@ def answered(sdk: Sdk, response: Any, methods: tuple[str, ...]) -> None:
         exchange.response = response
         exchange.followed = 0
     elif response.is_success:
-        Watch(call, exchange, response, methods)
+        OpenWatch(call, exchange, response, methods)
 
 
 class on_error:  # noqa: N801 - used like `contextlib.suppress`

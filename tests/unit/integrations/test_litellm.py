@@ -13,6 +13,7 @@ import types
 
 import openai
 import pytest
+from finalizers import finalizers
 from model_server import ModelServer
 
 import honeytrace
@@ -122,6 +123,13 @@ def test_unknown_cost(litellm):
     with capture_sessions() as sessions:
         litellm.completion("groq/llama", ASKED, cost=None)
     assert "cost" not in sessions.one().metrics
+
+
+def test_a_stream_that_has_ended_runs_no_finalizer(litellm):
+    """What a signal handler raises in a finalizer would be lost."""
+    with capture_sessions() as sessions, finalizers() as ran:
+        list(litellm.completion("groq/llama", ASKED, stream=True))
+    assert (len(sessions), ran) == (1, [])
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])

@@ -11,6 +11,7 @@ import logging
 import warnings
 
 import pytest
+from finalizers import finalizers
 
 import honeytrace
 from honeytrace import trace_session
@@ -78,6 +79,17 @@ def test_the_session_lasts_until_the_awaitable_has_ended(create, sent):
     (session,) = sent()
     assert session["outputs"] == {"text": "hi"}
     assert session["duration"] >= 15
+
+
+def test_an_awaitable_that_has_ended_runs_no_finalizer(create):
+    """What a signal handler raises in a finalizer would be lost."""
+
+    async def main():
+        return await create(text="hi")
+
+    with finalizers() as ran:
+        assert asyncio.run(main()) == {"text": "hi"}
+    assert ran == []
 
 
 def test_an_awaitable_that_fails_is_an_error(create, sent):

@@ -8,6 +8,7 @@ import types
 import anthropic
 import openai
 import pytest
+from finalizers import finalizers
 from model_server import ModelServer
 
 import honeytrace
@@ -84,6 +85,15 @@ def test_stream_of_anthropic(server, instrumented):
     assert sessions.one("mine").outputs["content"] == [{"type": "text", "text": "GOOD MORNING"}]
     model_calls = sessions.all("anthropic.messages")
     assert [each.outputs["content"] for each in model_calls] == ["GOOD MORNING"] * instrumented
+
+
+def test_a_stream_that_has_ended_runs_no_finalizer(client):
+    """What a signal handler raises in a finalizer would be lost."""
+    create = trace_session(client.chat.completions.create)
+    with capture_sessions() as sessions, finalizers() as ran:
+        list(create(**CHAT, stream=True))
+        create(**CHAT, stream=True).close()
+    assert (len(sessions), ran) == (2, [])
 
 
 def test_stream_closed_early(client):

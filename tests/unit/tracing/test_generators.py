@@ -11,6 +11,7 @@ import threading
 import weakref
 
 import pytest
+from finalizers import finalizers
 
 import honeytrace
 from honeytrace import trace_session
@@ -428,6 +429,7 @@ def test_an_error_of_the_clean_up_is_one(sent):
     assert sent()[0]["error"] == "OSError: disk"
 
 
+@pytest.mark.filterwarnings("ignore:coroutine method 'aclose':RuntimeWarning")  # of Python 3.13
 def test_a_stream_of_a_closed_loop_ends_when_it_is_dropped(sent):
     """Python drops such a generator without closing it; nothing of it stays."""
     document = Document()
@@ -792,3 +794,14 @@ def test_a_coroutine_that_waits_when_the_program_ends_says_nothing(program, serv
         HH_API_URL=server.url,
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("most", [None, 1])
+@pytest.mark.parametrize("function", [count, acount])
+def test_a_stream_that_has_ended_runs_no_finalizer(function, most):
+    """What a signal handler raises in a finalizer would be lost."""
+    with finalizers() as ran:
+        iterate(function(3), most)
+        with pytest.raises(ValueError, match="boom"):
+            iterate(function(1, fail=True))
+    assert ran == []
