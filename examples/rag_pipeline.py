@@ -40,7 +40,7 @@ class Passage:
 
 
 def read_manual() -> list[Passage]:
-    """Cuts the topics at their titles, and between them where a passage would grow too long."""
+    """Cut the topics at their titles, and between them where a passage would grow too long."""
     found: dict[str, Passage] = {}
     # Long topics repeat shorter ones: a passage stays with the shortest, most specific one.
     for topic in sorted(topics, key=lambda name: len(topics[name])):
@@ -59,12 +59,12 @@ def read_manual() -> list[Passage]:
 
 
 def words(text: str) -> list[str]:
-    """The words without their endings, so that `Yielding` and `yields` are both `yield`."""
+    """Return the words without their endings, so that `Yielding` and `yields` are both `yield`."""
     return [re.sub(r"(?<=\w{4})(ing|ed|es|s|e)$", "", w) for w in re.findall(r"\w+", text.lower())]
 
 
 def sentences(text: str) -> list[str]:
-    """The prose of a passage, without its code, tables and cross-references."""
+    """Return the prose of a passage, without its code, tables and cross-references."""
     found = (" ".join(s.split()) for block in text.split("\n\n") for s in SENTENCE.findall(block))
     return [sentence for sentence in found if PROSE.match(sentence)]
 
@@ -95,12 +95,12 @@ class Manual:
 
     @trace_session(name="rerank")
     def rerank(self, asked: list[str], passages: list[Passage]) -> list[Passage]:
-        """Puts first what defines the thing asked about, and quotes it from there on."""
+        """Put first what defines the thing asked about, and quote it from there on."""
         ranked: list[Passage] = []
         for p in passages:
             lines = sentences(p.text)
             fits = [self.fit(asked, line) for line in lines] or [0.0]
-            fits[0] += self.fit(asked, p.title)  # what stands first explains the title
+            fits[0] += self.fit(asked, p.title)  # the first sentence explains the title
             quote = " ".join(lines[fits.index(max(fits)) :][:4])
             ranked.append(replace(p, score=p.score * max(fits), quote=quote))
         return sorted((p for p in ranked if p.quote), key=lambda p: -p.score)
@@ -110,7 +110,7 @@ class Manual:
         return sum(self.idf[w] * count[w] * (self.k1 + 1) / (count[w] + norm) for w in asked)
 
     def fit(self, asked: list[str], text: str) -> float:
-        """High for text that has the words, has them early, and goes on with `is` or `are`."""
+        """Return a score: high for text with the words, early, and with `is` or `are` after them."""
         found = words(text)
         held = [word for word in asked if word in found]
         first = min(map(found.index, held), default=0)

@@ -22,12 +22,12 @@ def manual() -> Manual:
 
 @pytest.fixture(autouse=True)
 def no_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Answers are quoted, also where there is a key."""
+    """Quote the manual, even if there is a key for a model."""
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
 
 
 def test_answer(manual: Manual, honeytrace_sessions: CapturedSessions) -> None:
-    """A session by its name says what went in and what came out."""
+    """Find a session by its name, and look at what went in and what came out."""
     ask(manual, "what is tea?")
     pipeline = honeytrace_sessions.one(name="RAG pipeline")
     assert pipeline.inputs == {"question": "what is tea?"}
@@ -35,7 +35,7 @@ def test_answer(manual: Manual, honeytrace_sessions: CapturedSessions) -> None:
 
 
 def test_steps(manual: Manual, honeytrace_sessions: CapturedSessions) -> None:
-    """The sessions are a list in the order of their ends, here with one root and no errors."""
+    """The sessions are a list, in the order in which they ended."""
     ask(manual, "what is tea?")
     names = [session.session_name for session in honeytrace_sessions]
     assert names == ["search", "rerank", "retrieve", "answer", "RAG pipeline"]
@@ -44,7 +44,7 @@ def test_steps(manual: Manual, honeytrace_sessions: CapturedSessions) -> None:
 
 
 def test_one_passage(manual: Manual, honeytrace_sessions: CapturedSessions) -> None:
-    """A step deep inside is tested without a way into it: both were found, one is kept."""
+    """Test a step deep inside without calling it: two passages were found, one is kept."""
     manual.retrieve("what is a drink?", k=1)
     found = honeytrace_sessions.one(name="search").outputs["result"]
     kept = honeytrace_sessions.one(name="retrieve", config={"k": 1}).outputs["result"]
@@ -52,7 +52,7 @@ def test_one_passage(manual: Manual, honeytrace_sessions: CapturedSessions) -> N
 
 
 def test_nothing_found(manual: Manual) -> None:
-    """A capture looks at a part of a test, and needs no pytest."""
+    """Capture the sessions of a part of a test; this works without pytest as well."""
     manual.retrieve("what is tea?")
     with capture_sessions() as sessions:
         ask(manual, "where do zebras sleep?")
@@ -74,20 +74,20 @@ def test_model_is_down(
 
 @freeze_time("2030-01-01")
 def test_time(manual: Manual, honeytrace_sessions: CapturedSessions) -> None:
-    """Under a frozen clock the times are exact."""
+    """With a frozen clock, the times are exact."""
     ask(manual, "what is tea?")
     pipeline = honeytrace_sessions.one(name="RAG pipeline")
     assert (pipeline.start_time, pipeline.duration) == (1893456000000, 0)
 
 
 def test_as_expected(manual: Manual, honeytrace_sessions: CapturedSessions) -> None:
-    """All sessions are as in a file, which `pytest --honeytrace-update` writes."""
+    """Compare all sessions with a file, which `pytest --honeytrace-update` writes."""
     ask(manual, "what is tea?")
     honeytrace_sessions.assert_matches("tea")
 
 
 def test_once_more(manual: Manual, honeytrace_sessions: CapturedSessions) -> None:
-    """A recorded call gives the same when it is made again; the id of a stored one serves, too."""
+    """Make a recorded call again, and expect the same result."""
     manual.retrieve("what is tea?")
     replayed = replay(honeytrace_sessions.one(name="retrieve"), manual.retrieve)
     assert replayed.same, replayed.diff()
