@@ -110,7 +110,7 @@ class Manual:
         return sum(self.idf[w] * count[w] * (self.k1 + 1) / (count[w] + norm) for w in asked)
 
     def fit(self, asked: list[str], text: str) -> float:
-        """Return a score: high for text with the words, early, and with `is` or `are` after them."""
+        """Return a score: high for text that has the words early, and `is` or `are` after them."""
         found = words(text)
         held = [word for word in asked if word in found]
         first = min(map(found.index, held), default=0)
