@@ -84,7 +84,7 @@ class Live:
         self.in_pytest = pytest_compat.is_running()
         self._sides: WeakKeyDictionary[object, Pipeline] = WeakKeyDictionary()
         self._arguments: dict[str, object] = {}
-        self._routes = Routes(self.guard)
+        self._routes = Routes(self.guard, self._is_locked)
         self._lock = threading.RLock()
         self._sends = False  # True if pytest, or no pytest, lets sessions leave the process
         self._decided = False  # True once pytest has decided whether sessions are sent
@@ -104,9 +104,10 @@ class Live:
         """
         with self._lock:
             if not self._decided:
-                self.refresh_processors()
+                self._refresh()
             base = self.base if self.base and self._begun else self._begin()
             self._choose()
+        self._catch_up()
         return self._prepared(base)
 
     def _prepared(self, base: Pipeline) -> Pipeline:
@@ -118,11 +119,28 @@ class Live:
         overrides = self.overrides
         if overrides:
             return overrides[-1].pipeline(base)
-        # A signal handler or `__del__` may come while this thread holds the lock, which a traced
-        # call on the new thread may need. Then the session that it came into starts the threads.
-        if self._sends and base.config.enabled and not cast("Any", self._lock)._is_owned():
+        if self._sends and base.config.enabled and not self._is_locked():
             base.delivery.start(older=False)
         return base
+
+    def _is_locked(self) -> bool:
+        """Return whether this thread holds the lock: a signal handler or `__del__` interrupted it.
+
+        It must not wait for our other threads then, since a `__del__` in one of them may want the
+        lock. What is left to do is done once the lock is released.
+        """
+        return bool(cast("Any", self._lock)._is_owned())
+
+    def _catch_up(self) -> None:
+        """Do what must not be done under the lock."""
+        if self._is_locked():
+            return
+        self._routes.catch_up()
+        if self._held and self._decided:
+            with self._lock:
+                held, self._held, base = self._held, [], self.base
+            for record in held:
+                self._accept(record, base)
 
     def _begin(self) -> Pipeline:
         self._begun = True
@@ -138,7 +156,8 @@ class Live:
             self._arguments = merged
             self._begun = False
             self._install(config)
-            return config
+        self._catch_up()
+        return config
 
     def _install(self, config: Config) -> Pipeline:
         # If an exception from outside interrupts this, the next session does it again.
@@ -167,6 +186,7 @@ class Live:
                 found = self._make(config, self._routes.beside(config))
                 if self._decided:
                     self._sides[tracer] = found
+            self._catch_up()
         return self._prepared(found)
 
     def hold_trees(self) -> None:
@@ -192,10 +212,14 @@ class Live:
     def refresh_processors(self) -> None:
         """Ask the pytest plugin again how to handle sessions that start from now on."""
         with self._lock:
-            self._sides.clear()
-            if self.base:
-                self.base = self._make(self.base.config, self.base.delivery)
-                self._choose()
+            self._refresh()
+        self._catch_up()
+
+    def _refresh(self) -> None:
+        self._sides.clear()
+        if self.base:
+            self.base = self._make(self.base.config, self.base.delivery)
+            self._choose()
 
     def _make(self, config: Config, delivery: Delivery) -> Pipeline:
         """Return a pipeline. Under pytest, the plugin decides whether its sessions are sent."""
@@ -222,15 +246,12 @@ class Live:
             updates=last[0] if last else None,
         )
         pipeline.special = pipeline.special or self._holds
-        held, self._held = self._held, []
-        for record in held:
-            self._accept(record, pipeline)
         return pipeline
 
-    def _accept(self, record: CallRecord, pipeline: Pipeline) -> None:
+    def _accept(self, record: CallRecord, pipeline: Pipeline | None) -> None:
         """Accept a session that was held, by the pipeline of its own configuration."""
         own = cast("Pipeline", record.defaults)
-        if own.delivery is not pipeline.delivery:
+        if pipeline is None or own.delivery is not pipeline.delivery:
             pipeline = self._make(own.config, own.delivery)
         if not isinstance(record, Update):
             pipeline.accept(record)
@@ -239,11 +260,8 @@ class Live:
 
     def _hold(self, record: CallRecord) -> None:
         """Keep an ended session until pytest has decided whether it may leave the process."""
-        with self._lock:
-            if not self._decided or self.base is None:
-                self._held.append(record)
-            else:
-                self._accept(record, self.base)
+        self._held.append(record)
+        self._catch_up()
 
     def _choose(self) -> None:
         chosen = self._decided and self._begun and not self.overrides

@@ -29,11 +29,14 @@ class _Route(NamedTuple):
 class Routes:
     """Sends each session by the settings under which it was accepted, even after a change.
 
-    Only `switch_to` and `add` change the routes. One thread at a time may call them.
+    Only `switch_to` and `add` change the routes. The caller holds a lock for that, which
+    `is_locked` asks about, and releases it before it calls anything else.
     """
 
-    def __init__(self, guard: ErrorGuard) -> None:
+    def __init__(self, guard: ErrorGuard, is_locked: Callable[[], bool]) -> None:
         self._guard = guard
+        self._is_locked = is_locked
+        self._past: tuple[_Route, ...] = ()  # those that a switch has just replaced
         # The last one is current. The tuple is only ever replaced, so reading needs no lock.
         self._routes: tuple[_Route, ...] = ()
 
@@ -43,16 +46,23 @@ class Routes:
         if current and _way(current.config) == _way(config):
             self._routes = (*self._routes[:-1], _Route(config, current.delivery))
             return current.delivery
-        delivery = deliver(config, self._guard)
+        delivery = deliver(config, self._guard, self._is_locked)
         # Read this last: a signal handler or `__del__` that traces may have switched meanwhile.
-        past, self._routes = self._routes, (*self._routes, _Route(config, delivery))
-        _hand_over(config, past)
-        _rest(past)
+        self._past, self._routes = self._routes, (*self._routes, _Route(config, delivery))
         return delivery
+
+    def catch_up(self) -> None:
+        """After a switch, hand over to the new delivery, and deliver what could only be queued."""
+        past, self._past = self._past, ()
+        if past:
+            _hand_over(self._routes[-1].config, past)
+            _rest(past)
+        for route in self._routes:
+            route.delivery.ring()
 
     def add(self, config: Config) -> Delivery:
         """Return an additional delivery, which is flushed and ended with the current one."""
-        delivery = deliver(config, self._guard)
+        delivery = deliver(config, self._guard, self._is_locked)
         self._routes = (_Route(config, delivery), *self._routes)
         return delivery
 
@@ -111,7 +121,7 @@ class Routes:
         """Forget all routes: they belong to the parent."""
         for route in self._routes:
             route.delivery.abandon()
-        self._routes = ()
+        self._routes = self._past = ()
 
 
 def _way(config: Config) -> tuple[object, ...]:
@@ -140,14 +150,13 @@ def _rest(past: tuple[_Route, ...]) -> None:
             each.delivery.shutdown(0)
 
 
-def deliver(config: Config, guard: ErrorGuard) -> Delivery:
+def deliver(config: Config, guard: ErrorGuard, is_locked: Callable[[], bool] = bool) -> Delivery:
     """Return a new delivery to the server, or to the store, of these settings."""
-    connect = partial(_connect, config)
-    lasting = ends_abruptly()
-    spool = _spool(config)
+    make = partial(Delivery, partial(_connect, config), encode, guard, _spool(config))
+    make = partial(make, lasting=ends_abruptly(), is_locked=is_locked)
     if config.local:  # SQLite takes one writer at a time
-        return Delivery(connect, encode, guard, spool, None, 1, batches=True, lasting=lasting)
-    return Delivery(connect, encode, guard, spool, wire.shrunk, lasting=lasting)
+        return make(most_senders=1, batches=True)
+    return make(shrink=wire.shrunk)
 
 
 def _spool(config: Config) -> Spool | None:

@@ -17,12 +17,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
 from honeytrace._delivery.queue import DeliveryQueue
 from honeytrace._delivery.retry import Answer, RetryPolicy, Verdict, back_off
 from honeytrace._delivery.send_queue import Item
-from honeytrace._delivery.senders import LazySender, start_thread
+from honeytrace._delivery.senders import DeliveryThread, LazySender, start_thread
 from honeytrace._delivery.stats import Bell
 from honeytrace._utils import clock
 from honeytrace._utils.guard import ErrorGuard
@@ -45,21 +46,28 @@ class _Member:
 
     Attributes:
         life: the number of stops of the crew before it started; after another stop, it ends.
+        thread: the thread.
         bell: wakes this thread.
         sends: since when it is sending; None if it is not.
         rests: since when it has nothing to do; None if it has.
         dozes: whether it waits for a short time only, and then looks at what the writer does.
         wrote: whether it wrote last, so that sending is next.
-        thread: the thread.
+        left: whether it has ended, or is about to.
     """
 
     life: int
+    thread: threading.Thread = field(default_factory=threading.current_thread)
     bell: Bell = field(default_factory=Bell)
     sends: float | None = None
     rests: float | None = None
     dozes: bool = False
     wrote: bool = False
-    thread: threading.Thread = field(default_factory=threading.current_thread)
+    left: bool = False
+
+    @property
+    def at_work(self) -> bool:
+        """Return whether its thread may still run."""
+        return not self.left or self.thread.is_alive()
 
 
 class _Attempt(NamedTuple):
@@ -127,13 +135,28 @@ class Crew:
                 # There is no call in here, so no signal handler can leave it half done.
                 mine = self._starting = True
                 life, self.asleep = self._life, False  # the new thread checks by itself
-            begun = start_thread(self._run, life, "worker")
+            begun = self._launch(life, "worker")
             if begun:  # both now: at exit no thread can be started
-                start_thread(self._run, life, "sender-1")
+                self._launch(life, "sender-1")
         finally:
             if mine:
                 self._starting, self.asleep = False, self.asleep or not begun
         return begun
+
+    def _launch(self, life: int, name: str) -> bool:
+        """Start one thread; return False if the system refuses."""
+        me = _Member(life)
+        me.thread = DeliveryThread(partial(self._run, me), name)
+        begun = start_thread(me.thread)
+        if begun:
+            self._enlist(me)
+        return begun
+
+    def _enlist(self, me: _Member) -> None:
+        """Count a thread among those that run. It does so itself if its starter was interrupted."""
+        with self._lock:
+            if me.life == self._life and not me.left and me not in self._members:
+                self._members.append(me)
 
     def stop(self) -> None:
         """End the threads. A request under way is settled when its answer comes."""
@@ -142,7 +165,7 @@ class Crew:
         self._writer, self._sending, self.asleep = None, 0, True
         for member in members:
             member.bell.ring()
-        self._stopped = [each for each in (*self._stopped, *members) if each.thread.is_alive()]
+        self._stopped = [each for each in (*self._stopped, *members) if each.at_work]
 
     def join(self, until: float) -> None:
         """Wait until the threads that were stopped have ended; not long for those in a request.
@@ -306,11 +329,8 @@ class Crew:
             due = self.retry.until
         return None if due is None else max(due, self.retry.until)
 
-    def _run(self, life: int) -> None:
-        me = _Member(life)
-        with self._lock:
-            if life == self._life:
-                self._members.append(me)
+    def _run(self, me: _Member) -> None:
+        self._enlist(me)
         try:
             while (step := self._next(me)) is not None:
                 self._let_sessions_end(me)
@@ -331,6 +351,7 @@ class Crew:
     def _leave(self, me: _Member) -> None:
         """Forget this thread, even if an exception from outside ended it; others go on."""
         with self._lock:
+            me.left = True
             if me not in self._members:
                 return
             self._members.remove(me)
@@ -373,7 +394,7 @@ class Crew:
                 return
             self._starting = True
         try:
-            if not start_thread(self._run, life, f"sender-{len(self._members)}"):
+            if not self._launch(life, f"sender-{len(self._members)}"):
                 self._refused_until = clock.now() + IDLE_SECONDS
         finally:
             self._starting = False

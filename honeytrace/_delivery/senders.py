@@ -116,13 +116,32 @@ class LazySender:
             self._connecting.release()
 
 
-def start_thread(target: Callable[[int], None], life: int, name: str) -> bool:
-    """Start a thread and pass it `life`; return False if the system refuses.
+class _Unawaited(threading.Event):
+    """In place of a thread's own event, it lets `start` return before the thread runs."""
 
-    The caller must not hold a lock that a traced call may need. This function waits for the new
-    thread to report, and that thread may run the collector and so a `__del__` that traces.
+    def wait(self, timeout: float | None = None) -> bool:  # noqa: ARG002
+        return True
+
+
+class DeliveryThread(threading.Thread):
+    """A daemon thread whose `start` does not wait for it.
+
+    The thread may begin with a collection, and so with a `__del__` that wants a lock of the thread
+    that started it.
     """
-    thread = threading.Thread(target=target, args=(life,), name=THREADS + name, daemon=True)
+
+    def __init__(self, target: Callable[[], None], name: str) -> None:
+        super().__init__(target=target, name=THREADS + name, daemon=True)
+        self._started = _Unawaited()
+
+    def join(self, timeout: float | None = None) -> None:
+        threading.Event.wait(self._started, timeout)
+        if self._started.is_set():
+            super().join(timeout)
+
+
+def start_thread(thread: threading.Thread) -> bool:
+    """Start a thread; return False if the system refuses."""
     chosen = _stack_size()
     with ignoring(RuntimeError):
         if not 0 < chosen < MIN_STACK_BYTES:

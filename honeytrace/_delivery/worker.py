@@ -37,6 +37,8 @@ class Delivery:
     The threads start with the first session. `shrink` cuts a body that the server finds too large.
     `batches` says that the sender stores many sessions at once, permanently. With `lasting`, the
     outermost session is on disk before its call returns, since the process may end at any moment.
+    `is_locked` says that this thread holds a lock that a traced call may want. Then a session is
+    only queued, since our threads may trace as well, and `ring` has to be called after that.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Delivery:
         *,
         batches: bool = False,
         lasting: bool = False,
+        is_locked: Callable[[], bool] = bool,
     ) -> None:
         self.guard = guard
         self._spool = spool
@@ -61,6 +64,7 @@ class Delivery:
         self._counts = self._queue.counts
         self._lock = self._queue.lock
         self._lasting = lasting
+        self._is_locked = is_locked
         self._abandoned = self._held = self._ending = False
         self._refused = 0
 
@@ -86,7 +90,7 @@ class Delivery:
         if weight > MAX_NEW_BYTES and self._queue.cramped:
             self._refuse(record)
             return
-        if self._lasting and is_outermost(record) and not self._queue.entered:
+        if self._lasting and is_outermost(record) and not self._nested:
             while self._queue.encode():
                 pass  # sessions inside it come first
             self._write_now(record)
@@ -101,7 +105,7 @@ class Delivery:
     def accept_durably(self, record: CallRecord) -> None:
         """Take an ended session and write it to disk before returning, if the disk allows it."""
         # A signal handler may have come in the middle of our own work on this thread.
-        if self._abandoned or self._queue.entered:
+        if self._abandoned or self._nested:
             self.accept(record)
             return
         self._queue.weight += RECORD_BYTES + record.size
@@ -131,16 +135,29 @@ class Delivery:
 
         Encode two if far too many wait, because it takes longer than it did.
         """
-        if self._queue.entered or self._queue.cramped:
+        if self._nested or self._queue.cramped:
             return
         self._queue.encode(1 if len(self._new) < 2 * self._queue.most_new else 2)
         encoded = self._queue.encoded
         if encoded >= WRITE_SESSIONS or encoded * size >= WRITE_BYTES:
             self._write()
 
+    @property
+    def _nested(self) -> bool:
+        """Return whether this thread holds a lock, since a signal handler or `__del__` is running.
+
+        Waiting for another thread could then be a deadlock.
+        """
+        return self._queue.entered or self._is_locked()
+
+    def ring(self) -> None:
+        """Have sessions delivered that could only be queued."""
+        if self._new and self._crew.asleep:
+            self._ring()
+
     def _ring(self) -> None:
         """Wake or start the crew; do its work here if no thread can be started."""
-        if self._crew.ring():
+        if self._is_locked() or self._crew.ring():
             return
         if self._ending or not self._crew.start():
             self._work_here(math.inf)
@@ -157,7 +174,7 @@ class Delivery:
     def _work_here(self, until: float) -> None:
         """Do the work of the crew on this thread: bring every new session to the disk."""
         queue = self._queue
-        if queue.entered:
+        if self._nested:
             return
         while clock.now() < until and (queue.encode() or queue.encoded):
             self._write()

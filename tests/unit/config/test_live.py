@@ -197,6 +197,88 @@ def test_a_session_that_ends_in_the_middle_of_the_first_start(program, server):
     assert sorted(session["inputs"]["n"] for session in server.sessions) == [0, 1]
 
 
+COLLECTED = """
+    import faulthandler
+    import os
+    import sys
+    import threading
+    from contextlib import suppress
+    import honeytrace
+    from honeytrace._config.live import live
+
+    ROOMS = tuple(f"{os.sep}{room}{os.sep}" for room in ("_config", "_delivery"))
+
+    @honeytrace.trace_session
+    def work(where):
+        made.append(where)
+
+    @honeytrace.trace_session
+    def stream():
+        made.append("stream")
+        yield
+
+    def begun():
+        items = stream()
+        next(items)
+        honeytrace.shutdown(20)
+        return items
+
+    def interrupt(frame, event, argument):
+        global left
+        if event == "call" and any(room in frame.f_code.co_filename for room in ROOMS):
+            left -= 1
+            if left < 0:
+                sys.setprofile(None)
+                COLLECT
+
+    def report(event):
+        if collecting and threading.get_ident() != main.ident:
+            work("collected by the new thread")
+        set_event(event)
+
+    def end():
+        while ours := {*threading.enumerate()} - {main}:
+            honeytrace.shutdown(20)
+            for thread in ours:
+                with suppress(RuntimeError):  # it has not begun yet
+                    thread.join()
+
+    faulthandler.dump_traceback_later(15, exit=True)
+    main, set_event, made, at, left = threading.main_thread(), threading.Event.set, [], 0, -1
+    threading.Event.set = report
+    while left < 0:
+        made.clear()
+        left, at, collecting = at, at + 1, True
+        live.after_fork_in_child()
+        BEFORE
+        sys.setprofile(interrupt)
+        ACT
+        sys.setprofile(None)
+        assert honeytrace.flush(20)
+        collecting = False
+        end()
+        stats = honeytrace.stats()
+        if left < 0 and not len(made) == stats.accepted == stats.delivered + stats.spooled:
+            print(at, made, stats)
+    print(at > 20)
+    """
+
+
+@pytest.mark.parametrize(
+    ("before", "act", "collect"),
+    [
+        ("", "work('program')", "work('collected')"),
+        ("", "honeytrace.configure(source=str(at)); work('program')", "work('collected')"),
+        ("items = begun()", "honeytrace.configure(timeout=9 + at)", "items.close()"),
+    ],
+)
+def test_a_collection_at_any_moment_of_a_start(before, act, collect, program, server):
+    """In this thread and in ours, which wait for one another's locks: nothing hangs or is lost."""
+    source = COLLECTED.replace("BEFORE", before).replace("ACT", act).replace("COLLECT", collect)
+    done = program(source, HH_API_URL=server.url)
+    assert done.stdout == "True\n", done.stderr
+
+
 def test_variables_set_after_configure_count_until_the_first_session(program, server):
     """A program may load them from a file when it has already configured something."""
     done = program(
