@@ -81,13 +81,11 @@ def _first(values: Iterable[Any], depth: int) -> str:
     return next(filter(None, (_text(value, depth + 1) for value in values)), "")
 
 
-def _message(items: list[Any]) -> str:
+def _message(items: list[Json]) -> str:
     """Return what the user said last; without a user, what was said last."""
-    said = messages(items)
-    last = next(
-        (each for each in reversed(said) if each.role == "user"), said[-1] if said else None
-    )
-    parts = last.parts if last else []
+    asked = next((item for item in reversed(items) if item.get("role") == "user"), None)
+    said = messages(items if asked is None else [asked])
+    parts = said[-1].parts if said else []
     if text := _first((part for part in parts if isinstance(part, (str, dict))), 0):
         return text
     return ", ".join(str(part) for part in parts if isinstance(part, Call))
