@@ -121,7 +121,14 @@ class _Handler(BaseHTTPRequestHandler):
         if not body.skip(_MAX_SKIPPED_BYTES):
             self.close_connection = True
 
-    do_GET = do_POST = do_HEAD = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _run  # noqa: N815 - names of the base class
+    def __getattr__(self, name: str) -> Any:
+        """Run the application for each method, which the base class looks up as `do_GET`.
+
+        The application refuses the ones that it does not know, with 405.
+        """
+        if re.fullmatch("do_[A-Z]+", name):
+            return self._run
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def _fault(self) -> str | None:
         """Return what is wrong with headers that the parser of the base class accepts, or None.
