@@ -1,6 +1,6 @@
 """One decorator that records the calls of an LLM application as HoneyHive sessions.
 
-PYTEST_DONT_REWRITE: said to pytest, which would warn if this is imported before our plugin is.
+PYTEST_DONT_REWRITE: without this word, pytest warns if the package is imported before our plugin.
 """
 
 from __future__ import annotations

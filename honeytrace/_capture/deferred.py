@@ -45,7 +45,7 @@ class Encoded(NamedTuple):
 
     Attributes:
         body: the bytes of the answer.
-        media_type: returns what the server calls it, such as "application/json".
+        media_type: returns the content type that the server gave, such as "application/json".
     """
 
     body: bytes

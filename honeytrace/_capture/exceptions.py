@@ -50,8 +50,9 @@ def failure(error: BaseException | None) -> Failure | None:
 
 
 def _is_orderly(error: BaseException) -> bool:
-    """Return whether this is not an error: it closes a generator, ends the program with exit code
-    0, or tells a framework what to do next.
+    """Return whether this exception is not an error.
+
+    It may close a generator, end the program with exit code 0, or tell a framework what to do next.
 
     Command-line libraries end a command in their own way. click and typer raise an exception with
     an `exit_code`; others raise a class called `Exit` with a code under another name.
@@ -78,7 +79,7 @@ def _steers(kind: type) -> bool:
 def is_cancellation(error: BaseException) -> bool:
     """Return whether asyncio, trio or gevent raised this to cancel a task.
 
-    `concurrent.futures.CancelledError` is an `Exception`, which says that a result is missing.
+    `concurrent.futures.CancelledError` does not count: it says that a result is missing.
     """
     kind = type(error)
     return qualname(kind) in _CANCELLED and not issubclass(kind, Exception)

@@ -1,10 +1,10 @@
 """Turn values of libraries that are not imported here into text, numbers, or data to copy instead.
 
-These are numpy, pandas, torch, PIL, pytest, rarely used parts of the standard library, and what
-frameworks for agents pass around, which would be recorded with all of their insides. A class
-is recognized by its name, and by being the class that its module holds under that name. Code of a
-library runs only for values of exactly these classes; a value of a subclass is described by what
-the base class knows.
+The libraries are numpy, pandas, torch, PIL, pytest, rarely used parts of the standard library, and
+frameworks for agents, whose objects would otherwise be recorded with all of their internals. A
+class is recognized by its name, and by being the class that its module holds under that name. Code
+of a library runs only for values of exactly these classes; a value of a subclass is described by
+what the base class knows.
 """
 
 from __future__ import annotations
@@ -232,7 +232,7 @@ def _address(value: Any) -> str:
 
 
 def _run_context(value: Any) -> Json:
-    """Return what a tool is told of its run, without the history and the model's client."""
+    """Return what a framework tells a tool about its run, without the history and the client."""
     own = state(value, type(value))
     found = {name: own[name] for name in _CONTEXT if own.get(name) is not None}
     for name in ("deps", "context", "model"):
@@ -255,7 +255,7 @@ def short(value: Any) -> Any:
 
 
 def _agent_result(value: Any) -> Json:
-    """Return the outcome of an agent's run, which its calls of models precede as sessions."""
+    """Return the outcome of an agent's run; its model calls are sessions of their own."""
     own = state(value, type(value))
     found: Json = {name: own[name] for name in ("final_output", "output") if name in own}
     inside = own.get("context_wrapper", own.get("_state"))
@@ -273,7 +273,7 @@ def _prediction(value: Any) -> Json:
 
 
 def _node(value: Any) -> Json:
-    """Return a retrieved document of LlamaIndex by its text, without its relations and vector."""
+    """Return the text and metadata of a document of LlamaIndex, without relations and vector."""
     own = state(value, type(value))
     if "node" in own:
         return {"score": own.get("score"), **_node(own["node"])}
@@ -283,7 +283,7 @@ def _node(value: Any) -> Json:
 
 
 def _document(value: Any) -> Json:
-    """Return a document of LangChain or Haystack, with its embedding by length and norm."""
+    """Return a document of LangChain or Haystack; of its embedding, only the length and norm."""
     found = fields(value)
     if type(found.get("embedding")) is list:
         found["embedding"] = describe_vector(found["embedding"])

@@ -348,7 +348,7 @@ class Snapshot:
         items = first(partial(base.__iter__, value), most)
         cuts = len(self.cuts)
         copy = self._list(items, path, depth, base.__len__(value))
-        if (base is set or base is frozenset) and len(self.cuts) == cuts:  # those name places
+        if (base is set or base is frozenset) and len(self.cuts) == cuts:  # cuts name positions
             _sort(copy)
         return copy
 

@@ -31,7 +31,7 @@ Read = Callable[[Any], Any]
 """Turns a value into the data to copy instead of it."""
 
 EXACT = 2**63  # smaller integers are the same in any JSON parser with 64-bit integers
-_MAX_INTEGER_BITS = 2048  # 617 digits; Python may refuse to spell 640
+_MAX_INTEGER_BITS = 2048  # 617 digits; Python may refuse to print 640
 _MAX_DECIMAL_CHARACTERS = 4096
 _MAX_ATTRIBUTES = 20_000  # of one object
 _PATHS = (

@@ -183,7 +183,7 @@ class StreamAccumulator:
 
     @property
     def _grows(self) -> bool:
-        """Return whether all items are one text that grows, each the whole so far."""
+        """Return whether each item is the whole text so far."""
         return self._growing is not None and self._growing.count >= _MIN_GROWING
 
     @property
@@ -278,7 +278,7 @@ class StreamAccumulator:
 
 
 class GrowingText:
-    """Texts of which each begins with the one before: of these, the last one is the answer.
+    """Texts that each begin with the text before, so that the last one is the whole answer.
 
     Attributes:
         last: the longest text so far.

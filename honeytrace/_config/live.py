@@ -407,16 +407,16 @@ def configure(**settings: Unpack[Settings]) -> Config:
         capture_inputs: False leaves out arguments.
         capture_outputs: False leaves out results.
         sample_rate: the fraction of trees that are recorded, such as 0.01. The id of the root
-            decides, for everything below it, in other threads and services too.
-        keep: a function that gets the root session of a tree that is not sampled, once it has
-            ended, and returns True to keep the tree. Without a `sample_rate` it decides alone.
+            decides for the whole tree, in other threads and services too.
+        keep: a function that gets the ended root of a tree that is not sampled, and returns True
+            to keep the tree. Without a `sample_rate` it decides about every tree.
         redact: False keeps secrets. A function adds its own rules: it gets a path and a value, and
             returns the value to send.
         limits: how much of each field is recorded, such as `{"string": 1000}`: `chars`, `nodes`,
             `depth`, characters of a `string`, `items` of a list.
         store_size: bytes, or "500MB", above which the store deletes its oldest sessions.
         prices: US dollars per million tokens of a model, such as
-            `{"gpt-4o": (2.5, 1.25, 10.0)}` for the prompt, cached tokens of it, and the answer.
+            `{"gpt-4o": (2.5, 1.25, 10.0)}` for the prompt, its cached tokens, and the answer.
         store_age: seconds, or "30d", after which the store deletes sessions.
     """
     return live.configure(settings)

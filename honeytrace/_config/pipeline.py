@@ -30,7 +30,7 @@ Processor = Callable[[CallRecord], object]
 """Called with each session that ends, on the thread where it ended."""
 
 Keep = Callable[[Session], object]
-"""Returns whether a tree that is not sampled is kept, from its root, which has ended."""
+"""Gets the ended root of a tree that is not sampled; returns True to keep the tree."""
 
 Exporter = Callable[[Session], object]
 """Called by the worker with each finished, redacted session before it is sent."""
@@ -66,7 +66,7 @@ class Pipeline:
         source: source of sessions whose `trace_session` names none.
         prices: what models cost.
         choosy: True if inputs or outputs are recorded only where `trace_session` asks for them.
-        threshold: ids of roots below this are sampled; None if all are.
+        threshold: a root whose id is below this is sampled; None if all are.
         keep: the user's function that keeps trees which are not sampled; None without one.
         drop_limit: the same as `threshold` if there is no `keep`, so that other trees are dropped.
         special: True if sessions start in another way than most.
@@ -156,7 +156,7 @@ def _then_wait_at_root(accept: Processor, delivery: Delivery, record: CallRecord
 
 @functools.lru_cache(maxsize=1024)
 def threshold(rate: float) -> bytes | None:
-    """Return the bytes that ids of sampled roots are below; None if all roots are sampled."""
+    """Return the bytes below which the ids of sampled roots are; None if all roots are sampled."""
     return None if rate >= 1 else int(rate * 2**32).to_bytes(4, "big")
 
 

@@ -125,7 +125,7 @@ class Routes:
 
 
 def _way(config: Config) -> tuple[object, ...]:
-    """Return the settings that two configurations need in common to share a route."""
+    """Return the settings in which two configurations must agree to share a delivery."""
     if config.local:
         return ("local", config.home, config.store_size, config.store_age)
     return (config.server_url, config.project, config.spool_dir, config.api_key, config.timeout)

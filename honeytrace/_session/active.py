@@ -1,4 +1,4 @@
-"""The handle that a program has of a running session."""
+"""The object by which a program reads and changes a running session."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ class ActiveSession:
         record.replaced = (record.replaced or set()) | {name}
 
     def _update(self, name: str, fields: Json) -> None:
-        """Send what is set after the end as an update, or say that this is impossible."""
+        """Send what is set after the end as an update, or warn that this is impossible."""
         record = self._record
         assert record is not None  # noqa: S101 - the null session has no late objects
         fields = as_object(Snapshot().take(fields, name))

@@ -15,8 +15,8 @@ from honeytrace._utils.version import __version__
 def objects(record: CallRecord) -> dict[str, Json]:
     """Return the JSON objects of a session in their present state.
 
-    Values set by the user win over those of `trace_session`, these over tags, and tags over
-    captured ones.
+    Values set by the user win over those of `trace_session`. Those win over tags, and tags win
+    over captured values.
     """
     given, replaced = record.given or {}, record.replaced or ()
     early, fixed, tags = _before(record), record.spec.fields, record.tags or {}

@@ -44,7 +44,7 @@ class _Flag:
 
 
 class _Owner(int):
-    """Takes and releases the lock in that way; an int, as `acquire` gets it as `blocking`."""
+    """Takes or releases the lock in the same way. `acquire` gets this int as `blocking`."""
 
     start = property(_collector.acquire)
     stop = property(_collector.__exit__)
@@ -66,7 +66,7 @@ make_current = put_safely if sys.version_info < (3, 12) else put
 
 
 def without_tracing(function: Callable[..., _R], *arguments: Any) -> _R:
-    """Call a user's function for our own purposes, without tracing anything that it calls."""
+    """Call a user's function for our own purposes; nothing that it calls is traced."""
     outer = get()
     make_current(QUIET)
     try:

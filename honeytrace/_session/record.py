@@ -59,7 +59,7 @@ class TraceSpec:
         fields: the JSON objects that `trace_session` was given, by field name.
         function: module and qualified name of the function; None for a block.
         kind: the kind of the function, such as "generator", or "block".
-        step: the kind of the step, such as "model" or "tool"; None if it is not said.
+        step: the kind of the step, such as "model" or "tool"; None if it was not given.
         bind: maps the arguments of a call to their names.
         named: names of the parameters.
         rest: name of the parameter for `**kwargs`; None if there is none.
@@ -128,10 +128,10 @@ class Streamed(NamedTuple):
     """The result of a stream that has ended.
 
     Attributes:
-        completed: True if it ran to its own end. If the items have a reader, that one knows.
+        completed: True if it was exhausted. If the items have a reader, use `reader.complete`.
         items: the items it yielded.
         ttft_ms: milliseconds until the first token; None if there was no item. If the items have
-            a reader, that one knows.
+            a reader, use `reader.ttft_ms`.
         returned: the value it returned.
         split: for a fixture, the times before and after its item.
         status: "cancelled" if its consumer was cancelled while waiting for the next item.
@@ -176,8 +176,8 @@ class CallRecord:
         cuts: paths of the values that were truncated.
         size: estimated memory of the captured values in bytes.
         tags: the objects that `tag` adds to this session and those below it, by field name.
-        exchange: what is known of the request and the answer, if this is a call of a model that an
-            integration recorded; else None.
+        exchange: the request and the answer of a model call that an integration recorded; None for
+            any other call.
     """
 
     __slots__ = (

@@ -15,7 +15,7 @@ _NO_SPEC = TraceSpec(name="")
 class Scope(CallRecord):
     """Passes something on to the sessions that start inside. It is not a session itself.
 
-    It counts as ended, so that whoever looks for a running session goes past it.
+    It counts as ended, so a search for a running session passes over it.
 
     Attributes:
         parent: the session of this process that it was entered in.
@@ -45,7 +45,7 @@ class Scope(CallRecord):
             self.defaults = parent.defaults
 
     def place(self, record: CallRecord, parent: CallRecord | None) -> None:
-        """Let a new record start in this scope, where `enclosing` has found this parent."""
+        """Put a new record into this scope; `parent` is what `enclosing` found."""
         record.parent = self
         self.hand_on(record, parent)
 
@@ -74,7 +74,7 @@ _known: WeakValueDictionary[str, CallRecord] = WeakValueDictionary()
 
 
 def make_known(record: CallRecord) -> str:
-    """Return the id of a record, and find it by this id as long as it runs in this process."""
+    """Return the id of a record; `find` then finds it while it runs in this process."""
     session_id = format_id(record.id)
     if not record.ended:
         _known[session_id] = record
@@ -92,7 +92,7 @@ QUIET = Scope(silent=True)
 
 
 def innermost(record: CallRecord | None) -> CallRecord | None:
-    """Return the record, or what is nearest around it: a running session or a scope."""
+    """Return the record if it is running or a scope; else the nearest such record around it."""
     while record is not None and record.ended and not isinstance(record, Scope):
         record = record.parent
     return record
@@ -112,7 +112,7 @@ def enclosing(record: CallRecord | None) -> tuple[CallRecord | None, Scope | Non
 
 
 def _parent_in(scope: Scope) -> CallRecord | None:
-    """Return the running session around a scope; None if an ended one is its link."""
+    """Return the running session around a scope; None if the scope is linked and that one ended."""
     parent = scope.parent
     if parent is None or not parent.ended:
         return parent

@@ -40,7 +40,7 @@ class Session:
         error: type and message of the exception; None if the call succeeded.
         duration: milliseconds.
         user_properties: facts about the user.
-        metrics: numbers about the call, such as token counts.
+        metrics: numbers about the call, such as counts of tokens.
         feedback: what users said about the call.
         metadata: anything else; honeytrace adds its own details under the key `honeytrace`.
         start_time: milliseconds since 1970, UTC.

@@ -13,7 +13,7 @@ _BYTES = 200  # roughly the memory of one value
 
 
 class Update(CallRecord):
-    """Fields to merge into a session, on their way to the server as a session would be."""
+    """Fields to merge into a session. They are queued, stored and sent like a session."""
 
     __slots__ = ()
 

@@ -226,7 +226,7 @@ def decode(body: bytes) -> Session:
     """
     found = loads(body)
     if not isinstance(found, dict):
-        raise ValueError("it is no JSON object")
+        raise ValueError("it is not a JSON object")
     fields: Json = dict.fromkeys(_REQUIRED, "unknown")
     for name, (fits, _) in _RULES.items():
         key = _RENAMED.get(name, name)

@@ -1,4 +1,4 @@
-"""Choose what to record of a call, by its options and the configuration."""
+"""Apply the options of a call and the configuration to what is recorded of it."""
 
 from __future__ import annotations
 

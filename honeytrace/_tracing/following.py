@@ -1,8 +1,8 @@
 """Follow an answer that the program reads bit by bit, and end its session with it.
 
-The objects of the SDK stay themselves. What is watched is the HTTP response below them: its
-`close` and the bytes read from it; and of an SDK's stream, the iterator and the decoder of events
-inside. No body is read that the program does not read.
+The SDK's own objects are returned. We watch the HTTP response below them (its `close` and the bytes
+read from it) and, inside an SDK's stream, the iterator and the decoder of events. No body is read
+that the program does not read.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ ASYNC = ("aclose", "aiter_bytes")
 class Watch:
     """Watches one HTTP response until it is closed, read to its end or dropped.
 
-    The response refers to it and it to the response, which refers to itself in any case. Without it
-    here, `close` could not find it when the garbage collector closes a stream. It has no `__del__`:
-    Python drops what a signal handler raises in one.
+    The response and its watch refer to each other. That keeps nothing alive longer, because a
+    response is a cycle anyway. It lets `close` find the response when the garbage collector closes
+    a stream. There is no `__del__`, in which Python would drop what a signal handler raises.
 
     Attributes:
         call: the record of the call.
@@ -99,7 +99,7 @@ class Watch:
         return chunks if self._buffer else AsyncSteps(chunks, self, self._take_bytes)
 
     def _method(self, name: str) -> Any:
-        """Return the method of the response that ours stands for, or that of another watch."""
+        """Return the original method of the response, or that of the watch around this one."""
         response = self._response
         return self.outer.get(name) or partial(getattr(type(response), name), response)
 

@@ -22,7 +22,7 @@ from honeytrace._config.live import live
 from honeytrace._utils.guard import try_call
 
 _ENTRANCES = frozenset({"ainvoke", "call", "delay", "invoke", "main", "run", "send"})
-"""Methods by which frameworks call the function of a command, task or tool, past `__call__`."""
+"""Methods by which frameworks call the function of a command, task or tool without `__call__`."""
 
 _CALLS = frozenset({"CALL", "CALL_FUNCTION"})
 _AROUND_CALLS = frozenset({"CACHE", "PRECALL"})

@@ -28,7 +28,7 @@ class Runtime:
         begin: starts a session.
         conclude: ends the session of a coroutine, or follows the stream that it returned.
         end: ends a session.
-        drops: tells whether a root is not recorded, since it is not sampled.
+        drops: returns True for a root that is not recorded, because it is not sampled.
         unsampled: the current record in a tree that is not sampled.
         coroutine: the type of coroutines.
         get: returns the current record.

@@ -35,7 +35,7 @@ def parameters(function: Callable[..., Any]) -> list[Parameter]:
 def is_method(function: Callable[..., Any]) -> bool:
     """Return whether this is defined in a class and its first parameter is called `self` or `cls`.
 
-    A method of a type in C does not count: called on the type, it takes the object as an argument.
+    A method of a type in C does not count, because its object is an argument like the others.
     """
     if isinstance(function, _METHODS_IN_C):
         return False
@@ -93,5 +93,5 @@ def binder(known: Sequence[Parameter]) -> Binder:
 
 
 def is_omitted(value: object) -> bool:
-    """Return whether this stands for an argument that was not given, as SDKs of models have it."""
+    """Return whether this is the object by which an SDK marks an argument that was not given."""
     return qualname(type(value)) in ("NotGiven", "Omit")

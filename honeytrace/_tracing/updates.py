@@ -1,4 +1,4 @@
-"""`update_session`, for facts about a session that come later, such as the rating of a user."""
+"""`update_session`, for facts that come after the end of a session, such as a user's rating."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ class Answer:
 
 
 def read_answer(outputs: Json) -> Answer | None:
-    """Return what the answer says that the outputs are, or hold as their `result`."""
+    """Read the outputs, or their `result`, as the answer of a model; None if they are not one."""
     for found in (outputs, outputs.get("result")):
         if answer := _read(found):
             return answer
@@ -326,7 +326,7 @@ def _answer(found: Json, messages: list[Message], usage: object, reason: object)
 
 
 def _cost(found: Json, usage: object) -> float | None:
-    """Return the cost that a gateway such as OpenRouter put beside the counts, or DSPy noted."""
+    """Return the cost that a gateway such as OpenRouter, or DSPy, gives beside the counts."""
     for holder in (usage, found):
         cost = holder.get("cost") if type(holder) is dict else None
         if type(cost) is int or type(cost) is float:

@@ -133,7 +133,7 @@ class IndexedEntries(dict[int, Any]):
         self._last = 0
 
     def at(self, key: int, budget: Budget) -> Any:
-        """Return the entry, creating it if needed; one that is not kept if there are too many."""
+        """Return the entry, creating it if needed. If there are too many, do not keep it."""
         self._last = key
         if key not in self:
             if len(self) >= MAX_ENTRIES or not budget.takes(64):

@@ -1,4 +1,4 @@
-"""Describe embeddings by their length and norm: their numbers tell nobody anything."""
+"""Describe embeddings by their length and norm, because nobody can read their numbers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from array import array
 from typing import Any
 
 _CUT = re.compile(r"\[(\d+) more items\]")
-_MAX_DESCRIBED = 8  # further ones of an answer are described by their length alone
+_MAX_DESCRIBED = 8  # of one answer; of further ones only the length is recorded
 
 
 def without_vectors(body: Any) -> Any:
@@ -35,5 +35,5 @@ def describe_vector(vector: Any, norm: bool = True) -> Any:
             vector = array("f", base64.b64decode(vector, validate=True))
         described = {"length": len(vector)}
         return {**described, "norm": round(math.hypot(*vector), 6)} if norm else described
-    except (TypeError, ValueError):  # something else than numbers
+    except (TypeError, ValueError):  # not numbers
         return vector

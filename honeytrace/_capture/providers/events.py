@@ -20,10 +20,10 @@ _DELTAS = ("partial_json", "arguments")
 
 
 class EventReader:
-    """Decodes the events of one stream, and notes what their order and times say.
+    """Decodes the events of one stream, and notes when the first token and the end come.
 
     Attributes:
-        count: number of events with data, without the one that only says that it is the last.
+        count: number of events with data, except one that only marks the end.
         complete: whether an event has said that the answer is complete.
     """
 
@@ -53,7 +53,7 @@ class EventReader:
         return (self._arrivals[at] - self._started) / 1e6
 
     def read(self, data: str | bytes) -> list[Json]:
-        """Return the objects that were sent: in one event, or in the bytes of a whole body."""
+        """Return the objects in one event, or in the bytes of a whole body."""
         if type(data) is bytes:
             text = data.decode("utf-8", "replace").replace("\r\n", "\n")
             return [item for each in text.split("\n\n") for item in self._event(_data(each))]

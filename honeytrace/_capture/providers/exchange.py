@@ -44,7 +44,7 @@ class Exchange:
         status_code: the HTTP status of an answer that is an error.
         wants_outputs: whether the answer itself is recorded, not only its tokens and model.
         response: the HTTP response, until the call has ended.
-        followed: the `id` of what watches a response that the program reads bit by bit, else 0.
+        followed: the `id` of the watch on a response that is read bit by bit; 0 without one.
         known: further values for the metadata.
     """
 
@@ -97,7 +97,7 @@ class Exchange:
 
     @property
     def media_type(self) -> str:
-        """Return what the server calls the body of its answer, such as "application/json"."""
+        """Return the content type of the answer, such as "application/json"."""
         return _header(self.received, "content-type").partition(";")[0]
 
     def split(self, body: Json) -> tuple[Json, Json]:
@@ -157,7 +157,7 @@ def _chat(config: Json) -> Json:
 
 
 def _messages(config: Json) -> Json:
-    """Anthropic's messages, of which the system's stands apart."""
+    """Take out Anthropic's messages; the system's message is in a field of its own."""
     history = config.pop("messages", [])
     system = config.pop("system", None)
     before = [{"role": "system", "content": system}] if system else []
@@ -165,7 +165,7 @@ def _messages(config: Json) -> Json:
 
 
 def _responses(config: Json) -> Json:
-    """OpenAI's responses, whose input may be a text or a list of messages and other items."""
+    """Take out the input of OpenAI's responses: a text, or a list of messages and other items."""
     given, system = config.pop("input", []), config.pop("instructions", None)
     history = [{"role": "user", "content": given}] if type(given) is str else given
     before = [{"role": "system", "content": system}] if system else []

@@ -17,7 +17,7 @@ class Message:
 
     Attributes:
         role: who speaks, such as "assistant".
-        content: the text; a list of parts if it has others than text.
+        content: the text, or a list of parts if not all of them are text.
         tool_calls: the tools that it wants called, each `{"id", "type", "function"}`.
         reasoning: the text of its reasoning, "" if there is none.
         refusal: why it does not answer; "" if it does.
@@ -55,7 +55,7 @@ def read_message(message: Json) -> Message:
 
 
 def read_parts(parts: list[Any]) -> Message:
-    """Read the parts of a content; those that are not text, reasoning or a call stay parts."""
+    """Read the parts of a content; keep parts that are not text, reasoning or a call."""
     found = Message()
     texts: list[str] = []
     others = False

@@ -1,4 +1,4 @@
-"""Compute the cost of a model call by the user's prices, or by `genai-prices` if it is installed.
+"""Compute the cost of a model call from the user's prices, or from `genai-prices` if installed.
 
 A cost that is not known stays unknown; nothing is estimated.
 """
@@ -23,7 +23,7 @@ class Price(NamedTuple):
 
     Attributes:
         prompt: for tokens sent.
-        cached: for those of them that were read from a cache.
+        cached: for sent tokens that were read from a cache.
         completion: for tokens of the answer.
     """
 
@@ -66,7 +66,7 @@ def cost(
 
 
 def _spellings(model: str) -> list[str]:
-    """Return the name, and the name without the provider in front and the date behind."""
+    """Return the name of a model as given, and without its leading provider and trailing date."""
     bare = model.rpartition("/")[2]
     return list(dict.fromkeys([model, bare, _DATE.sub("", bare)]))
 

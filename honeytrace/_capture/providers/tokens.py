@@ -17,7 +17,8 @@ class _Names(NamedTuple):
         cached: prompt tokens that were read from a cache, and are part of `prompt`.
         written: prompt tokens that were written to a cache, and are part of `prompt`.
         reasoning: tokens of the reasoning, which are part of `completion`.
-        cached_apart, written_apart, reasoning_apart: the same, if they are not part of it.
+        cached_apart, written_apart, reasoning_apart: the names of these counts where the provider
+            does not include them in `prompt` or `completion`.
     """
 
     prompt: str

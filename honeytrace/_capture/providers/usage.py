@@ -1,4 +1,4 @@
-"""Bring what a model's answer says under the keys of a session."""
+"""Convert a model's answer into the metrics, config and metadata of a session."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _SHOWN = {
     "cost": "cost",
     "ttft_ms": "time_to_first_token_ms",
 }
-"""The metrics that HoneyHive's screens read in `metadata`, with the names that they have there."""
+"""The metrics that HoneyHive's screens read in `metadata`, each with its name there."""
 
 
 def shown(metrics: Json) -> Json:
