@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from honeytrace._session.record import CallRecord
-from honeytrace._session.scope import QUIET
+from honeytrace._session.scope import OWN_THREAD, QUIET
 
 _R = TypeVar("_R")
 _current: ContextVar[CallRecord | None] = ContextVar("honeytrace_session", default=None)
@@ -73,3 +73,9 @@ def without_tracing(function: Callable[..., _R], *arguments: Any) -> _R:
         return function(*arguments)
     finally:
         make_current(outer)
+
+
+def work_of_our_own(work: Callable[..., object], *arguments: object) -> None:
+    """Do the work of a thread of honeytrace, see `OWN_THREAD`."""
+    make_current(OWN_THREAD)
+    work(*arguments)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from types import FrameType
 from typing import cast
 from weakref import WeakValueDictionary
 
@@ -43,6 +45,10 @@ class Scope(CallRecord):
         self.ended = True
         if parent is not None:
             self.defaults = parent.defaults
+
+    def is_silent(self) -> bool:
+        """Return True if nothing that starts in this scope is recorded."""
+        return self.silent
 
     def place(self, record: CallRecord, parent: CallRecord | None) -> None:
         """Put a new record into this scope; `parent` is what `enclosing` found."""
@@ -89,6 +95,29 @@ def find(session_id: str) -> CallRecord | None:
 
 QUIET = Scope(silent=True)
 """The current record while we call a user's function, so that nothing it calls is recorded."""
+
+
+class _OwnThread(Scope):
+    """The scope of the threads of honeytrace.
+
+    The program can trace functions that these threads call, for example with
+    `patch("httpcore:HTTPConnection.request")`. If they were recorded here, sending one session
+    would start the next one, for ever. Finalizers of the program's objects may run here as well;
+    what they call is recorded.
+    """
+
+    __slots__ = ()
+
+    def is_silent(self) -> bool:
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None:
+            if frame.f_code.co_name == "__del__" or frame.f_globals.get("__name__") == "weakref":
+                return False
+            frame = frame.f_back
+        return True
+
+
+OWN_THREAD = _OwnThread(silent=True)
 
 
 def innermost(record: CallRecord | None) -> CallRecord | None:

@@ -43,7 +43,7 @@ def _begin(
     parent, scope = context.get(), None
     if parent is not None and parent.ended:
         parent, scope = enclosing(parent)
-        if scope is not None and scope.silent:
+        if scope is not None and scope.is_silent():
             return None
     if spec.special or pipeline.special:
         if spec.parent is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import threading
+import time
 from dataclasses import dataclass
 from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from honeytrace._tracing.options import Options
 
+_CLOCKS = (time.time_ns, time.perf_counter_ns)  # tracing a call reads them
 _guard = live.guard.call
 
 
@@ -173,7 +175,7 @@ class Patch:
     def _replace_one(self, member: Member, spec: TraceSpec) -> None:
         if is_traced(member.value):
             return
-        if member.owner is builtins:
+        if member.owner is builtins or any(member.value is each for each in _CLOCKS):
             self._warn("honeytrace itself calls it, as it does other functions of Python")
             return
         _, error = try_call(self._put, member, spec)

@@ -7,11 +7,11 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from honeytrace._session import wire
+from honeytrace._session.context import work_of_our_own
 from honeytrace._utils.errors import StoreError
 from honeytrace._utils.json import Json, dumps, loads
 from honeytrace.local import _schema, _search
@@ -358,8 +358,12 @@ class Store:
                 pass
             return 0
         if self._catching_up is None or not self._catching_up.is_alive():
-            work = partial(_catch_up, self.path, parsed)
-            self._catching_up = threading.Thread(target=work, name="honeytrace store", daemon=True)
+            self._catching_up = threading.Thread(
+                target=work_of_our_own,
+                args=(_catch_up, self.path, parsed),
+                name="honeytrace store",
+                daemon=True,
+            )
             self._catching_up.start()
         return left
 

@@ -78,7 +78,7 @@ class Link(NamedTuple):
 def current_link() -> Link | None:
     """Return the parent of sessions that would start here; without an id if none is recorded."""
     parent, scope = enclosing(context.get())
-    if scope is not None and scope.silent:
+    if scope is not None and scope.is_silent():
         return Link("", "")
     if parent is not None:
         return Link(make_known(parent), format_id(parent.root_id), parent)

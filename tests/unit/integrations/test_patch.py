@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 import subprocess
 import sys
 import textwrap
 import types
+import weakref
 
 import pytest
 import wrapt
 
 import honeytrace
+from honeytrace._delivery.senders import DeliveryThread
 from honeytrace.testing import capture_sessions
 
 SHOP = """
@@ -235,6 +238,71 @@ def test_builtin_function(caplog):
     assert "cannot patch 'builtins:len': honeytrace itself calls it" in caplog.text
     assert repr(patched) == "<Patch 'builtins:len' without effect>"
     assert patched.undo() is True
+
+
+def test_clock(caplog):
+    """A traced call reads it, so tracing it would never end."""
+    honeytrace.patch("time:time_ns")
+    assert "cannot patch 'time:time_ns': honeytrace itself calls it" in caplog.text
+    with honeytrace.patch("time:sleep") as patched:
+        assert repr(patched) == "<Patch 'time:sleep' active>"
+
+
+SENT = """
+    import honeytrace
+
+    @honeytrace.trace_session
+    def call():
+        pass
+
+    honeytrace.patch("httpcore:HTTPConnection")
+    honeytrace.patch("os:pwrite")
+    call()
+    for _ in range(3):
+        assert honeytrace.flush(20)
+"""
+
+
+def test_functions_that_our_threads_call(server):
+    """They are not recorded there, or sending one session would start the next, for ever."""
+    environment = {**os.environ, "HH_API_KEY": "hh-0123456789", "HH_API_URL": server.url}
+    subprocess.run([sys.executable, "-c", textwrap.dedent(SENT)], env=environment, check=True)
+    assert [each["session_name"] for each in server.sessions] == ["call"]
+
+
+class File:
+    pass
+
+
+class OpenFile(File):
+    def __del__(self):
+        close()
+
+
+def watched():
+    file = File()
+    weakref.finalize(file, close)
+    return file
+
+
+@honeytrace.trace_session
+def close():
+    release()
+
+
+@honeytrace.trace_session
+def release():
+    pass
+
+
+@pytest.mark.parametrize("open_file", [OpenFile, watched])
+def test_finalizers_on_our_threads(open_file):
+    """What they call is recorded, wherever the collector happens to run."""
+    with capture_sessions() as sessions:
+        thread = DeliveryThread(lambda: bool(open_file()), "test")  # drops the file at once
+        thread.start()
+        thread.join()
+    assert sorted(each.session_name for each in sessions) == ["close", "release"]
 
 
 def test_state_of_a_missing_target(shop):
