@@ -46,6 +46,8 @@ def sessions(query: str = "", *, limit: int = 100, children: bool = False) -> li
 
     Raises `ValueError`, which names the word that cannot be understood, and `StoreError`.
     """
+    if not isinstance(query, str):
+        raise TypeError(f"sessions() takes a query such as 'error since:1h', not {query!r}")
     config = live.start().config
     live.flush(config.timeout)
     store = _store()

@@ -428,7 +428,7 @@ def flush(timeout: float | None = None) -> bool:
     `timeout` is in seconds. Without one, it waits as long as there is progress. If the server is
     down, it stops waiting once all sessions are on disk, where they stay until they are delivered.
     """
-    return live.flush(timeout)
+    return live.flush(_checked(timeout))
 
 
 def shutdown(timeout: float | None = None) -> bool:
@@ -440,7 +440,13 @@ def shutdown(timeout: float | None = None) -> bool:
     This runs by itself at exit, within the exit timeout. You may call it twice, and a session that
     ends later starts delivery again.
     """
-    return live.shutdown(timeout)
+    return live.shutdown(_checked(timeout))
+
+
+def _checked(timeout: object) -> float | None:
+    if timeout is None or (isinstance(timeout, (int, float)) and not isinstance(timeout, bool)):
+        return timeout
+    raise TypeError(f"timeout cannot be {timeout!r}; give a number of seconds, or None")
 
 
 def stats() -> Stats:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from honeytrace._capture.deferred import as_object
 from honeytrace._capture.snapshot import Snapshot
 from honeytrace._config.checks import RATE
+from honeytrace._config.settings import Config
 from honeytrace._session.record import TraceSpec
 from honeytrace._session.session import ENTERED, STEPS
 from honeytrace._session.wire import is_uuid
@@ -95,6 +96,8 @@ def parse_options(options: Mapping[str, Any]) -> TraceSpec:
 
 
 def _hint(label: str) -> str:
+    if label in Config.__slots__:
+        return f"configure({label}=…) sets it for the whole program"
     return did_you_mean(label, _ALL, f"it takes {', '.join(_ALL)}")
 
 

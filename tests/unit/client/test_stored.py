@@ -90,6 +90,8 @@ def test_a_parent_that_still_runs_here_lists_its_child():
 def test_a_query_that_cannot_be_understood_is_refused():
     with pytest.raises(ValueError, match="'nam:x' is not a condition"):
         honeytrace.sessions("nam:x")
+    with pytest.raises(TypeError, match="such as 'error since:1h', not 3"):
+        honeytrace.sessions(3)
 
 
 @pytest.mark.parametrize(("parent", "error"), [("6a1f", ValueError), (3, ValueError)])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 
+import pytest
+
 import honeytrace
 from honeytrace import trace_session
 
@@ -90,3 +92,10 @@ def test_with_a_wrong_address_sessions_are_kept_and_never_go_elsewhere(sent, ser
     work(2)
     server.wait(1)
     assert [s["inputs"]["n"] for s in server.sessions] == [2]
+
+
+@pytest.mark.parametrize("wait", [honeytrace.flush, honeytrace.shutdown])
+@pytest.mark.parametrize("timeout", ["5", True])
+def test_a_timeout_is_a_number(wait, timeout):
+    with pytest.raises(TypeError, match="give a number of seconds, or None"):
+        wait(timeout)

@@ -28,6 +28,7 @@ from honeytrace import trace_session
         ({"step": ["tool"]}, TypeError, "step=…"),
         ({"qqq": {}}, TypeError, "it takes name, project"),
         ({"outputs": {}}, TypeError, "no argument 'outputs'"),
+        ({"keep": len}, TypeError, r"configure\(keep=…\) sets it for the whole program"),
         ({"ignore": "x"}, TypeError, "ignore=…"),
         ({"only": 5}, TypeError, "only=…"),
         ({"methods": "run"}, TypeError, "a tuple of method names"),
