@@ -48,9 +48,9 @@ class _Member:
         life: the number of stops of the crew before it started; after another stop, it ends.
         thread: the thread.
         bell: wakes this thread.
-        sends: since when it is sending; None if it is not.
-        rests: since when it has nothing to do; None if it has.
-        dozes: whether it waits for a short time only, and then looks at what the writer does.
+        sends: the time since which it has been sending; None if it is not sending.
+        rests: the time since which it has had nothing to do; None if it is busy.
+        dozes: whether it waits only briefly, and then checks on the writer.
         wrote: whether it wrote last, so that sending is next.
         left: whether it has ended, or is about to.
     """
@@ -274,7 +274,7 @@ class Crew:
     def _have_watched(self, me: _Member, now: float) -> None:
         """While this thread sends, let new sessions wake another thread.
 
-        If it sends again and again, let the other one look at it in between.
+        If it sends again and again, let the other thread check on it in between.
         """
         before, self._sent = self._sent, now
         for each in self._members:
@@ -339,10 +339,10 @@ class Crew:
             self._leave(me)
 
     def _let_sessions_end(self, me: _Member) -> None:
-        """Before the first work, wait until the session around those that ended may have ended.
+        """Before the first work, give the session around the first one time to end.
 
-        The first work takes a multiple of the usual time, since it loads modules and opens files.
-        The program's thread has to wait for some of it, which would be part of that session.
+        The first work takes many times as long as usual, because it loads modules and opens files.
+        The program's thread has to wait for some of it, and that time would count for the session.
         """
         if self._unused:
             self._unused = False

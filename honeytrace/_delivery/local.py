@@ -1,4 +1,4 @@
-"""Write sessions into the store on this machine, without a server or parsing them again."""
+"""Write sessions into the store on this machine, without a server and without parsing them."""
 
 from __future__ import annotations
 

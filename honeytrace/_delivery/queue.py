@@ -8,9 +8,9 @@ own lock. The thread that holds it writes all that any thread has encoded so far
 serves many sessions. A thread that finds it taken, even in a signal handler, leaves its session in
 the queue.
 
-A signal handler may raise at any call on the main thread. Therefore values that have to change
-together change between two calls. A longer operation that was interrupted is continued by the next
-thread that comes.
+A signal handler may raise at any call on the main thread. So values that belong together are
+changed without a call in between, and the next thread continues a longer operation that was
+interrupted.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ RUN_SECONDS = 0.01  # likewise: at most this long, to have them on disk soon
 WRITE_SESSIONS = 2_000  # sessions in one write; with many threads, each call of the system is slow
 MAX_NEW_SESSIONS = 4_000  # with more sessions than this waiting, callers encode as well
 MIN_NEW_SESSIONS = 64  # however long they take to encode, so many may wait
-GUESSED_SECONDS = 0.00025  # to encode a session, until it is known
+GUESSED_SECONDS = 0.00025  # to encode a session, until it is measured
 BACKLOG_SECONDS = 0.25  # with more work than this waiting, callers encode as well: an exit has 2 s
 RECORD_BYTES = 1_300  # memory of a session before it is encoded, without its values
 POLL_SECONDS = 0.002  # how often to check whether other threads have finished encoding
@@ -76,7 +76,7 @@ class DeliveryQueue:
         self.counts = Counts()
         # Bytes of new sessions. This needs no lock: threads are only switched at calls and jumps.
         self.weight = 0.0
-        # Seconds that these take for a session, on average, and so how many sessions may wait.
+        # The average seconds for one session. They decide how many sessions may wait.
         self._encode_seconds, self._write_seconds = GUESSED_SECONDS, 0.0
         self._limit_new()
         self._encode = encode

@@ -11,13 +11,13 @@ import random
 from collections import deque
 from dataclasses import dataclass
 
-_QUICK = 0.005  # seconds: a server that answers faster is limited by our own CPU, not by waiting
-_DRAIN = 0.5  # seconds in which a backlog should be gone
-_IN_A_ROW = 5  # refusals in a row after which the server, not the session, is taken to be at fault
-_FIRST, _LONGEST = 0.1, 30.0  # seconds: the bounds of the back-off
-_UNLUCKY = 3.0  # seconds: the longest back-off of one session, while the server takes others
-_AT_ONCE = 0.002  # seconds: the pause that `Retry-After: 0` asks for, so that nothing spins
-_HELD = 60.0  # seconds until a server that refused the key or the path is tried again
+_QUICK_SECONDS = 0.005  # a faster server is limited by our CPU, not by waiting
+_DRAIN_SECONDS = 0.5  # in which a backlog should be gone
+_MAX_REFUSALS = 5  # in a row; after so many, the server and not the session is at fault
+_FIRST_SECONDS, _LONGEST_SECONDS = 0.1, 30.0  # the bounds of the back-off
+_LONGEST_SINGLE_SECONDS = 3.0  # the longest back-off of one session while others arrive
+_SHORTEST_SECONDS = 0.002  # the pause for `Retry-After: 0`, so that nothing spins
+_HOLD_SECONDS = 60.0  # until a server that refused the key or the path is tried again
 
 _jitter = random.Random()  # noqa: S311 - not for secrets; the global `random` is left to the user
 
@@ -45,8 +45,8 @@ class RetryPolicy:
 
     @property
     def quick(self) -> bool:
-        """Return whether the server answers faster than a session could be handed over."""
-        return not self.failing and len(self._answer_times) > 1 and self._quickest <= _QUICK
+        """Return whether it answers faster than a session can be given to another thread."""
+        return not self.failing and len(self._answer_times) > 1 and self._quickest <= _QUICK_SECONDS
 
     @property
     def _quickest(self) -> float:
@@ -63,7 +63,7 @@ class RetryPolicy:
         if self.failing or len(self._answer_times) < 2:
             return 1
         quickest = self._quickest
-        wanted = math.ceil(waiting * quickest / _DRAIN) if quickest > _QUICK else 1
+        wanted = math.ceil(waiting * quickest / _DRAIN_SECONDS) if quickest > _QUICK_SECONDS else 1
         return max(1, min(wanted, self._most_senders))
 
     def settled(self, seconds: float, now: float) -> bool:
@@ -93,18 +93,18 @@ class RetryPolicy:
         self._refusals += 1
         wish = answer.retry_after
         if wish or answer.verdict is Verdict.HOLD:
-            self._pause(now + (wish or _HELD), asked=True)
+            self._pause(now + (wish or _HOLD_SECONDS), asked=True)
         elif wish == 0:
-            self._pause(now + _AT_ONCE)
-        elif now >= self._until and (self._refusals >= _IN_A_ROW or not answer.answered):
+            self._pause(now + _SHORTEST_SECONDS)
+        elif now >= self._until and (self._refusals >= _MAX_REFUSALS or not answer.answered):
             self._pause(now + back_off(self._pauses + 1))
 
     def retry_in(self, attempt: int) -> float:
-        """Return the seconds until a session is sent again after so many failures.
+        """Return the seconds until a session is sent again; `attempt` counts its failures.
 
         The time is short if the server takes other sessions.
         """
-        return back_off(attempt, _LONGEST if self.failing else _UNLUCKY)
+        return back_off(attempt, _LONGEST_SECONDS if self.failing else _LONGEST_SINGLE_SECONDS)
 
     def _pause(self, until: float, *, asked: bool = False) -> None:
         self._asked = asked
@@ -113,15 +113,22 @@ class RetryPolicy:
         self._until = max(self._until, until)
 
 
-def back_off(attempt: int, longest: float = _LONGEST) -> float:
+def back_off(attempt: int, longest: float = _LONGEST_SECONDS) -> float:
     """Return the seconds to wait after the n-th failure, with full jitter to spread retries."""
-    return _jitter.uniform(0, min(longest, _FIRST * 2 ** min(attempt, 20)))
+    return _jitter.uniform(0, min(longest, _FIRST_SECONDS * 2 ** min(attempt, 20)))
 
 
 class Verdict(enum.Enum):
-    """The next step for a session after an attempt to send it.
+    """The next step for a session after an attempt to send it. `verdict_of` maps a status to one.
 
-    `EARLY` is for an update whose session the server does not have yet.
+    Attributes:
+        DELIVERED: the server has it.
+        RETRY: send it again soon, and pause if the server keeps failing.
+        HOLD: no session will be taken before the key, the address or the like changes. Pause for a
+            minute; the log says to check `api_key` and `server_url`.
+        TOO_LARGE: cut it and send it at once.
+        EARLY: an update came before its session; send it again soon, without a pause.
+        REJECTED: set it aside in the spool.
     """
 
     DELIVERED = "delivered"
@@ -134,9 +141,13 @@ class Verdict(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The outcome of one attempt: the verdict, the server's message, its `Retry-After` in seconds.
+    """The outcome of one attempt to send a session.
 
-    `answered` is False if no answer came at all.
+    Attributes:
+        verdict: the next step.
+        words: the server's message, or the error.
+        retry_after: the seconds that the server asks to wait; None if it does not ask.
+        answered: False if no answer came at all.
     """
 
     verdict: Verdict

@@ -72,7 +72,7 @@ class LazySender:
         return sender.send(body)
 
     def connected(self) -> Sender:
-        """Return the sender, which is made at the first use."""
+        """Return the sender; connect at the first use."""
         with self._connecting:
             self._sender = self._sender or self._connect()
             return self._sender

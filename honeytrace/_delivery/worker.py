@@ -131,9 +131,9 @@ class Delivery:
         self.guard.warn("overflow", "sessions come in faster than they go out; some are dropped")
 
     def _work_off(self, size: int) -> None:
-        """Encode the oldest session, since callers add them faster than the worker encodes.
+        """Encode the oldest session, because callers add them faster than the worker encodes.
 
-        Encode two if far too many wait, because it takes longer than it did.
+        Encode two if far too many wait: then encoding has become slower.
         """
         if self._nested or self._queue.cramped:
             return
@@ -165,7 +165,7 @@ class Delivery:
     def start(self, *, older: bool = True) -> None:
         """Start the threads unless they run already or cannot be started.
 
-        With `older`, they send sessions of ended processes even before the first one of this one.
+        With `older`, they also send sessions of ended processes, even before this one has any.
         """
         if not (self._crew.running or self._ending or self._abandoned):
             self._queue.look_for_older(at_once=older)

@@ -108,7 +108,7 @@ class OwnedStream(httpcore.NetworkStream):
         self._answer: bytes | None = None
 
     def exchange(self, request: bytes) -> bytes:
-        """Write a whole request, and return what one read gives of the answer."""
+        """Write a whole request, and return what the first read of the answer gives."""
         self._send(request)
         return self._receive(_MAX_READ_BYTES)
 

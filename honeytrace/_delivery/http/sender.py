@@ -58,7 +58,7 @@ class _NoWay:
         return self.post(path.encode())
 
     def close(self) -> None:
-        """There is nothing to close."""
+        """Do nothing, because there is no connection."""
 
 
 class HttpSender:
@@ -125,7 +125,7 @@ class HttpSender:
         receipt = read_receipt(reply)
         if receipt is Receipt.NONE:
             words = self._clean(_words(reply))
-            said = f"status {reply.status}, but no answer of the session API: {words}"
+            said = f"status {reply.status}, but the session API did not answer: {words}"
             return Answer(Verdict.HOLD, said)
         if receipt is Receipt.UNNAMED and not self._warned:
             self._warned = True

@@ -73,7 +73,7 @@ _BOUNDS = Bounds()
 
 
 class Loss(NamedTuple):
-    """A number of lost sessions, none appended after the one with this serial number."""
+    """A number of lost sessions. None of them has a serial number above this one."""
 
     serial: int
     number: int
@@ -148,7 +148,7 @@ class Spool:
             self._write_once(records, refs, read)
         except OSError as error:
             let_through(error, self._write_once)
-            self._current = None  # it may not be ours any more; its records are read all the same
+            self._current = None  # it may not be ours any more, but its records are still read
             self._secure()
             self._write_once(records, refs, read)
 
@@ -321,7 +321,7 @@ class Spool:
             return dropped
 
     def _is_too_old(self, path: Path, now: float) -> bool:
-        """Return whether a file is past its age; unknown if it was written with no clock set."""
+        """Return whether a file is too old; False if the clock was not set when it was written."""
         changed = changed_at(path)
         return changed >= _CLOCK_IS_SET and now - changed > self._bounds.age
 

@@ -224,7 +224,7 @@ class Segment:
                 file.close()
 
     def _records(self, at: int) -> Iterator[Stored]:
-        """Yield the records from an offset on. After damage, go on at the next record mark."""
+        """Yield the records from an offset on. After damage, continue at the next magic number."""
         while at < self.size:
             found = self._record(at)
             if found is None:

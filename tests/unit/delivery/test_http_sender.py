@@ -163,7 +163,7 @@ def test_a_success_of_something_else_is_held(server, send, status, body):
     server.script = [(status, {"Content-Type": "application/json"}, body)]
     answer = send()
     assert answer.verdict is Verdict.HOLD
-    assert answer.words.startswith(f"status {status}, but no answer of the session API: ")
+    assert answer.words.startswith(f"status {status}, but the session API did not answer: ")
 
 
 @pytest.mark.parametrize(
