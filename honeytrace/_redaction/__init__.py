@@ -10,7 +10,8 @@ How to add a rule:
   `command_lines.py`, `credentials.py`), add it to `FINDERS` in `secrets.py`, and examples to
   `test_notations.py`: some that it finds, and some that look alike and stay.
 
-The way of a session: `redact.py` asks with `suspects` in `secrets.py` which finders may find
-something in its texts. Mostly it is none, and the session is returned as it is. Otherwise the texts
-are cleaned one by one: `secrets.py` replaces the spans that these finders yield with marks.
+How a session is redacted: `redact.py` calls `suspects` in `secrets.py`, which returns the finders
+that may find something in its texts. Usually there are none, and the session is returned as it is.
+Otherwise the texts are cleaned one by one: `secrets.py` replaces the spans that these finders yield
+with markers.
 """

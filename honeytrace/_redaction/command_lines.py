@@ -137,7 +137,7 @@ def _argument(before: str, word: str, pattern: re.Pattern[str] | None) -> str:
 
 
 def _named(option: str) -> Name | None:
-    """Return what an option says: nobody gives a word of a language model to `--token`."""
+    """Return the meaning of an option. A likely name, such as `token`, counts as sure here."""
     name = judge(option)
     return Name(name.rule, sure=True) if name else None
 

@@ -1,4 +1,4 @@
-"""Apply the user's rule: it is asked for each value of a session, by its path."""
+"""Apply the user's rule, which gets each value of a session with its path."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from honeytrace._utils.guard import try_call
 from honeytrace._utils.json import Json
 
 Custom = Callable[[str, Any], Any]
-"""A rule of the user's: takes a path and a value, and returns the value or its replacement."""
+"""The user's rule: it gets a path and a value, and returns the value or its replacement."""
 
 _DESTINATIONS = ("project", "source")  # they say where a session goes
 _ASKED_TEXTS = tuple(name for name in TEXTS if name not in _DESTINATIONS)
 
 
 def customized(session: Session, custom: Custom) -> Session:
-    """Return the session as the user's rule leaves it; it is not asked for ids and destinations.
+    """Return the session as the user's rule leaves it. The rule gets neither ids nor destinations.
 
-    The rule is asked for containers before what is in them. A value that it raises for is replaced.
+    It gets a container before the values inside. If it raises for a value, that is replaced.
     """
     fields: Json = {}
     for name in _ASKED_TEXTS:
@@ -53,7 +53,7 @@ def _taken(custom: Custom, path: str, value: Any) -> Any:
 
 
 def _visited(custom: Custom, path: str, value: Any) -> Json:
-    # The rule may change in place what it is given, and records are shared: it gets a copy.
+    # The rule gets a copy, because it may change a value in place, and records are shared.
     new = _object(_visit(custom, path, _copy(value)))
     return value if new == value else new
 
@@ -63,12 +63,12 @@ def _object(value: Any) -> Json:
 
 
 def _copy(value: Any) -> Any:
-    """Return a copy of plain data. Raises `ValueError` for any other."""
+    """Return a copy of plain data. Raises `ValueError` for anything else."""
     return marshal.loads(marshal.dumps(value))  # noqa: S302 - our own bytes
 
 
 def _metadata(custom: Custom, path: str, value: Json) -> Json:
-    """Ask for the metadata, but not whether the ids and the status in it may stay."""
+    """Apply the rule to the metadata, except to the ids and the status in it."""
     if type(value.get(RESERVED)) is not dict:
         return _visited(custom, path, value)
     copy = _copy(value)

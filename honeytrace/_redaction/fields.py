@@ -1,7 +1,7 @@
-"""The fields of a session that the redaction looks through, by what they hold.
+"""The fields of a session that the redaction searches, by what they hold.
 
-They are derived from the class, so that a field that is added to `Session` is looked through
-without a change here, and one of an unknown type raises at import.
+They are derived from the class: a field that is added to `Session` is searched without a change
+here, and one of an unknown type raises at import.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from honeytrace._session.session import RESERVED, SEARCHED, TEXTS, TYPES
 from honeytrace._utils.json import Json
 
 OURS = frozenset(("version", "kind", "parent_id", "root_id", "status"))
-"""Texts under the reserved key that the user's rule is not asked for, and that outlive a fault."""
+"""Texts under the reserved key that the user's rule does not get, and that stay after an error."""
 
 
 IDS = tuple(name for name in SEARCHED if TYPES[name] == "list[str]")
@@ -29,7 +29,7 @@ if _unknown:  # pragma: no cover - a new type of field has to be taught to `reda
 
 
 def failed(name: str, value: Any) -> Json:
-    """Return what a field becomes that could not be looked through; the ids in metadata stay."""
+    """Return the replacement of a field that could not be searched; the ids in metadata stay."""
     new: Json = {"redacted": mark("error")}
     ours = value.get(RESERVED) if name == "metadata" and type(value) is dict else None
     if type(ours) is dict:

@@ -1,7 +1,7 @@
-"""Remember texts without a secret: most texts of a session were in another session before.
+"""Remember texts without a secret, because most texts of a session come again in others.
 
-A prompt, the turns of a chat and the results of nested calls come again and again. Looking one up
-costs less than a microsecond, looking through it a hundred times as much.
+A prompt, the turns of a chat and the results of nested calls come again and again. To look one up
+costs less than a microsecond; to search it costs a hundred times as much.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""Find secrets that a text gives to a name with a separator: `password=…`, `"token": "…"`, `key
-    := …`.
+"""Find secrets that follow a name and a separator: `password=…`, `"token": "…"`, `key := …`.
 
-The finder looks at each colon and equals sign, and back from there for the name. Whether a quote
-after the separator opens a value or closes a literal is told by the quotes before it in the line.
+The finder looks at each colon and equals sign, and reads the name backwards from there. A quote
+after the separator opens a value or closes a literal: the quotes before it in the line tell which.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from honeytrace._redaction.values import (
 )
 
 _SEPARATOR = re.compile(rf":+=?|=+[>~]?|%3[ADad]|{WIDE_COLON}|<-")
-# Separators as a colon and as many characters as they have.
+# Replacements of separators: a colon, with the same length.
 _AS_COLONS = (
     ("=", ":"),
     (WIDE_COLON, ":"),
@@ -156,7 +155,7 @@ def _is_plain(backwards: str) -> bool:
 
 
 def _depends(before: str, name: str) -> bool:
-    """Return whether what is before a name tells if it is secret: `secret id`, `token string`."""
+    """Return whether the word before it decides if it is secret: `secret id`, `token string`."""
     word = name.lower()
     return (
         word in ("value", "val")
@@ -171,7 +170,7 @@ _bare_words = {"token", "tokens", "Token", "Tokens", "key", "pass"}  # names of 
 
 
 def _candidate(text: str, separator: re.Match[str]) -> tuple[Name, str, str] | None:
-    """Return the secret name that a separator follows, as it is written, and what is before it."""
+    """Return the secret name before a separator, as it is written, and the text before the name."""
     start, end = separator.span()
     if content := _CONTENT.search(text, max(0, start - 16), start):
         return _labelled(text, start, content)

@@ -1,4 +1,4 @@
-"""Find secrets that are split over several texts: the chunks of a stream that nothing merged."""
+"""Find secrets that are split over several texts, such as the unmerged chunks of a stream."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _texts(value: Any, path: tuple[Any, ...], depth: int) -> Iterator[tuple[Any,
 
 
 def joined(items: list[Any], stream: bool = False) -> list[str]:
-    """Return the texts that the pieces may come to."""
+    """Return the texts that the pieces may form."""
     return ["".join([holder[key] for holder, key in places]) for places in groups(items, stream)]
 
 
@@ -81,7 +81,7 @@ def without_split_secrets(
 
 
 def _mended(pieces: list[str], found: list[Span]) -> list[str]:
-    """Return the pieces with a mark where a split secret begins, and nothing of its rest."""
+    """Return the pieces with a marker where a split secret begins, and without its rest."""
     mended = []
     at = 0
     for piece in pieces:

@@ -44,7 +44,7 @@ def looks_secret(text: str) -> bool:
 
 
 def looks_issued(text: str) -> bool:
-    """Return whether a value may be a token of a service: no word has letters among digits."""
+    """Return whether a value may be a token of a service: unlike words, it mixes in digits."""
     return _ISSUED.fullmatch(text) is not None and not _IDENTIFIER.fullmatch(text)
 
 

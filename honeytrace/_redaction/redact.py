@@ -1,8 +1,8 @@
 """Take the secrets out of a session that has ended, before it is encoded, stored, sent or shown.
 
-It fails closed: a field that cannot be looked through is replaced as a whole. Nothing is changed in
-place, and a session without a secret comes back as the same object; one walk over it, and a few
-searches over its joined texts, tell that.
+It fails closed: a field that cannot be searched is replaced as a whole. Nothing is changed in
+place. A session without a secret is returned as the same object, after one walk over it and a few
+searches over its joined texts.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def _suspects(session: Session, key: str | None) -> list[Finder] | None:
 
 
 def _collect(containers: list[Any], texts: list[str], stream: object) -> tuple[set[str], bool]:
-    """Add the texts in all the containers to `texts`, and what the pieces of a text come to.
+    """Add the texts in all the containers to `texts`, and the texts that pieces may form.
 
     Returns their keys, and whether something may be a pair of a name and a value.
     """
@@ -170,7 +170,7 @@ def _or(otherwise: Any, function: Callable[[Any], Any], value: Any) -> Any:
 
 
 class _Cleaner:
-    """Goes through fields and copies only what is above a secret."""
+    """Searches fields, and copies only the containers of a secret."""
 
     def __init__(self, finders: Iterable[Finder], key: str | None, stream: object) -> None:
         self._find = partial(find_secrets, finders=finders, key=key)
@@ -248,14 +248,14 @@ class _Cleaner:
         return texts if new == texts else new
 
     def _pair(self, pair: list[Any]) -> list[Any]:
-        """Clean a header, say, as `[name, value]`."""
+        """Clean a list `[name, value]`, such as a header."""
         spelled = self._key(pair[0])
         new = [spelled, self._under(judge(spelled), pair[1])]
         return pair if new[0] is pair[0] and new[1] is pair[1] else new
 
 
 def _labels(value: Json) -> dict[str, Name]:
-    """Return what the label of a named value says: `{"name": "Authorization", "value": …}`."""
+    """Return the meaning of a label for its value: `{"name": "Authorization", "value": …}`."""
     if _CONTENTS.isdisjoint(value):
         return {}
     return {
@@ -266,7 +266,7 @@ def _labels(value: Json) -> dict[str, Name]:
 
 
 def _apart(name: str, *taken: Json) -> str:
-    """Return a key that is not taken: two that were secrets look alike now, and nothing is lost."""
+    """Return a key that is not taken, because two redacted keys may look the same."""
     number = step = len(taken[-1]) + 1
     spelled = name
     while any(spelled in keys for keys in taken):

@@ -1,8 +1,8 @@
-"""Tell by a name whether its value is a secret: `password`, `X-Api-Key`, `clientSecret`.
+"""Recognize names whose values are secrets: `password`, `X-Api-Key`, `clientSecret`.
 
 A name is split into words, in lower case and joined by underscores, and these are compared with the
-lists in `secret_words.py`. A name is sure if whatever is under it is a secret, and likely if its
-value has to look like one: a token of a language model is a word.
+lists in `secret_words.py`. A name is sure if every value under it is a secret. It is likely if the
+value also has to look like one: `token` may name a word of a model's text.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ NUMERIC_RULES = {"password", "secret", "key", "code"}
 """The rules whose secrets may be numbers."""
 
 MAX_NAME_CHARACTERS = 128
-"""Characters of a name that is remembered, or looked for in a text."""
+"""The longest name that is remembered, or looked for in a text."""
 
 _MAX_NAMES = 4096  # names that are remembered
 
@@ -48,7 +48,7 @@ class Name(NamedTuple):
 
     Attributes:
         rule: the rule that the marker names.
-        sure: whether any value under the name is a secret; else it has to look like one.
+        sure: True if every value under the name is a secret; False if it has to look like one.
     """
 
     rule: str

@@ -1,4 +1,4 @@
-"""Take the secrets out of a text: the finders, what dismisses them, and the one pass that splices.
+"""Take the secrets out of a text: choose the finders, run them, and put in the markers.
 
 To add a rule, write a function from a text to spans and add it to `FINDERS`, with the characters
 and the expression without which it finds nothing. Every finder looks at the text as it was given,
@@ -63,13 +63,13 @@ def _itself(find: Callable[[str], Iterator[Span]], characters: str) -> Finder:
     return Finder(find, characters, lambda text: next(find(text), None) is not None)
 
 
-# A mark may change how the text around it reads, such as the number of fields in a row, so what
-# was found is replaced before the next pass, except in texts that are made to keep us busy. The
-# second pass seldom finds something.
+# A marker may change how the text around it reads, such as the number of fields in a row. So
+# the secrets of one pass are replaced before the next pass. The limit is for texts that are made to
+# keep us busy; the second pass seldom finds something.
 _MAX_PASSES = 3
 _MAX_PLACES = 1000
-_REST = "rest"  # the rule of what follows after too many places
-_EDGES = " \t\r\n()[]{}<>.,;:*!\"'`"  # what may be left of a secret beside a mark
+_REST = "rest"  # the rule for the rest of a text with too many places
+_EDGES = " \t\r\n()[]{}<>.,;:*!\"'`"  # what may be left of a secret beside a marker
 
 FINDERS = (
     _itself(provider_keys, ""),
@@ -129,7 +129,7 @@ def bare_key(key: str | None) -> str | None:
 def without_secrets(
     text: str, finders: Iterable[Finder] | None = None, key: str | None = None
 ) -> str:
-    """Return the text with marks in place of its secrets; the same object if it has none.
+    """Return the text with markers instead of its secrets; the same object if it has none.
 
     Args:
         text: any text.
@@ -159,7 +159,7 @@ def _marked(text: str, found: list[Span]) -> str:
 def find_secrets(
     text: str, finders: Iterable[Finder] | None = None, key: str | None = None
 ) -> list[Span]:
-    """Return the secrets of a text in order, without overlaps; the arguments are as above."""
+    """Return the secrets of a text in order, without overlaps; see `without_secrets`."""
     found = _found(text, suspects((text,)) if finders is None else finders)
     if key:
         found += _exactly(key, text)
@@ -169,7 +169,7 @@ def find_secrets(
 
 
 def _found(text: str, finders: Iterable[Finder]) -> list[Span]:
-    """Return what the finders find that may find something in a text."""
+    """Return the spans of all finders that may find something in a text."""
     found: list[Span] = []
     if text not in _known:
         for finder in finders:
@@ -191,7 +191,7 @@ def _bounded(spans: Iterator[Span], length: int) -> Iterator[Span]:
 
 
 def _around_marks(found: list[Span], text: str) -> list[Span]:
-    """Return the spans without those that only touch a mark; one with more takes marks whole."""
+    """Return the spans, extended to whole markers, without those that hold nothing but markers."""
     marks = [match.span() for match in MARK.finditer(text)]
     ends = [end for _, end in marks]
     spans = []
@@ -213,7 +213,7 @@ def _exactly(key: str, text: str) -> Iterator[Span]:
 
 
 def _merged(found: Iterable[Span]) -> list[Span]:
-    """Return spans in order; of spans that overlap, the first gives its rule to them all."""
+    """Return spans in order; spans that overlap become one, with the rule of the first."""
     merged: list[Span] = []
     for start, end, rule in sorted(found, key=lambda span: (span[0], -span[1])):
         if merged and start < merged[-1][1]:

@@ -102,7 +102,7 @@ def pairs(text: str) -> Iterator[Span]:
 
 
 def _is_value(given: str, name: Name, label: str, pattern: re.Pattern[str]) -> bool:
-    """Return whether the second of two texts is a value: nobody knows of two words."""
+    """Return whether the second of two texts is a value; two words alone may be unrelated."""
     if not is_secret(given, name, label):
         return False
     if _HEADER_NAME.fullmatch(given) and judge(given):

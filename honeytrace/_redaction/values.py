@@ -1,8 +1,7 @@
-"""Tell where a value that a text gives to a name ends, and whether it is a secret at all.
+"""Find the end of a value that a text gives to a name, and decide whether it is a secret.
 
 A value ends where its notation says: a quoted one at its quote, a block at its indentation, a bare
-one at a space or a delimiter. None reaches past the end of its line: where the end is unclear, the
-line's end is the limit.
+one at a space or a delimiter. Where the end is unclear, the value ends with its line.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ QUOTES = r"""\\{0,8}(?:\"{3}|'{3}|["'`])"""
 """A quote, with the backslashes that it has in a text within a text."""
 
 MAX_VALUE_CHARACTERS = 1024
-"""Characters of a value by which it is judged; a longer one is replaced to its end all the same."""
+"""Only so many characters of a value are judged, but a longer secret is replaced to its end."""
 
 _VERBOSE = re.ASCII | re.VERBOSE
 # What may stand between a separator and a value: the end of emphasis, of an element, of a cell.
@@ -288,7 +287,7 @@ def _header(text: str, at: int, name: Name, label: str) -> Span | None:
 
 
 def _is_authorization(given: str, first: str, scheme: re.Match[str] | None) -> bool:
-    """Return whether the value of an authorization header is one: prose has other colons."""
+    """Return whether this is the value of an authorization header, and not prose with a colon."""
     if _CALL.match(first):
         return False
     words = given.split(None, 3)
