@@ -1,14 +1,20 @@
-"""Find the keys of known providers, by the table in `providers.py`."""
+"""Find the keys of known providers, by the tables in `providers.py`.
+
+A key has a long run of letters, digits and a few signs, which two searches find at the speed of C.
+In a run, a format is tried where a word begins as its keys do, or where there is a part that all
+its keys have.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from functools import cache
-from itertools import groupby
+from collections import defaultdict
+from collections.abc import Iterator
+from functools import cache, cached_property
+from typing import NamedTuple
 
 from honeytrace._redaction.marker import Span
-from honeytrace._redaction.providers import ALPHABETS, Provider, providers
+from honeytrace._redaction.providers import ALPHABETS, SPECIAL, Provider, providers
 from honeytrace._redaction.randomness import is_mixed
 
 MIN_TAIL = 16
@@ -16,42 +22,41 @@ MIN_TAIL = 16
 
 _LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _TAIL_CHARACTERS = b"-_~+/0123456789" + _LETTERS
-_RUN_CHARACTERS = b".=" + _TAIL_CHARACTERS
-
 _TAIL = b"x" * MIN_TAIL
-_TAILS = bytes(ord("x") if byte in _TAIL_CHARACTERS else ord(" ") for byte in range(256))
-_RUNS = bytes(ord("x") if byte in _RUN_CHARACTERS else ord(" ") for byte in range(256))
-_SMALL = b"a" * MIN_TAIL
-_COMMON = "sk-"  # what follows need not look random
-_KINDS = bytes.maketrans(
-    b"BCDEFGHIJKLMNOPQRSTUVWXYZbcdefghijklmnopqrstuvwxyz123456789",
-    b"A" * 25 + b"a" * 25 + b"0" * 9,
+_RUNS = bytes(
+    ord("x") if byte in _TAIL_CHARACTERS else ord(".") if byte in b".=" else ord(" ")
+    for byte in range(256)
 )
+_DIGIT = re.compile(rb"[0-9]")
+_SMALL = re.compile(rb"[a-z]{%d}" % MIN_TAIL)
+_COMMON = b"sk-"  # what follows need not look random
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}(?![\w-])")
 # Escapes of JSON, of URLs and of terminals' colours may touch a key.
 _ESCAPE = re.compile(
     r"(?<=\\)(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}|[abfnrtv])|(?<=%)[0-9A-Fa-f]{2}"
     r"|(?<=[\[;])[0-9]{0,3}[mK]"
 )
+_ESCAPERS = "\\%[;"
+_WORD = re.compile(r"[A-Za-z0-9]+")
+_START_CHARACTERS = 3  # of a word, by which the formats of its key are looked up
 _AWS_SECRET = re.compile(r"""[\s"',:;|/]{1,8}([A-Za-z0-9/+]{40})(?![A-Za-z0-9/+=])""")
+_MAX_CUT_CHARACTERS = 512  # of a key that capture cut short, from the prefix to the ellipsis
 
-# Formats that a prefix and an alphabet cannot describe.
-_JWT = r"""(?P<jwt> ey[JK][A-Za-z0-9_-]{13,}\.[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*){0,3}
-      | ZXlK[A-Za-z0-9]{30,}={0,2} )"""
-_SPECIAL = r"""(?P<provider>
-      [0-9a-f]{32}-us[0-9]{1,2}(?![\w-])
-    | [A-Za-z0-9]{6}_[A-Za-z0-9]{29}_mmk(?![\w-])
-    | (?:[0-9a-f]{36}|eu01xx[0-9a-f]{30})NRAL(?![\w-]) | (?:[0-9a-f]{32}|eu01xx[0-9a-f]{26})FFFFNRAL
-    | (?:AA[0-9a-f]{40}|eu01xx[0-9a-f]{36})-NRMA(?![\w-])
-    | pat[A-Za-z0-9]{14}\.[0-9a-f]{64} | (?:pat|sat)\.[\w-]{22}\.[A-Za-z0-9]{24}\.[A-Za-z0-9]{20}
-    | 1000\.[0-9a-f]{32}\.[0-9a-f]{32} | 3MVG9[\w.+/=]{80,251} | 00D[A-Za-z0-9]{12}![\w.]{60,}
-    | (?:sc|ext|scauth
-    |authress)_[A-Za-z0-9]{5,30}\.[A-Za-z0-9]{4,6}\.acc[_-][a-z0-9-]{10,32}\.[\w+/=-]{30,120}
-    | na1\.[A-Za-z0-9+/]{100} | api_[A-Za-z0-9.]{45}(?![\w-])
-    | (?=[MNO][A-Za-z_-]{0,24}[0-9])[MNO][\w-]{23,27}\.[\w-]{6}\.[\w-]{27,38}(?![\w-])
-    | (?<=[0-9]:)A[\w-]{34}(?![\w-])
-    | (?<=[0-9]Q~)[\w.~-]{31,34} )
-"""
+
+class _Format(NamedTuple):
+    """How the keys of a provider look.
+
+    Attributes:
+        rule: what the marker names; empty for what is passed over as a whole.
+        expression: what matches a key, without groups.
+        kept: characters at the start that only introduce the key, and stay: `SG.`, `dp.pt.`.
+        random: the index from which a key has to look random; None if it is unmistakable.
+    """
+
+    rule: str
+    expression: str
+    kept: int = 0
+    random: int | None = None
 
 
 def _tail(row: Provider) -> str:
@@ -62,118 +67,119 @@ def _tail(row: Provider) -> str:
         return f"{alphabet}{{{min(row.least, MIN_TAIL)},}}"
     if row.reading == "mixed":
         return f"{alphabet}{{{row.least},{most}}}" + ("(?![A-Za-z0-9])" if row.most else "")
-    return f"(?:{alphabet}{{{row.least},{most}}}(?![\\w-])|{alphabet}{{4,}}(?=…))"
+    whole = f"{alphabet}{{{row.least},{most}}}(?![\\w-])"
+    return f"(?:{whole}|{alphabet}{{4,{_MAX_CUT_CHARACTERS}}}(?=…))"
 
 
-def _cut(prefix: str) -> int:
-    """Return how much of a prefix only introduces the key, and stays: `SG.`, `dp.pt.`."""
-    return max(prefix.rfind(character) for character in "./~+") + 1
+def _format(row: Provider) -> _Format:
+    kept = max(row.prefix.rfind(character) for character in "./~+") + 1
+    random = len(row.prefix) if row.reading == "mixed" else None
+    return _Format(row.rule, re.escape(row.prefix) + _tail(row), kept, random)
 
 
-def _expression(row: Provider) -> str:
-    """Return the expression for a key, without the first character that its branch begins with."""
-    cut = _cut(row.prefix)
-    if not cut:
-        return re.escape(row.prefix[1:]) + _tail(row)
-    return f"(?<={re.escape(row.prefix[:cut])}){re.escape(row.prefix[cut:])}{_tail(row)}"
+class _Formats:
+    """Formats that are tried at one place, the first that fits.
 
-
-def _first(row: Provider) -> str:
-    """Return what a branch begins with, so that `re` can dismiss most branches at once."""
-    cut = _cut(row.prefix)
-    return f"(?<={re.escape(row.prefix[cut - 1])})" if cut else re.escape(row.prefix[0])
-
-
-@cache
-def _rows() -> dict[str, list[tuple[str, int, Provider]]]:
-    """Return the table by the first character of the key itself, the longest prefixes first."""
-    rows: dict[str, list[tuple[str, int, Provider]]] = {}
-    for row in sorted(providers(), key=lambda row: -len(row.prefix)):
-        cut = _cut(row.prefix)
-        rows.setdefault(row.prefix[cut : cut + 1], []).append((row.prefix, cut, row))
-    return rows
-
-
-@cache
-def _pattern(digits: bool) -> re.Pattern[str]:
-    """Compile the table when it is first needed, since that takes milliseconds.
-
-    Args:
-        digits: whether there are digits in what is searched; special formats have some.
+    They are compiled when a text first needs them, since that takes milliseconds for all.
     """
-    special = f"|{_SPECIAL}" if digits else ""
-    glued = _branches(row for row in providers() if row.reading == "glued")
-    return re.compile(
-        f"(?<![A-Za-z0-9])(?:(?P<key>{_branches(providers())})|{_JWT}{special})|(?P<glued>{glued})",
-        re.ASCII | re.VERBOSE,
-    )
+
+    def __init__(self) -> None:
+        self._formats: list[_Format] = []
+
+    def add(self, row: _Format) -> None:
+        self._formats.append(row)
+
+    @cached_property
+    def pattern(self) -> re.Pattern[str]:
+        return re.compile("|".join(f"({row.expression})" for row in self._formats), re.ASCII)
+
+    def span(self, match: re.Match[str]) -> Span | None:
+        """Return where the key of a match is, without what introduces it, if it is one."""
+        row = self._formats[(match.lastindex or 1) - 1]
+        if not row.rule or (row.random is not None and not is_mixed(match[0][row.random :])):
+            return None
+        start = match.start()
+        return start + row.kept, start + len(match[0].rstrip(".")), row.rule
 
 
-def _branches(rows: Iterable[Provider]) -> str:
-    """Return an expression for keys, in branches by the first character."""
-    ordered = sorted(rows, key=lambda row: (_first(row), -len(row.prefix)))
-    return "|".join(
-        f"{first}(?:{'|'.join(map(_expression, group))})"
-        for first, group in groupby(ordered, _first)
-    )
+@cache
+def _by_start() -> defaultdict[str, _Formats]:
+    """Return the formats by what begins their first word, the longest prefixes first."""
+    formats: defaultdict[str, _Formats] = defaultdict(_Formats)
+    for row in sorted(providers(), key=lambda row: -len(row.prefix)):
+        if word := _WORD.match(row.prefix):
+            formats[word[0][:_START_CHARACTERS]].add(_format(row))
+    for special in SPECIAL:
+        for start in special.starts.split():
+            formats[start].add(_Format(special.rule, special.expression))
+    return formats
+
+
+@cache
+def _by_part() -> list[tuple[str, _Formats]]:
+    """Return the formats that may begin within a word, each with a part that is in every key."""
+    rows = [(row.prefix, _format(row)) for row in providers() if row.reading == "glued"]
+    rows += [(row.part, _Format(row.rule, row.expression)) for row in SPECIAL if row.part]
+    formats = [(part, _Formats()) for part, _ in rows]
+    for (_, row), (_, one) in zip(rows, formats, strict=True):
+        one.add(row)
+    return formats
 
 
 def provider_keys(text: str) -> Iterator[Span]:
     """Find what begins as the keys of a known provider do."""
-    data = text.encode("latin-1", "replace")
-    tails = data.translate(_TAILS)
-    tail = tails.find(_TAIL)
-    if tail < 0:
+    runs = list(_random_runs(text))
+    if not runs:
         return
-    runs, kinds = data.translate(_RUNS), data.translate(_KINDS)
+    joined = " ".join([text[at:end] for at, end in runs])
+    parts = [formats for part, formats in _by_part() if part in joined]
+    starts = {word[:_START_CHARACTERS] for word in _WORD.findall(joined)} & _by_start().keys()
+    for at, end in runs if parts or starts else ():
+        if text[at - 1 : at].isalnum():  # the end of an escape
+            found = _in_run(text[at : end + 1], 0, end - at, parts)
+            yield from ((at + start, at + stop, rule) for start, stop, rule in found)
+        else:
+            yield from _in_run(text, at, end, parts)
+
+
+def _random_runs(text: str) -> Iterator[tuple[int, int]]:
+    """Find the runs of characters that may be a key."""
+    data = text.encode("latin-1", "replace")
+    runs = data.translate(_RUNS)
+    tail = runs.find(_TAIL)
     while tail >= 0:
         at = runs.rfind(b" ", 0, tail) + 1
         end = runs.find(b" ", tail)
         end = len(runs) if end < 0 else end
-        kind = kinds[at:end]
-        likely = _is_random(kind) or text.find(_COMMON, at, end) >= 0
-        if likely and not _UUID.match(text, at):
-            yield from _in_run(text, at, end, b"0" in kinds[max(0, at - 2) : end])
-        tail = tails.find(_TAIL, end)
+        if _is_random(data[at:end]) and not _UUID.match(text, at):
+            escape = _ESCAPE.match(text, at) if text[at - 1 : at] in _ESCAPERS else None
+            yield escape.end() if escape else at, end
+        tail = runs.find(_TAIL, end)
 
 
-def _is_random(kind: bytes) -> bool:
+def _is_random(run: bytes) -> bool:
     """Return whether a run may be random: names in code are small letters, in short words."""
-    return b"A" in kind or (b"0" in kind and b"a" in kind) or _SMALL in kind
+    if not run.islower():
+        return True
+    if run.isalpha():
+        return False
+    return _COMMON in run or _DIGIT.search(run) is not None or _SMALL.search(run) is not None
 
 
-def _in_run(text: str, at: int, end: int, digits: bool) -> Iterator[Span]:
-    """Find the keys in one run, where a word may begin, and after an escape at its start."""
-    escape = _ESCAPE.match(text, at)
-    if escape:
-        after = escape.end()
-        for start, stop, rule in _search(text[after : end + 1], 0, end + 1 - after, digits):
-            yield after + start, after + stop, rule
-    else:
-        yield from _search(text, at, end + 1, digits)
-
-
-def _search(text: str, at: int, end: int, digits: bool) -> Iterator[Span]:
-    while match := _pattern(digits).search(text, at, end):
-        at = match.end()
-        rule = _rule(match)
-        if rule:
-            yield match.start(), match.start() + len(match[0].rstrip(".")), rule
-        if rule == "aws" and (secret := _AWS_SECRET.match(text, at)):
-            yield *secret.span(1), rule
-
-
-def _rule(match: re.Match[str]) -> str | None:
-    """Return the rule of a key, or None if it is made of words after all."""
-    if match.lastgroup not in ("key", "glued"):
-        return match.lastgroup
-    text, start = match.string, match.start()
-    for prefix, cut, row in (*_rows().get(text[start], ()), *_rows()[""]):
-        begin = start - cut
-        if begin < 0 or not text.startswith(prefix, begin):
-            continue
-        word = cut == 0 or not prefix[0].isalnum() or not text[max(0, begin - 1) : begin].isalnum()
-        if word or row.reading == "glued":
-            tail = text[begin + len(prefix) : match.end()]
-            return row.rule if row.reading != "mixed" or is_mixed(tail) else None
-    return None
+def _in_run(text: str, at: int, end: int, parts: list[_Formats]) -> Iterator[Span]:
+    """Find the keys in a run: where a word begins, and where there is a part of a key."""
+    for formats in parts:
+        for match in formats.pattern.finditer(text, at, end + 1):
+            if span := formats.span(match):
+                yield span
+    starts = _by_start()
+    while word := _WORD.search(text, at, end):
+        start, at = word.span()
+        likely = starts.get(word[0][:_START_CHARACTERS])
+        found = likely.pattern.match(text, start, end + 1) if likely else None
+        if likely and found:
+            at = found.end()
+            if span := likely.span(found):
+                yield span
+                if span[2] == "aws" and (secret := _AWS_SECRET.match(text, at)):
+                    yield *secret.span(1), "aws"

@@ -97,7 +97,6 @@ huggingface hf_                 alnum   20+     mixed   huggingface.co/docs/hub/
 huggingface api_org_            alnum   20+     mixed   huggingface.co/docs/hub/security-tokens
 groq        gsk_                alnum   52      prefix  console.groq.com/docs
 replicate   r8_                 dash    20+     mixed   replicate.com/docs/reference/http
-twilio      SK                  HEX     32      whole   www.twilio.com/docs/iam/api-keys
 npm         npm_                alnum   36      prefix  docs.npmjs.com/about-access-tokens
 pypi        pypi-Ag             dash    16+     glued   pypi.org/help/#apitoken
 pypi        pypi-               dash    16+     mixed   pypi.org/help/#apitoken
@@ -141,7 +140,6 @@ provider    vercel_blob_rw_     word    20+     prefix  vercel.com/docs/storage
 provider    cfut_               alnum   40+     prefix  developers.cloudflare.com/fundamentals/api
 provider    cfat_               alnum   40+     prefix  developers.cloudflare.com/fundamentals/api
 provider    cfk_                alnum   40+     mixed   developers.cloudflare.com/fundamentals/api
-provider    v1.0-               dash    120+    prefix  developers.cloudflare.com/ssl/origin
 provider    pat-na1-            dash    36      prefix  developers.hubspot.com/docs/apps
 provider    pat-na2-            dash    36      prefix  developers.hubspot.com/docs/apps
 provider    pat-eu1-            dash    36      prefix  developers.hubspot.com/docs/apps
@@ -180,7 +178,7 @@ provider    hvb.                dash    24+     prefix  developer.hashicorp.com/
 provider    hvr.                dash    24+     prefix  developer.hashicorp.com/vault/docs
 provider    s.                  alnum   24      mixed   developer.hashicorp.com/vault/docs
 provider    b.                  alnum   90+     mixed   developer.hashicorp.com/vault/docs
-provider    .atlasv1.           base64  60+     prefix  developer.hashicorp.com/terraform
+provider    .atlasv1.           base64  60+     glued   developer.hashicorp.com/terraform
 provider    dckr_pat_           dash    27      glued   docs.docker.com/security
 provider    dckr_oat_           dash    32      prefix  docs.docker.com/security
 provider    figd_               dash    40+     prefix  www.figma.com/developers/api
@@ -305,6 +303,65 @@ provider    ory_pat_            dots    32      prefix  www.ory.sh/docs
 provider    nsec1               lower   58      whole   nostr.com
 provider    xprv                alnum   100+    mixed   en.bitcoin.it/wiki/BIP_0032
 """
+
+
+class Special(NamedTuple):
+    """A format that a prefix and an alphabet cannot describe.
+
+    Attributes:
+        rule: what the marker names; empty for what is passed over, so that it is read once only.
+        starts: what begins the first word of a key, at most three characters; or several.
+        part: a part that is in every key, if there is no such start.
+        expression: what matches a key.
+    """
+
+    rule: str
+    starts: str
+    part: str
+    expression: str
+
+
+_B64 = "[A-Za-z0-9_-]"
+_WORD = "(?<![A-Za-z0-9])"
+
+SPECIAL = (
+    Special("jwt", "eyJ eyK", "", rf"ey[JK]{_B64}{{13,}}\.{_B64}{{4,}}(?:\.{_B64}*){{0,3}}"),
+    Special("", "eyJ eyK", "", rf"ey[JK]{_B64}{{13,}}"),
+    Special("jwt", "ZXl", "", "ZXlK[A-Za-z0-9]{30,}={0,2}"),
+    Special("provider", "pat", "", r"pat[A-Za-z0-9]{14}\.[0-9a-f]{64}"),
+    Special("provider", "pat sat", "", r"[ps]at\.[\w-]{22}\.[A-Za-z0-9]{24}\.[A-Za-z0-9]{20}"),
+    Special("provider", "100", "", r"1000\.[0-9a-f]{32}\.[0-9a-f]{32}"),
+    Special("provider", "3MV", "", r"3MVG9[\w.+/=]{80,251}"),
+    Special("provider", "", ".", r"(?<=00D[A-Za-z0-9]{12}!)[\w.]{60,}"),
+    Special(
+        "provider",
+        "sc ext sca aut",
+        "",
+        r"(?:sc|ext|scauth|authress)_[A-Za-z0-9]{5,30}\.[A-Za-z0-9]{4,6}\.acc[_-]"
+        r"[a-z0-9-]{10,32}\.[\w+/=-]{30,120}",
+    ),
+    Special("provider", "na1", "", r"na1\.[A-Za-z0-9+/]{100}"),
+    Special("provider", "api", "", r"api_(?=[A-Za-z.]*[0-9])[A-Za-z0-9.]{45}(?![\w-])"),
+    Special("provider", "", "-us", rf"{_WORD}[0-9a-f]{{32}}-us[0-9]{{1,2}}(?![\w-])"),
+    Special("provider", "", "_mmk", rf"{_WORD}[A-Za-z0-9]{{6}}_[A-Za-z0-9]{{29}}_mmk(?![\w-])"),
+    Special(
+        "provider", "", "NRAL", rf"{_WORD}(?:[0-9a-f]{{36}}|eu01xx[0-9a-f]{{30}})NRAL(?![\w-])"
+    ),
+    Special("provider", "", "FFFFNRAL", rf"{_WORD}(?:[0-9a-f]{{32}}|eu01xx[0-9a-f]{{26}})FFFFNRAL"),
+    Special(
+        "provider", "", "-NRMA", rf"{_WORD}(?:AA[0-9a-f]{{40}}|eu01xx[0-9a-f]{{36}})-NRMA(?![\w-])"
+    ),
+    Special(
+        "provider",
+        "",
+        ".",
+        r"[MNO](?<![A-Za-z0-9].)(?=[A-Za-z_-]{0,23}[0-9])[\w-]{23,27}\.[\w-]{6}\.[\w-]{27,38}(?![\w-])",
+    ),
+    Special("provider", "", "v1.0-", r"(?<![A-Za-z0-9]v1\.)(?<=v1\.)0-[\w-]{120,}"),
+    Special("twilio", "", "SK", r"SK(?<![A-Za-z0-9]SK)[0-9a-fA-F]{32}(?![\w-])"),
+    Special("provider", "", "A", r"A(?<=[0-9]:A)[\w-]{34}(?![\w-])"),
+    Special("provider", "", "Q~", r"(?<=[0-9]Q~)[\w.~-]{31,34}"),
+)
 
 
 class Provider(NamedTuple):
