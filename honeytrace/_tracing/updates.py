@@ -64,7 +64,9 @@ def update_session(
             "session.session_id"
         )
     if not any(fields.values()):
-        raise ValueError(f"update_session({text!r}) has no values; give feedback={{…}}, say")
+        raise ValueError(
+            f"update_session({text!r}) has no values; give some, such as feedback={{'rating': 5}}"
+        )
     return bool(_guard(_update, text.lower(), fields))
 
 

@@ -157,7 +157,9 @@ def _add_services(command: _Add) -> None:
     resend.add_argument("--project", help="what waits for this project (HH_PROJECT)")
     resend.add_argument("--rejected", action="store_true", help="also what the server refused")
     resend.add_argument(
-        "--kept-for", metavar="URL", help="also what was kept while HH_API_URL was this by mistake"
+        "--kept-for",
+        metavar="URL",
+        help="also what was kept while HH_API_URL was wrongly set to this",
     )
     resend.add_argument("--dry-run", action="store_true", help="only say what would be sent")
     command(

@@ -97,7 +97,7 @@ def instrument(*names: str) -> None:
         honeytrace.instrument("openai", "anthropic")
 
     SDKs that are imported later are included. Nothing is imported here, and calling it again
-    changes nothing. What the SDKs return stays as it is, and so does what they send.
+    changes nothing. The SDKs return and send the same as before.
 
     Args:
         names: "openai", "anthropic" or "litellm"; all of them if none is given.
@@ -127,7 +127,7 @@ def uninstrument(*names: str) -> None:
             PRESETS[name].sdk.active.clear()
             replaced = _replaced.pop(name, [])
         for member, made in reversed(replaced):
-            # What another library has wrapped since stays, and does nothing from now on.
+            # If another library has wrapped ours since, ours stays inside and does nothing.
             if member.holds(made):
                 member.restore()
 

@@ -34,11 +34,11 @@ class Member:
         return isinstance(self.owner, type)
 
     def holds(self, value: object) -> bool:
-        """Return whether this very value stands at the place of the member now."""
+        """Return whether the attribute is this very object now."""
         return vars(self.owner).get(self.name) is value
 
     def replace(self, value: object) -> None:
-        """Put another value at the place. Raises `TypeError` or `AttributeError` if that fails."""
+        """Set the attribute to a value. Raises `TypeError` or `AttributeError` if that fails."""
         setattr(self.owner, self.name, value)
 
     def restore(self) -> None:

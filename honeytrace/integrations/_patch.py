@@ -110,7 +110,7 @@ class Patch:
         self._waits = True  # for the import of the module
 
     def undo(self) -> bool:
-        """Put the original back; return whether it stands at its place again.
+        """Put the original back; return whether it is in place again.
 
         If another library has wrapped the function since, that wrapper must stay, and the traced
         function inside it too; a warning says so.

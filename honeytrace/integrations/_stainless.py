@@ -1,9 +1,9 @@
 """Record the calls of SDKs that Stainless generates: OpenAI's, Anthropic's and others.
 
-In each of them, every form of call passes through one method, `request` of the base client. Two
-more are replaced, which tell what `request` does not return: `_process_response` gets the HTTP
-response, and a stream asks `__stream__` for its iterator. If one of these two is missing, less is
-known of the call. The arguments, results and exceptions of all three stay as they are.
+In each of them, every form of call passes through one method, `request` of the base client. We also
+replace two methods for what `request` does not return: `_process_response` gets the HTTP response,
+and a stream asks `__stream__` for its iterator. If one of these two is missing, less is recorded.
+The arguments, results and exceptions of all three stay as they are.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ def start(sdk: Sdk, client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) 
 
 
 def is_inside_a_call() -> bool:
-    """Return whether a call of a model that has a session already makes this one."""
+    """Return whether this call is made inside a model call that already has a session."""
     outer = running(context.get())
     return outer is not None and outer.exchange is not None
 

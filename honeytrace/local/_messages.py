@@ -79,7 +79,7 @@ def answered(outputs: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def messages(items: list[Any]) -> list[Message]:
-    """Return the messages; the result of a tool call stands with the call, not by itself."""
+    """Return the messages. The result of a tool call is attached to its call."""
     calls: dict[str, Call] = {}
     found: list[Message] = []
     for item in items:

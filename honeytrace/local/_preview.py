@@ -1,4 +1,4 @@
-"""Tell what went into a session and what came out, on one line of a list."""
+"""Show on one line what went into a session and what came out."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _TEXTS = ("content", "text")
 def preview(fields: Json) -> str:
     """Return the input and the output of a session, such as `How? → By this.`.
 
-    Of a conversation it is what the user said last, of an answer its text or the tools that it
-    calls. A text stands for itself, and short values stand with their names.
+    A conversation is shown by what the user said last, an answer by its text or the tools that it
+    calls. A text is shown alone, and short values with their names.
     """
     given, answer = _told(fields.get("inputs")), _told(fields.get("outputs"))
     return f"{given} → {answer}" if answer else given
@@ -65,7 +65,7 @@ def _object(value: Json, depth: int) -> str:
 
 
 def _request(value: Json) -> str:
-    """Return method and path of an HTTP request, such as `POST /ask`; "" if it is none."""
+    """Return method and path of an HTTP request, such as `POST /ask`; "" if it is not one."""
     method, path = value.get("method"), value.get("path", value.get("url"))
     return f"{method} {path}" if isinstance(method, str) and isinstance(path, str) else ""
 

@@ -99,7 +99,7 @@ def _is_common(connection: sqlite3.Connection, expression: str) -> bool:
 
 
 class Around(NamedTuple):
-    """What a session has around it in the list of a query.
+    """The surroundings of a session in the list of a query.
 
     Attributes:
         newer, older: number and columns of the sessions beside it; None at an end of the list.

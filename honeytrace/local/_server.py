@@ -33,7 +33,7 @@ _IDLE_SECONDS = 60.0
 _PIECE_BYTES = 64 * 1024
 _MAX_SKIPPED_BYTES = 1024 * 1024  # read and dropped if the application did not read them
 _MAX_LINGER_BYTES = 256 * 1024 * 1024  # read and dropped after the last answer
-_MAX_STREAMS = 8  # answers at once that do not end, each with a thread of its own
+_MAX_STREAMS = 8  # unending answers at the same time, each with a thread of its own
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 

@@ -1,4 +1,4 @@
-"""Read trees of sessions, from summaries only; the bodies give nothing but the ids of children."""
+"""Read trees of sessions from their summaries; of the bodies, only the ids of children are read."""
 
 from __future__ import annotations
 

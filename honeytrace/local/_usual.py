@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 _MAX_NAMES = 40
 _RECENT = 200
-MIN_RECENT = 5  # fewer say nothing about what is usual
+MIN_RECENT = 5  # fewer do not show what is usual
 _SLOW = 1.5  # times the median, and above the 95th percentile
 
 _DURATIONS = """

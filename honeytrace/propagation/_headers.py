@@ -107,7 +107,7 @@ def _members(link: Link) -> dict[str, str]:
 
 
 def _joined(ours: Mapping[str, str], baggage: str) -> str:
-    """Return a baggage with our members first, and of the others as many as are allowed."""
+    """Return a baggage: our members first, then as many of the others as are allowed."""
     members = [
         f"{name}={quote(ours[name][:_MAX_NAME_CHARACTERS], safe='')}"
         for name in _OUR_MEMBERS
@@ -131,9 +131,9 @@ def extract(headers: Any) -> Iterator[None]:
         with extract(request.headers):
             answer(question)
 
-    It takes a mapping, or pairs of a name and a value, as texts or bytes. Only ids are used, and
-    whether the tree is recorded at all; never a project, source, address or key. If the headers
-    have no valid ids, it changes nothing.
+    It takes a mapping, or pairs of a name and a value, as texts or bytes. It uses only
+    the ids, and whether the tree is recorded at all; never a project, source, address or key. If
+    the headers have no valid ids, it changes nothing.
     """
     scope = scope_of(headers)
     outer = context.get()

@@ -59,7 +59,7 @@ class Requests:
 
 
 class Request:
-    """One request that is being answered. What starts meanwhile becomes part of its tree.
+    """One request that is being answered. Sessions that start meanwhile are in its tree.
 
     Attributes:
         gone: True once the client is known to have gone away.
@@ -124,7 +124,7 @@ class Request:
         end(call, {"status": self.status} if self.status else ABSENT, None if left else error)
 
     def leave(self) -> None:
-        """Make current again what was before the request."""
+        """Restore what was current before the request."""
         context.make_current(self._outer)
 
     def _name(self, about: Any, route: str | None) -> str:

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 _MARK = (
     "honeytrace(name=None, *, project, source, config, inputs, user_properties, metrics, feedback, "
-    "metadata): records the test itself as a session, its outcome in the metrics and its "
-    "parameters in the inputs; what is given is as for trace_session. On a class or module it "
-    "holds for all tests in it, and its name stands before theirs: chat.TestAnswer.test_length."
+    "metadata): records the test itself as a session, with its outcome in the metrics and its "
+    "parameters in the inputs. The arguments are as in trace_session. On a class or module it "
+    "applies to all of its tests, and its name precedes theirs: chat.TestAnswer.test_length."
 )
 _NAMES = ("honeytrace", "honeytrace.pytest_plugin")  # it is loaded under one of these names
 _RUN = "honeytrace_run"
@@ -38,7 +38,7 @@ _MAX_KEPT = 1_000  # the report of a failed test shows at most so many sessions,
 
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
-    for name in _NAMES:  # loaded twice, under both names: the option exists
+    for name in _NAMES:  # if it is loaded under both names, the option exists already
         if not pluginmanager.has_plugin(name):
             pluginmanager.register(object(), name)
     add = parser.getgroup("honeytrace", "sessions of traced calls (honeytrace)").addoption

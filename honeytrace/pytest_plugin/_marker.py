@@ -110,7 +110,7 @@ def _options(item: pytest.Item) -> dict[str, Any]:
 def _given(mark: pytest.Mark) -> dict[str, Any]:
     """Return the arguments of a mark. Raises `TypeError`."""
     if len(mark.args) > 1 or (mark.args and "name" in mark.kwargs):
-        raise TypeError(f"only the name stands without a keyword, not {mark.args!r}")
+        raise TypeError(f"only the name may be given without a keyword, not {mark.args!r}")
     given = {**dict(zip(["name"], mark.args, strict=False)), **mark.kwargs}
     for label in given:
         if label not in _TAKEN:

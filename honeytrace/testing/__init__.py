@@ -1,4 +1,4 @@
-"""Sessions in tests: caught where they would be sent, and looked at.
+"""Capture sessions in tests instead of sending them, and look at them.
 
 with capture_sessions() as sessions:
     answer("what does yield do?")

@@ -1,4 +1,4 @@
-"""Sessions compared with a file beside the test, which is written on request."""
+"""Compare sessions with a file beside the test, and write that file on request."""
 
 from __future__ import annotations
 

@@ -170,7 +170,7 @@ def lasts(error: BaseException | None) -> bool:
     """
     while error is not None and not isinstance(error, (*_LASTING, httpcore.ProxyError)):
         error = error.__cause__  # not the context, which may be the user's error
-    if isinstance(error, httpcore.ProxyError):  # "407 Proxy Authentication Required", say
+    if isinstance(error, httpcore.ProxyError):  # such as "407 Proxy Authentication Required"
         return re.match("40[1347]", str(error)) is not None
     return error is not None and not isinstance(error, ssl.SSLEOFError)
 

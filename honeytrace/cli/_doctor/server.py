@@ -186,9 +186,7 @@ def key(visit: Visit) -> Finding:
     assert visit.reply  # noqa: S101 - the check `answer` has set it
     key = visit.config.api_key
     if visit.reply.status >= 500:
-        return Finding(
-            SKIPPED, f"nothing is known of it, since the server answers {visit.reply.status}"
-        )
+        return Finding(SKIPPED, f"not known, because the server answers {visit.reply.status}")
     if visit.reply.status not in (401, 403):
         return Finding(OK, "taken" if key else "none is set, and the server wants none")
     if key is None:

@@ -22,14 +22,14 @@ from honeytrace.local.page import _layout
 from honeytrace.local.page._html import Markup, Node, tag, visible
 from honeytrace.local.page._requests import Request, link
 
-_MAX_READ = 200  # pairs whose outputs are read; of others only the numbers are compared
+_MAX_READ = 200  # pairs whose outputs are read; of further pairs only the numbers are compared
 _MAX_WORDS = 2000  # of each output in a word by word comparison
 _MAX_CHARACTERS = 40_000
 _MAX_RUNS = 200  # earlier sessions of a name that are looked through for the same inputs
 _WORD = re.compile(r"\s+|[^\s\w]|\w+")
 
 Path = tuple[str, int]
-"""The names on the way to a step, and which one of that path it is."""
+"""The names on the way to a step, and its number among the steps with the same path."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,7 +109,7 @@ def render(listing: Listing, request: Request) -> bytes:
 
 
 def _news(listing: Listing) -> Node:
-    """Leave a place for the script to say how many new sessions there are."""
+    """Leave an element in which the script shows how many new sessions there are."""
     if listing.error:
         return None
     link_to_new = tag("a", "", href=link("/", q=listing.query))

@@ -1,7 +1,7 @@
 """Tell an open list how many new sessions there are: `/live`.
 
-A browser is told through an `EventSource`, which the server has room for eight of; the others ask
-again and again, and are answered "not modified" as long as nothing is new.
+Up to eight browsers are told through an `EventSource`. The others ask again and again, and get "not
+modified" as long as nothing is new.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def _once(count: int, tag: str, known: str) -> Answer:
 
 
 class _Stream:
-    """The events of one browser; it gives back its place when it is closed."""
+    """The events of one browser. `close` frees its place for another one."""
 
     def __init__(self, store: Store, query: str, after: int, streams: Semaphore) -> None:
         self._pieces = _pieces(store, query, after)

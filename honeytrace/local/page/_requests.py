@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 STREAMS = "honeytrace.streams"
-"""The key in `environ` under which our server says how many streams it has room for."""
+"""The key in `environ` of the semaphore that limits the streams of our server."""
 
 _MAX_QUERY_CHARACTERS = 8_000
 _MAX_PARAMETERS = 50
@@ -30,7 +30,7 @@ class Request:
         wants_json: True if the client asks for the data of the page instead of HTML.
         form: the fields of the form that was sent.
         known: the ETag of what the client has already.
-        streams: what bounds the answers that do not end; None on a server that has none.
+        streams: the semaphore for answers that do not end; None on a server without them.
     """
 
     method: str

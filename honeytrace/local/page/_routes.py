@@ -149,7 +149,7 @@ def _no_session(session_id: str) -> RequestError:
     return RequestError(HTTPStatus.NOT_FOUND, f"there is no session {session_id!r}")
 
 
-def _picked(store: Store, request: Request) -> Answer:  # noqa: ARG001 - as of every page
+def _picked(store: Store, request: Request) -> Answer:  # noqa: ARG001 - every page takes it
     address = _compare.picked(request.picks)
     if address is None:
         words = f"to compare, tick two sessions in the list, not {len(request.picks)}"
@@ -167,7 +167,7 @@ def _compared(store: Store, request: Request, one: str, other: str) -> Answer:
     return _html(_compare.render(comparison, request))
 
 
-def _previous(store: Store, request: Request, session_id: str) -> Answer:  # noqa: ARG001 - the same
+def _previous(store: Store, request: Request, session_id: str) -> Answer:  # noqa: ARG001 - as above
     other = _compare.previous(store, session_id)
     if other is None:
         words = "there is no earlier session with this name; tick two in the list to compare them"

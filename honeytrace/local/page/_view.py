@@ -1,4 +1,4 @@
-"""What the page of a session shows, read from the store: `View`."""
+"""Read from the store what the page of a session shows: `View`."""
 
 from __future__ import annotations
 

@@ -502,7 +502,7 @@ def test_server_at_fault(remote: Doctor, server) -> None:
     """A server that is broken says nothing of the key, and the settings are not to blame."""
     server.script = lambda request: (500, {}, b"broken")
     seen = remote()
-    words = "nothing is known of it, since the server answers 500"
+    words = "not known, because the server answers 500"
     assert seen.checks["key"] == ("skipped", words)
     assert broken_at(seen, "start") == "status 500: broken"
     assert "server's fault" in seen.verdict

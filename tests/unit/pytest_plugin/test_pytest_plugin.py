@@ -791,8 +791,8 @@ def test_the_mark_is_known(run_here):
     [
         ("nmae='x'", "there is no argument 'nmae'; it takes name, project, source, config, *"),
         ("outputs={}", "there is no argument 'outputs'; *"),
-        ("'a', 'b'", "only the name stands without a keyword, not ('a', 'b')"),
-        ("'a', name='b'", "only the name stands without a keyword, not ('a',)"),
+        ("'a', 'b'", "only the name may be given without a keyword, not ('a', 'b')"),
+        ("'a', name='b'", "only the name may be given without a keyword, not ('a',)"),
         ("inputs=3", "inputs cannot be 3; give a mapping"),
         ("source=''", "source cannot be ''; give a string that is not empty"),
     ],
