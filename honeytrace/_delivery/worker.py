@@ -11,7 +11,8 @@ import math
 from collections.abc import Callable, Sequence
 
 from honeytrace._delivery.crew import Crew
-from honeytrace._delivery.queue import RECORD_BYTES, DeliveryQueue, Encode
+from honeytrace._delivery.encode_queue import RECORD_BYTES, Encode
+from honeytrace._delivery.queue import DeliveryQueue
 from honeytrace._delivery.senders import LazySender, Sender
 from honeytrace._delivery.spool.directory import Spool
 from honeytrace._delivery.stats import FlushTarget, Stats

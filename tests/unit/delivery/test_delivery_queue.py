@@ -18,7 +18,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from honeytrace._delivery.queue import RUN_SESSIONS, DeliveryQueue
+from honeytrace._delivery.encode_queue import RUN_SESSIONS
+from honeytrace._delivery.queue import DeliveryQueue
 from honeytrace._delivery.retry import Answer, Verdict
 from honeytrace._delivery.send_queue import MAX_SESSIONS as FULL
 from honeytrace._delivery.spool.directory import REJECTED, Bounds, Spool

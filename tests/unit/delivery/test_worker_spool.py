@@ -10,10 +10,10 @@ from contextlib import ExitStack
 
 import pytest
 
-from honeytrace._delivery import queue, send_queue, worker
+from honeytrace._delivery import encode_queue, send_queue, worker
+from honeytrace._delivery.encode_queue import RUN_SESSIONS
 from honeytrace._delivery.http.sender import HttpSender
 from honeytrace._delivery.local import LocalSender
-from honeytrace._delivery.queue import RUN_SESSIONS
 from honeytrace._delivery.spool.directory import Spool
 from honeytrace._delivery.spool.survey import spool_status as survey
 from honeytrace._delivery.worker import Delivery
@@ -318,7 +318,7 @@ def test_a_store_that_cannot_be_used_keeps_sessions_waiting(tmp_path, caplog):
 @pytest.mark.parametrize("threads", [1, 16])
 def test_a_loop_does_the_work_that_it_is_ahead(threads, deliver, server, monkeypatch):
     """Sessions that come in faster than they can be written are written by those who end them."""
-    monkeypatch.setattr(queue, "MAX_NEW_SESSIONS", 100)
+    monkeypatch.setattr(encode_queue, "MAX_NEW_SESSIONS", 100)
     delivery, longest = deliver(), []
     server.script = server.hang
 
