@@ -105,7 +105,8 @@ class EncodeQueue:
         try:
             with self.lock:  # other threads iterate over them
                 self._runs[id(run)] = run
-            while count < most and size < RUN_BYTES and clock.now() < end:
+            # At least one, even if this thread has had to wait: 0 means that none is left.
+            while count < most and (not count or (size < RUN_BYTES and clock.now() < end)):
                 if not run:
                     with self.lock:
                         _move(self.new, run)

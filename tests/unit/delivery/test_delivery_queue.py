@@ -18,6 +18,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from honeytrace._delivery import encode_queue
 from honeytrace._delivery.encode_queue import RUN_SESSIONS
 from honeytrace._delivery.queue import DeliveryQueue
 from honeytrace._delivery.retry import Answer, Verdict
@@ -496,6 +497,13 @@ def test_a_handler_may_raise_at_any_call(spooled, calls, make, loose):
         assert sorted(numbers(deliver(queue))) == [1, 2, 3, 4], at
         assert counts(queue) == {"accepted": 4, "delivered": 4}, at
         queue.close()
+
+
+def test_a_thread_that_hardly_runs_encodes_all(queue, monkeypatch):
+    """On a crowded machine the time of a run may be over before it has begun."""
+    monkeypatch.setattr(encode_queue, "RUN_SECONDS", 0)
+    assert len(fill(queue, 5)) == 5
+    assert counts(queue) == {"accepted": 5, "spooled": 5}
 
 
 def test_a_thread_waits_until_its_own_sessions_are_written():
