@@ -24,7 +24,7 @@ RUN_BYTES = 512 * 1024  # likewise: at most so many bytes
 RUN_SECONDS = 0.01  # likewise: at most this long, to have them on disk soon
 MAX_NEW_SESSIONS = 4_000  # with more sessions than this waiting, callers encode as well
 MIN_NEW_SESSIONS = 64  # however long they take to encode, so many may wait
-GUESSED_SECONDS = 0.00025  # to encode a session, until it is known
+GUESSED_SECONDS = 0.00025  # to encode a session, until it is measured
 BACKLOG_SECONDS = 0.25  # with more work than this waiting, callers encode as well: an exit has 2 s
 RECORD_BYTES = 1_300  # memory of a session before it is encoded, without its values
 
@@ -53,7 +53,7 @@ class EncodeQueue:
         self.new: deque[CallRecord] = deque()
         self.counts = Counts()
         self.weight = 0.0
-        # Seconds that these take for a session, on average, and so how many sessions may wait.
+        # The average seconds for one session. They decide how many sessions may wait.
         self._encode_seconds, self._write_seconds = GUESSED_SECONDS, 0.0
         self._limit_new()
         self._encode = encode
