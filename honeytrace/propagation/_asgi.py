@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from honeytrace._config.live import live
 from honeytrace.propagation._headers import extract
-from honeytrace.propagation._requests import Request, Requests
+from honeytrace.propagation._requests import Middleware, Request
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -21,7 +21,7 @@ _END_OF_BODY = ("http.response.pathsend", "http.response.zerocopysend")
 _guard = live.guard.call
 
 
-class ASGIMiddleware:
+class ASGIMiddleware(Middleware[App, Scope]):
     """Records each HTTP request as a session, below the session of the service that sent it.
 
         app.add_middleware(ASGIMiddleware, skip=["/health"])   # FastAPI, Starlette
@@ -39,20 +39,9 @@ class ASGIMiddleware:
         name: a function that gets the ASGI scope after the request and returns a name.
     """
 
-    def __init__(
-        self,
-        app: App,
-        *,
-        sessions: bool = True,
-        skip: Iterable[str] = (),
-        name: Callable[[Scope], str] | None = None,
-    ) -> None:
-        self.app = app
-        self._requests = Requests(sessions, skip, name)
-
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind, path = scope["type"], scope.get("path", "")
-        if kind not in ("http", "websocket") or _SEEN in scope or self._requests.skips(path):
+        if kind not in ("http", "websocket") or _SEEN in scope or self.skips(path):
             await self.app(scope, receive, send)
             return
         scope[_SEEN] = True
@@ -61,7 +50,7 @@ class ASGIMiddleware:
                 await self.app(scope, receive, send)
             return
         query = scope.get("query_string", b"").decode("latin-1")
-        request = Request(self._requests, scope["headers"], scope["method"], path, query)
+        request = Request(self, scope["headers"], scope["method"], path, query)
         try:
             await self.app(scope, _receiver(request, receive), _sender(request, scope, send))
             # Some frameworks return when the client has gone, in the middle of the body.

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Generic, TypeVar
 from urllib.parse import parse_qsl
 
 from honeytrace._capture.exceptions import Failure, is_cancellation
@@ -31,18 +31,29 @@ _GONE = (
 )
 _SPEC = TraceSpec(name="request", kind="request", bind=lambda args, _: args[0])
 
+_App = TypeVar("_App", bound=Callable[..., Any])
+_About = TypeVar("_About")
 
-class Requests:
-    """The settings of a middleware.
+
+class Middleware(Generic[_App, _About]):
+    """An application, and how its requests are recorded.
 
     Attributes:
+        app: the application inside.
         sessions: True if each request is a session; False if the sessions inside only get a parent.
         name: the user's function that names a request.
     """
 
     def __init__(
-        self, sessions: bool, skip: Iterable[str], name: Callable[[Any], str] | None
+        self,
+        app: _App,
+        *,
+        sessions: bool = True,
+        skip: Iterable[str] = (),
+        name: Callable[[_About], str] | None = None,
     ) -> None:
+        if not callable(app):
+            raise TypeError(f"app cannot be {app!r}; give the application to wrap")
         if not isinstance(sessions, bool):
             raise TypeError(f"sessions cannot be {sessions!r}; give True or False")
         paths = (skip,) if isinstance(skip, str) else tuple(skip)
@@ -50,11 +61,13 @@ class Requests:
             raise TypeError(f"skip cannot be {skip!r}; give paths such as ['/health', '/static/*']")
         if not (name is None or callable(name)):
             raise TypeError(f"name cannot be {name!r}; give a function that returns a name")
+        self.app = app
         self.sessions = sessions
         self.name = name
         self._skipped = paths
 
     def skips(self, path: str) -> bool:
+        """Return True if a request to this path is left alone."""
         return any(fnmatchcase(path, pattern) for pattern in self._skipped)
 
 
@@ -67,11 +80,11 @@ class Request:
     """
 
     def __init__(
-        self, requests: Requests, headers: Any, method: str, path: str, query: str
+        self, middleware: Middleware[Any, Any], headers: Any, method: str, path: str, query: str
     ) -> None:
         self.gone = False
         self.status = 0
-        self._user_name = requests.name
+        self._user_name = middleware.name
         self._method = method
         self._chunks = StreamBuffer(wanted=False, raw=False)
         self._first_ms: float | None = None
@@ -80,7 +93,7 @@ class Request:
         if scope is not None:
             context.make_current(scope)
         self.call: Call | Scope | None = None
-        if requests.sessions:
+        if middleware.sessions:
             inputs: dict[str, Any] = {"method": method, "path": path}
             if query:
                 inputs["query"] = dict(parse_qsl(query[:_MAX_QUERY_CHARACTERS]))

@@ -10,10 +10,10 @@ from honeytrace._config.live import live
 from honeytrace._session import context
 from honeytrace._utils.guard import try_call
 from honeytrace.propagation._headers import NAMES
-from honeytrace.propagation._requests import Request, Requests
+from honeytrace.propagation._requests import Middleware, Request
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment  # noqa: F401 - a base class names it
 
     _ExceptionInfo = (
         tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None] | None
@@ -25,7 +25,7 @@ _VARIABLES = {f"HTTP_{name.upper().replace('-', '_')}": name for name in NAMES}
 _guard = live.guard.call
 
 
-class WSGIMiddleware:
+class WSGIMiddleware(Middleware["WSGIApplication", "WSGIEnvironment"]):
     """Records each request as a session, below the session of the service that sent it.
 
         app.wsgi_app = WSGIMiddleware(app.wsgi_app)   # Flask
@@ -42,25 +42,14 @@ class WSGIMiddleware:
         name: a function that gets the WSGI environment after the request and returns a name.
     """
 
-    def __init__(
-        self,
-        app: WSGIApplication,
-        *,
-        sessions: bool = True,
-        skip: Iterable[str] = (),
-        name: Callable[[WSGIEnvironment], str] | None = None,
-    ) -> None:
-        self.app = app
-        self._requests = Requests(sessions, skip, name)
-
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
-        if _SEEN in environ or self._requests.skips(path):
+        if _SEEN in environ or self.skips(path):
             return self.app(environ, start_response)
         headers = {name: environ[key] for key, name in _VARIABLES.items() if key in environ}
         method, query = environ.get("REQUEST_METHOD", ""), environ.get("QUERY_STRING", "")
         environ[_SEEN] = True
-        request = Request(self._requests, headers, method, path, query)
+        request = Request(self, headers, method, path, query)
         try:
             body = self.app(environ, _starter(request, start_response))
             if isinstance(body, (list, tuple)) or _is_file(body, environ):

@@ -344,8 +344,9 @@ def test_the_session_of_a_request_can_be_passed_on():
         ({"sessions": "yes"}, "sessions cannot be 'yes'; give True or False"),
         ({"skip": [3]}, "skip cannot be"),
         ({"name": "route"}, "name cannot be 'route'"),
+        ({"app": None}, "app cannot be None; give the application to wrap"),
     ],
 )
 def test_options_that_cannot_be_used_are_refused(options, words):
     with pytest.raises(TypeError, match=words):
-        ASGIMiddleware(None, **options)
+        ASGIMiddleware(**{"app": print, **options})
