@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from functools import partial
 from itertools import chain, pairwise, zip_longest
 
+from honeytrace._redaction.lazy import expression, verbose
 from honeytrace._redaction.marker import Span, mark
 from honeytrace._redaction.secret_names import Name, hides, judge
 from honeytrace._redaction.values import is_prose, is_secret
@@ -14,25 +15,27 @@ from honeytrace._redaction.values import is_prose, is_secret
 _compile = partial(re.compile, flags=re.ASCII | re.VERBOSE)
 _PASSWORD = Name("password", True)
 
+# What begins an option, and seldom something else.
+_DASH = expression(r"-(?<!\w-)(?=[A-Za-z-])")
 # In a line, or in a list; not another option.
-_OPTION = _compile(
+_OPTION = verbose(
     r"""-(?<![\w-]-)-(?P<name>[A-Za-z][\w-]{0,63})
       (?: [ \t]{1,8}(?![\s-])(?P<q>\\{0,7}["']?) |
       \\{0,7}["'],\s{0,8}[bu]?(?P<l>\\{0,7}["'])(?!-) )"""
 )
-_SHORT_OPTION = _compile(
+_SHORT_OPTION = verbose(
     r"-(?<!\w-)(?P<name>[A-Za-z]*[Pp]ass\w*|[Pp]assword|[Ss]ecret|[Tt]oken"
     r"|[Aa]pi[-_]?[Kk]ey)[ \t]{1,8}(?![\s-])(?P<q>[\"']?)"
 )
 _ARGUMENT = r"[^\s\"'`\\|;,)\]}]{1,512}"
-_NOT_PASSWORD = re.compile(r"pass|password|token|pw|test|[0-9.]+(?::[0-9]+)+")  # or ports
+_NOT_PASSWORD = expression(r"pass|password|token|pw|test|[0-9.]+(?::[0-9]+)+")  # or ports
 _PROSE = (
     "and are argument can cannot flag for from if in is may must not on option options or"
     " should the to with"
 )
 _FILLERS = frozenset(_PROSE.split())
-_BARE = re.compile(_ARGUMENT)
-_QUOTED = {'"': re.compile(r'[^"\n]{1,1024}(?=")'), "'": re.compile(r"[^'\n]{1,1024}(?=')")}
+_BARE = expression(_ARGUMENT)
+_QUOTED = {'"': expression(r'[^"\n]{1,1024}(?=")'), "'": expression(r"[^'\n]{1,1024}(?=')")}
 
 MAX_COMMAND_CHARACTERS = 512
 """Characters between a program and its flag."""
@@ -61,57 +64,67 @@ _FLAGS = {
 }
 _WORD = r"""(?P<value> [^\s"'`$<{\\|\[-][^\s"'`\\|]{0,255} | \{[^\s{}$"']{6,255}\} )"""
 _VALUES = {
-    program: _compile(rf"""(?<=[\s"'`])(?:{flag}){_WORD}""")
+    program: verbose(rf"""(?<=[\s"'`])(?:{flag}){_WORD}""")
     for programs, flag in _FLAGS.items()
     for program in programs.split()
 }
 _NAMES = "|".join(sorted(set(_VALUES) - {"login"}, key=len, reverse=True))
-_PROGRAM = re.compile(
+_PROGRAM = expression(
     rf"""(?:{_NAMES}|(?:docker|podman|helm|az|cf|oc)[\s"',]{{1,6}}login)(?![\w:/-])""", re.ASCII
 )
-_BEFORE = re.compile(r"(?:^|\W|\\[bfnrt]|%[0-9A-Fa-f]{2})$", re.ASCII)  # escapes may touch a word
-ANY_FLAG = (
-    r"""-(?<=[\s"'`]-)(?:[apwPU][\s"',:=\\]|[pPU]\S|[A-Za-z]{0,4}[uU]|pass)""",
-    r"-(?=-(?:proxy-)?user|-auth|-\w{0,8}-?password)",
-    r"/(?=p(?:ass(?:word)?)?:)",
+_BEFORE = expression(r"(?:^|\W|\\[bfnrt]|%[0-9A-Fa-f]{2})$", re.ASCII)  # escapes may touch a word
+_ANY_FLAG = (
+    (
+        "-",
+        expression(
+            r"""-(?<=[\s"'`]-)(?:[apwPU][\s"',:=\\]|[pPU]\S|[A-Za-z]{0,4}[uU]|pass"""
+            r"|-(?:(?:proxy-)?user|auth|\w{0,8}-?password))",
+        ),
+    ),
+    ("/", expression(r"/p(?:ass(?:word)?)?:")),
 )
-"""One of these is in every command line that gives a password to a program."""
 
-_END = re.compile(r"(?<!\\)(?:\r?\n|\\n)|[|;]")
+_END = expression(r"(?<!\\)(?:\r?\n|\\n)|[|;]")
 
 # Statements that name what follows without a separator.
 _NAME = r"(?P<name>[A-Za-z_]\w{1,63})"
 _STATEMENTS = (
-    _compile(rf"ENV(?<!\wENV)[ ]+{_NAME}[ ]+(?P<value>[^\s=][^\n]{{0,512}})"),
-    _compile(rf"ARG(?<!\wARG)[ ]+{_NAME}[ ]+(?P<value>[^\s=][^\n]{{0,512}})"),
-    _compile(rf"\#[ ]?define[ ]+{_NAME}[ ]+L?[\"'](?P<value>[^\"'\n]{{1,512}})[\"']"),
-    _compile(
-        rf"""set(?<![\w.]set)(?:x|env|q)?[ ]+(?:-[a-zA-Z]{{1,3}}[ ]+)?{_NAME}[ ]+
-          ["']?(?P<value>[^\s="'][^\s"']{{0,512}})"""
+    ("V", verbose(rf"ENV(?<!\wENV)[ ]+{_NAME}[ ]+(?P<value>[^\s=][^\n]{{0,512}})")),
+    ("G", verbose(rf"ARG(?<!\wARG)[ ]+{_NAME}[ ]+(?P<value>[^\s=][^\n]{{0,512}})")),
+    ("#", verbose(rf"\#[ ]?define[ ]+{_NAME}[ ]+L?[\"'](?P<value>[^\"'\n]{{1,512}})[\"']")),
+    (
+        "set",
+        verbose(
+            rf"""set(?<![\w.]set)(?:x|env|q)?[ ]+(?:-[a-zA-Z]{{1,3}}[ ]+)?{_NAME}[ ]+
+              ["']?(?P<value>[^\s="'][^\s"']{{0,512}})"""
+        ),
     ),
-    _compile(
-        r"""\((?:def\w*|setq|setf|set!|put)[ ]+(?P<name>[A-Za-z*][\w*-]{1,63})[ ]+
-          "(?P<value>[^"\n]{1,512})\""""
+    (
+        "(",
+        verbose(
+            r"""\((?=[dsp])(?:def\w*|setq|setf|set!|put)[ ]+(?P<name>[A-Za-z*][\w*-]{1,63})[ ]+
+              "(?P<value>[^"\n]{1,512})\""""
+        ),
     ),
 )
 # A line that gives a text to a name: password "x";
-_LINE = re.compile(
+_LINE = expression(
     r"""[ \t]{0,64}(?P<name>[A-Za-z_][\w.-]{1,63})[ \t]{1,16}"""
     r"""(?P<q>["'])(?P<value>[^"'\n]{1,512})(?P=q)[ \t]{0,8}[;,]?\s*$"""
 )
-_LINE_END = re.compile(r"""\n(?<=["';,\r \t]\n)""")
+_LINE_END = expression(r"""\n(?:(?<=["' \t]\n)|(?<=["' \t;,][;, \t\r]\n))""")
 # SQL: PASSWORD 'x', IDENTIFIED BY 'x'
-_SQL = _compile(
+_SQL = verbose(
     r"""'(?: (?<=[Bb][Yy][ ]') | (?<=PASSWORD[ ]') | (?<=password[ ]') | (?<=PASSWORD\(') |
         (?<=PASSWORD=')
       | (?<=[Aa][Ss][ ]') )(?P<value>[^'\n]{1,256})'"""
 )
-_SQL_BEFORE = re.compile(
+_SQL_BEFORE = expression(
     r"(?:identified\s+(?:with\s+[\w'\"]+\s+)?(?:by|as)|password(?:\s+(?:to|for\s+\S+|=))?)\s*\(?'$",
     re.IGNORECASE,
 )
-_NETRC = _compile(
-    r"""l(?<!\wl)ogin[\s\\n]{1,16}\S{1,255}\s{1,64}p(?:assword)[\s]{1,16}(?P<value>\S{1,255})"""
+_NETRC = verbose(
+    r"""login(?<!\wlogin)[\s\\n]{1,16}\S{1,255}\s{1,64}p(?:assword)[\s]{1,16}(?P<value>\S{1,255})"""
 )
 
 
@@ -144,7 +157,7 @@ def _named(option: str) -> Name | None:
 
 def options(text: str) -> Iterator[Span]:
     """Find `--password …` in a command line, and `"--password", "…"` in a list of arguments."""
-    for pattern in (_OPTION, _SHORT_OPTION):
+    for pattern in (_OPTION, _SHORT_OPTION) if _DASH.search(text) else ():
         for match in pattern.finditer(text):
             name = _named(match["name"])
             if name:
@@ -165,7 +178,7 @@ def _is_argument(text: str, value: re.Match[str], name: Name, label: str, quoted
 
 def commands(text: str) -> Iterator[Span]:
     """Find `curl -u user:…`, `sshpass -p …` and the like."""
-    if any(re.search(flag, text) for flag in ANY_FLAG):
+    if any(flag.search(text) for part, flag in _ANY_FLAG if part in text):
         found = [match for match in _PROGRAM.finditer(text) if _begins(text, match.start())]
         for program, following in zip_longest(found, found[1:]):
             end = program.end() + MAX_COMMAND_CHARACTERS
@@ -196,7 +209,8 @@ def _passwords(matches: Iterator[re.Match[str]]) -> Iterator[Span]:
 
 def statements(text: str) -> Iterator[Span]:
     """Find `ENV X_PASSWORD …`, `#define API_KEY "…"`, `setx TOKEN …` and `token "…"`."""
-    for match in chain(*(pattern.finditer(text) for pattern in _STATEMENTS), _lines(text)):
+    found = [pattern.finditer(text) for part, pattern in _STATEMENTS if part in text]
+    for match in chain(*found, _lines(text) if '"' in text or "'" in text else ()):
         name = judge(match["name"])
         if name:
             given = match["value"].rstrip()
@@ -225,4 +239,4 @@ def sql(text: str) -> Iterator[Span]:
 
 def logins(text: str) -> Iterator[Span]:
     """Find the passwords in `.netrc`."""
-    return _passwords(_NETRC.finditer(text))
+    return _passwords(_NETRC.finditer(text) if "login" in text else iter(()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from honeytrace._redaction.lazy import expression
 
 Span = tuple[int, int, str]
 """Where a secret is in a text: start, end, and the rule that found it."""
@@ -10,7 +10,7 @@ Span = tuple[int, int, str]
 MAX_STEPS = 10_000
 """Places of one text that a finder looks at closely; after so many it replaces the rest."""
 
-MARK = re.compile(r"\[REDACTED:[a-z_]{1,16}\]")
+MARK = expression(r"\[REDACTED:[a-z_]{1,16}\]")
 
 
 def mark(rule: str) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from itertools import accumulate, islice
 
 from honeytrace._redaction import secret_words
+from honeytrace._redaction.lazy import expression
 from honeytrace._redaction.marker import Span
 from honeytrace._redaction.secret_names import MAX_NAME_CHARACTERS, Name, judge, may_hold_secret
 from honeytrace._redaction.values import (
@@ -22,47 +23,49 @@ from honeytrace._redaction.values import (
     is_secret,
 )
 
-_SEPARATOR = re.compile(rf":+=?|=+[>~]?|%3[ADad]|{WIDE_COLON}|<-")
-# Replacements of separators: a colon, with the same length.
+_SEPARATOR = expression(rf":+=?|=+[>~]?|%3[ADad]|{WIDE_COLON}|<-")
+# Replacements of separators: a colon, with the same length. First a character that each has.
 _AS_COLONS = (
-    ("=", ":"),
-    (WIDE_COLON, ":"),
-    ("<-", ":\0"),
-    *((f"%3{digit}", ":\0\0") for digit in "ADad"),
+    ("=", (("=", ":"),)),
+    (WIDE_COLON, ((WIDE_COLON, ":"),)),
+    ("<", (("<-", ":\0"),)),
+    ("%", tuple((f"%3{digit}", ":\0\0") for digit in "ADad")),
 )
 _NAME_CHARACTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.$"
 _CLOSERS = " \t\"'`*\\]?!+|&~^."
 _ENDS = tuple(">)[0123456789")
+# A character of a name: a letter, a digit, one of `_.$-`, or any that is not in ASCII.
+_ANY_NAME = r"[^\x00-\x23%-,/:-@\[-^`{-\x7f]"
 # What is before a separator, read backwards: what closes the name, a remark, the name itself.
 _CLOSERS_BACKWARDS = r"""[ \t"'`*\\\]?!+|&~^.]*"""
 _BACKWARDS = rf"""{_CLOSERS_BACKWARDS}
     (?: (?: >[A-Za-z0-9]{{1,10}}/< | \)[^()\n]{{1,32}}\([ ] | [0-9][0-9A-Z_]{{0,15}}\[ | \[ )
       {_CLOSERS_BACKWARDS} )?
-    (?P<name> [\w.$-]*[^\n\w.$-]? )"""
-_NAMES = re.compile(f":(?={_BACKWARDS})", re.VERBOSE)
-_NAME_CHARACTER = re.compile(r"[\w.$-]")
-_NOT_NAME = re.compile(r"[^\w.$-]")
-_TAIL = re.compile(r"(?:</[A-Za-z0-9]{1,10}>|[ ]\([^()\n]{1,32}\)|\[[0-9A-Z_]{0,16})[ ]*$")
-_ESCAPES = re.compile(r"\\[abfnrtv]|\\u[0-9A-Fa-f]{4}|%[0-9A-Fa-f]{2}")
-_ESCAPE = re.compile(rf"(?:{_ESCAPES.pattern})$")
-_QUOTE = re.compile(
+    (?P<name> {_ANY_NAME}*[^\n]? )"""
+_NAMES = expression(f":(?={_BACKWARDS})", re.VERBOSE)
+_NOT_NAME = expression(r"[^\w.$-]")
+_TAIL = expression(r"(?:</[A-Za-z0-9]{1,10}>|[ ]\([^()\n]{1,32}\)|\[[0-9A-Z_]{0,16})[ ]*$")
+_ANY_ESCAPE = r"\\[abfnrtv]|\\u[0-9A-Fa-f]{4}|%[0-9A-Fa-f]{2}"
+_ESCAPES = expression(_ANY_ESCAPE)
+_ESCAPE = expression(rf"(?:{_ANY_ESCAPE})$")
+_QUOTE = expression(
     rf"(?<![A-Za-z]){QUOTES}|{QUOTES}(?![A-Za-z])|(?<=[A-Za-z])[\"`](?=[A-Za-z])", re.ASCII
 )
-_PHRASE = re.compile(r"(?:[A-Za-z][\w-]*[ ]){1,3}$")
+_PHRASE = expression(r"(?:[A-Za-z][\w-]*[ ]){1,3}$")
 _PHRASE_CHARACTERS = 40
 _LAST_WORDS = frozenset(secret_words.LAST_WORDS.split())
 _TYPE_WORDS = frozenset(secret_words.TYPE_WORDS.split())
-_TYPE_BEFORE = re.compile(r"([A-Za-z_]\w{0,63})[ ]+(?:As[ ]+|as[ ]+|\[\]|&|\*)?$")
-_STATEMENT = re.compile(
+_TYPE_BEFORE = expression(r"([A-Za-z_]\w{0,63})[ ]+(?:As[ ]+|as[ ]+|\[\]|&|\*)?$")
+_STATEMENT = expression(
     r"(?:^|[\s(])(?:if|elif|while|for|in|and|or|not|return|case|lambda|class|except|raise|async"
     r"|await|goto|else|is|def|func|fn|interface|struct|enum)\s+[*(]{0,2}$"
 )
-_SIGNATURE = re.compile(r"(?:[\w-]{0,40}-)?sig(?:nature)?", re.ASCII | re.IGNORECASE)
-_PATH = re.compile(r"[\w:/]:$")
-_CONTENT = re.compile(r"""(?<![\w.$-])([vV]al(?:ue)?)[ "'`\\]*$""")
+_SIGNATURE = expression(r"(?:[\w-]{0,40}-)?sig(?:nature)?", re.ASCII | re.IGNORECASE)
+_PATH = expression(r"[\w:/]:$")
+_CONTENT = expression(r"""(?<![\w.$-])([vV]al(?:ue)?)[ "'`\\]*$""")
 _LABELS = ("ame", "ey", "eader", "field", "variable", "param", "property")
 _LABEL_CHARACTERS = 128  # of a label, its name, and what is between that and the value
-_LABELLED = re.compile(
+_LABELLED = expression(
     rf"""(?P<label>name|Name|key|Key|header|Header|field|variable|param|parameter
         |property)\\?["']?\s?[:=]\s?(?:{QUOTES})?(?P<name>[\w.$-]{{2,64}})(?:{QUOTES})?
       [\s,;]{{0,24}} (?:{QUOTES})?(?:value|Value|val)(?:{QUOTES})?$""",
@@ -89,7 +92,7 @@ def named_values(text: str) -> Iterator[Span]:
 
 def comparisons(text: str) -> Iterator[Span]:
     """Find `"…" == password`."""
-    for match in _COMPARISON.finditer(text):
+    for match in _COMPARISON.finditer(text) if _COMPARED.search(text) else ():
         name = judge(match["name"])
         if name and name.sure and not text.startswith("(", match.end()):
             first = max(
@@ -101,12 +104,8 @@ def comparisons(text: str) -> Iterator[Span]:
                 yield quote + 1, match.start(), name.rule
 
 
-_COMPARISON = re.compile(r"""(?P<quote>["'`])[ ]?[!=]={1,2}[ ]?(?P<name>[A-Za-z_$][\w.$]{1,63})""")
-
-
-def names_a_secret(text: str) -> bool:
-    """Return whether a separator may follow a secret name."""
-    return any(_candidate(text, separator) for separator in _after_names(text))
+_COMPARED = expression(r"=(?= ?[A-Za-z_$])(?<=[!=]=)")
+_COMPARISON = expression(r"""(?P<quote>["'`])[ ]?[!=]={1,2}[ ]?(?P<name>[A-Za-z_$][\w.$]{1,63})""")
 
 
 def _after_names(text: str) -> Iterator[re.Match[str]]:
@@ -115,11 +114,12 @@ def _after_names(text: str) -> Iterator[re.Match[str]]:
     A name ends at its separator, so the text is read backwards; most names were seen before.
     """
     colons = text
-    for separator, colon in _AS_COLONS:
-        if separator in text:
-            colons = colons.replace(separator, colon)
+    for character, separators in _AS_COLONS:
+        if character in text:
+            for separator, colon in separators:
+                colons = colons.replace(separator, colon)
     backwards = colons[::-1]
-    names = _NAMES.findall(backwards)
+    names = _NAMES.findall(backwards) if ":" in colons else []
     likely = {name for name in {*names} - _plain if not _is_plain(name)}
     if likely:
         lengths = list(accumulate(map(len, backwards.split(":"))))  # without the colons
@@ -137,8 +137,8 @@ _MAX_REMEMBERED = 64  # characters of a name that is remembered as plain
 def _is_plain(backwards: str) -> bool:
     """Return whether a name, read backwards with the character before, is not secret anywhere."""
     whole = backwards[::-1]
-    before = "" if _NAME_CHARACTER.match(whole) else whole[:1]
-    name = whole[len(before) :]
+    name = _NOT_NAME.split(whole)[-1]
+    before = whole[: len(whole) - len(name)][-1:]
     if not name:
         return True
     if len(name) > _MAX_REMEMBERED:
@@ -165,7 +165,7 @@ def _depends(before: str, name: str) -> bool:
     )
 
 
-_TOO_SHORT = re.compile(r"[ \t]*[\w.-]{1,5}(?=[\s,;)\]}]|$)")  # to be a secret under a likely name
+_TOO_SHORT = expression(r"[ \t]*[\w.-]{1,5}(?=[\s,;)\]}]|$)")  # to be a secret under a likely name
 _bare_words = {"token", "tokens", "Token", "Tokens", "key", "pass"}  # names of words, too
 
 
@@ -289,4 +289,4 @@ class _Quotes:
         return following is not None and self._counts[following[1]] % 2 == 1
 
 
-_NEXT_QUOTE = re.compile(rf"[ \t*]{{0,16}}[bBfFrRuULN@$]{{0,2}}({QUOTES})", re.ASCII)
+_NEXT_QUOTE = expression(rf"[ \t*]{{0,16}}[bBfFrRuULN@$]{{0,2}}({QUOTES})", re.ASCII)

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from functools import cache, cached_property
 from typing import NamedTuple
 
+from honeytrace._redaction.lazy import expression
 from honeytrace._redaction.marker import Span
 from honeytrace._redaction.providers import ALPHABETS, SPECIAL, Provider, providers
 from honeytrace._redaction.randomness import is_mixed
@@ -27,19 +28,19 @@ _RUNS = bytes(
     ord("x") if byte in _TAIL_CHARACTERS else ord(".") if byte in b".=" else ord(" ")
     for byte in range(256)
 )
-_DIGIT = re.compile(rb"[0-9]")
-_SMALL = re.compile(rb"[a-z]{%d}" % MIN_TAIL)
-_COMMON = b"sk-"  # what follows need not look random
-_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}(?![\w-])")
+_LETTERS_ONLY = expression(r"[a-z]+")
+_DIGIT = expression(r"[0-9]")
+_SMALL = expression(rf"[a-z]{{{MIN_TAIL}}}")
+_COMMON = "sk-"  # what follows need not look random
+_UUID = expression(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}(?![\w-])")
 # Escapes of JSON, of URLs and of terminals' colours may touch a key.
-_ESCAPE = re.compile(
+_ESCAPE = expression(
     r"(?<=\\)(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}|[abfnrtv])|(?<=%)[0-9A-Fa-f]{2}"
     r"|(?<=[\[;])[0-9]{0,3}[mK]"
 )
 _ESCAPERS = "\\%[;"
-_WORD = re.compile(r"[A-Za-z0-9]+")
-_START_CHARACTERS = 3  # of a word, by which the formats of its key are looked up
-_AWS_SECRET = re.compile(r"""[\s"',:;|/]{1,8}([A-Za-z0-9/+]{40})(?![A-Za-z0-9/+=])""")
+_WORD = expression(r"[A-Za-z0-9]+")
+_AWS_SECRET = expression(r"""[\s"',:;|/]{1,8}([A-Za-z0-9/+]{40})(?![A-Za-z0-9/+=])""")
 _MAX_CUT_CHARACTERS = 512  # of a key that capture cut short, from the prefix to the ellipsis
 
 
@@ -102,13 +103,18 @@ class _Formats:
         return start + row.kept, start + len(match[0].rstrip(".")), row.rule
 
 
+def _start(word: str) -> str:
+    """Return what stands for all words that begin as this one."""
+    return f"{word[:3]}*"
+
+
 @cache
 def _by_start() -> defaultdict[str, _Formats]:
-    """Return the formats by what begins their first word, the longest prefixes first."""
+    """Return the formats by their first word, or by its start; the longest prefixes first."""
     formats: defaultdict[str, _Formats] = defaultdict(_Formats)
     for row in sorted(providers(), key=lambda row: -len(row.prefix)):
         if word := _WORD.match(row.prefix):
-            formats[word[0][:_START_CHARACTERS]].add(_format(row))
+            formats[_start(word[0]) if word[0] == row.prefix else word[0]].add(_format(row))
     for special in SPECIAL:
         for start in special.starts.split():
             formats[start].add(_Format(special.rule, special.expression))
@@ -128,36 +134,35 @@ def _by_part() -> list[tuple[str, _Formats]]:
 
 def provider_keys(text: str) -> Iterator[Span]:
     """Find what begins as the keys of a known provider do."""
-    runs = list(_random_runs(text))
-    if not runs:
-        return
+    runs = list(_runs(text))
     joined = " ".join([text[at:end] for at, end in runs])
+    words = {*_WORD.findall(joined)}
+    starts = words.union([_start(word) for word in words]) & _by_start().keys()
     parts = [formats for part, formats in _by_part() if part in joined]
-    starts = {word[:_START_CHARACTERS] for word in _WORD.findall(joined)} & _by_start().keys()
     for at, end in runs if parts or starts else ():
-        if text[at - 1 : at].isalnum():  # the end of an escape
-            found = _in_run(text[at : end + 1], 0, end - at, parts)
-            yield from ((at + start, at + stop, rule) for start, stop, rule in found)
-        else:
-            yield from _in_run(text, at, end, parts)
+        if _is_random(text[at:end]):
+            if text[at - 1 : at].isalnum():  # the end of an escape
+                found = _in_run(text[at : end + 1], 0, end - at, parts)
+                yield from ((at + start, at + stop, rule) for start, stop, rule in found)
+            else:
+                yield from _in_run(text, at, end, parts)
 
 
-def _random_runs(text: str) -> Iterator[tuple[int, int]]:
-    """Find the runs of characters that may be a key."""
-    data = text.encode("latin-1", "replace")
-    runs = data.translate(_RUNS)
+def _runs(text: str) -> Iterator[tuple[int, int]]:
+    """Find the runs of characters that are long enough for a key."""
+    runs = text.encode("latin-1", "replace").translate(_RUNS)
     tail = runs.find(_TAIL)
     while tail >= 0:
         at = runs.rfind(b" ", 0, tail) + 1
         end = runs.find(b" ", tail)
         end = len(runs) if end < 0 else end
-        if _is_random(data[at:end]) and not _UUID.match(text, at):
+        if not _UUID.match(text, at) and not _LETTERS_ONLY.fullmatch(text, at, end):
             escape = _ESCAPE.match(text, at) if text[at - 1 : at] in _ESCAPERS else None
             yield escape.end() if escape else at, end
         tail = runs.find(_TAIL, end)
 
 
-def _is_random(run: bytes) -> bool:
+def _is_random(run: str) -> bool:
     """Return whether a run may be random: names in code are small letters, in short words."""
     if not run.islower():
         return True
@@ -173,13 +178,17 @@ def _in_run(text: str, at: int, end: int, parts: list[_Formats]) -> Iterator[Spa
             if span := formats.span(match):
                 yield span
     starts = _by_start()
+    passed: dict[str, int] = {}  # up to where formats were tried in vain
     while word := _WORD.search(text, at, end):
         start, at = word.span()
-        likely = starts.get(word[0][:_START_CHARACTERS])
+        name = word[0] if word[0] in starts else _start(word[0])
+        likely = starts.get(name) if start >= passed.get(name, 0) else None
         found = likely.pattern.match(text, start, end + 1) if likely else None
         if likely and found:
-            at = found.end()
             if span := likely.span(found):
+                at = found.end()
                 yield span
                 if span[2] == "aws" and (secret := _AWS_SECRET.match(text, at)):
                     yield *secret.span(1), "aws"
+            else:
+                passed[name] = found.end()

@@ -310,7 +310,7 @@ class Special(NamedTuple):
 
     Attributes:
         rule: what the marker names; empty for what is passed over, so that it is read once only.
-        starts: what begins the first word of a key, at most three characters; or several.
+        starts: the first word of a key, or its three first characters and `*`; or several.
         part: a part that is in every key, if there is no such start.
         expression: what matches a key.
     """
@@ -325,17 +325,17 @@ _B64 = "[A-Za-z0-9_-]"
 _WORD = "(?<![A-Za-z0-9])"
 
 SPECIAL = (
-    Special("jwt", "eyJ eyK", "", rf"ey[JK]{_B64}{{13,}}\.{_B64}{{4,}}(?:\.{_B64}*){{0,3}}"),
-    Special("", "eyJ eyK", "", rf"ey[JK]{_B64}{{13,}}"),
-    Special("jwt", "ZXl", "", "ZXlK[A-Za-z0-9]{30,}={0,2}"),
-    Special("provider", "pat", "", r"pat[A-Za-z0-9]{14}\.[0-9a-f]{64}"),
+    Special("jwt", "eyJ* eyK*", "", rf"ey[JK]{_B64}{{13,}}\.{_B64}{{4,}}(?:\.{_B64}*){{0,3}}"),
+    Special("", "eyJ* eyK*", "", rf"ey[JK]{_B64}{{13,}}"),
+    Special("jwt", "ZXl*", "", "ZXlK[A-Za-z0-9]{30,}={0,2}"),
+    Special("provider", "", ".", r"pat(?<![A-Za-z0-9]pat)[A-Za-z0-9]{14}\.[0-9a-f]{64}"),
     Special("provider", "pat sat", "", r"[ps]at\.[\w-]{22}\.[A-Za-z0-9]{24}\.[A-Za-z0-9]{20}"),
-    Special("provider", "100", "", r"1000\.[0-9a-f]{32}\.[0-9a-f]{32}"),
-    Special("provider", "3MV", "", r"3MVG9[\w.+/=]{80,251}"),
+    Special("provider", "1000", "", r"1000\.[0-9a-f]{32}\.[0-9a-f]{32}"),
+    Special("provider", "3MV*", "", r"3MVG9[\w.+/=]{80,251}"),
     Special("provider", "", ".", r"(?<=00D[A-Za-z0-9]{12}!)[\w.]{60,}"),
     Special(
         "provider",
-        "sc ext sca aut",
+        "sc ext scauth authress",
         "",
         r"(?:sc|ext|scauth|authress)_[A-Za-z0-9]{5,30}\.[A-Za-z0-9]{4,6}\.acc[_-]"
         r"[a-z0-9-]{10,32}\.[\w+/=-]{30,120}",
@@ -357,7 +357,7 @@ SPECIAL = (
         ".",
         r"[MNO](?<![A-Za-z0-9].)(?=[A-Za-z_-]{0,23}[0-9])[\w-]{23,27}\.[\w-]{6}\.[\w-]{27,38}(?![\w-])",
     ),
-    Special("provider", "", "v1.0-", r"(?<![A-Za-z0-9]v1\.)(?<=v1\.)0-[\w-]{120,}"),
+    Special("provider", "", "v1.0-", r"(?<![A-Za-z0-9]v1\.)(?<=v1\.)0-[\w-]{16,}"),
     Special("twilio", "", "SK", r"SK(?<![A-Za-z0-9]SK)[0-9a-fA-F]{32}(?![\w-])"),
     Special("provider", "", "A", r"A(?<=[0-9]:A)[\w-]{34}(?![\w-])"),
     Special("provider", "", "Q~", r"(?<=[0-9]Q~)[\w.~-]{31,34}"),

@@ -5,21 +5,23 @@ from __future__ import annotations
 import re
 from itertools import islice
 
-_CHANGE = re.compile(
+from honeytrace._redaction.lazy import expression
+
+_CHANGE = expression(
     r"(?<=[a-z])[A-Z0-9]|(?<=[A-Z])[a-z0-9]|(?<=[0-9])[A-Za-z]|(?<=\w)[!#$%&*+/=?@^~]"
 )
-_DIGIT = re.compile(r"[0-9]")
+_DIGIT = expression(r"[0-9]")
 
 _MIN_UPPER = 0.18  # share of capitals among random letters; in joined words it is less
-_NUMBER = re.compile(r"[0-9]{10}")
+_NUMBER = expression(r"[0-9]{10}")
 MIN_CHANGES = 3
 _MAX_CHARACTERS = 128  # of a value that is judged; they tell enough
 _MIN_LENGTH = 8  # characters of a secret under a name that words stand under, too
 _LONG = 20  # characters from which letters and digits alone are enough
-_IDENTIFIER = re.compile(r"[A-Za-z][a-z]*(?:[-_ .][A-Za-z][a-z]*)*[-_ .]?[0-9]{0,4}", re.ASCII)
-_ISSUED = re.compile(r"(?=[^0-9]*[0-9])(?=[^A-Za-z]*[A-Za-z])[\w!#$%*+/@^~.-]{8,}", re.ASCII)
-_UUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
-_PLACE = re.compile(r"[\s/\\<>(){}\[\]|,;]")
+_IDENTIFIER = expression(r"[A-Za-z][a-z]*(?:[-_ .][A-Za-z][a-z]*)*[-_ .]?[0-9]{0,4}", re.ASCII)
+_ISSUED = expression(r"(?=[^0-9]*[0-9])(?=[^A-Za-z]*[A-Za-z])[\w!#$%*+/@^~.-]{8,}", re.ASCII)
+_UUID = expression(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
+_PLACE = expression(r"[\s/\\<>(){}\[\]|,;]")
 
 
 def is_mixed(text: str) -> bool:

@@ -15,17 +15,11 @@ from typing import Any
 from honeytrace._redaction.command_lines import arguments
 from honeytrace._redaction.custom import Custom, customized
 from honeytrace._redaction.fields import IDS, OBJECTS, failed
+from honeytrace._redaction.finders import FINDERS, Finder
 from honeytrace._redaction.marker import mark
 from honeytrace._redaction.pieces import joined, without_split_secrets
 from honeytrace._redaction.secret_names import MAX_NAME_CHARACTERS, Name, hides, judge
-from honeytrace._redaction.secrets import (
-    FINDERS,
-    Finder,
-    bare_key,
-    find_secrets,
-    suspects,
-    without_secrets,
-)
+from honeytrace._redaction.secrets import bare_key, find_secrets, suspects, without_secrets
 from honeytrace._session.session import TEXTS, Session
 from honeytrace._utils.guard import try_call
 from honeytrace._utils.json import Json
@@ -112,8 +106,7 @@ def _collect(containers: list[Any], texts: list[str], stream: object) -> tuple[s
             items: Iterable[Any] = container.values()
         else:
             if len(container) > 1:
-                first = container[0]
-                pairs = pairs or (len(container) == 2 and type(first) is str and bool(judge(first)))
+                pairs = pairs or (type(container[0]) is str and _are_paired(container))
                 texts += joined(container, container is stream)
             items = container
         for item in items:
@@ -128,6 +121,14 @@ def _collect(containers: list[Any], texts: list[str], stream: object) -> tuple[s
             raise ValueError("a session without an end")
     _expect(names, {str})
     return names, pairs
+
+
+def _are_paired(items: list[Any]) -> bool:
+    """Return whether one item may be the name of the next: a header, or a command line in words."""
+    if len(items) == 2 and judge(items[0]):
+        return True
+    words = [item for item in items if type(item) is str]
+    return arguments(words) != words
 
 
 def _any_secret(names: set[str]) -> bool:

@@ -15,6 +15,7 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from honeytrace._redaction import secret_words
+from honeytrace._redaction.lazy import expression
 from honeytrace._redaction.marker import MARK
 from honeytrace._redaction.randomness import is_uuid, looks_issued, looks_secret
 
@@ -26,16 +27,16 @@ MAX_NAME_CHARACTERS = 128
 
 _MAX_NAMES = 4096  # names that are remembered
 
-_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\dA-Za-z_]+")
+_WORDS = expression(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\dA-Za-z_]+")
 
-_ACCENTS = re.compile("[\u0300-\u036f]")
+_ACCENTS = expression("[\u0300-\u036f]")
 _LETTERS = str.maketrans(
     {"ł": "l", "Ł": "L", "ß": "ss", "ø": "o", "Ø": "O", "æ": "ae", "\u0131": "i"}
 )
 
-_ABOUT = re.compile(secret_words.ABOUT, re.VERBOSE)
+_ABOUT = expression(secret_words.ABOUT, re.VERBOSE)
 _PLAIN_KEYS = frozenset(secret_words.PLAIN_KEYS.split())
-_PIN = re.compile(
+_PIN = expression(
     r"(?:(?:account|atm|bank|card|customer|debit|device|login|my|new|old|phone|security|sim"
     r"|user)_)*"
     r"pin(?:_code|_number)?"
@@ -64,7 +65,7 @@ def _owners(words: str) -> str:
     return "|".join(sorted(set(words.split()), key=len, reverse=True))
 
 
-_SURE = re.compile(
+_SURE = expression(
     rf"""(?:^|_)(?:
         (?P<token> (?:{_owners(secret_words.ISSUERS)})_?tokens? | jwts? | bearer | csrf | xsrf )
       | (?P<password> {_any_of(secret_words.PASSWORDS)} )
@@ -85,14 +86,14 @@ _SURE = re.compile(
     )(?=_|$)""",
     re.VERBOSE,
 )
-_LIKELY = re.compile(
+_LIKELY = expression(
     r"""(?: (?:^|_)(?P<token> [a-z]*tokens? ) | (?:^|_)(?P<key> [a-z0-9]{2,20}_keys? |
         [a-z]{2,20}key | key)
       | (?:^|_)(?P<password> pass ) | (?:^|_)(?P<session> (?:session|sess|sid) ) )$""",
     re.VERBOSE,
 )
 # By the first letter, so that `re` dismisses most of them at once.
-_HINTS = re.compile(
+_HINTS = expression(
     "|".join(
         f"{letter}(?:{'|'.join(word[1:] for word in words)})"
         for letter, words in groupby(sorted(secret_words.HINTS.split("|")), itemgetter(0))

@@ -1,66 +1,20 @@
 """Take the secrets out of a text: choose the finders, run them, and put in the markers.
 
-To add a rule, write a function from a text to spans and add it to `FINDERS`, with the characters
-and the expression without which it finds nothing. Every finder looks at the text as it was given,
-so they do not depend on each other; spans that overlap become one.
-
-Most texts hold no secret. `suspects` tells that for all texts of a session at once: it looks for
-single characters first, which costs next to nothing, and then for expressions that begin with one
-of these characters, which `re` finds at the speed of C.
+Most texts hold no secret. `suspects` finds that out for all texts of a session at once: it asks
+each finder in `finders.py` whether it finds anything.
 """
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
 
-from honeytrace._redaction import command_lines, credentials, structures
+from honeytrace._redaction.finders import FINDERS, Finder
 from honeytrace._redaction.known_texts import KnownTexts
 from honeytrace._redaction.marker import MARK, MAX_STEPS, Span, mark
-from honeytrace._redaction.named_values import comparisons, named_values, names_a_secret
-from honeytrace._redaction.provider_keys import provider_keys
-from honeytrace._redaction.values import WIDE_COLON
 
 MIN_KEY_CHARACTERS = 8
 """Characters of a configured API key that is looked for by itself; less may be anything."""
-
-
-class Finder(NamedTuple):
-    """One way to find secrets.
-
-    Attributes:
-        find: yields the spans of a text in order, and an empty one where it looks closely.
-        characters: `find` finds nothing in a text without one of these.
-        may_find: returns something true for every text, alone or among others that are joined by
-            newlines, in which `find` finds something.
-    """
-
-    find: Callable[[str], Iterator[Span]]
-    characters: str
-    may_find: Callable[[str], object]
-
-
-def _finder(find: Callable[[str], Iterator[Span]], characters: str, *hints: str) -> Finder:
-    """Return a finder that finds nothing without a word or a match of one of the expressions."""
-    words = [hint for hint in hints if hint.isalpha()]
-    searches = [re.compile(hint).search for hint in hints if not hint.isalpha()]
-    if len(hints) == 1 and searches:
-        return Finder(find, characters, searches[0])
-
-    def may_find(text: str) -> bool:
-        for search in searches:
-            if search(text):
-                return True
-        return any(map(text.__contains__, words))
-
-    return Finder(find, characters, may_find)
-
-
-def _itself(find: Callable[[str], Iterator[Span]], characters: str) -> Finder:
-    """Return a finder that is quick enough to be asked itself whether it finds something."""
-    return Finder(find, characters, lambda text: next(find(text), None) is not None)
 
 
 # A marker may change how the text around it reads, such as the number of fields in a row. So
@@ -71,35 +25,7 @@ _MAX_PLACES = 1000
 _REST = "rest"  # the rule for the rest of a text with too many places
 _EDGES = " \t\r\n()[]{}<>.,;:*!\"'`"  # what may be left of a secret beside a marker
 
-FINDERS = (
-    _itself(provider_keys, ""),
-    Finder(named_values, ":=%<" + WIDE_COLON, names_a_secret),
-    _finder(credentials.private_keys, "-", "BEGIN"),
-    _itself(credentials.urls, ":"),
-    _finder(
-        credentials.webhooks,
-        "/",
-        r"/(?=services|workflows|triggers|hooks/|api/w|webhook|open-apis|v1/sp)",
-    ),
-    _itself(credentials.schemes, "bB"),
-    _itself(credentials.pgpass, ":"),
-    _finder(comparisons, "=", r"=(?= ?[A-Za-z_$])(?<=[!=]=)"),
-    _itself(structures.elements, "<"),
-    _itself(structures.attributes, "<"),
-    _itself(structures.pairs, "([,"),
-    _itself(structures.setters, "("),
-    _finder(structures.tables, "|", r"\|"),
-    _itself(structures.comma_values, ",;\t"),
-    _itself(command_lines.options, "-"),
-    _finder(command_lines.commands, "-/", *command_lines.ANY_FLAG),
-    _itself(command_lines.statements, " \t"),
-    _itself(command_lines.sql, "'"),
-    _finder(command_lines.logins, "l", "login"),
-)
-
-
 _known = KnownTexts()
-_CHARACTERS = frozenset("".join(finder.characters for finder in FINDERS))
 
 
 def suspects(texts: Iterable[str]) -> list[Finder]:
@@ -108,13 +34,7 @@ def suspects(texts: Iterable[str]) -> list[Finder]:
     if not new:
         return []
     text = "\n".join(("", *new))
-    present = {character for character in _CHARACTERS if character in text}
-    found = [
-        finder
-        for finder in FINDERS
-        if (not finder.characters or not present.isdisjoint(finder.characters))
-        and finder.may_find(text)
-    ]
+    found = [finder for finder in FINDERS if finder.suspects(text)]
     if not found:
         _known.add(new)
     return found
@@ -173,7 +93,7 @@ def _found(text: str, finders: Iterable[Finder]) -> list[Span]:
     found: list[Span] = []
     if text not in _known:
         for finder in finders:
-            if not finder.characters or any(map(text.__contains__, finder.characters)):
+            if finder.applies(text):
                 found += _bounded(finder.find(text), len(text))
         if not found:
             _known.add((text,))

@@ -4,30 +4,32 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import partial
+from itertools import accumulate
 
+from honeytrace._redaction.lazy import expression, verbose
 from honeytrace._redaction.marker import Span
 from honeytrace._redaction.randomness import looks_secret
 from honeytrace._redaction.secret_names import Name, judge
 from honeytrace._redaction.values import SCHEME, is_prose, is_secret, quoted_end
 
-_compile = partial(re.compile, flags=re.ASCII | re.VERBOSE)
-
 MAX_ELEMENT_CHARACTERS = 4096
 """Characters of the text of an XML element that is looked at."""
 
+MAX_COLUMN_CHARACTERS = 41
+"""Characters of the name of a column in comma-separated values."""
+
 _NAME = r"[A-Za-z][\w.-]{1,63}"
-_CLOSING_TAG = _compile(rf"<(?=/)/(?P<name>(?:[A-Za-z][\w.-]{{0,31}}:)?{_NAME})")
+_CLOSING_TAG = verbose(rf"<(?=/)/(?P<name>(?:[A-Za-z][\w.-]{{0,31}}:)?{_NAME})")
 _CDATA = "<![CDATA["
 # <input name="password" value="x">, <entry key="token">x</entry>
-_ATTRIBUTES = _compile(
+_ATTRIBUTES = verbose(
     r"""<(?=[A-Za-z?]) [\w:.?-]{1,64} [^<>]{0,512}? \b(?:name|key
         |id)\s?=\s?(?P<q>\\?["'])(?P<name>[\w.: -]{2,64})(?P=q)
       (?:\s[^<>]{0,256}?\bvalue\s?=\s?(?P<v>\\?["'])(?P<value>[^"'<>\n]{1,1024})(?P=v) |
       [^<>]{0,256}>(?P<content>[^<>\n]{1,1024})</ )"""
 )
 # <td>Password</td><td>x</td>
-_CELLS = _compile(
+_CELLS = verbose(
     r"""<(?=t[dh][\s>])t[dh][^<>]{0,128}>\s{0,16}(?P<name>[^<>\n]{2,64}?)\s?:?\s{0,16}</t[dh]>
       \s{0,32}<td[^<>]{0,128}>\s{0,16}(?P<content>[^<>\n]{1,1024}?)\s{0,16}</td>"""
 )
@@ -36,20 +38,23 @@ _PAIR = r"""\s{0,2}[bfru]?(?P<q>\\{0,7}["'`])(?P<name>[A-Za-z][\w.:-]{1,63})(?P=
       \s?,\s{0,16}[bfru]?(?P<opening>\\{0,7}["'`])"""
 # With a look ahead at the next character, which dismisses most of them at once.
 _PAIRS = (
-    _compile(r"""\((?=[\s\\bfru"'`])""" + _PAIR),
-    _compile(r"""\[(?=[\s\\bfru"'`])""" + _PAIR),
-    _compile(r""",(?=\s?[bfru]?[\\"'`])""" + _PAIR.replace(r"\s{0,2}", r"\s?", 1)),
+    verbose(r"""\((?=[\s\\bfru"'`])""" + _PAIR),
+    verbose(r"""\[(?=[\s\\bfru"'`])""" + _PAIR),
+    verbose(r""",(?=\s?[bfru]?[\\"'`])""" + _PAIR.replace(r"\s{0,2}", r"\s?", 1)),
 )
-_CALL = _compile(r"""\((?=\s?[bfru]?\\{0,7}["'`])(?:\s?[bfru]?)(?P<opening>\\{0,7}["'`])""")
+# Between the two texts of a pair.
+_QUOTED_COMMA = verbose(r""",(?:(?<=["'`],)|(?<=["'`]\s,))(?=\s{0,16}[bfru]?\\{0,7}["'`])""")
+_CALL = verbose(r"""\((?=\s?[bfru]?\\{0,7}["'`])(?:\s?[bfru]?)(?P<opening>\\{0,7}["'`])""")
 _CALLED_CHARACTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_."
-_SETTER = re.compile(
+_SETTER = expression(
     r"(?:.*[._])?(?:set|with|use|add|put|update|configure|init)_?(?=[A-Z_a-z])", re.ASCII
 )
-_HEADER_NAME = re.compile(r"[A-Za-z]+(?:-[A-Za-z]+)+")
-_CLOSED = re.compile(r"""\s?,?\s?[)\]]""")
+_HEADER_NAME = expression(r"[A-Za-z]+(?:-[A-Za-z]+)+")
+_CLOSED = expression(r"""\s?,?\s?[)\]]""")
 # | Password | x |, and a column named so, with the rows below
-_ROW = re.compile(r"^[ \t>]*\|(?P<cells>[^\n]{3,2048})$", re.MULTILINE)
-_RULE = re.compile(r"[\s|:+-]+")
+_ROW = expression(r"^[ \t>]*\|(?P<cells>[^\n]{3,2048})$", re.MULTILINE)
+_CELL = expression(r"\|[^|\nA-Za-z\x80-\U0010ffff]*([A-Za-z\x80-\U0010ffff][^|\n]{1,100})")
+_RULE = expression(r"[\s|:+-]+")
 _EMPHASIS = ' \t*_`~"'
 
 
@@ -89,7 +94,7 @@ def attributes(text: str) -> Iterator[Span]:
 
 def pairs(text: str) -> Iterator[Span]:
     """Find `("Authorization", "…")` and `["X-Api-Key", "…"]`."""
-    for pattern in _PAIRS:
+    for pattern in _PAIRS if _QUOTED_COMMA.search(text) else ():
         for match in pattern.finditer(text):
             name = judge(match["name"])
             if name:
@@ -157,6 +162,8 @@ def _is_argument(given: str, name: Name, label: str, setter: bool) -> bool:
 
 def tables(text: str) -> Iterator[Span]:
     """Find the cells beside or below a secret name in a Markdown table."""
+    if not any(map(judge, {*_CELL.findall(text)})):
+        return
     columns: dict[int, Name] = {}
     last = -2
     for row in _ROW.finditer(text):
@@ -198,57 +205,43 @@ def _is_cell(cell: str, name: Name) -> bool:
     )
 
 
-_COLUMN = re.compile(r"""[ \t]*["']?[A-Za-z][\w -]{0,40}["']?\s*""")
-# A header has a second column, and few delimiters are followed by what may be one. The group is
-# there to take its characters as a whole, so that `re` does not try fewer.
-_SECOND_COLUMNS = {
-    delimiter: re.compile(
-        rf"""[{delimiter}] (?=(?P<column>[\w "'-]{{1,48}}))(?P=column)
-          (?=[ \t]{{0,8}}[{delimiter}] | \s?$)""",
-        re.MULTILINE | re.VERBOSE,
-    )
-    for delimiter in ",;\t"
-}
-_DATA = re.compile(r"[\d!#$%&*@^]")
-_CODE = re.compile(r"[()\[\]{}=:]")
+_COLUMN = expression(r"[A-Za-z][\w -]*")
+# A header has no signs but its delimiters and some that are taken out before.
+_NO_SIGNS = bytes(byte for byte in range(128) if chr(byte).isalnum() or chr(byte) in "_ \"'-\r\v\f")
+_HEADER = expression(
+    r"\n\t*(?P<signs>(?P<delimiter>[,;\t])(?P=delimiter)*)(?=\n[^\n]*(?P=delimiter))"
+)
+_DATA = expression(r"[\d!#$%&*@^]")
+_CODE = expression(r"[()\[\]{}=:]")
 _QUOTED = " \t\r\"'"
 
 
 def comma_values(text: str) -> Iterator[Span]:
     """Find the fields below a secret name in comma-, semicolon- or tab-separated values."""
-    for delimiter, second in _SECOND_COLUMNS.items():
-        end = -1  # of the last line that was looked at
-        for column in second.finditer(text) if delimiter in text else ():
-            if column.start() > end:
-                start = text.rfind("\n", max(end, 0), column.start()) + 1
-                end = _line_end(text, column.end())
-                width = text.count(delimiter, start, end)
-                if text.count(delimiter, end, _line_end(text, end + 1)) == width:
-                    columns = _columns(text[start:end].split(delimiter))
-                    for row, last in _rows(text, end, delimiter, width) if columns else ():
-                        yield from _secret_fields(row, end + 1, columns)
-                        end = last
-
-
-def _line_end(text: str, at: int) -> int:
-    end = text.find("\n", at)
-    return len(text) if end < 0 else end
-
-
-def _rows(text: str, end: int, delimiter: str, width: int) -> Iterator[tuple[list[str], int]]:
-    """Yield the fields and the end of each line after `end` that has so many delimiters."""
-    while end < len(text):
-        start, end = end + 1, _line_end(text, end + 1)
-        if text.count(delimiter, start, end) != width:
-            return
-        yield text[start:end].split(delimiter), end
+    signs = f"\n{text}".encode("ascii", "ignore").translate(None, _NO_SIGNS).decode()
+    lines: list[str] = []
+    starts: list[int] = []
+    index = seen = row = 0
+    for header in _HEADER.finditer(signs):
+        lines = lines or text.split("\n")
+        index += signs.count("\n", seen, header.start())
+        seen = header.start()
+        width, delimiter = len(header["signs"]), header["delimiter"]
+        if index >= row and lines[index + 1].count(delimiter) == width:
+            columns = _columns(lines[index].split(delimiter))
+            starts = starts or (list(accumulate(map(len, lines), initial=0)) if columns else [])
+            row = index + 1 if columns else row
+            while columns and row < len(lines) and lines[row].count(delimiter) == width:
+                yield from _secret_fields(lines[row].split(delimiter), starts[row] + row, columns)
+                row += 1
 
 
 def _columns(fields: list[str]) -> dict[int, Name]:
     """Return the secret names among the fields of a line, if it may be a header."""
-    named = ((index, judge(field.strip(_QUOTED))) for index, field in enumerate(fields))
-    columns = {index: name for index, name in named if name}
-    return columns if columns and all(map(_COLUMN.fullmatch, fields)) else {}
+    names = [field.strip(_QUOTED) for field in fields]
+    if max(map(len, names)) > MAX_COLUMN_CHARACTERS or not all(map(_COLUMN.fullmatch, names)):
+        return {}
+    return {index: name for index, field in enumerate(names) if (name := judge(field))}
 
 
 def _secret_fields(row: list[str], at: int, columns: dict[int, Name]) -> Iterator[Span]:

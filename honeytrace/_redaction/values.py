@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from honeytrace._redaction.lazy import expression, verbose
 from honeytrace._redaction.marker import MARK, Span
 from honeytrace._redaction.randomness import looks_secret
 from honeytrace._redaction.secret_names import NUMERIC_RULES, Name, is_likely, judge
@@ -21,48 +22,43 @@ QUOTES = r"""\\{0,8}(?:\"{3}|'{3}|["'`])"""
 MAX_VALUE_CHARACTERS = 1024
 """Only so many characters of a value are judged, but a longer secret is replaced to its end."""
 
-_VERBOSE = re.ASCII | re.VERBOSE
 # What may stand between a separator and a value: the end of emphasis, of an element, of a cell.
-_DECORATION = re.compile(
+_DECORATION = verbose(
     r"""(?: [ \t]{0,8} (?: \*{1,3} | _{2} | ~~ | </[A-Za-z0-9]{1,10}>
         (?:\s{0,8}<t[dh]\b[^<>\n]{0,64}>)?
-      | <(?:b|i|em|strong|code|td|span|kbd|tt)> ) ){1,3}""",
-    _VERBOSE,
+      | <(?:b|i|em|strong|code|td|span|kbd|tt)> ) ){1,3}"""
 )
-_OPENING = re.compile(rf"[ \t]{{0,16}}(?:[bBfFrRuULN@$]{{0,2}})(?P<quote>{QUOTES})", re.ASCII)
-_GROUP = re.compile(
-    r"""[ \t]{0,16}(?P<group> \{ [^{}\n]{1,2048} \} | (?!\[REDACTED:)\[ [^\[\]\n]{1,2048} \] )""",
-    _VERBOSE,
+_OPENING = expression(rf"[ \t]{{0,16}}(?:[bBfFrRuULN@$]{{0,2}})(?P<quote>{QUOTES})", re.ASCII)
+_GROUP = verbose(
+    r"""[ \t]{0,16}(?P<group> \{ [^{}\n]{1,2048} \} | (?!\[REDACTED:)\[ [^\[\]\n]{1,2048} \] )"""
 )
-_BLOCK = re.compile(
+_BLOCK = verbose(
     r"""[ ]{0,8}[|>][+-]?[0-9]?[ ]{0,8}\r?\n (?P<block> (?P<indent>[ \t]+)[^\s] [^\n]*
-      (?:\n(?P=indent)[^\n]*)* )""",
-    _VERBOSE,
+      (?:\n(?P=indent)[^\n]*)* )"""
 )
-_NEXT_LINE = re.compile(
+_NEXT_LINE = expression(
     r"""[ \t]{0,8}\r?\n(?P<indent>[ \t]{0,32})(?:[-*>][ ])?(?P<quote>["'`]?)"""
     r"""(?P<next>[^\s"'`]{4,256})(?P=quote)[ \t]*(?=\r?\n|$)""",
     re.ASCII,
 )
-_BARE = re.compile(
+_BARE = expression(
     r"""[ \t\u00a0\u3000]{0,16}(?P<bare> (?: [^\s"'`\\,;&|<>\[\]{}()\uff0c\u3002]+
       | [<>|(){}](?=[^\s"'`,;]) | \[(?!REDACTED:) | \](?=[^\s"'`,;)\]}]) | \\(?![abfnrtvu"'`\\])
       | (?<=[^\s"'`(\[])['"](?=\w) | [,;&](?=[^\s\w"'`]|\w(?![\w.%-]{0,40}[:=])) )+ )""",
     re.VERBOSE,
 )
-_TYPED = re.compile(
+_TYPED = verbose(
     r"""[ ]?&?(?:mut[ ])?[A-Za-z_][\w.]{0,40}(?:\[[\w.,|"' \[\]]{1,64}\]|<[\w.,|&' ]{1,64}>)?[?!]?
-      (?:[ ]?\|[ ]?[\w.]{1,40}){0,3}[ ]{0,4}=(?![=>])[ ]{0,4}""",
-    _VERBOSE,
+      (?:[ ]?\|[ ]?[\w.]{1,40}){0,3}[ ]{0,4}=(?![=>])[ ]{0,4}"""
 )
-_HEADER = re.compile(r"[ \t]{0,8}(?P<line>(?:Digest[^\r\n]*|[^\r\n\"'`\\]+))")
-_HEADER_START = re.compile(r"[ \t]{0,8}(?P<line>(?:Digest[^\r\n]{0,512}|[^\r\n\"'`\\]{1,512}))")
-_COOKIE = re.compile(r"[\w.$-]{1,128}=[^\s=]")
+_HEADER = expression(r"[ \t]{0,8}(?P<line>(?:Digest[^\r\n]*|[^\r\n\"'`\\]+))")
+_HEADER_START = expression(r"[ \t]{0,8}(?P<line>(?:Digest[^\r\n]{0,512}|[^\r\n\"'`\\]{1,512}))")
+_COOKIE = expression(r"[\w.$-]{1,128}=[^\s=]")
 _PROBE_CHARACTERS = 256  # more than any bare value has that is not a secret
 _CLOSING = ")]}>.,;:*!"
-_TRAILING = re.compile(r"[ \t]*(?:\r?\n|$|\\[nr])")
+_TRAILING = expression(r"[ \t]*(?:\r?\n|$|\\[nr])")
 
-_TELLS_NOTHING = re.compile(
+_TELLS_NOTHING = expression(
     r"""(?:(?:basic|bearer|token)[ ])? (?:
       (?: any|await|basic|bearer|bool|boolean|byte|bytes|char|chararray|configured|credentials
       |default|dict|digest|disabled|empty|enabled|env|error|expired|false|final|float
@@ -86,27 +82,27 @@ _TELLS_NOTHING = re.compile(
     | \{\s{0,8}\\{0,2}"(?:type|\$ref|anyOf|description|title)\\{0,2}".* )""",
     re.VERBOSE | re.IGNORECASE | re.DOTALL,
 )
-_CALL = re.compile(
+_CALL = expression(
     r"[A-Za-z_$][\w.$:]*(?:\(|\[|->|\?\.).*|(?:new|await|typeof|lambda|not|func|fn)\s.*",
     re.DOTALL | re.ASCII,
 )
-_REFERENCE = re.compile(r"[$@&*]{0,2}(?:[A-Za-z_]\w*(?:\.|::|->|\?\.))*[A-Za-z_]\w*[!?]?", re.ASCII)
-_INTERPOLATED = re.compile(
+_REFERENCE = expression(r"[$@&*]{0,2}(?:[A-Za-z_]\w*(?:\.|::|->|\?\.))*[A-Za-z_]\w*[!?]?", re.ASCII)
+_INTERPOLATED = expression(
     r"""[\#$]?\{{1,2}[\w .:|?()\[\]'"!$-]*\}{1,2}|(?<![A-Za-z0-9])\$[A-Za-z_]{3,}[0-9]{0,2}(?!\w)"""
     r"""|%\(\w+\)s|%[sd]|<[\w -]*>"""
     r"""|\$\([^()]*\)"""
 )
-_ABOUT_ITSELF = re.compile(
+_ABOUT_ITSELF = expression(
     r"(?i)\b(?:your|enter|must|should|invalid|incorrect|required|please|forgot|change|reset"
     r"|confirm|does not|is not|missing|passwords?|tokens?|secrets?|keys?|cookies?)\b"
 )
-_PROSE = re.compile(r"[A-Za-z][a-z']*[.,;:!?]?[ ]+[A-Za-z][a-z']*(?![\w=:-])")
-SCHEME = re.compile(
+_PROSE = expression(r"[A-Za-z][a-z']*[.,;:!?]?[ ]+[A-Za-z][a-z']*(?![\w=:-])")
+SCHEME = expression(
     r"(?:Basic|Bearer|Digest|Negotiate|Token|Api-?Key|Api-Token|AWS4-HMAC-SHA256|Hawk)[ ]",
     re.IGNORECASE,
 )
-_SNAKE = re.compile(r"_*(?:[A-Za-z]+[0-9]{0,2}_+)+[A-Za-z]+[0-9]{0,2}|(?:[A-Z][a-z]+)+[0-9]{0,2}")
-_WORD = re.compile(r"[A-Za-z_]+(?:\.[A-Za-z_]+)*")
+_SNAKE = expression(r"_*(?:[A-Za-z]+[0-9]{0,2}_+)+[A-Za-z]+[0-9]{0,2}|(?:[A-Z][a-z]+)+[0-9]{0,2}")
+_WORD = expression(r"[A-Za-z_]+(?:\.[A-Za-z_]+)*")
 
 
 def is_prose(text: str, start: int) -> bool:

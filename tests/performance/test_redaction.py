@@ -10,8 +10,9 @@ import timeit
 
 import pytest
 
+from honeytrace._redaction.finders import FINDERS
 from honeytrace._redaction.redact import redact
-from honeytrace._redaction.secrets import FINDERS, without_secrets
+from honeytrace._redaction.secrets import without_secrets
 from honeytrace._session import wire
 from honeytrace._session.session import Session
 

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from honeytrace._redaction.finders import FINDERS
 from honeytrace._redaction.marker import mark
-from honeytrace._redaction.secrets import FINDERS, bare_key, suspects
+from honeytrace._redaction.secrets import bare_key, suspects
 from honeytrace._redaction.secrets import without_secrets as clean
 
 PIECES = """a|sk-|://a:a:|a:|-----BEGIN|-----BEGIN PRIVATE KEY-----|eyJ|eyJ.|token=|token=none |
