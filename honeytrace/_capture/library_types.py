@@ -1,10 +1,10 @@
 """Turn values of libraries that are not imported here into text, numbers, or data to copy instead.
 
 The libraries are numpy, pandas, torch, PIL, pytest, rarely used parts of the standard library, and
-frameworks for agents, whose objects would otherwise be recorded with all of their internals. A
-class is recognized by its name, and by being the class that its module holds under that name. Code
-of a library runs only for values of exactly these classes; a value of a subclass is described by
-what the base class knows.
+frameworks for agents. Without this, objects of frameworks would be recorded with all of their
+internals. A class is recognized by its name, and by being the class that its module holds under
+that name. Code of a library runs only for values of exactly these classes; a value of a subclass is
+described by what the base class knows.
 """
 
 from __future__ import annotations

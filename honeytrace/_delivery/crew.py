@@ -7,8 +7,8 @@ writer also sends, because handing a session to another thread would cost more t
 second thread stands by. If a request hangs, it becomes the writer, so that new sessions still get
 to the disk. No thread sends, writes or starts another thread while it holds the lock.
 
-Most sessions are delivered within milliseconds, so the writer sends first what it has encoded, and
-only what the server does not take at once is written to disk. It does so only while the second
+Most sessions are delivered within milliseconds. So the writer first sends what it has encoded. Only
+what the server does not take at once is written to disk. It does so only while the second
 thread looks at it every few milliseconds.
 """
 

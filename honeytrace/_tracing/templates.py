@@ -216,8 +216,8 @@ def factory_code(kind: str, shape: Shape, names: tuple[str, ...]) -> CodeType:
 
     The factory takes a value for each name; the text uses these names with the prefix `ht_`.
 
-    All code is on line 1 and has no columns, so that `co_firstlineno` alone decides which
-    line of the user's file is shown for the stand-in by tracebacks, debuggers and coverage.
+    All code is on line 1 and has no columns. So `co_firstlineno` alone decides which line of the
+    user's file tracebacks, debuggers and coverage show for the stand-in.
     """
     found = _KINDS[kind]
     body = textwrap.indent(found.text.format(**asdict(shape), **found.words), "    ")

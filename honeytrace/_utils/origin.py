@@ -2,8 +2,8 @@
 
 A signal handler can raise anywhere in the main thread, and `PyThreadState_SetAsyncExc` anywhere in
 any thread. Such an exception belongs to the program. We swallow an exception only if the traceback
-proves that it began in the function that we called: each frame was called by the frame before it,
-and the last instruction raised. In doubt, the exception propagates.
+proves that it began in the function that we called. The proof is that each frame was called by the
+frame before it, and that the last instruction raised. In doubt, the exception propagates.
 
 Three facts about the interpreter help. It passes the interrupted frame to the functions that it
 calls by itself (signal handlers, trace functions), which no ordinary call does. It interrupts only

@@ -1,9 +1,9 @@
 """Find the sessions that match a query.
 
-A list is read in the order of its index, and stops as soon as it is full. With texts there are two
-ways: walk along the list and drop what does not match, which is fast for common words, or sort all
-matches, which is fast for rare ones. We do not know which a word is, so we walk a part of the list
-first, and sort only if that does not fill it. If even that would take too long, the walk is all.
+A list is read in the order of its index, and stops as soon as it is full. For texts there are two
+ways. To walk along the list and drop what does not match is fast for common words. To sort all
+matches is fast for rare ones. We do not know which a word is, so we walk a part of the list first,
+and sort only if that does not fill the page. If even that would take too long, the walk is all.
 """
 
 from __future__ import annotations

@@ -300,8 +300,8 @@ class Store:
 
         step, root: the positions of the session and of its root; a list has steps or just roots.
         numbers: the sessions of the tree.
-        Returns the session before it in the list, which is newer, and the one after it, or None at
-        an end of the list; and the numbers of those in the tree that match.
+        Returns the newer session beside it and the older one, each None at an end of the list, and
+        the numbers of the sessions in the tree that match.
         """
         parsed = parse(query, time.time() * 1000)
         condition, position = ("true", step) if parsed.steps else ("s.parent IS NULL", root)
