@@ -1,4 +1,4 @@
-"""What every test has: an environment of its own, and an HTTP server that answers by a script."""
+"""Give every test its own environment, and an HTTP server that answers by a script."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def test_unknown_delta():
 
 
 def test_usage_that_is_none():
-    """Usage that is no object is replaced by one that is."""
+    """Usage that is not an object is replaced by a later one that is."""
     begun = {"type": "message_start", "message": {**BEGUN, "usage": "?"}}
     assert merge([begun, EVENTS[-2]])["usage"] == {"output_tokens": 42}
     assert "usage" not in merge([{"type": "message_delta", "delta": {"stop_reason": "x"}}])

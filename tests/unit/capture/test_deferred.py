@@ -1,4 +1,4 @@
-"""What the caller keeps and the worker reads: the same as a snapshot, at less cost."""
+"""The caller keeps and the worker reads the same as a snapshot has, at less cost."""
 
 from __future__ import annotations
 
@@ -206,7 +206,7 @@ def test_what_can_never_change():
     ],
 )
 def test_what_is_cut_is_told_at_once(limits, value, monkeypatch):
-    """Whatever the limits of the process are, the paths of what is over are there."""
+    """The paths of values over a limit are listed, whatever the limits of the process are."""
     monkeypatch.setattr(rules, "limits", Limits.of(limits))
     snapshot = Snapshot()
     want = snapshot.take({"p0": value}, "inputs")

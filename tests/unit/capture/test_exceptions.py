@@ -60,7 +60,7 @@ def click_exit(code):
 
 @pytest.mark.parametrize("make", [click_exit, Exit], ids=["click", "another"])
 def test_a_command_that_ends_with_an_exit_code(make):
-    """An exit with code 0 is no error, as with SystemExit; with any other code it is one."""
+    """An exit with code 0 is not an error, as with SystemExit; any other code is."""
     assert failure(make(0)) is None
     assert failure(make(3)).status == "error"
 
@@ -108,7 +108,7 @@ def test_the_text_is_the_type_and_the_message(error, text):
     ],
 )
 def test_cancellation_is_told_by_the_name(name, status):
-    """The cancellations of asyncio, trio and gevent are no errors; none of them is imported."""
+    """Cancellations by asyncio, trio and gevent are not errors; none of these is imported."""
     assert failure(type(name, (BaseException,), {})()).status == status
 
 
@@ -263,7 +263,7 @@ def test_the_exception_itself_is_unchanged():
 
 
 def test_groups_and_chains_have_a_text():
-    """An exception with a cause is told by its own words."""
+    """The text of an exception with a cause is its own message."""
     inner = ValueError("inner")
 
     def raising():
@@ -273,7 +273,7 @@ def test_groups_and_chains_have_a_text():
 
 
 def test_what_led_to_an_exception_is_told():
-    """A cause, and the context of what was raised without one, with their own causes."""
+    """The cause is recorded, or else the context, each with its own causes."""
 
     def first():
         raise KeyError("first")

@@ -75,7 +75,7 @@ class Flag(int):
     ids=lambda value: type(value).__name__,
 )
 def test_kinds_of_the_standard_library(value, copy):
-    """What is seldom used is known too; a class derived from it runs no code of its own."""
+    """Rarely used types are known, too; a subclass runs no code of its own."""
     assert take(value) == copy
 
 
@@ -87,7 +87,7 @@ def test_a_fraction_of_odd_numbers_is_named():
 
 
 def test_an_object_half_made_is_named():
-    """What the library says of it may be an error."""
+    """Reading it may raise in the library."""
     assert take([fractions.Fraction.__new__(Part)]) == ["0/1"]
     assert take([ipaddress.IPv4Address.__new__(ipaddress.IPv4Address)]) == [
         "<ipaddress.IPv4Address>"
@@ -95,7 +95,7 @@ def test_an_object_half_made_is_named():
 
 
 def test_what_has_the_name_of_a_known_class_alone_is_named():
-    """A class of the user's called ndarray is no array, nor one that says it is numpy's."""
+    """The user's class "ndarray" is not an array, even if it claims to be numpy's."""
     kind = type("ndarray", (), {"__module__": "numpy", "tolist": forbidden, "shape": 5})
     assert take(kind()) == "<numpy.ndarray>"
     odd = type("Odd", (), {})
@@ -106,7 +106,7 @@ def test_what_has_the_name_of_a_known_class_alone_is_named():
 
 
 def test_a_module_may_be_any_object(monkeypatch):
-    """What stands in for a module is not asked."""
+    """An object in place of a module is not called."""
     monkeypatch.setitem(sys.modules, "array", type("Lazy", (), {"__getattr__": forbidden})())
     assert take(array.array("i", [1])) == "<array.array>"
 
@@ -169,7 +169,7 @@ def test_small_frames_are_rows(pd):
 
 
 def test_other_frames_have_shape_and_columns(pd):
-    """Large tables, and those that are no list of objects."""
+    """Large tables, and tables that cannot become a list of objects."""
     assert take(pd.DataFrame({"x": range(100), 5: 1.5, "k" * 99: True, (1, 2): 0})) == (
         f"<pandas.DataFrame (100, 4): x int64, 5 float64, {'k' * 50} bool, <builtins.tuple> int64>"
     )
@@ -279,7 +279,7 @@ def test_images():
 
 @pytest.mark.parametrize("odd", [{"_size": None}, {"_size": (1, "x")}, {"_mode": 5}])
 def test_an_image_of_no_size_is_named(odd):
-    """What it holds itself may be anything."""
+    """Its attributes may be anything."""
     value = pytest.importorskip("PIL.Image").new("L", (1, 1))
     vars(value).update(odd)
     assert take(value) == "<PIL.Image.Image>"

@@ -59,7 +59,7 @@ def test_groq():
 
 
 def test_azure():
-    """What the content filter says has neither id nor delta, and belongs to the completion."""
+    """A chunk of the content filter has neither id nor delta, but belongs to the completion."""
     empty = {"id": "", "object": "", "created": 0, "model": ""}
     before = {**empty, "choices": [], "prompt_filter_results": [{"prompt_index": 0}]}
     choice = {"index": 0, "finish_reason": None, "content_filter_results": {"hate": 0}}
@@ -109,7 +109,7 @@ def test_legacy_list():
 
 
 def test_unknown_keys():
-    """Of what is no text, list or object, and of what changes its kind, the last value wins."""
+    """The last value wins if it is not a text, list or object, or if its kind changes."""
     deltas = [{"a": 1, "b": {"c": "x"}, "d": "s"}, {"a": 2, "b": {"c": "y"}, "d": 3}, {"b": None}]
     assert message(deltas) == {"a": 2, "b": {"c": "xy"}, "d": 3}
     assert message([{"tool_calls": "?"}, {"tool_calls": [1]}]) == {"tool_calls": ["?", 1]}

@@ -44,7 +44,7 @@ def test_prices_of_the_user(models, usage, dollars):
 
 
 def test_package(monkeypatch):
-    """Where the user's prices end, those of the package are looked up, without a guess."""
+    """A model that the user has no price for is looked up in the package, without a guess."""
     asked = []
 
     class Usage(dict):

@@ -76,7 +76,7 @@ TURNS = [
 
 @pytest.mark.parametrize("turn", TURNS, ids=lambda turn: type(turn).__name__)
 def test_a_record_of_private_fields_is_not_empty(turn):
-    """Where all fields are private, they are what there is to record."""
+    """If all fields are private, they are recorded."""
     extras = {"_extras": {}} if type(turn) is Turn else {}
     assert take(turn) == {"_speaker": "ann", "_words": ["hi"], **extras}
 
@@ -172,7 +172,7 @@ class Question:
 
 
 def test_a_default_that_only_the_class_holds():
-    """A field outside `__init__` with a default is no attribute of the object."""
+    """A field with a default that `__init__` does not take is not an attribute of the object."""
     assert take(Question("a")) == {"text": "a", "kind": "question"}
     changed = Question("a")
     changed.kind = "other"
@@ -180,7 +180,7 @@ def test_a_default_that_only_the_class_holds():
 
 
 def test_a_default_that_the_class_holds_no_longer():
-    """What the class has in its place may be a property, which is not evaluated."""
+    """A property of the class in place of the default is not evaluated."""
 
     @dataclass
     class Odd:

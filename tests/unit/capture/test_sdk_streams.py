@@ -1,4 +1,4 @@
-"""What the real clients stream comes to what they make of it themselves."""
+"""Chunks of the real clients are merged into the same answer as the clients make."""
 
 from __future__ import annotations
 
@@ -54,8 +54,10 @@ def taken(items):
 
 
 def lacking(value, whole):
-    """What `whole` has and `value` has not, but for what the SDKs add: nulls, and the index that
-    OpenAI's leaves in a tool call."""
+    """Return what `value` lacks of `whole`.
+
+    The nulls that SDKs add, and the index that OpenAI's leaves in a tool call, do not count.
+    """
     if isinstance(value, dict) and isinstance(whole, dict):
         added = {"index"} if "function" in whole else set()
         gone = [whole[key] for key in {*whole} - {*value} - added if whole[key] is not None]
@@ -71,7 +73,7 @@ def lacking(value, whole):
 
 
 def final(stream, ask):
-    """What the SDK's own accumulator comes to, and what its events do here."""
+    """Return the result of the SDK's own accumulator, and ours for its events."""
     with stream as events:
         return taken(events), Snapshot().take(getattr(events, ask)(), "outputs")
 

@@ -217,7 +217,7 @@ json_values = st.recursive(
 
 @given(json_values)
 def test_json_is_its_own_copy(value):
-    """What is plain JSON data already is copied as it is, and nothing is cut."""
+    """Plain JSON data is copied unchanged, and nothing is cut."""
     assert cut(value) == (value, [])
 
 
@@ -295,7 +295,7 @@ def test_json_is_its_own_copy(value):
     ids=lambda value: str(value)[:30] if isinstance(value, str) else type(value).__name__,
 )
 def test_each_kind_has_its_copy(value, copy):
-    """What becomes of each kind of value."""
+    """Each kind of value has its own copy."""
     if value is Color and sys.version_info >= (3, 11):
         copy = "<EnumType test_snapshot.Color>"
     assert (take(value), type(take(value))) == (copy, type(copy))
@@ -423,7 +423,7 @@ def test_sets_are_in_order(kind, items, expected):
 
 
 def test_a_set_that_was_cut_is_in_no_order():
-    """What was cut of its items is found where its path says."""
+    """The listed paths lead to the cut items."""
     copy, cuts = cut({"long" * 9, "b", "a"}, string=4)
     (place,) = cuts
     assert copy[int(place[len("inputs[") : -1])] == "long… [32 more characters]"
@@ -537,7 +537,7 @@ def test_a_field_that_was_never_set_is_left_out():
 
 @pytest.mark.parametrize("slots", ["inside", ["inside", "_hidden"], {"inside": "its doc"}])
 def test_slots_may_be_given_in_any_form(slots):
-    """The names of slots are no tuple in every class."""
+    """Slots may be named by other things than a tuple."""
     kind = type("Odd", (), {"__slots__": slots, "__dataclass_fields__": {}})
     value = kind()
     value.inside = 1
@@ -594,7 +594,7 @@ def test_objects_beside_an_answer_are_named():
 
 
 def test_code_in_an_answer_is_named():
-    """Functions, classes and modules have attributes, and are no data."""
+    """Functions, classes and modules have attributes, but are not data."""
     copy = take(chat(other=[take, Thing, json]))
     assert copy["other"] == ["<function test_snapshot.take>", "<type test_snapshot.Thing>",
                              "<module json>"]  # fmt: skip
@@ -684,7 +684,7 @@ def test_a_registered_function_that_raises_costs_its_value(register, error):
 
 @pytest.mark.parametrize("make", [lambda s: Square(), lambda s: [s], lambda s: {"a": [Square()]}])
 def test_a_registered_function_that_goes_round_ends(register, make):
-    """What leads to ever new values of the same kind is bounded like any data."""
+    """A function that returns ever new values of the same kind is bounded like any data."""
     register(Shape, make)
     copy, cuts = cut(Shape())
     assert (strict(copy), len(cuts)) == (copy, 1)
@@ -924,7 +924,7 @@ def test_what_holds_resources_is_named():
     ids=["list", "mixed", "answer", "record"],
 )
 def test_a_stack_that_is_nearly_full_is_no_error(value, spare):
-    """Where Python's recursion limit is near, the copy has marks."""
+    """Near Python's recursion limit, values in the copy are replaced by notes."""
     frame, depth = sys._getframe(), 0
     while frame is not None:
         frame, depth = frame.f_back, depth + 1
@@ -969,7 +969,7 @@ def test_the_greatest_depth_can_be_copied():
 
 
 def test_the_limits_of_the_process_hold(monkeypatch):
-    """Where no limits are given, those of the rules count."""
+    """Without limits of its own, a copy uses those of the process."""
     monkeypatch.setattr(rules, "limits", Limits(items=1))
     assert take([1, 2]) == [1, "[1 more items]"]
 
@@ -1122,7 +1122,7 @@ def test_what_is_too_deep_is_marked(kind):
 
 
 def test_messages_are_too_deep_as_well():
-    """A list of small dicts is no way past the limit of depth."""
+    """A list of small dicts cannot exceed the limit of depth."""
     assert cut([{"a": "x"}], depth=1) == (["[deeper than 1 levels]"], ["inputs[0]"])
 
 
@@ -1140,7 +1140,7 @@ def test_a_nesting_of_100_000_is_cut():
     "kind", [list, dict, StreamBuffer, collections.OrderedDict, Box, ValueError]
 )
 def test_what_holds_itself_is_marked(kind):
-    """A circle ends where it would begin anew."""
+    """A cycle ends where it would begin again."""
     value = kind(None) if kind in (Box, ValueError) else kind()
     if isinstance(value, list):
         value.append(value)
@@ -1154,14 +1154,14 @@ def test_what_holds_itself_is_marked(kind):
 
 
 def test_what_stands_twice_is_copied_twice():
-    """The same object in two places is no circle."""
+    """The same object in two places is not a cycle."""
     shared = [1]
     copy = take([shared, shared])
     assert (copy, copy[0] is copy[1]) == ([[1], [1]], False)
 
 
 def test_twenty_cuts_are_listed():
-    """The list of what was cut is bounded too."""
+    """The list of cut paths is bounded, too."""
     _, cuts = cut(["xx"] * 100, string=1)
     assert cuts == [f"inputs[{index}]" for index in range(20)]
 

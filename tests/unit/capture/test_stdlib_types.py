@@ -1,4 +1,4 @@
-"""What is found out about a class is found out once."""
+"""The result of looking at a class is cached."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_what_is_known_of_a_class_goes_with_it():
 
 
 def test_a_class_that_changes():
-    """A property in the place of a slot is not asked, as with `unittest.mock.PropertyMock`."""
+    """A property that replaced a slot is not evaluated, such as `unittest.mock.PropertyMock`."""
     value = made(1)
     assert Snapshot().take(value, "x") == {"a": 1}
     type(value).a = property(lambda self: 1 / 0)

@@ -1,4 +1,4 @@
-"""What the items of a stream come to."""
+"""Merge the items of a stream."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ def test_whole_stream(name):
 
 @pytest.mark.parametrize("name", STREAMS)
 def test_split_anywhere(name):
-    """A result asked for in the middle, of a tool call too, is of what came; the rest still fits.
+    """A result in the middle of a stream, even of a tool call, holds what came so far.
 
-    That is: it is a fold, and an early end gives what was there.
+    The rest of the stream is still merged afterwards.
     """
     items, whole = STREAMS[name]
     accumulator = StreamAccumulator()
@@ -102,7 +102,7 @@ def test_mixed():
     ],
 )
 def test_no_chunks(items):
-    """What only looks like chunks, and whole answers, are a list as they are."""
+    """Whole answers, and items that only look like chunks, become a list unchanged."""
     assert merge(items) == items
 
 

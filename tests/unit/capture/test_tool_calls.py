@@ -123,7 +123,7 @@ def test_calls_at_indices_that_were_taken():
 
 
 def test_one_id_at_several_indices():
-    """Where the indices differ they tell: Mistral's calls may all have the id "null"."""
+    """Different indices tell calls apart: Mistral's calls may all have the id "null"."""
     assert calls(tool(0, "null", "f", "1"), tool(1, "null", "g", "2")) == [
         ("null", "f", "1"),
         ("null", "g", "2"),

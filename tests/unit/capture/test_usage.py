@@ -138,13 +138,13 @@ def test_usage_of_each_provider(name, wrap):
     ],
 )
 def test_other_usage(counted):
-    """What is called `usage` and is none gives nothing, and no model either."""
+    """A value called `usage` that does not hold token counts gives no metrics and no model."""
     assert usage({"usage": counted, "model": "gpt-4o"}) == ({}, {}, {})
 
 
 @pytest.mark.parametrize("model", [None, "", 4, {"name": "gpt-4o"}])
 def test_other_model(model):
-    """A model that is no name is left out."""
+    """A model that is not a name is left out."""
     assert usage({"usage": counts(1, 2, 3), "model": model}) == (counts(1, 2, 3), {}, {})
 
 

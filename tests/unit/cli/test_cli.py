@@ -228,7 +228,7 @@ def test_help(run: Run, command: str) -> None:
     ],
 )
 def test_bad_input(run: Run, arguments: list[str], words: str) -> None:
-    """What cannot be done ends with exit code 2 and one sentence that says what to do."""
+    """An impossible request ends with exit code 2 and one sentence that says what to do."""
     assert words in run(*arguments).refused
 
 
@@ -246,7 +246,7 @@ class TestUnusable:
         assert self.advice in run(*command).refused
 
     def test_corrupt(self, run: Run, home: pathlib.Path, command: tuple[str, ...]) -> None:
-        """The file is no database; it is left as it was."""
+        """A file that is not a database is left unchanged."""
         home.mkdir()
         (home / "sessions.db").write_bytes(b"not a database" * 100)
         assert "file is not a database" in run(*command).refused
@@ -276,13 +276,13 @@ def test_no_home_variable(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_ls_missing(run: Run, home: pathlib.Path) -> None:
-    """Without a store there are no sessions, and looking for them does not make one."""
+    """Without a store there are no sessions, and looking for them does not create it."""
     assert run("ls") == Ran(0, f"No sessions in {home}/sessions.db yet.\n", "")
     assert not home.exists()
 
 
 def test_ls_elsewhere(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who sends sessions to a server is told why there are none here."""
+    """If sessions go to a server, the message says why there are none here."""
     monkeypatch.setenv("HH_API_URL", "http://127.0.0.1:9")
     assert run("ls").out.endswith("sessions.db yet. New ones go to http://127.0.0.1:9.\n")
 
@@ -711,7 +711,7 @@ def test_ascii_json(encoding: str) -> None:
 
 
 def test_closed_pipe(pipeline: str) -> None:
-    """A reader that goes away, such as `head`, is no error."""
+    """A reader that goes away, such as `head`, is not an error."""
     reader, writer = os.pipe()
     os.close(reader)
     ran = process("show", pipeline, stdout=writer)
@@ -745,7 +745,7 @@ def test_export(run: Run) -> None:
 
 
 def test_export_some(run: Run) -> None:
-    """What cannot be tested is told of on stderr, the rest is written, and the exit code is 1."""
+    """Sessions that cannot become tests are reported on stderr; the exit code is 1."""
     known = call("textwrap.dedent", str(uuid.uuid4()))
     block = keep("a\x1bblock")
     ran = run("export", known[:8], block, "--pytest")
@@ -764,7 +764,7 @@ def test_export_encoding(run: Run) -> None:
 
 
 def test_export_import(run: Run, pipeline: str, home: pathlib.Path, tmp_path: pathlib.Path) -> None:
-    """What `export` writes comes back by `import`, every field of it, into any store."""
+    """`import` reads back every field that `export` wrote, into any store."""
     old = str(uuid.uuid4())
     Store(store_path(home)).add({"session_id": old, "session_name": "old", "parent_id": MISSING})
     written = run("export").out
@@ -881,7 +881,7 @@ def test_serve() -> None:
 
 
 def test_serve_stores(run: Run) -> None:
-    """What a server took is listed by `ls`; the printed lines name the store and the address."""
+    """`ls` lists the sessions that a server took; the server prints its store and address."""
     with serving() as server, Client(server_url=server.url) as client:
         send(client, "sent")
     assert run("ls").out.endswith("  default  sent\n")

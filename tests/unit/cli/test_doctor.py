@@ -33,7 +33,7 @@ ALL = ["settings", "spool", "host name", "connection", "TLS", "answer", "clock",
 
 @dataclass(frozen=True)
 class Seen:
-    """What it found: `checks` has status and words by name, `verdict` is the end."""
+    """The output: `checks` has status and words by name, `verdict` is the last sentence."""
 
     code: int
     out: str
@@ -57,7 +57,7 @@ class Seen:
         return " ".join(self._parts[-1].split())
 
     def row(self, name: str) -> list[str]:
-        """What stands beside a name in the tables at the beginning."""
+        """Return the value beside a name in the tables at the beginning."""
         [row] = re.findall(rf"^  {name} +(.*)$", self.out, re.MULTILINE)
         return row.split(maxsplit=1)
 
@@ -161,7 +161,7 @@ def test_healthy_server(remote: Doctor, server) -> None:
 
 
 def test_says_what_it_sends(remote: Doctor) -> None:
-    """Which session goes to which project stands there before the checks do."""
+    """Before the checks, it says which session it sends to which project."""
     before, found, _ = remote(HH_PROJECT="shop").out.partition("  settings ")
     assert found
     assert "send one session, 'honeytrace doctor', to the project 'shop'\n" in before
@@ -206,7 +206,7 @@ def test_where_settings_come_from(remote: Doctor, server) -> None:
 
 
 def test_arguments_and_lambda(doctor: Doctor, tmp_path: Path) -> None:
-    """What is an argument, or because of AWS Lambda, is said to be so."""
+    """The origin of a setting may be an argument or AWS Lambda."""
     seen = doctor("--home", str(tmp_path), AWS_LAMBDA_FUNCTION_NAME="f")
     assert seen.row("home") == ["argument", str(tmp_path)]
     assert seen.row("spool_dir") == ["argument", str(tmp_path / "spool")]
@@ -266,7 +266,7 @@ def test_key_in_the_open(remote: Doctor) -> None:
 
 
 def test_spool_content(remote: Doctor, server, program, tmp_path: Path) -> None:
-    """What is in the spool is counted: waiting, rejected, of other projects and versions."""
+    """Sessions in the spool are counted: waiting, rejected, of other projects and versions."""
     call = "import honeytrace\nhoneytrace.trace_session(name='n')(lambda: None)()\n"
     key = {"HH_API_KEY": KEY, "HH_API_URL": server.url}
     server.script = lambda request: (401, {}, b"")
@@ -499,7 +499,7 @@ def test_key_not_needed(doctor: Doctor, server) -> None:
 
 
 def test_server_at_fault(remote: Doctor, server) -> None:
-    """A server that is broken says nothing of the key, and the settings are not to blame."""
+    """The answer of a broken server says nothing about the key or the settings."""
     server.script = lambda request: (500, {}, b"broken")
     seen = remote()
     words = "not known, because the server answers 500"

@@ -126,7 +126,7 @@ def refuse(words: str) -> Callable[[object], Any]:
 
 
 def test_delivers_all(leave: Leave, resend: Resend, server, spool: Path) -> None:
-    """What killed programs left arrives once, nothing stays on disk, and it says how many."""
+    """Sessions of killed programs arrive once and leave the disk; the report counts them."""
     leave(3)
     leave(4)
     done = resend()
@@ -163,7 +163,7 @@ def test_dry_run_with_nothing(resend: Resend, server) -> None:
 
 
 def test_rejected(leave: Leave, resend: Resend, server, spool: Path) -> None:
-    """What the server rejects is set aside with its words, and does not stay."""
+    """Sessions that the server rejects are set aside with its message, and no longer wait."""
     leave(3)
     server.script = [(400, {}, b"too odd")]
     done = resend()
@@ -174,7 +174,7 @@ def test_rejected(leave: Leave, resend: Resend, server, spool: Path) -> None:
 
 
 def test_rejected_again(leave: Leave, resend: Resend, server, spool: Path) -> None:
-    """What was rejected is counted, and sent again when that is asked for; a damaged line stays."""
+    """Rejected sessions are counted, and sent again on request; a damaged line stays."""
     leave(3)
     server.script = [(400, {}, b"too odd"), (400, {}, b"too odd")]
     resend()
@@ -192,7 +192,7 @@ def test_rejected_again(leave: Leave, resend: Resend, server, spool: Path) -> No
 
 
 def test_rejected_in_the_middle(leave: Leave, resend: Resend, server, spool: Path) -> None:
-    """What a killed `resend --rejected` had taken, and what is older, is sent, too."""
+    """Sessions that a killed `resend --rejected` had taken, and older ones, are sent, too."""
     leave(3)
     server.script = [(400, {}, b"") for _ in range(3)]
     resend()
@@ -226,7 +226,7 @@ def test_rejected_that_cannot_be_taken(leave: Leave, resend: Resend, server, spo
 
 
 def test_kept_for_a_wrong_address(leave: Leave, resend: Resend, server) -> None:
-    """What was kept while the address could not be used is listed, and goes to the right one."""
+    """Sessions kept while the address was unusable are listed, and sent to the right one."""
     leave(2, url="${HH_URL}")
     line = resend().stdout.splitlines()[1]
     way = "honeytrace resend --project p --kept-for '${HH_URL}'"
@@ -252,7 +252,7 @@ def test_project(leave: Leave, resend: Resend, server) -> None:
 
 
 def test_others_rejected(leave: Leave, resend: Resend, server) -> None:
-    """What another server refused is listed with the way to send it again."""
+    """Sessions that another server refused are listed with the command to send them again."""
     leave(2, HH_PROJECT="other")
     server.script = [(400, {}, b"")]
     resend("--project", "other")
@@ -275,7 +275,7 @@ def test_refused(leave: Leave, resend: Resend, server, spool: Path) -> None:
 
 
 def test_part(leave: Leave, resend: Resend, server) -> None:
-    """What was delivered before the trouble does not come again."""
+    """Sessions delivered before the trouble are not sent again."""
     leave(3)
     server.script = [server.ok, (429, {"Retry-After": "60"}, b"slowly")]
     assert "Delivered 1 session to " in (first := resend()).stdout
@@ -336,7 +336,7 @@ def test_full_disk(leave: Leave, resend: Resend, spool: Path) -> None:
 
 
 def test_full_disk_rejected(leave: Leave, resend: Resend, server) -> None:
-    """If the disk takes no copy of what was rejected, that is said."""
+    """If the disk takes no copy of rejected sessions, the report says so."""
     leave(2)
     server.script = [(400, {}, b"too odd")]
     words = "; 1 rejected (status 400: too odd), and the disk took no copy.\n"
@@ -344,7 +344,7 @@ def test_full_disk_rejected(leave: Leave, resend: Resend, server) -> None:
 
 
 def test_damaged(leave: Leave, resend: Resend, server, spool: Path) -> None:
-    """What is damaged is set aside and said; the rest is delivered."""
+    """Damaged files are set aside and reported; the rest is delivered."""
     leave(3)
     [segment] = segments(spool)
     data = bytearray(segment.read_bytes())
@@ -356,7 +356,7 @@ def test_damaged(leave: Leave, resend: Resend, server, spool: Path) -> None:
 
 
 def test_newer(leave: Leave, resend: Resend, server, spool: Path) -> None:
-    """What a newer version wrote stays, and is said."""
+    """Files of a newer version stay, and are reported."""
     leave(1)
     [segment] = segments(spool)
     segment.write_bytes(b"honeytrace spool 9\n")
@@ -366,7 +366,7 @@ def test_newer(leave: Leave, resend: Resend, server, spool: Path) -> None:
 
 
 def test_running_program(leave: Leave, resend: Resend, server, spool: Path) -> None:
-    """What a running program holds is left alone, counted, and no reason to fail."""
+    """Sessions held by a running program are left alone and counted; the exit code is 0."""
     leave(2)
     server.script = refuse("not now")
     with program(server.url, 3) as running:
@@ -392,7 +392,7 @@ def test_others(leave: Leave, resend: Resend, server) -> None:
 
 
 def test_other_server(leave: Leave, resend: Resend, serve, server) -> None:
-    """What is for one server never goes to another."""
+    """Sessions for one server never go to another."""
     leave(1)
     done = resend(url=serve().url)
     assert (done.returncode, server.requests) == (0, [])
@@ -400,7 +400,7 @@ def test_other_server(leave: Leave, resend: Resend, serve, server) -> None:
 
 
 def test_local(leave: Leave, resend: Resend, server) -> None:
-    """Without a server it says that there is no spool and why, and whose sessions wait there."""
+    """Without a server, it says why there is no spool, and whose sessions wait there."""
     leave(1)
     done = resend(HH_API_KEY="", url=" ")
     first, second = done.stdout.splitlines()

@@ -346,7 +346,7 @@ def test_a_key_alone_means_the_hosted_api(connect):
 
 @pytest.mark.parametrize("wrong", [{"api_key": ""}, {"server_url": "nowhere"}, {"timeout": 0}])
 def test_a_wrong_argument_is_refused(kind, wrong):
-    """What cannot be a setting is a `ConfigurationError` that names it."""
+    """A wrong argument raises a `ConfigurationError` that names it."""
     with pytest.raises(ConfigurationError, match=f"^{next(iter(wrong))} cannot be"):
         kind(**wrong)
 
@@ -395,7 +395,7 @@ def test_a_client_of_our_own_is_closed(kind, loop, server):
 def test_the_base_of_the_users_client_comes_before_the_environment(
     connect, http, server, serve, monkeypatch
 ):
-    """Where the user's client points to, sessions go, whatever the environment says."""
+    """Sessions go where the user's HTTP client points, whatever the environment says."""
     other = serve()
     monkeypatch.setenv("HH_API_URL", other.url)
     connect("k", http_client=http(base_url=f"{server.url}/base")).start_session(SESSION)

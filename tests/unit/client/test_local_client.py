@@ -17,7 +17,7 @@ BODY = json.dumps(
 
 
 def test_clients_reach_the_store(tmp_path):
-    """What is started is found again."""
+    """A session that was started is found again."""
     with httpx.Client(transport=LocalTransport(tmp_path), base_url=HERE) as client:
         assert client.post("/session/start", content=BODY).json()["session_id"] == ID
         assert client.get(f"/session/{ID}").json()["event_name"] == "s"

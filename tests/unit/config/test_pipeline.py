@@ -88,7 +88,7 @@ def test_a_durable_setting_stores_before_the_call_returns(program):
 
 
 def test_it_can_be_switched_off(settings, sent):
-    """Who says so gets the values as they are."""
+    """With redaction off, values stay as they are."""
     settings(redact=False)
     trace_session(name="x")(lambda password: 1)("hunter2")
     settings(redact=None)
@@ -113,7 +113,7 @@ def test_a_rule_of_the_users_own(settings, sent):
 
 
 def test_a_rule_that_fails_is_counted(settings, sent):
-    """What it was asked for is replaced; project and source stay."""
+    """The values that the rule raises for are replaced; project and source stay."""
 
     def rule(path, value):
         raise KeyError(value)

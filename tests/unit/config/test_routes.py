@@ -1,4 +1,4 @@
-"""What a change of the settings means for the sessions before it and after."""
+"""A change of the settings: the sessions before it and after it."""
 
 from __future__ import annotations
 

@@ -145,7 +145,7 @@ def test_each_setting_from_the_environment(name, text, value, monkeypatch):
     ],
 )
 def test_arguments_may_have_their_own_type(name, given, value):
-    """What is no text in the environment need not be one as an argument."""
+    """An argument may have its own type, where a variable is always text."""
     assert getattr(resolve({name: given}), name) == value
 
 
@@ -230,7 +230,7 @@ MALFORMED = [
 
 @pytest.mark.parametrize(("text", "shown"), MALFORMED)
 def test_with_a_key_a_wrong_address_sends_nowhere(text, shown, monkeypatch, said):
-    """What was meant for one server must not go to another because of a slip."""
+    """Sessions for one server must not go to another because of a typing error."""
     monkeypatch.setenv("HH_API_KEY", "k-1")
     monkeypatch.setenv("HH_API_URL", text)
     config = resolve({})
@@ -294,7 +294,7 @@ def test_an_unknown_setting_has_a_hint():
 
 
 def test_the_unknown_setting_does_not_show_its_value():
-    """What was meant as a key is in no sentence."""
+    """A key under a wrong name is not shown."""
     with pytest.raises(ConfigurationError) as caught:
         resolve({"apikey": "s3cret"})
     assert "s3cret" not in str(caught.value)

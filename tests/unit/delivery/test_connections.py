@@ -262,7 +262,7 @@ def test_a_bad_address_leaves_time_for_the_next(server, names, black_hole, conne
 
 
 def test_a_host_that_cannot_exist_is_no_answer(connect):
-    """A name that is no name is told in words, as any other that is not found."""
+    """An invalid name is reported in words, like a name that is not found."""
     answer = connect(f"http://{'a' * 64}.test").send(BODY)
     assert (answer.verdict, answer.answered) == (Verdict.RETRY, False)
     assert answer.words.startswith("ConnectError: ")
@@ -276,7 +276,7 @@ def test_frozen_time_stops_no_deadline(server, connect):
 
 
 def test_an_hour_of_frozen_time_expires_no_connection(server, connect):
-    """What tests do to the clock has no effect on kept connections."""
+    """A test that changes the clock does not affect kept connections."""
     sender = connect(server.url)
     with freezegun.freeze_time("2020-01-01") as frozen:
         sender.send(BODY)
@@ -413,7 +413,7 @@ def test_an_idle_connection_expires(server, connections):
 
 
 def test_few_connections_are_kept(server, connections):
-    """What was open at once for a while is closed when it is idle."""
+    """Connections beyond the limit are closed when they are idle."""
     gate = threading.Barrier(2, timeout=10)
 
     def meet(request):
@@ -478,7 +478,7 @@ def test_a_socket_on_the_number_of_a_socket_gets_nothing(request, server, connec
 
 @pytest.mark.parametrize("poll", [True, False], ids=["poll", "select"])
 def test_a_descriptor_that_was_closed_is_replaced(server, connect, monkeypatch, poll):
-    """A number that is no file any more is left, also where `select.poll` was taken away."""
+    """A descriptor that is closed is forgotten, even if `select.poll` is missing."""
     sender = connect(server.url)
     sender.send(BODY)
     if not poll:
@@ -593,7 +593,7 @@ def test_a_failure_of_tls_elsewhere_is_none_of_ours(server, connect):
 
 
 def test_a_tunnel_through_a_proxy_is_kept(server, tls, talk, connect, monkeypatch):
-    """The proxy is asked once, with its own password, and sees nothing of what follows."""
+    """The proxy is asked once, with its own password, and cannot read the requests that follow."""
     asked = []
 
     def pass_on(source, target):

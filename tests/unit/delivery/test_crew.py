@@ -1,4 +1,4 @@
-"""What is encoded gets sent: how often, by how many, and what is said about it."""
+"""The threads that send: how often, how many, and what they log."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from honeytrace._utils.guard import ErrorGuard
 
 
 class Body:
-    """What a queue takes, with its body."""
+    """A record with its encoded body."""
 
     size = 0
 
@@ -242,7 +242,7 @@ def test_idle_senders_end(server):
 
 
 def test_fewer_senders_have_to_do(sending, server, monkeypatch):
-    """Where no further thread can be started, those that run do the work."""
+    """If no further thread can be started, the running ones do the work."""
     start = threading.Thread.start
 
     def refuse(self):
@@ -259,7 +259,7 @@ def test_fewer_senders_have_to_do(sending, server, monkeypatch):
 
 
 def test_what_is_sent_here_is_no_request_under_way(server):
-    """What this thread has sent does not keep senders that start later from a failing server."""
+    """After this thread has sent, senders that start later still try a failing server."""
     sending = Sending(server.url)
     sending.put(1)
     sending.queue.encode()

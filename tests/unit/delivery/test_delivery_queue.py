@@ -37,7 +37,7 @@ def new_spool(root, **bounds):
 
 
 class Session:
-    """What a queue takes: a number, which is in its body, and the size of its values."""
+    """A record: a number, which is in its body, and the size of its values."""
 
     def __init__(self, number, size=0):
         self.number, self.size = number, size
@@ -337,7 +337,7 @@ def test_sessions_of_others_that_have_no_room_are_not_ours_to_count(make, caplog
 
 
 def test_what_was_damaged_before_it_is_read_is_dropped_and_counted(queue, caplog):
-    """How many there were is known, and the warning says it."""
+    """The warning says how many sessions were lost."""
     fill(queue, FULL + 100)
     [path] = queue._spool.directory.glob("*" + SUFFIX)
     os.truncate(path, path.stat().st_size - 50)
@@ -432,7 +432,7 @@ def test_what_is_written_down_while_it_is_booked_is_settled_on_disk_too(queue):
 
 
 def test_what_is_written_down_before_it_is_kept_is_sent_once(queue):
-    """Who ends a program may be quicker than the worker with the session it has just encoded."""
+    """An exit may write a session before the worker that has encoded it."""
     keeping = threading.Thread(target=fill, args=(queue, 500))
     keeping.start()
     while keeping.is_alive():
@@ -462,7 +462,7 @@ def on_disk(queue):
 
 
 class Handler(BaseException):
-    """What a signal handler of the user's raises."""
+    """Raised by a signal handler of the user's."""
 
 
 @contextmanager
@@ -562,7 +562,7 @@ def test_what_is_on_disk_survives_the_end(make):
 
 
 def test_the_end_writes_down_what_it_can(queue):
-    """What is in memory goes to the disk, if that takes it by now."""
+    """Sessions in memory are written to disk, if the disk works again."""
     refuse(queue)
     fill(queue, 2)
     accept(queue)
@@ -586,7 +586,7 @@ def test_what_cannot_be_put_on_disk_is_given_up(queue):
 
 
 def test_nothing_without_a_spool_outlives_the_end(loose):
-    """What was given up is not sent by a later life, and takes no memory."""
+    """Sessions that were given up are not sent later, and take no memory."""
     fill(loose, FULL)
     assert (loose.close(), loose._ready.full, take(loose)) == (FULL, False, None)
     fill(loose, 1)
@@ -736,7 +736,7 @@ class Life(RuleBasedStateMachine):
 
     @property
     def unknown(self):
-        """How many were dropped of which it is not known here which they are."""
+        """Return how many sessions were dropped whose numbers are unknown here."""
         return self.queue.counts.dropped - len(self.given_up) - self.unknown_lost
 
     @invariant()

@@ -116,7 +116,7 @@ def test_threads_share_a_sender(server, connect):
     ],
 )
 def test_each_status_has_its_verdict(server, send, status, verdict):
-    """What becomes of the session is told by the status; the server's words go with it."""
+    """The status decides the next step; the answer has the server's message."""
     words = b"" if status == 204 else b'{"message": "because"}'
     server.script = [(status, {}, words)]
     answer = send()
@@ -197,13 +197,13 @@ def test_an_object_without_a_session_is_delivered_and_said_once(server, connect,
     ],
 )
 def test_the_words_of_any_body_are_kept(server, send, body, words):
-    """HTML, JSON, bytes that are no text, and nothing."""
+    """HTML, JSON, bytes that are not text, and an empty body."""
     server.script = [(500, {}, body)]
     assert send().words == (f"status 500: {words}" if words else "status 500")
 
 
 def test_long_words_are_cut(server, send):
-    """What a server says is kept short."""
+    """A long message of the server is cut."""
     server.script = [(500, {}, b"x" * 10_000)]
     assert len(send().words) < 600
 
@@ -286,14 +286,14 @@ def test_a_hanging_server_is_a_timeout(server, send):
 
 
 def test_a_reset_connection_is_tried_again(server, send):
-    """A connection that is torn down is no answer."""
+    """A reset connection is not an answer."""
     server.script = [server.reset]
     answer = send()
     assert (answer.verdict, answer.answered) == (Verdict.RETRY, False)
 
 
 def test_a_server_that_is_not_there_is_tried_again(connect):
-    """A refused connection is no answer."""
+    """A refused connection is not an answer."""
     with socket.socket() as bound:  # bound but not listening, so that nobody else can be there
         bound.bind(("127.0.0.1", 0))
         answer = connect(address(bound)).send(BODY)
@@ -339,7 +339,7 @@ def test_a_handshake_that_breaks_off_is_tried_again(listener, connect):
 
 
 def test_the_key_is_in_no_words(server, send):
-    """What is logged of an attempt says nothing of the key, also when the server repeats it."""
+    """The log never shows the key, even if the server repeats it."""
     server.script = [(401, {}, b'{"message": "no key k-1 is known"}'), server.reset]
     assert send().words == "status 401: no key [REDACTED:api_key] is known"
     assert "k-1" not in send().words

@@ -61,7 +61,7 @@ def test_a_fault_is_an_attempt_that_failed(guard):
     [(OSError(24, "Too many open files"), {}), (ImportError("no httpx"), {"exchange": 1})],
 )
 def test_a_connection_that_cannot_be_made(error, counted, guard):
-    """It is tried again with the next body; a lack of descriptors is no fault of ours."""
+    """It is tried again with the next body; a lack of descriptors is not an internal error."""
     tries = [error]
 
     def connect():

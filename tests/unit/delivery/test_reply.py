@@ -70,7 +70,7 @@ def normal(head):
 
 
 def outcome(pieces, quick):
-    """What becomes of the second request of a connection that is answered in these pieces."""
+    """Return the outcome of a connection's second request that is answered in these pieces."""
     stream = Pieces()
     network = Network(stream)
     http = httpcore.HTTPConnection(URL.origin, network_backend=network)
@@ -217,5 +217,5 @@ def test_a_long_head_takes_no_time(head):
 
 
 def test_a_reply_without_a_header_has_none():
-    """Asking for what is not there is no error."""
+    """A missing header is None."""
     assert Reply(200, b"", b"").header(b"date") is None

@@ -1,4 +1,4 @@
-"""How fast to send. The moments are plain numbers here: nothing waits."""
+"""The pace of sending. Times are plain numbers here: nothing waits."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ def opened(path, **how):
 
 
 def again(path):
-    """What another process would read."""
+    """Return what another process would read."""
     with opened(path) as segment:
         return drain(segment)
 
@@ -112,7 +112,7 @@ def test_a_record_is_loaded_by_its_place(segment):
 
 
 def test_a_damaged_record_is_not_loaded(segment, path):
-    """A body that is not what was written is no body."""
+    """A body that was changed since is not returned."""
     place = fill(segment)[0]
     damage(path, place.at + 24, b"x")
     assert segment.load(place) is None
@@ -128,7 +128,7 @@ def test_what_was_acknowledged_is_not_read_again(segment, path):
 
 
 def test_acknowledgements_of_several_processes_add_up(segment, path):
-    """What a first and a second process acknowledged, a third does not read."""
+    """A third process does not read what two others have acknowledged."""
     segment.acknowledge(fill(segment, read=True)[0])
     segment.close()
     with opened(path) as second:
@@ -410,7 +410,7 @@ def test_a_newer_format_is_left_alone(version, path):
 
 @pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo, lambda path: path.symlink_to("target")])
 def test_what_is_no_file_is_not_opened(make, path, tmp_path):
-    """A directory, a pipe and a link are no segments."""
+    """A directory, a pipe and a link are not segments."""
     (tmp_path / "target").write_bytes(HEAD)
     make(path)
     with pytest.raises(OSError):  # noqa: PT011 - each has a number of its own
@@ -576,6 +576,6 @@ def somebody():
 
 @pytest.mark.usefixtures("somebody")
 def test_a_directory_of_someone_else_is_not_used():
-    """What another user prepared might be read by them."""
+    """Another user could read the sessions in it."""
     with pytest.raises(PermissionError, match="it belongs to another user"):
         make_private(Path("/usr"))

@@ -1,4 +1,4 @@
-"""What is to be sent next, as far as it is in memory."""
+"""The sessions in memory that are to be sent next."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def ready(send_queue, serial, body=b"{}", place=None):
 
 
 def test_items_come_out_in_order(send_queue):
-    """What is ready is taken in the order in which it came, and then there is nothing."""
+    """Items are taken in the order in which they came, until there are none."""
     first, second = ready(send_queue, 1), ready(send_queue, 2)
     assert [send_queue.take(0), send_queue.take(0), send_queue.take(0)] == [first, second, None]
 
@@ -122,7 +122,7 @@ def test_an_item_without_its_body_weighs_nothing(send_queue, place):
 
 
 def test_forgetting_leaves_what_is_on_disk(send_queue, place):
-    """`forget` lets go of what is in memory only, ready or put off, and of its weight."""
+    """`forget` drops the items that are in memory only, ready or put off, and their size."""
     ready(send_queue, 1, bytes(16 * MIB))
     safe = ready(send_queue, 2, b"{}", place)
     send_queue.postpone(Item(3, b"{}"), 1.0)

@@ -136,7 +136,7 @@ def test_what_was_appended_is_read_on_in_order(spool):
 
 
 def test_large_sessions_are_read_a_few_at_once(spool):
-    """What is read at once is bounded by its size, too."""
+    """The size of the sessions read at once is bounded, too."""
     fill(spool, 8, size=2**20, read=False)
     assert [len(spool.more()[0]) for _ in range(3)] == [4, 4, 0]
 
@@ -259,7 +259,7 @@ def test_what_was_taken_over_and_done_leaves_no_file(make):
 
 
 def test_one_that_was_all_acknowledged_is_removed_when_found(make):
-    """What was killed between the last acknowledgement and the end leaves nothing to do."""
+    """A process killed after its last acknowledgement leaves nothing to do."""
     first, second = make(), make()
     [first.acknowledge(place) for place in fill(first, 5)]
     first.disown()
@@ -355,7 +355,7 @@ def test_others_are_kept_out_for_the_moment_of_a_fork(spool):
 
 
 def drop(spool):
-    """What trimming drops, as the numbers of sessions kept in each segment."""
+    """Trim; return the numbers of sessions kept in each segment."""
     return [(each.own, each.kept) for each in spool.trim()]
 
 
@@ -462,7 +462,7 @@ def test_acknowledgements_without_a_segment_go(make):
 
 
 def test_damaged_files_go_when_there_is_no_room(make):
-    """What was set aside is dropped like the rest, and a damaged segment is not set aside."""
+    """Files set aside are dropped like the rest, and a damaged segment is not set aside."""
     left = make()
     fill(left, 2, size=1_000)
     left.release()
@@ -528,7 +528,7 @@ def test_a_newer_format_is_left_alone_and_counted(spool, tmp_path):
 
 
 def test_a_damaged_segment_is_set_aside_and_the_rest_goes_on(make, tmp_path):
-    """What can be read of it is delivered, and then it waits for someone to look at it."""
+    """Its readable part is delivered; then the file is kept for someone to look at."""
     first = make(segment=200)
     fill(first, 10, size=60)
     first.release()
@@ -556,7 +556,7 @@ def test_a_segment_without_sessions_holds_nothing_up(content, make):
 
 
 def test_what_is_cut_short_under_a_program_is_said(spool):
-    """How many are lost, and which was the last of them."""
+    """The loss says how many are lost, and which was the last."""
     fill(spool, 5, read=False)
     os.truncate(segments(spool)[0], 60)
     stored, lost = spool.more()
@@ -565,7 +565,7 @@ def test_what_is_cut_short_under_a_program_is_said(spool):
 
 
 def test_what_is_damaged_after_it_was_taken_over_is_passed_over(make):
-    """What another process left is given up where it cannot be read, and the next is read."""
+    """A segment of another process that cannot be read is given up, and the next one is read."""
     first, second = make(), make()
     fill(first, 600)
     first.release()
@@ -613,7 +613,7 @@ def test_a_disk_that_refused_is_tried_again_after_a_pause(make):
 
 
 def test_a_full_disk_refuses_until_there_is_room(make):
-    """What was written before it was full is there, and what comes later."""
+    """Sessions from before the disk was full are kept, and later ones are taken again."""
     spool = make(pause=0)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, hard))
@@ -644,7 +644,7 @@ def refusing():
 
 @pytest.mark.parametrize("mode", [0o500, 0o000], ids=["read-only", "closed"])
 def test_a_directory_without_permission_refuses(mode, refusing):
-    """What the user may not write, we do not write; that it cannot be read is no fault of ours."""
+    """A directory without permission is left alone, and counts as no internal error."""
     spool = Spool(refusing, URL, PROJECT)
     spool.directory.mkdir(mode=mode)
     assert (fill(spool, 1), older(spool)) == ([None], [])
@@ -655,7 +655,7 @@ def test_a_directory_without_permission_refuses(mode, refusing):
 
 
 def close_descriptors(directory):
-    """What a program does that closes all it finds."""
+    """Close descriptors as a program does that closes all of them."""
     for fd in map(int, os.listdir("/proc/self/fd")):
         with suppress(FileNotFoundError):
             if os.readlink(f"/proc/self/fd/{fd}").startswith(str(directory)):
@@ -725,7 +725,7 @@ def test_all_segments_are_written_again(make):
 
 
 def test_a_moved_directory_is_made_again(make):
-    """What is written from then on is where other processes look for it."""
+    """Later sessions are written to the place where other processes look."""
     spool = make(look=0)
     fill(spool, 1)
     spool.directory.rename(spool.directory.with_name("moved"))
@@ -743,7 +743,7 @@ def test_a_steady_rate_looks_for_the_directory_now_and_then(make, monkeypatch):
 
 
 def other_kinds(path):
-    """What a path may be instead of a file, one after the other."""
+    """Make the path one thing after the other that is not a file."""
     for make in (os.mkfifo, lambda path: os.symlink("elsewhere", path), os.mkdir):
         make(path)
         yield path
@@ -780,7 +780,7 @@ def test_a_pipe_in_place_of_acknowledgements_loses_nothing(make):
 
 
 def test_a_deleted_directory_leaves_nothing_to_remove(spool):
-    """What was done with meanwhile is not brought back."""
+    """Sessions that were acknowledged meanwhile do not come back."""
     places = fill(spool, 2)
     shutil.rmtree(spool.directory)
     [spool.acknowledge(place) for place in places]
@@ -829,7 +829,7 @@ def test_nothing_is_found_where_nothing_is(tmp_path):
 
 
 def test_a_survey_counts_and_changes_nothing(make, tmp_path):
-    """What waits, what is held by a living program, what was rejected and what is damaged."""
+    """It counts what waits, is held by a running program, was rejected, or is damaged."""
     left, other, spool = make(), make(project="q"), make()
     places = fill(left, 5)
     left.acknowledge(places[0])

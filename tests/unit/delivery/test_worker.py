@@ -138,7 +138,7 @@ def test_an_overflowing_queue_drops_and_counts(delivery, server, monkeypatch, ca
 
 
 def test_what_finds_no_room_in_memory_waits(server, guard, monkeypatch):
-    """What is over stays in the queue as it is, and arrives all the same."""
+    """Sessions beyond the bound stay in the queue, and still arrive."""
     monkeypatch.setattr(send_queue, "MAX_SESSIONS", 10)
     delivery = Delivery(lambda: HttpSender(server.url, "key", 30.0), encode, guard)
     gate = threading.Event()
@@ -170,7 +170,7 @@ def test_what_cannot_be_encoded_is_dropped_and_counted(server, guard, caplog):
 
 
 def test_a_fault_after_a_shutdown_is_not_counted_twice(server, guard):
-    """What a shutdown gave up while it was being encoded is dropped once."""
+    """A session given up while it was being encoded is dropped only once."""
     begun, gate = threading.Event(), threading.Event()
 
     def slow(record):
@@ -205,7 +205,7 @@ class Slow:
 
 
 def test_a_late_answer_does_not_change_the_books(guard):
-    """What a shutdown dropped stays dropped, whatever becomes of it on its way."""
+    """A session that a shutdown dropped stays dropped, even if it arrives."""
     before, sender = set(threading.enumerate()), Slow()
     delivery = Delivery(lambda: sender, encode, guard)
     delivery.accept(ended())
@@ -283,7 +283,7 @@ def test_shutdown_can_be_repeated_and_undone(delivery, server):
 
 
 def test_what_a_shutdown_gives_up_is_counted_and_said(delivery, server, caplog):
-    """What does not arrive in time is dropped, and a late answer does not change the books."""
+    """Sessions that do not arrive in time are dropped; a late answer changes no count."""
     gate = threading.Event()
     server.script = lambda request: (gate.wait(30), server.ok(request))[1]
     for number in range(3):

@@ -68,7 +68,7 @@ def deliver(server, guard, tmp_path):
 
 @pytest.fixture
 def waiting(server, tmp_path):
-    """What is on disk: of programs that run, and of those that do not."""
+    """Return the sessions on disk: of running programs, and of ended ones."""
 
     def look():
         found = survey(tmp_path, server.url, "p")
@@ -109,7 +109,7 @@ def test_in_an_outage_sessions_are_on_disk(deliver, server, waiting):
 
 
 def test_the_next_process_delivers_them(deliver, server, waiting):
-    """What one left is delivered by the next that has a session, and counted as resent."""
+    """The next process with a session delivers what an earlier one left, counted as resent."""
     server.script = lambda request: DOWN
     first = deliver()
     for number in range(20):
@@ -146,7 +146,7 @@ def test_memory_holds_a_part_of_what_waits(deliver, server, monkeypatch):
 
 
 def test_damage_is_counted(deliver, server, tmp_path, monkeypatch, caplog):
-    """What cannot be read any more is dropped, counted and said."""
+    """Unreadable sessions are dropped, counted and reported."""
     monkeypatch.setattr(send_queue, "MAX_SESSIONS", 100)
     gate = threading.Event()
     server.script = lambda request: (gate.wait(30), server.ok(request))[1]
@@ -442,7 +442,7 @@ def test_what_ends_while_a_request_hangs_is_written(deliver, server):
 
 
 def test_a_shutdown_without_any_grace_ends(deliver, server, monkeypatch):
-    """What nobody had time to encode is given up, and counted."""
+    """Sessions that were not encoded in time are given up, and counted."""
     monkeypatch.setattr(worker, "GRACE_SECONDS", 0)
     monkeypatch.setattr(worker, "LAST_SECONDS", 0)
     server.script = server.hang
@@ -486,7 +486,7 @@ def test_what_is_delivered_at_once_is_not_written(busy, tmp_path):
 
 @pytest.mark.parametrize("answer", ["hang", "fail"])
 def test_what_is_not_delivered_at_once_is_written(answer, busy, server, waiting):
-    """Whether the server fails or says nothing: in a moment, the session is on disk."""
+    """If the server fails or does not answer, the session is soon on disk."""
     server.script = server.hang if answer == "hang" else lambda request: DOWN
     busy.accept(ended(51))
     until(lambda: busy.stats().spooled == 1)
@@ -508,7 +508,7 @@ def test_what_was_written_while_it_was_sent_is_acknowledged(busy, server, waitin
 
 @pytest.mark.parametrize("first", ["hang", "ok"])
 def test_an_exit_in_the_middle_of_a_request(first, busy, server, waiting):
-    """What is under way then is on disk, or delivered."""
+    """The session of that request is on disk, or delivered."""
     server.script = server.hang if first == "hang" else []
     busy.accept(ended(51))
     busy.end(0)

@@ -91,7 +91,7 @@ def test_inside_itself(server):
 
 
 def test_wrapped_since(server):
-    """What another library has put around a method stays, and what is inside does nothing."""
+    """A wrapper of another library stays; our wrapper inside it does nothing."""
     base = sys.modules["openai._base_client"].SyncAPIClient
     before = base.request
     honeytrace.instrument("openai")
@@ -178,7 +178,7 @@ def test_server_that_cannot_be_reached():
 
 
 def test_nonsense_in_a_stream(server):
-    """What the SDK raises while the stream is read is the session's error."""
+    """An error of the SDK while the stream is read is the session's error."""
     honeytrace.instrument("openai")
     server.raw = b'data: {"choices": [{"index": 0, "delta": {"content": "So"}}]}\n\ndata: {nons\n\n'
     with capture_sessions() as sessions, pytest.raises(ValueError, match="property name"):

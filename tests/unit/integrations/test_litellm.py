@@ -126,7 +126,7 @@ def test_unknown_cost(litellm):
 
 
 def test_a_stream_that_has_ended_runs_no_finalizer(litellm):
-    """What a signal handler raises in a finalizer would be lost."""
+    """An exception of a signal handler in a finalizer would be lost."""
     with capture_sessions() as sessions, finalizers() as ran:
         list(litellm.completion("groq/llama", ASKED, stream=True))
     assert (len(sessions), ran) == (1, [])
@@ -242,7 +242,7 @@ def test_embedding(litellm):
 
 
 def test_openai_inside(litellm):
-    """What LiteLLM does with OpenAI's SDK is part of its own session."""
+    """Calls of OpenAI's SDK by LiteLLM are part of LiteLLM's session."""
     with ModelServer() as server:
 
         def inside():

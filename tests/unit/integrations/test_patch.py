@@ -173,7 +173,7 @@ def test_patch_again_after_undo(shop):
 
 
 def test_wrapped_since(shop, caplog):
-    """What another library has wrapped around the function stays, and a warning says so."""
+    """A wrapper of another library stays, and a warning says so."""
     patched = honeytrace.patch("shop:price")
     traced = shop.price
     shop.price = lambda *args: traced(*args)
@@ -297,7 +297,7 @@ def release():
 
 @pytest.mark.parametrize("open_file", [OpenFile, watched])
 def test_finalizers_on_our_threads(open_file):
-    """What they call is recorded, wherever the collector happens to run."""
+    """Calls by finalizers are recorded, on whatever thread the collector runs."""
     with capture_sessions() as sessions:
         thread = DeliveryThread(lambda: bool(open_file()), "test")  # drops the file at once
         thread.start()

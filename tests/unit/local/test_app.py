@@ -134,7 +134,7 @@ def test_start_answers_200_with_json(client):
     ],
 )
 def test_lenient_requests_get_strict_answers(client, fields):
-    """What some client sends is taken, and the answers suit all of them."""
+    """Unusual requests of the clients are accepted; the answers suit all clients."""
     started = start(client, **fields).json()
     jsonschema.validate(started, STARTED)
     jsonschema.validate(client.get(f"/session/{started['session_id']}").json(), EVENT)
@@ -219,7 +219,7 @@ def refused(response, status):
     ],
 )
 def test_a_bad_body_is_refused(client, store, body, words):
-    """What cannot be a session is answered with 400, the field and what it has to be."""
+    """An invalid session gets a 400 that names the field and what it has to be."""
     assert words in refused(client.post("/session/start", content=body), 400)
     assert store.count() == 0
 

@@ -1,4 +1,4 @@
-"""Who the session server answers: programs, and no page of another origin."""
+"""The session server answers programs, but no page of another origin."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_foreign_names_are_refused(url, store, method, host):
     ],
 )
 def test_pages_of_other_origins_are_refused(url, store, method, headers):
-    """What a browser says of the page that asks is enough to refuse it."""
+    """The headers by which a browser describes the page are enough to refuse it."""
     assert ask(url, method, **headers, **JSON) == 403
     assert store.count() == 0
 
@@ -137,7 +137,7 @@ def test_a_large_session_is_answered_by_its_ids(url, store):
 
 
 def test_a_body_of_too_many_values_is_refused(url, store):
-    """What would take gigabytes once it is parsed is refused before that."""
+    """A body that would take gigabytes of memory is refused before it is parsed."""
     values = b"[]," * (MAX_VALUES // 2 + 1)
     body = b'{"session":{"inputs":{"x":[' + values + b" " * 2**20 + b"0]}}}"
     answer = httpx.post(f"{url}/session/start", content=body, headers=JSON)

@@ -48,7 +48,7 @@ def states(browser, one, other):
 
 
 def test_steps_are_aligned_by_their_names(browser, trees):
-    """What is at the same place is compared, and what only one side has stands in its place."""
+    """Steps at the same place are compared; a step of one side alone keeps its place."""
     same, new = {"outputs": {"a": 1}}, {"outputs": {"a": 2}}
     one = trees.add("root", ("search", same), ("chat", same), ("chat", same), outputs={"x": 1})
     other = trees.add("renamed", ("plan", {}), ("search", same), ("chat", new), outputs={"x": 1})
@@ -153,7 +153,7 @@ def test_what_is_not_there(browser, trees):
 
 
 def test_missing_children(browser, trees):
-    """Children that are listed but not stored are no steps to compare."""
+    """Children that are listed but not stored are not compared."""
     one = trees.add("a", children_ids=[str(uuid.uuid4())])
     assert len(states(browser, one, one)) == 1
 

@@ -1,4 +1,4 @@
-"""Who may see the pages: browsers on this machine, or those that logged in with the token."""
+"""Browsers may see the pages on this machine, or after they logged in with the token."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ def test_the_login_page(locked, browser):
     ],
 )
 def test_a_form_has_to_be_ours(locked, headers, status):
-    """What a page elsewhere can send on behalf of a browser is refused."""
+    """A form sent by a page of another origin is refused."""
     kind = {"Content-Type": "application/x-www-form-urlencoded"}
     answer = locked.http.post("/login", content=b"token=the+token", headers={**kind, **headers})
     assert answer.status_code == status

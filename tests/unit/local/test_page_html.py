@@ -54,7 +54,7 @@ def test_any_text_is_one_text(text):
     ],
 )
 def test_hidden_characters_are_spelled_out(text, shown):
-    """What moves the cursor, hides or turns text round is shown; emoji and Persian stay whole."""
+    """Characters that move the cursor, or hide or turn text, are shown; emoji and Persian stay."""
     assert join(text) == shown
 
 

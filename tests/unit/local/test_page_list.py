@@ -128,7 +128,7 @@ def test_a_query_and_its_chips(browser, agent):
 
 
 def test_counts_are_links(browser, agent):
-    """How many failed, and how many there are of each model, with the links to list them."""
+    """The counts of failures and models are links that list these sessions."""
     page = browser.tree("/?q=name:chat")
     links = {text(each): each.get("href") for each in classed(page, "facets")[0].iter("a")}
     failed = next(words for words in links if words.startswith("failed"))
@@ -153,7 +153,7 @@ def test_a_query_that_is_none(browser, agent, query, words):
 
 
 def test_nothing_matches(browser, agent):
-    """A query that nothing matches is no error."""
+    """A query without matches is not an error."""
     assert "No session matches" in browser.page("/?q=nowhere")
 
 
@@ -194,7 +194,7 @@ def test_everything_in_a_row_is_text(store, browser):
 
 @pytest.mark.parametrize("start", [253402300799000, 9e15, -9e15, 0, 1.5])
 def test_any_time(store, browser, start):
-    """Times that no calendar has are no error."""
+    """Times that no calendar has are not an error."""
     add(store, "a", start_time=start)
     assert len(rows(browser.tree("/"))) == 1
 

@@ -43,7 +43,7 @@ def url(store):
 
 
 def test_asking(store, browser):
-    """How many sessions came in after a number; nothing new is said in a few bytes."""
+    """The answer counts the sessions after a number; without news it is a few bytes."""
     add(store)
     last = store.last_number()
     assert browser.data(f"/live?after={last}") == {"new": 0}

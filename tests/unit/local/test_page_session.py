@@ -70,7 +70,7 @@ def test_a_tree(browser, failed):
 
 
 def test_the_three_questions(browser, failed):
-    """What failed, what was slow, what it cost: each is answered before the tree."""
+    """Above the tree, the page says what failed, what was slow and what it cost."""
     page = browser.tree(f"/s/{failed[0]['session_id']}")
     answers = text(classed(page, "answers")[0])
     assert "Failed find_order : TimeoutError: the order service did not answer" in answers
@@ -256,7 +256,7 @@ def test_the_axis_has_round_numbers(total):
 
 
 def test_a_session_without_times(store, browser):
-    """What other clients send may have neither start nor duration."""
+    """A session of another client may have neither start nor duration."""
     session_id = str(uuid.uuid4())
     store.add({"session_id": session_id, "project": "p"})
     assert tree_rows(browser.tree(f"/s/{session_id}")) == [("unknown", {"critical", "chosen"})]

@@ -39,7 +39,7 @@ def filled(store):
 
 
 def test_by_name(browser, filled):
-    """How often, how often it failed, and how long it took."""
+    """Each name has its number of calls and failures, and its durations."""
     names = {each["title"]: each for each in browser.data("/stats")["names"]}
     assert set(names) == {"fast", "outer", "chat"}
     fast = names["fast"]
@@ -63,7 +63,7 @@ def test_by_day(browser, filled):
 
 
 def test_updates_are_not_calls(browser, store):
-    """What is added to a session later is part of it; for a session not stored yet it waits."""
+    """An update is part of its session; before the session is stored, it waits."""
     session_id = add(store, "rated")
     store.update(session_id, {"feedback": {"rating": 5}})
     store.add({"session_id": session_id, "feedback": {"rating": 4}})

@@ -123,7 +123,7 @@ ANSWERS = [
 
 @pytest.mark.parametrize("outputs", ANSWERS)
 def test_an_answer_is_a_message(show, outputs):
-    """What the usual APIs answer is read as one message."""
+    """The answer of each usual API is read as one message."""
     panel = show(inputs={"messages": [{"role": "user", "content": "?"}]}, outputs=outputs)
     assert said(panel)[-1] == "assistant Hi."
     assert said(show(outputs=outputs)) == ["assistant Hi."]
@@ -187,7 +187,7 @@ def test_too_many_images(show):
 
 
 def test_documents(show):
-    """What was retrieved: rank, name, score, text, and what else is known."""
+    """Retrieved documents have a rank, name, score, text, and further facts."""
     found = [
         {"source": "a.md", "score": 0.9312, "text": "First.", "page": 3},
         {"source": "b.md", "score": 0.5, "text": "Second."},
@@ -205,7 +205,7 @@ def test_any_other_value(show):
 
 
 def test_values_that_are_deep_or_long(show):
-    """What is nested too deeply is shown as JSON, and long lists say what they leave out."""
+    """Deeply nested values are shown as JSON; long lists say how much they leave out."""
     deep: list = []
     for _ in range(30):
         deep = [deep]

@@ -60,7 +60,7 @@ def names(found):
 
 
 def test_an_old_store_is_read_and_searched(store):
-    """What the first version wrote is listed, found by a condition, and found by its words."""
+    """Sessions of the first version are listed, and found by conditions and words."""
     old_store(store.path, 1200)
     assert store.count() == 1201
     assert names(store.search("name:s0")) == ["s0"]
@@ -140,8 +140,7 @@ def test_one_session_above_the_size_is_kept(tmp_path):
 
 
 def test_a_store_keeps_below_its_age(tmp_path):
-    """What is too old goes with the next write; the time of a clock that was not set does not
-    count."""
+    """The next write deletes old sessions, unless their time is from a clock that was not set."""
     now = time.time() * 1000
     store = Store(tmp_path / "sessions.db")
     for name, start in (("old", now - 3 * DAY), ("new", now - DAY), ("1970", 5_000)):
@@ -175,13 +174,13 @@ def test_prune_deletes_what_is_old(store):
 
 
 def test_prune_knows_the_sessions_of_an_old_store(store):
-    """What the first version wrote is deleted, too, once it is summarized."""
+    """Sessions of the first version are deleted, too, once they are summarized."""
     old_store(store.path, 3)
     assert sum(store.prune(30 * 86_400)) == 3
 
 
 def test_prune_makes_no_store(store):
-    """Where there is nothing to delete, nothing is made."""
+    """Without a store, `prune` does not create one."""
     assert list(store.prune(0)) == []
     assert not store.path.exists()
 

@@ -293,6 +293,6 @@ CALL = {"function": {"name": "find", "arguments": '{"order": "48213", "limit": 3
     ],
 )
 def test_a_preview_names_the_tools_that_are_called(store, outputs, preview):
-    """An answer is told by its text, or by the tools that it calls, with their arguments."""
+    """An answer is shown by its text, or by its tool calls with their arguments."""
     add(store, "chat", outputs=outputs)
     assert store.search(limit=1)[0].summary.preview == (f" → {preview}" if preview else "")

@@ -182,7 +182,7 @@ CHUNKED = HEAD + b"Transfer-Encoding: Chunked\r\n\r\n"
 
 
 def test_chunks_may_have_extensions_and_trailers(server):
-    """What goes with chunks is skipped, and the next request is found behind it."""
+    """Extensions and trailers are skipped, and the next request is found after them."""
     body = b'a;x="y"\r\n%b\r\n13\r\n%b\r\n0\r\nX-Sum: 1\r\n\r\n' % (BODY[:10], BODY[10:])
     assert [status for status, _ in answers(talk(server, CHUNKED + body + posted()))] == [200, 200]
 

@@ -129,7 +129,7 @@ def test_put_many_stores_all_or_none(store):
     "body", [b'{"event":{}}', b'{"session":{}', b'{"session":{"duration":"x"}}']
 )
 def test_a_row_needs_a_body_of_ours(body):
-    """What `wire.encode` did not write makes no row."""
+    """A body that `wire.encode` did not write is refused."""
     with pytest.raises(ValueError, match=r"body|duration"):
         row(body)
 
@@ -164,7 +164,7 @@ def test_put_many_waits_no_longer_for_another_thread(store):
 
 
 def test_a_lone_surrogate_is_replaced(store):
-    """Text that is no Unicode costs one character, not the session."""
+    """A lone surrogate costs one character, not the session."""
     added = store.add(session(session_name="a\ud800b"))
     assert store.get(added["session_id"])["session_name"] == "a\ufffdb"
 
@@ -213,7 +213,7 @@ def test_find_lists_the_ids_with_a_prefix(store):
 
 @pytest.mark.parametrize("prefix", ["x", "%", "00ab' OR 1", "\ud800"])
 def test_find_takes_any_text(store, prefix):
-    """What no id can begin with finds nothing."""
+    """A text with which no id can begin finds nothing."""
     store.add(session())
     assert store.find(prefix) == []
 
@@ -474,7 +474,7 @@ def failure(path, **options):
 
 
 def test_a_file_of_something_else(tmp_path):
-    """A file that is no database is named, left as it is, and the way out is said."""
+    """The error for a file that is not a database names it and a way out; the file stays."""
     path = tmp_path / "sessions.db"
     path.write_bytes(b"not a database, " * 100)
     sentence = failure(path)
@@ -520,7 +520,7 @@ def test_a_file_that_another_holds(store, made):
 
 
 def test_a_damaged_row(store):
-    """A row that is no JSON any more is a failure of the store."""
+    """A row that is not JSON raises `StoreError`."""
     added = store.add(session())
     with sqlite3.connect(store.path) as connection:
         connection.execute("UPDATE sessions SET body = '{'")
@@ -553,7 +553,7 @@ def test_what_is_not_a_file_is_refused(tmp_path, companion, kind):
 
 @pytest.mark.parametrize("log", ["merged", "kept", "without index"])
 def test_a_store_that_cannot_be_written_is_read(open_home, unwritable, log):
-    """What can be read is read, whatever the log of the last writer looks like."""
+    """A read-only store is read, whatever state the last writer left its log in."""
     store, path = Store(open_home / "sessions.db"), open_home / "sessions.db"
     added = [store.add(session(start_time=at)) for at in range(2)]
     if log != "merged":  # as a program that was killed leaves it

@@ -64,7 +64,7 @@ def run(pytester, prepare):
 
 @pytest.fixture
 def run_here(pytester, prepare):
-    """The same in this process, which is faster: for what is no matter of processes."""
+    """Run pytest in this process, which is faster, for tests that need no separate one."""
 
     def start(source, *arguments, **given):
         pytester.syspathinsert()
@@ -91,7 +91,7 @@ SEND = ("--honeytrace", "--honeytrace-send")
 
 
 def named(server):
-    """What was sent, by its names."""
+    """Return the sent sessions by name."""
     return {session["session_name"]: session for session in server.sessions}
 
 
@@ -230,8 +230,7 @@ def test_what_outlives_pytest_sends_nothing(run, api, ways):
 
 @pytest.mark.parametrize("ways", [("--honeytrace-send",), SEND], ids=" ".join)
 def test_what_outlives_pytest_is_sent_on_request(run, api, pytester, ways):
-    """It is as without pytest then: from Python 3.12 on it may be left on disk, since there is no
-    new thread any more."""
+    """As without pytest, from Python 3.12 on it may stay on disk: no thread starts at exit."""
     run(LATE, *ways).assert_outcomes(passed=1)
     run_command(pytester, "resend")
     assert {"hi", "late", "last"} <= {each["inputs"].get("question") for each in api.sessions}
@@ -635,7 +634,7 @@ def test_where_no_test_is_run(run, tmp_path, way):
 
 
 def test_a_worker_that_crashes(run, api):
-    """What ran in it may have arrived or not; that is said."""
+    """The summary says that the sessions of its tests may not have arrived."""
     needs(workers(2))
     tests = """
         import os
@@ -674,7 +673,7 @@ def test_many_that_failed(run):
 
 
 def test_where_nothing_ran(run):
-    """That is all there is to say."""
+    """The summary says only that."""
     run("", "--honeytrace").stdout.fnmatch_lines(["no test was recorded"])
 
 
@@ -805,7 +804,7 @@ def test_a_wrong_mark(run_here, mark, words):
 
 
 def test_a_session_that_a_wider_fixture_holds_open(run, api):
-    """Tests are roots beside it, and it stays the current one of the tests that are no session."""
+    """Recorded tests are roots beside it; for other tests it stays the current session."""
     tests = """
         @pytest.fixture(scope="module")
         def block():
@@ -859,8 +858,7 @@ def before_another(tests):
 
 
 def test_what_a_test_leaves_open(run, api):
-    """A capture or a session that it has not left, by a fault or not at all, ends with it, and is
-    recorded as such."""
+    """A capture or session that a test leaves open ends with it; the session has an error."""
     tests = """
         from honeytrace.testing import capture_sessions
 
@@ -917,8 +915,9 @@ FLUSH = "honeytrace.flush(9); os._exit(0)"
 @pytest.mark.parametrize("ways", [SEND, ("--honeytrace-send",)], ids=" ".join)
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_test_that_forks(run, api, end, recorded, ways):
-    """What its child does is recorded if that flushes or ends in order, and nothing hangs, even if
-    it goes on as pytest and ends the run once more."""
+    """Sessions of its child are recorded if the child flushes or exits normally.
+
+    Nothing hangs, even if the child continues as pytest and ends the run again."""
     tests = """
         import os, sys
 
@@ -1070,7 +1069,7 @@ def test_many_sessions_of_a_failure(run_here):
 
 
 def test_a_failure_shows_no_line_of_ours(run_here):
-    """What an assertion or a replay raises points to the line of the test."""
+    """An error of an assertion or a replay points to the line of the test."""
     tests = """
         from honeytrace.testing import replay
 
@@ -1130,7 +1129,7 @@ def test_expected_sessions(run_here, pytester):
 
 
 def test_a_part_of_the_expected_sessions(run_here, pytester):
-    """What is chosen is compared and written, the rest is not."""
+    """Only the chosen parts are compared and written."""
     tests = """
         def test_one(honeytrace_sessions):
             answer("{word}")
@@ -1143,7 +1142,7 @@ def test_a_part_of_the_expected_sessions(run_here, pytester):
 
 
 def test_unexpected_sessions(run_here):
-    """What differs is shown as a diff, and how to accept it."""
+    """The failure shows a diff, and how to accept it."""
     run_here(MATCH.format(word="x", name="two"), "--honeytrace-update").assert_outcomes(passed=1)
     done = run_here(MATCH.format(word="y", name="two"))
     done.assert_outcomes(failed=1)
@@ -1174,7 +1173,7 @@ def test_expected_sessions_of_a_run(run_here, pytester):
 
 
 def test_expected_sessions_without_the_fixture(run_here):
-    """Where there is no test file to lie beside, that is said."""
+    """Without a test file beside which the file could lie, the error says so."""
     tests = """
         from honeytrace.testing import capture_sessions
 
