@@ -1,4 +1,4 @@
-"""Traced calls in a process of their own, and what became of them.
+"""Traced calls in a process of their own, and the fate of their sessions.
 
     python calls.py '{"calls": 20, "flush": 5}'
 

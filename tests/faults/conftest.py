@@ -1,4 +1,4 @@
-"""What the fault tests have: traced programs in processes of their own, and ports that fail them.
+"""Fixtures of the fault tests: traced programs in their own processes, and failing ports.
 
 Each run of a program is held to what is promised in every fault, see `checked`.
 """
@@ -34,10 +34,13 @@ def unmeasured(monkeypatch):
 
 @dataclass(frozen=True)
 class Run:
-    """What a program did.
+    """The outcome of a program.
 
-    `seconds` from its start to its end, `exiting` of them after its last line; `lines` on its
-    standard error; `report` what it printed.
+    Attributes:
+        seconds: from its start to its end.
+        exiting: seconds after its last line.
+        lines: the lines on its standard error.
+        report: what it printed.
     """
 
     url: str
@@ -135,7 +138,7 @@ def segments(spool: Path) -> Callable[[], list[str]]:
 
 @pytest.fixture
 def kept(run, server, segments) -> Callable[..., None]:
-    """Asserts that the sessions of a run are on disk, but for `settled` ones, and lose nothing.
+    """Assert that the sessions of a run are on disk, except for `settled` ones, and lose nothing.
 
     A second process delivers them to the mended server, each once, and nothing stays on disk.
     """

@@ -54,7 +54,7 @@ flush(10)
 
 @dataclass
 class Tally:
-    """What became of the sessions of some rounds."""
+    """The fate of the sessions of some rounds."""
 
     rounds: int = 0
     accepted: int = 0

@@ -59,7 +59,7 @@ _numbers = itertools.count()
 
 @dataclass(frozen=True)
 class End:
-    """What a program said: its own words, the counts of each process, honeytrace's lines."""
+    """The output of a program: its own, the counts of each process, and honeytrace's lines."""
 
     words: list[Any]
     counts: list[dict[str, Any]]
@@ -100,7 +100,7 @@ class Program:
 
     @property
     def said(self) -> list[Any]:
-        """Its words so far, but for a line that was cut off."""
+        """Return its output so far, except for a line that was cut off."""
         return [json.loads(line) for line in self._out.read_bytes().split(b"\n")[:-1]]
 
     @property
@@ -155,5 +155,5 @@ def later(url: str, waiting: int = 0, **environment: str) -> End:
 
 
 def numbers(server: Any, after: int = 0) -> list[int]:
-    """The numbers of the calls that arrived, in order; but for the first so many requests."""
+    """Return the numbers of the arrived calls in order, without the first so many requests."""
     return sorted(request.json["session"]["inputs"]["n"] for request in server.requests[after:])

@@ -1,4 +1,4 @@
-"""What the server answers: each kind of answer, and what becomes of the sessions."""
+"""Each kind of answer of the server, and the fate of the sessions."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def test_a_redirect_is_not_followed(status, run, server, serve, kept):
 
 
 def test_flush_without_a_timeout_gives_up_on_a_failing_server(run, server, kept):
-    """What is on disk is safe, so that there is nothing to wait for."""
+    """Sessions on disk are safe, so there is nothing to wait for."""
     server.script = lambda request: no(401)
     done = run(server.url, 5, trouble=True, flush=None)
     assert not done.report["flushed"]

@@ -1,4 +1,4 @@
-"""What happens to the connection: refused, silent, slow, torn, or to something else altogether."""
+"""Faults of the connection: refused, silent, slow, broken, or to a wrong server."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_a_head_that_drips(head, run, line, kept):
 
 
 def test_a_success_whose_body_drips(run, line, kept):
-    """What never says which session it took is not waited for, and is not a delivery."""
+    """An answer that never names its session is not waited for, and is not a delivery."""
     line.listen(drips(STATUS % 200, PACE))
     done = run(line.url, 2, trouble=True, HH_API_TIMEOUT=SHORT, HONEYTRACE_EXIT_TIMEOUT=0.5)
     assert done.exiting < 5
@@ -108,7 +108,7 @@ def test_a_reset(tear, run, line, server):
 
 
 def test_a_reset_after_the_status(run, line):
-    """What the server said it took is not sent again, though the answer was cut."""
+    """A session whose status arrived is not sent again, even if the answer was cut."""
     line.listen(tears(None, (STATUS % 200) + b"{"))
     done = run(line.url, 3, flush=20)
     assert (done.stats["delivered"], line.connections) == (3, 3)
@@ -136,7 +136,7 @@ def test_endless_headers(piece, run, line, kept):
 
 @pytest.mark.parametrize("words", [BANNER, ALERT], ids=["SSH", "alert"])
 def test_tls_fails(words, run, line, segments):
-    """Where no TLS is spoken, one attempt and one warning are enough, and everything is kept."""
+    """If the server does not speak TLS, one attempt and one warning are enough, and all is kept."""
     line.listen(says(words))
     done = run(line.url.replace("http:", "https:"), 20, trouble=True, flush=0.1)
     assert (done.report["flushed"], line.connections, len(done.warnings)) == (False, 1, 1)

@@ -75,7 +75,7 @@ def test_a_directory_that_cannot_be(place, home, server):
 
 @pytest.mark.parametrize("durable", ["true", "false"])
 def test_a_directory_that_cannot_be_in_an_outage(durable, home, line):
-    """What could not be sent is counted as dropped, and said with its number."""
+    """Sessions that could not be sent are counted as dropped, and the log has their number."""
     place = str(below_a_file(home))
     done = ran(CALLS, line.url, HONEYTRACE_SPOOL_DIR=place, HONEYTRACE_DURABLE=durable, **SOON)
     assert done.stats["dropped"] == 20
@@ -83,7 +83,7 @@ def test_a_directory_that_cannot_be_in_an_outage(durable, home, line):
 
 
 def test_a_directory_that_is_mended(home, line, well, segments):
-    """What waited in memory is written down, which is said once."""
+    """Sessions that waited in memory are written to disk, and this is logged once."""
     home.mkdir()
     (home / "spool").write_text("in the way")
     program = f"""{CALLS}
@@ -128,7 +128,7 @@ def test_a_full_disk(durable, server, tmp_path):
 
 
 def test_a_full_disk_in_an_outage(line, well):
-    """What the disk took arrives later, the rest is counted as dropped, which is said."""
+    """Sessions that the disk took arrive later; the rest is dropped, counted and logged."""
     done = ran(FULL, line.url, **SOON)
     assert (done.stats["spooled"], done.stats["dropped"]) == (1, 99)
     assert any("lost: 99" in each for each in done.lines)
@@ -198,7 +198,7 @@ def test_a_segment_that_is_cut_short(left, well, segments):
 
 
 def test_a_segment_that_is_overwritten_in_the_middle(left, well, spool):
-    """What is whole before and behind it arrives, and the rest is set aside."""
+    """The sessions before and after the damage arrive, and the file is set aside."""
     segment = left()
     data = bytearray(segment.read_bytes())
     middle = len(data) // 2
@@ -300,7 +300,7 @@ def test_a_key_with_a_newline(server):
 
 
 def test_durable_without_a_spool(server):
-    """What contradicts itself is said once, and sessions arrive."""
+    """The contradiction is logged once, and sessions arrive."""
     settings = {"HONEYTRACE_DURABLE": "true", "HONEYTRACE_SPOOL_DIR": "off"}
     done = ran(CALLS, server.url, **settings)
     assert numbers(server) == [*range(20)]

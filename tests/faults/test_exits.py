@@ -52,7 +52,7 @@ def test_a_good_server_gets_everything_at_exit(run, server, segments):
 
 
 def test_a_slow_server_gets_what_the_time_allows(run, server, resend, segments):
-    """What is sent in time is delivered, the rest waits on disk; nothing is lost."""
+    """Sessions sent in time are delivered, the rest waits on disk; nothing is lost."""
     server.script = lambda request: server.after(0.05)
     some = {"until": {"delivered": 1}, "HONEYTRACE_EXIT_TIMEOUT": 0.1}
     done = run(server.url, 1000, **some)

@@ -93,7 +93,7 @@ def test_what_fails_in_one_process_arrives_by_the_third(run, server, segments):
 
 
 def test_another_server_gets_nothing(run, server, serve, segments):
-    """What was meant for one server is not sent to another, nor for another project."""
+    """Sessions for one server and project are not sent to another."""
     server.script = lambda request: (503, {}, b"")
     run(server.url, 5)
     before, other = len(server.requests), serve()

@@ -94,7 +94,7 @@ def test_forks_beside_a_busy_worker(durable, server, segments):
 
 
 def test_forks_in_traced_calls_beside_a_busy_worker(server):
-    """Where the end of a call waits for delivery, the child does not wait for its parent's."""
+    """With `background=False`, a child does not wait for sessions of its parent."""
     program = """
     @trace_session
     def outer(n):
@@ -158,7 +158,7 @@ def test_a_fork_during_the_first_import_of_httpcore(seconds, server):
 
 @pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
 def test_multiprocessing(method, server, segments):
-    """What its processes and pools trace arrives, although it skips `atexit`."""
+    """Sessions of its processes and pools arrive, although they skip `atexit`."""
     program = """
     import multiprocessing
 
@@ -182,7 +182,7 @@ def test_multiprocessing(method, server, segments):
 
 
 def test_a_pool_that_is_terminated(line, mended):
-    """What its processes traced is on disk."""
+    """The sessions of its processes are on disk."""
     program = """
     import multiprocessing
 
@@ -284,7 +284,7 @@ def test_gunicorn_with_preload(server, tmp_path):
 
 
 def test_a_worker_of_gunicorn_that_is_killed(line, server, tmp_path):
-    """What it had on disk is delivered by those that follow it."""
+    """Later workers deliver what it had on disk."""
     with gunicorn(line.url, tmp_path) as (_, port):
         pids = [ask(port, number)[0] for number in range(30)]
         time.sleep(0.2)  # what a kill may cost is younger
@@ -452,7 +452,7 @@ def test_objects_that_trace_when_they_are_collected(durable, server):
 
 
 def test_daemon_threads_that_run_at_exit(server, segments):
-    """What they trace until the interpreter ends is sent, or is on disk; the end is orderly."""
+    """Their sessions are sent or on disk, and the interpreter ends normally."""
     program = """
     numbers = iter(range(10**6))
     def work():
@@ -501,7 +501,7 @@ def test_an_exit_in_a_thread(server):
     ],
 )
 def test_abrupt_ends(end, code, line, mended):
-    """What has reached the disk arrives after a restart."""
+    """Sessions that have reached the disk arrive after a restart."""
     ran(f"{CALLS}\nuntil(lambda: stats().spooled == 20)\n{end}\n", line.url, code=code)
     mended(range(20))
 
@@ -605,7 +605,7 @@ def test_clocks_around_the_whole_program(frozen, server):
 
 @pytest.mark.parametrize("frozen", FROZEN.values(), ids=FROZEN)
 def test_clocks_and_what_was_left(frozen, line, mended):
-    """What was kept under another clock is not thought to be old."""
+    """Sessions kept under another clock do not count as old."""
     ran(CALLS, line.url, before=frozen)
     mended(range(20))
 
@@ -620,7 +620,7 @@ def test_what_was_left_and_a_year_ahead(line, server):
 
 
 def test_the_users_random_numbers(server):
-    """They are what they would have been, though each call seeds anew, and ids are distinct."""
+    """Random numbers are as without tracing, even if each call seeds again; ids are distinct."""
     program = """
     import uuid
     uuid.uuid4 = lambda fixed=uuid.uuid4(): fixed

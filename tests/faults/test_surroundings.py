@@ -1,4 +1,4 @@
-"""What users do to the clock and to the standard library does not reach the delivery."""
+"""Changes of the clock and of the standard library do not affect the delivery."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ EARLY = {
 
 
 def arrived(done, server):
-    """Whether all came, whole and under ids of their own, and nothing else did."""
+    """Return whether all sessions arrived whole, under different ids, and nothing else did."""
     came = {session["session_id"]: session["outputs"]["scores"] for session in server.sessions}
     whole = done.report["flushed"] and list(came.values()) == [{"7": 0.5}] * len(done.ids)
     return whole and {*came} == {*done.ids}
@@ -91,6 +91,6 @@ def test_a_clock_that_steps_back(run, server):
 
 
 def test_a_clock_that_steps_back_in_an_outage(run, line, kept):
-    """What is kept under a wrong clock is not thought to be old."""
+    """Sessions kept under a wrong clock do not count as old."""
     done = run(line.url, 5, trouble=True, before_calls=STEPPING)
     kept(done, line)

@@ -1,4 +1,4 @@
-"""What leaves the process and what it writes holds no secret, whatever way the session takes."""
+"""No secret leaves the process or is written, whichever way the session takes."""
 
 from __future__ import annotations
 

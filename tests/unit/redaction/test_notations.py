@@ -161,7 +161,7 @@ def test_values_to_their_end(text, clean_text):
 
 @pytest.mark.parametrize("text", STAYS.split("|"))
 def test_values_that_are_not_secret(text):
-    """A name of a secret alone does not make a secret of what follows."""
+    """A secret name alone does not make the value a secret."""
     text = text.replace("\\n", "\n")
     assert clean(text) == text
 
@@ -387,7 +387,7 @@ def test_innocent_texts(text):
 
 @pytest.mark.parametrize("text", LEFT)
 def test_what_stays(text):
-    """Prose, code, hashes, images and counts are no secrets: the same object comes back."""
+    """Prose, code, hashes, images and counts are not secrets: the same object is returned."""
     assert clean(text) is text
 
 
@@ -420,7 +420,7 @@ def test_text_that_gives_no_value(text):
     ],
 )
 def test_text_that_gives_a_value_in_part(text, clean_text):
-    """What was cut before it was looked at is still a secret."""
+    """A secret that capture has cut is still a secret."""
     assert clean(text) == clean_text
 
 

@@ -58,7 +58,7 @@ def test_logprobs():
 
 
 def test_a_password_over_two_chunks():
-    """What a text gives to a name may be cut, too."""
+    """A value that a text gives to a name may be split, too."""
     assert outputs({"result": ["the password: hun", "ter2-99", " is old"]}) == {
         "result": ["the password: [REDACTED:password]", "", " is old"]
     }

@@ -133,7 +133,7 @@ def test_keys_of_known_providers(rule, keys):
     ],
 )
 def test_keys_in_parts(text, clean_text):
-    """What introduces a key stays; a private key without its end goes to the end of the text."""
+    """The introduction of a key stays; a private key without an end goes to the end of the text."""
     assert clean(text) == clean_text
 
 

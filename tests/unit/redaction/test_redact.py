@@ -27,7 +27,7 @@ def session(**fields):
 
 
 def inputs(value, custom=None):
-    """What the inputs become."""
+    """Return the redacted inputs."""
     return redact(session(inputs=value), custom).inputs
 
 
@@ -87,7 +87,7 @@ def test_same_object():
 
 
 def test_nothing_in_place():
-    """What was given stays as it was, and what does not change is shared."""
+    """The given session does not change; unchanged parts are shared."""
     kept = {"c": [1]}
     given_ = session(inputs={"a": {"password": "x"}, "b": kept}, outputs={"d": 1})
     before = copy.deepcopy(given_)
@@ -101,7 +101,7 @@ def test_nothing_in_place():
 
 
 def test_containers_under_a_secret_name():
-    """What stands below a secret name goes as a whole."""
+    """A container under a secret name is replaced as a whole."""
     clean = inputs({"credentials": {"user": "u", "x": [1]}, "cookies": ["a"], "auth": {}})
     assert clean == {
         "credentials": "[REDACTED:credentials]",
@@ -150,7 +150,7 @@ def test_arguments():
 
 @pytest.mark.parametrize("label", ["name", "key", "Name", "Key"])
 def test_named_values(label):
-    """A header or a variable as an object of a name and a value is read as such."""
+    """An object of a name and a value, such as a header, is read as a named value."""
     content = "Value" if label[0].isupper() else "value"
     assert inputs({"env": [{label: "DB_PASSWORD", content: "x"}, {label: "a", content: "y"}]}) == {
         "env": [{label: "DB_PASSWORD", content: "[REDACTED:password]"}, {label: "a", content: "y"}]
@@ -233,7 +233,7 @@ def test_field_that_cannot_be_looked_through(field, odd):
 @pytest.mark.parametrize("odd", [Text("x"), Liar(), 3], ids=lambda odd: type(odd).__name__)
 @pytest.mark.parametrize("field", ["project", "session_name", "source", "error"])
 def test_text_that_is_none(field, odd):
-    """In the place of what should be a text and is not stands a text."""
+    """A field that should be a text but is not becomes a text."""
     assert getattr(redact(session(**{field: odd})), field) == "[REDACTED:error]"
 
 
@@ -245,7 +245,7 @@ def test_children_that_are_none(odd):
 
 @pytest.mark.parametrize("field", FIELDS)
 def test_object_that_is_none(field):
-    """In the place of what should be an object and is not stands an object."""
+    """A field that should be an object but is not becomes an object."""
     assert getattr(redact(session(**{field: Liar()})), field) == {"redacted": "[REDACTED:error]"}
 
 
@@ -298,7 +298,7 @@ def test_custom_sees_every_value_by_its_path():
 
 
 def test_custom_replaces():
-    """What it returns is copied, looked through in turn, and then meets the built-in rules."""
+    """The rule's result is copied, given to the rule in turn, and then to the built-in rules."""
     mine = {"password": "x", "b": (1, "y"), "c": KEY}
 
     def custom(path, value):
@@ -354,7 +354,7 @@ def test_custom_that_changes_in_place():
 
 @pytest.mark.parametrize("odd", [Liar(), (deep(),)], ids=["object", "too deep"])
 def test_custom_and_odd_values(odd):
-    """A field that cannot be gone through with it goes as a whole, but for the ids."""
+    """A field to which the rule cannot be applied is replaced, except for the ids."""
     about = {"parent_id": ID, "exception": "story"}
     given_ = session(inputs={"a": odd}, metadata={"a": odd, "honeytrace": about})
     clean = redact(given_, lambda path, value: value)

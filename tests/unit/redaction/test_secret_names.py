@@ -1,4 +1,4 @@
-"""What counts as a secret by its name, and what does not."""
+"""Names that are secret, and names that are not."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_secret_names(expected, names):
 
 
 def test_plain_names():
-    """What only resembles a secret name, or tells about a secret, is left alone."""
+    """A name that resembles a secret one, or tells about a secret, is not secret."""
     assert {name for name in PLAIN.split() if rule(name)} == set()
 
 
@@ -91,7 +91,7 @@ def test_what_a_value_tells(rule, value, told):
     ],
 )
 def test_names_in_odd_spelling(name, secret):
-    """However its words are written together; a question or a hint is no secret."""
+    """Words of a name may be joined in any way; a question or a hint is not secret."""
     assert bool(rule(name)) is secret
 
 

@@ -59,7 +59,7 @@ def test_many_urls_and_keys():
 
 
 def test_a_secret_beside_a_mark():
-    """What was replaced before stays, and what touches it goes with it."""
+    """A marker stays, and a secret that touches it becomes part of it."""
     assert clean("password=[REDACTED:password], x") == "password=[REDACTED:password], x"
     assert clean("Cookie: a=b; c=[REDACTED:jwt]") == "Cookie: [REDACTED:cookie]"
 
@@ -148,7 +148,7 @@ TEXTS = st.lists(SNIPPETS | st.text(max_size=4), max_size=12).map("".join)
 
 @given(st.lists(TEXTS, min_size=1, max_size=3))
 def test_the_prefilter_misses_nothing(texts):
-    """What a finder finds in a text, it is asked for, also among the texts of a session."""
+    """A finder that finds something in a text is chosen, also among other texts."""
     asked = suspects(texts)
     for finder in FINDERS:
         if any(start < end for text in texts for start, end, _ in finder.find(text)):
@@ -172,7 +172,7 @@ def test_the_configured_key():
 
 
 def test_a_mark_changes_how_the_rest_reads():
-    """What is a row of a table only without the secret that was in it is looked at again."""
+    """A line that becomes a row of a table without its secret is looked at again."""
     text = "user,password\nb,c login b password d,e\nb,x1-y2"
     once = clean(text)
     assert once.endswith("\nb,[REDACTED:password]")

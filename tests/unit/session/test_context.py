@@ -1,4 +1,4 @@
-"""Which session is current, also while garbage is collected."""
+"""The current session, also while garbage is collected."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_a_session_in_a_collection_is_not_current(sent):
 
 
 def test_signals_during_collections_reach_the_program(program):
-    """What their handlers raise is not lost, whatever is decorated."""
+    """The exception of a signal handler is not lost, whatever is decorated."""
     done = program(
         """
         import gc

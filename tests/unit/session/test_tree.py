@@ -69,7 +69,7 @@ def test_a_session_below_two_others_is_gone_into_once():
 
 
 def test_a_very_deep_tree_is_shown():
-    """More levels than Python has calls are no trouble."""
+    """A tree may have more levels than Python allows calls."""
     chain = [session(f"s{depth}", f"s{depth + 1}") for depth in range(1500)]
     assert shown(*chain)[-1].endswith("s1500 (not stored)")
 

@@ -101,7 +101,7 @@ def test_what_is_none_is_left_out():
 
 
 def test_extra_keys_do_not_travel():
-    """What an answer held beside a session is not sent back."""
+    """Further keys of an answer are not sent back."""
     assert "event_type" not in sent(extra={"event_type": "session"})
 
 
@@ -216,7 +216,7 @@ def test_no_other_id_becomes_a_path(value):
     [("k1", "Bearer k1"), ("Bearer k1", "Bearer k1"), ("", None), (None, None)],
 )
 def test_the_key_is_sent_as_a_bearer_token(key, header):
-    """The scheme is not doubled; without a key there is no header at all."""
+    """The scheme is not doubled; without a key there is no such header."""
     assert wire.headers(key).get("Authorization") == header
 
 
@@ -234,7 +234,7 @@ def test_the_headers_are_our_own():
     ids=lambda text: str(text)[:12],
 )  # fmt: skip
 def test_what_is_not_json_is_refused(text):
-    """What only Python understands, and what nobody does, is a `ValueError`."""
+    """Python's extensions of JSON, and text that is not JSON, raise `ValueError`."""
     with pytest.raises(ValueError, match=r"."):
         loads(text)
 
@@ -299,7 +299,7 @@ def test_an_event_needs_its_id_only():
 
 @pytest.mark.parametrize("answer", [b"", b"[]", b"null", b"{}", b'{"session_id": "x"}', b"<html>"])
 def test_an_answer_that_is_no_event_is_refused(answer):
-    """Without an object that has an id there is no session."""
+    """An answer that is not an object with an id raises `ValueError`."""
     with pytest.raises(ValueError, match=r"."):
         wire.decode(answer)
 
@@ -388,12 +388,12 @@ def test_a_lone_surrogate_is_replaced():
 
 
 def test_a_parent_that_the_client_names_is_kept():
-    """Texts that are no field of a session may come with it."""
+    """Names that are not fields of a session may come with it."""
     assert wire.received(body(session_id=ID, parent_id="p1"))["parent_id"] == "p1"
 
 
 def test_a_fraction_of_the_start_is_kept():
-    """A start that is no whole number stays what it is."""
+    """A fractional start is not rounded."""
     assert wire.received(body(start_time=5.5))["start_time"] == 5.5
 
 
@@ -432,7 +432,7 @@ def test_a_session_in_a_string_is_decoded():
     ids=lambda value: str(value)[:40],
 )
 def test_a_bad_request_is_refused_with_a_sentence(request_body, words):
-    """What cannot be stored is a `ValueError` that says what is wrong."""
+    """An invalid request raises a `ValueError` that says what is wrong."""
     with pytest.raises(ValueError, match=re.escape(words)):
         wire.received(request_body)
 
@@ -477,7 +477,7 @@ def test_the_answer_to_start_has_what_the_newest_clients_insist_on():
 
 
 def test_a_shrunk_body_keeps_half_of_what_the_limits_allow():
-    """What was cut is listed, after what had been cut before; the rest is as it was."""
+    """The new cuts are listed after the earlier ones; everything else is unchanged."""
     metadata = {"team": "search", "honeytrace": {"truncated": ["inputs.x"], "kind": "function"}}
     session = Session(
         project="p",

@@ -91,7 +91,7 @@ def test_there_is_no_file_to_compare_with():
 
 
 def test_nothing_of_them_is_sent(sent):
-    """What starts in a capture does not go to the server; what starts after it does."""
+    """Sessions inside a capture do not go to the server; later ones do."""
     with capture_sessions():
         step("caught")
         assert sent() == []
@@ -136,7 +136,7 @@ def test_where_tracing_is_off_nothing_is_caught():
 
 @pytest.mark.parametrize("run", [asyncio.run, trio.run])
 def test_an_async_block_catches_too(run):
-    """What starts in it is caught, and what starts after it is not."""
+    """Sessions inside the block are captured; later ones are not."""
 
     async def main():
         async with capture_sessions() as sessions:
@@ -151,7 +151,7 @@ def test_an_async_block_catches_too(run):
 
 
 def test_roots_are_those_that_nothing_caught_started():
-    """Sessions whose parent is in the list are no roots; one whose parent is not there is."""
+    """A session is a root unless its parent is in the list."""
     with trace_session("before"), capture_sessions() as sessions:
         pipeline()
         step("alone")
@@ -255,7 +255,7 @@ def test_tasks_have_each_their_own():
 
 
 def test_tasks_of_trio_have_each_their_own():
-    """What holds for asyncio holds for trio."""
+    """Tasks of trio behave like those of asyncio."""
     found = {}
 
     async def work(name, mine, other):
@@ -479,7 +479,7 @@ def test_a_capture_that_is_lost_is_over():
 
 
 def test_leaving_twice_does_nothing():
-    """The second time is no error, and ends no other capture."""
+    """The second time is not an error, and ends no other capture."""
     first, last = capture_sessions(), capture_sessions()
     with first:
         pass
@@ -533,13 +533,13 @@ def test_a_capture_that_is_interrupted_while_it_opens_is_over():
 
 
 def test_leaving_before_entering_does_nothing():
-    """An end without a beginning is no error."""
+    """An end without a beginning is not an error."""
     capture_sessions().__exit__(None, None, None)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 def test_a_forked_child_keeps_its_own(program, server):
-    """What a child starts is in its copy of the list and not sent; the parent sees none of it."""
+    """A child adds to its own copy of the list, and sends nothing; the parent sees none of it."""
     done = program(
         """
         import os
@@ -720,7 +720,7 @@ def test_a_fake_clock_goes_forward(seconds):
 
 @pytest.mark.parametrize("start", [1e20, -1e20, float("nan"), "2030-01-01", None, False])
 def test_a_fake_clock_that_cannot_start(start):
-    """What is no date, nor seconds of one, is refused in a sentence."""
+    """A start that is neither a date nor a number of seconds is refused in a sentence."""
     kind = ValueError if type(start) is float else TypeError
     with pytest.raises(kind, match=re.escape(f"seconds since 1970, not at {start!r}")):
         FakeClock(start)
@@ -770,7 +770,7 @@ bad = pytest.mark.parametrize("call", BAD, ids=["inputs", "outputs", "reduce"])
 
 @bad
 def test_faults_are_raised_in_a_strict_capture(call):
-    """What a function of the user's raises comes out of the traced call, and not after it."""
+    """The traced call itself raises the exception of a user's function."""
     with capture_sessions(strict=True), pytest.raises(LookupError, match="mine"):
         call()
     call()
@@ -785,7 +785,7 @@ def test_faults_are_only_counted_in_others(call):
 
 
 def test_functions_for_types_are_raised_in_a_strict_capture():
-    """Where a value is copied, in a call or not."""
+    """They are raised where a value is copied, in a call or not."""
     honeytrace.register(complex, fail)
     try:
         with capture_sessions(strict=True):
@@ -825,7 +825,7 @@ def test_inside_a_strict_capture_all_are_strict():
 
 
 def test_a_strict_capture_is_strict_for_its_own():
-    """What another thread catches at the same time is not touched."""
+    """The capture of another thread at the same time is not strict."""
 
     def other():
         with capture_sessions() as sessions:

@@ -98,6 +98,6 @@ def test_emptied(sessions):
     ],
 )
 def test_slips(sessions, chosen, words):
-    """What cannot be chosen is refused with what can."""
+    """A wrong choice is refused; the error lists the possible ones."""
     with pytest.raises(TypeError, match=words):
         sessions.plain(**chosen)

@@ -126,7 +126,7 @@ PASSAGE = Passage("t", {"a", "b", "c"}, datetime.datetime(2024, 1, 2, tzinfo=dat
 
 
 def inputs(value):
-    """What is recorded of a value."""
+    """Return the recorded form of a value."""
     with capture_sessions() as sessions:
         trace_session(name="call")(lambda value: None)(value)
     return sessions[0].inputs["value"]
@@ -244,19 +244,19 @@ def test_back(value, kind):
     ],
 )
 def test_unclear(value, kind, words):
-    """What cannot be made again, or only with a guess, is refused with its path."""
+    """A value that cannot be converted without a guess is refused with its path."""
     with pytest.raises(UnclearError, match=f"^{words}"):
         rebuilt("inputs.a", inputs(value), kind)
 
 
 def test_any_instance():
-    """What was put there by hand, as it should be, stays."""
+    """A value that has the type already stays."""
     assert rebuilt("inputs.a", PASSAGE, Passage) is PASSAGE
     assert rebuilt("inputs.a", [PASSAGE], list[Passage]) == [PASSAGE]
 
 
 def test_written_by_hand():
-    """The order of a set is none."""
+    """The order of a set does not matter."""
     recorded = inputs(PASSAGE) | {"tags": ["c", "a", "b"]}
     assert rebuilt("inputs.a", recorded, Passage) == PASSAGE
 
@@ -293,7 +293,7 @@ def test_refused():
 
 
 def test_nothing_is_traced():
-    """What is made again may be traced itself, and that is no call of the program's."""
+    """A class that is made again may be traced; this call is not recorded."""
 
     @dataclasses.dataclass
     class Traced:

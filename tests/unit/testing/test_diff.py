@@ -48,7 +48,7 @@ def test_lines(old, new, lines):
 
 @given(JSON)
 def test_equal(value):
-    """What is equal has no line."""
+    """Equal values have no line."""
     assert diff({"a": value}, {"a": copy.deepcopy(value)}) == ""
 
 
@@ -60,7 +60,7 @@ def test_different(old, new):
 
 
 def test_large():
-    """What differs far behind the limits of a field is found."""
+    """A difference far beyond the limits of a field is found."""
     old = {"rows": [["x" * 100] * 10] * 5_000}
     new = {"rows": [["x" * 100] * 10] * 4_999 + [["y"]]}
     assert "outputs.rows[4999][0]" in diff(old, new)
@@ -72,7 +72,7 @@ def test_recorded():
 
 
 def test_refused():
-    """What is neither is refused: two dicts or two sessions."""
+    """Anything but two dicts or two sessions is refused."""
     session = Session(project="p", session_name="s", source="t")
     with pytest.raises(TypeError, match=r"takes two sessions, or two dicts .*, not int and int"):
         diff(1, 2)  # type: ignore[arg-type]

@@ -363,7 +363,7 @@ def test_changed(app, tmp_path, before, after, words) -> None:
     ],
 )
 def test_refused(app, session, words) -> None:
-    """What no test can call is refused with a sentence."""
+    """A session whose function no test can call is refused with a sentence."""
     with pytest.raises(ValueError, match=words):
         case(session)
 

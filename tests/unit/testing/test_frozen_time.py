@@ -55,7 +55,7 @@ def test_ticking(sent):
 
 
 def test_a_tick_by_hand(frozen, sent):
-    """What the clock is moved by is the duration."""
+    """The duration is what the clock was moved by."""
     with trace_session("ticked"):
         frozen.tick(2.5)
     [session] = sent()

@@ -30,7 +30,7 @@ def run(pytester, monkeypatch):
 
 
 def test_written(tmp_path):
-    """What was written is what matches, and nothing else is left beside it."""
+    """A written file matches, and no other file is left beside it."""
     compare([{"name": "é"}], place(tmp_path), "one")
     compare([{"name": "é"}], place(tmp_path, update=False), "one")
     (file,) = (tmp_path / "__honeytrace__" / "test_it").iterdir()
@@ -49,7 +49,7 @@ def test_written(tmp_path):
     ],
 )
 def test_no_name(tmp_path, name, words):
-    """What can be no name of a file is refused in a sentence."""
+    """A name that cannot name a file is refused in a sentence."""
     with pytest.raises(ValueError, match=words):
         compare([], place(tmp_path), name)
 
@@ -71,7 +71,7 @@ def test_twice_in_a_test(tmp_path):
 
 
 def test_repeated(tmp_path):
-    """A test that is run again writes its own sessions anew."""
+    """A test that is run again writes its sessions again."""
     compare([1], place(tmp_path), "one")
     compare([2], place(tmp_path), "one")
     compare([2], place(tmp_path, update=False), "one")
@@ -99,7 +99,7 @@ def test_twice_in_a_run(run):
 
 
 def test_frames(run):
-    """What fails is the line of the test: none of ours is shown."""
+    """A failure shows the line of the test, and none of ours."""
     done = run(
         """
         from honeytrace import Session, trace_session

@@ -1,4 +1,4 @@
-"""Where a session does not hold what there was."""
+"""The values that a session does not hold completely."""
 
 from __future__ import annotations
 
@@ -45,6 +45,6 @@ def test_error():
 
 
 def test_foreign():
-    """What others wrote under our key says nothing."""
+    """Another client's data under our key is ignored."""
     session = Session(project="p", session_name="s", source="t", metadata={"honeytrace": "theirs"})
     assert (about(session), losses(session, "outputs")) == ({}, [])

@@ -1,4 +1,4 @@
-"""What the assertions of captured sessions say."""
+"""The messages of assertions about captured sessions."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def told(sessions, *name, **fields):
 
 
 def test_without_sessions_it_says_so(sessions):
-    """There is no tree and nothing near."""
+    """Then there is no tree and no nearest session."""
     assert told(sessions, "a") == "no session was captured"
 
 
@@ -49,7 +49,7 @@ def test_a_misspelt_name_is_shown_with_the_nearest(sessions):
 
 
 def test_a_name_that_is_like_none_is_named_alone(sessions):
-    """What is not near is not called the nearest."""
+    """A session with a very different name is not called the nearest."""
     step("retrieve")
     assert told(sessions, "zzz") == "no session has name 'zzz'"
 
@@ -118,7 +118,7 @@ def test_long_texts_are_shown_where_they_part(sessions):
 
 
 def test_values_that_compare_themselves_fit(sessions):
-    """`ANY`, `approx` and tuples in the place of lists are as good as the value."""
+    """`ANY`, `approx`, and tuples instead of lists match a value."""
     step("a", inputs={"list": [1, 2], "cost": 0.3, "any": {"deep": 1}})
     assert sessions.one(
         inputs={"list": (1, 2), "cost": pytest.approx(0.1 + 0.2), "any": ANY}, start_time=ANY
@@ -138,7 +138,7 @@ def test_several_are_listed_with_their_places(sessions):
 
 
 def test_long_lists_and_trees_are_cut(sessions):
-    """A hundred sessions are no dump."""
+    """Of a hundred sessions, only the beginning and the end are shown."""
     for k in range(100):
         step("a", inputs={"k": k})
     with pytest.raises(AssertionError) as caught:
@@ -149,7 +149,7 @@ def test_long_lists_and_trees_are_cut(sessions):
 
 
 def test_wrong_fields_are_named(sessions):
-    """A slip in the name of a field is no missing session."""
+    """A wrong name of a field raises `TypeError`, and does not count as a missing session."""
     with pytest.raises(
         TypeError, match=r"no field 'input'; did you mean 'inputs'\? It has name, pro"
     ):

@@ -95,12 +95,12 @@ def calls(old, new, **about) -> Replay:
     ],
 )
 def test_uncompared(old, new, about, paths):
-    """Where one of the two does not hold what was returned, nobody can tell whether it changed."""
+    """A value that one of the two sessions does not hold cannot be compared."""
     assert calls(old, new, **about).uncompared == paths
 
 
 def test_doubt():
-    """What could not be compared is said beside the result."""
+    """The repr names what could not be compared."""
     doubtful = calls({"a": "[REDACTED:x]", "b": 1}, {"a": "[REDACTED:x]", "b": 1})
     assert doubtful.same
     assert str(doubtful).splitlines()[-2:] == ["the same", "not compared: outputs.a"]
@@ -117,14 +117,14 @@ def test_redacted_error():
 
 
 def test_frozen():
-    """What it returns cannot be changed."""
+    """The result of `replay` cannot be changed."""
     with pytest.raises(dataclasses.FrozenInstanceError):
         replay(of(ask), ask).old = None  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("error", [ValueError("boom"), SystemExit(3)])
 def test_error(error):
-    """What the function raises is in the new session, and is not raised."""
+    """An exception of the function is in the new session, and is not raised."""
 
     def fail(question, top):
         raise error
@@ -153,7 +153,7 @@ def test_own_options(above):
 
 
 def test_below():
-    """What an untraced function calls is not taken for its own session."""
+    """The session of a function called inside is not taken for that of an untraced one."""
     inner = trace_session(ask)
 
     def outer(question, top):
@@ -220,7 +220,7 @@ def test_callables(function, result):
     ],
 )
 def test_no_function(function, words):
-    """What is no function is refused, with what to give instead."""
+    """Anything but a function is refused, with what to give instead."""
     with pytest.raises(TypeError, match=words):
         replay(of(ask), function)
 
@@ -237,13 +237,13 @@ def test_refused_first():
     "session", [None, 5, {"inputs": {}}, Session], ids=["None", "5", "dict", "class"]
 )
 def test_no_session(session):
-    """What is no session is refused at once."""
+    """Anything but a session is refused at once."""
     with pytest.raises(TypeError, match="takes a session or the id of a stored one, not"):
         replay(session, ask)
 
 
 def test_block():
-    """What `with trace_session(...) as` gives is a session when it has ended, without secrets."""
+    """The session of an ended `with` block can be replayed, without its secrets."""
     with trace_session("block", inputs={"question": "a", "top": 1}) as session:
         session.outputs = {"text": "a", "password": "x1y2z3!!"}
         with pytest.raises(ValueError, match="running> has not ended yet; call replay"):

@@ -70,7 +70,7 @@ def about(session):
 
 
 def test_the_session_lasts_until_the_awaitable_has_ended(create, sent):
-    """It has the result and the time of what was awaited."""
+    """It has the result and the duration of the awaitable."""
 
     async def main():
         return await create(text="hi")
@@ -82,7 +82,7 @@ def test_the_session_lasts_until_the_awaitable_has_ended(create, sent):
 
 
 def test_an_awaitable_that_has_ended_runs_no_finalizer(create):
-    """What a signal handler raises in a finalizer would be lost."""
+    """An exception of a signal handler in a finalizer would be lost."""
 
     async def main():
         return await create(text="hi")
@@ -282,7 +282,7 @@ def test_switched_off_a_coroutine_is_returned_as_it_is():
 
 
 def test_outside_of_recording_nothing_is_followed(sent):
-    """Inside of our own calls of the user's functions there is no session to end."""
+    """While we call a user's function ourselves, there is no session to end."""
     made = []
 
     def process(inputs):

@@ -1,4 +1,4 @@
-"""Traced objects that are no functions: they stay what they are, but for their calls."""
+"""Traced objects that are not functions: they stay what they are, except for their calls."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ PARTIAL = trace_session(name="partial")(functools.partial(add, 1))
 
 
 def test_the_signature_is_told_without_following():
-    """What does not look behind a wrapper finds the parameters; of a builtin it finds none."""
+    """Code that does not follow `__wrapped__` finds the parameters, except those of a builtin."""
     bare = functools.partial(inspect.signature, follow_wrapped=False)
     assert bare(trace_session(Adder())) == inspect.signature(Adder())
     with pytest.raises(ValueError, match="no signature found"):
@@ -177,7 +177,7 @@ def test_a_cached_function_becomes_a_method(sent):
 
 
 def test_a_bound_method_stays_one(sent):
-    """Bound to the same object, which is no input."""
+    """It is bound to the same object, which is not an input."""
     adder = Adder()
     traced = trace_session(adder.__call__)
     assert (traced(1), traced.__self__ is adder) == (2, True)
@@ -196,7 +196,7 @@ class AsyncStreams:
 
 
 def test_objects_that_stream(sent):
-    """Callable objects whose call is a generator are traced as such."""
+    """A callable object whose call is a generator is traced as a generator."""
 
     async def main():
         return [item async for item in trace_session(AsyncStreams())(2)]

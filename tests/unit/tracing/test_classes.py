@@ -164,7 +164,7 @@ class Cached:
     ],
 )
 def test_only_methods_of_the_class_body_are_traced(make):
-    """To make, compare and show an object, and what a library added to it, is no session."""
+    """Making, comparing and showing an object is not recorded, nor are methods of a library."""
     with capture_sessions() as sessions:
         thing = make()
         assert thing == thing

@@ -1,4 +1,4 @@
-"""What of a call is kept: the lists, switches and functions of `trace_session`."""
+"""The lists, switches and functions of `trace_session` that choose what is recorded."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def test_what_processors_raise_is_counted_and_not_repeated(sent, caplog):
 
 @pytest.mark.parametrize("kind", [SystemExit, GeneratorExit, StopIteration, RecursionError])
 def test_whatever_processors_raise_the_call_goes_on(kind, sent):
-    """Also what is no error at all."""
+    """This includes exceptions that are not an `Exception`."""
 
     def leave(_):
         raise kind
@@ -164,7 +164,7 @@ def test_what_processors_call_is_not_traced(sent):
 
 
 def test_the_session_is_current_again_after_a_processor(sent):
-    """What the function itself calls next is a child as usual."""
+    """The next call of the function itself is a child as usual."""
 
     @trace_session("inner", process_inputs=lambda inputs: {})
     def inner():
@@ -194,7 +194,7 @@ def test_processors_of_a_stream_get_what_its_items_come_to(sent):
 
 
 def test_of_a_stream_that_is_not_kept_the_items_are_counted(sent):
-    """How many there were and when the first came is no secret."""
+    """Their number and the time of the first one are recorded."""
 
     @trace_session(capture_outputs=False)
     def stream():
@@ -249,7 +249,7 @@ class NotFoundError(KeyError):
 
 @pytest.mark.parametrize("ignored", [KeyError, (ValueError, KeyError), [NotFoundError]])
 def test_exceptions_can_be_ignored(ignored, sent):
-    """They pass, and the session is no failure."""
+    """They pass, and the session has no error."""
 
     @trace_session(ignore_exceptions=ignored)
     def look_up():
@@ -334,7 +334,7 @@ def taught():
 
 
 def test_a_type_can_be_taught(taught, sent):
-    """What the function returns is recorded in place of the value, wherever it stands."""
+    """The result of the function is recorded instead of the value, wherever that is."""
     trace_session(name="x")(lambda documents: documents[0])([Document(1), Document(2)])
     (session,) = sent()
     assert session["inputs"] == {"documents": [{"id": 1}, {"id": 2}]}
@@ -365,7 +365,7 @@ def test_a_registered_function_at_fault_costs_its_value(sent, caplog, function):
 
 
 def test_registered_functions_are_not_traced(sent):
-    """What they call is no session."""
+    """Calls inside them are not recorded."""
 
     @trace_session
     def helper(document):

@@ -88,7 +88,7 @@ def test_stream_of_anthropic(server, instrumented):
 
 
 def test_a_stream_that_has_ended_runs_no_finalizer(client):
-    """What a signal handler raises in a finalizer would be lost."""
+    """An exception of a signal handler in a finalizer would be lost."""
     create = trace_session(client.chat.completions.create)
     with capture_sessions() as sessions, finalizers() as ran:
         list(create(**CHAT, stream=True))

@@ -84,7 +84,7 @@ def test_a_whole_stream_is_one_session(function, sent):
 
 @both
 def test_nothing_begins_before_the_first_step(function, sent):
-    """A stream that is made and dropped is no session, and its function has not begun."""
+    """A generator that is created and dropped is not recorded, and its function never starts."""
     function(3)
     gc.collect()
     assert sent() == []
@@ -92,7 +92,7 @@ def test_nothing_begins_before_the_first_step(function, sent):
 
 @both
 def test_an_early_end_is_no_error(function, sent):
-    """What was yielded is there, and that it did not come to its own end."""
+    """The session has the yielded items, and says that the stream was not completed."""
     assert iterate(function(100), most=2) == [0, 1]
     (session,) = sent()
     assert "error" not in session
@@ -398,7 +398,7 @@ def test_a_break_is_an_early_end_even_when_the_loop_is_about_to_end(pause, sent)
 
 
 def test_a_cancelled_result_is_an_error(sent):
-    """That of a thread pool, which is an exception as any other."""
+    """The cancellation of a thread pool is an exception like any other."""
 
     @trace_session
     def stream():
@@ -413,7 +413,7 @@ def test_a_cancelled_result_is_an_error(sent):
 
 
 def test_an_error_of_the_clean_up_is_one(sent):
-    """What a generator raises when it is closed early is its own error."""
+    """An exception that a generator raises when it is closed early is its error."""
 
     @trace_session
     def stream():
@@ -460,7 +460,7 @@ class Document:
 
 
 def test_context_variables_are_those_of_the_consumer(sent):
-    """What the generator sets the consumer sees, as without a decorator, and the other way."""
+    """The consumer sees what the generator sets, and vice versa, as without a decorator."""
     variable = contextvars.ContextVar("variable", default=0)
 
     @trace_session
@@ -549,7 +549,7 @@ def test_of_a_long_list_the_first_items_are_kept(sent):
 
 
 def test_a_reducer_gets_the_items_themselves(sent):
-    """What it returns is recorded; the first thousand items are kept for it."""
+    """Its result is recorded; the first thousand items are kept for it."""
 
     class Token:
         def __init__(self, text):
@@ -799,7 +799,7 @@ def test_a_coroutine_that_waits_when_the_program_ends_says_nothing(program, serv
 @pytest.mark.parametrize("most", [None, 1])
 @pytest.mark.parametrize("function", [count, acount])
 def test_a_stream_that_has_ended_runs_no_finalizer(function, most):
-    """What a signal handler raises in a finalizer would be lost."""
+    """An exception of a signal handler in a finalizer would be lost."""
     with finalizers() as ran:
         iterate(function(3), most)
         with pytest.raises(ValueError, match="boom"):

@@ -1,4 +1,4 @@
-"""What `trace_session` is told, checked where it is written."""
+"""The options of `trace_session` are checked at decoration."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_a_decorated_function_takes_no_fixed_id():
 
 @pytest.mark.parametrize("label", ["config_args", "ignore", "only"])
 def test_names_have_to_be_parameters(label):
-    """A name that is no parameter is a slip, said at decoration."""
+    """A name that is not a parameter raises at decoration."""
     with pytest.raises(ValueError, match=f"{label} names 'modle'.*no such parameter; it has model"):
 
         @trace_session(**{label: ("modle",)})
@@ -91,12 +91,12 @@ def test_a_coroutine_function_is_no_processor():
 
 
 def test_options_may_go_with_what_is_decorated(sent):
-    """`trace_session(function, name=…)`, for what is no `def`."""
+    """`trace_session(function, name=…)` is for functions without a `def` of your own."""
     assert trace_session(len, name="measure")("abc") == 3
     assert sent()[0]["session_name"] == "measure"
 
 
 def test_two_names_are_one_too_many():
-    """Which would it be?"""
+    """Two names for one session are refused."""
     with pytest.raises(TypeError, match="has two names"):
         trace_session("a", name="b")

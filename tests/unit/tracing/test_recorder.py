@@ -1,4 +1,4 @@
-"""How a session starts and ends: what is kept of large values, and what a fault of ours costs."""
+"""Start and end of a session: large values, and the cost of an internal error."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_an_object_is_not_kept_alive(sent):
 
 
 def test_a_module_is_not_kept_alive(sent):
-    """What waits to be sent holds nothing of where the function was defined."""
+    """A record that waits refers to nothing of the function's module."""
 
     class Held:
         pass
@@ -279,7 +279,7 @@ class Broken(Mapping):
 
 @pytest.mark.parametrize("kind", ["Broken", "Liar"])
 def test_a_broken_value_can_be_set(kind, sent):
-    """What is set on a session is named, not run."""
+    """A value set on a session is named; none of its code runs."""
     value = Broken() if kind == "Broken" else Liar()
     with trace_session("x") as session:
         session.outputs = value

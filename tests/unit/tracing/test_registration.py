@@ -141,7 +141,7 @@ def test_the_user_is_told_where_to_put_it(decorate, said):
 
 
 def test_what_cannot_be_called_says_so_too():
-    """A tool object that is no function cannot be decorated, and the error says what to do."""
+    """A tool object that is not a function cannot be decorated; the error says what to do."""
     with pytest.raises(TypeError, match="put it directly above a def"):
 
         @trace_session

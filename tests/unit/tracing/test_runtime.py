@@ -1,4 +1,4 @@
-"""Traced functions that are pickled by value, and what of ours goes along with them."""
+"""Traced functions that are pickled by value, together with what they need of ours."""
 
 from __future__ import annotations
 
@@ -203,7 +203,7 @@ def test_a_running_session_can_go_along(sent):
 
 
 def test_a_block_can_go_along():
-    """What `trace_session("name")` returns has no open blocks on the other side."""
+    """An unpickled `trace_session("name")` has no open blocks."""
     block = trace_session("block", metadata={"a": 1})
     with block:
         there = pickle.loads(pickle.dumps(block))

@@ -1,4 +1,4 @@
-"""What `tag` holds goes into every session inside it."""
+"""`tag` adds its values to every session inside it."""
 
 from __future__ import annotations
 

@@ -131,7 +131,7 @@ def test_an_exception_passes_unchanged_with_one_frame_more(kind, sent):
 
 @both
 def test_context_variables_set_inside_are_seen_outside(function, sent):
-    """What the function sets in its context stays set, as without a decorator."""
+    """A context variable that the function sets stays set, as without a decorator."""
     variable = contextvars.ContextVar("variable", default="before")
 
     @trace_session
@@ -346,7 +346,7 @@ def test_a_property_is_traced_in_either_order(name, sent):
 
 
 def test_a_property_keeps_its_setter_and_its_doc(sent):
-    """What is added to it later, too, is as without a decorator."""
+    """A setter that is added later works as without a decorator."""
     thing = Descriptors()
     thing.above = 5
     assert (thing.above, Descriptors.above.__doc__) == (5, "What is stored.")
@@ -479,7 +479,7 @@ def set_up(request):
 
 
 def test_below_singledispatch_and_contextmanager(sent):
-    """Where other decorators stand above, the function below is the one that is recorded."""
+    """Below other decorators, the function itself is recorded."""
 
     @functools.singledispatch
     @trace_session
@@ -613,7 +613,7 @@ def test_outputs_are_always_an_object(result, outputs, sent):
 
 
 def test_inputs_are_frozen_when_the_call_starts(sent):
-    """What the function or its caller does to an argument later does not show."""
+    """Later changes of an argument by the function or its caller do not show."""
     messages = [{"role": "user", "content": "hi"}]
 
     @trace_session
@@ -664,7 +664,7 @@ def test_errors_are_recorded(error, text, status, sent):
 
 @pytest.mark.parametrize("error", [SystemExit(0), SystemExit(), GeneratorExit()])
 def test_an_orderly_end_is_no_error(error, sent):
-    """`sys.exit(0)` and a closed generator are no failures."""
+    """`sys.exit(0)` and a closed generator are not errors."""
 
     @trace_session
     def leave():
@@ -856,7 +856,7 @@ def test_tokens_of_replaced_outputs_are_not_told(sent):
 
 
 def test_what_the_decorator_gives_is_each_session_s_own(sent):
-    """What one call adds to a list in it does not show in the next."""
+    """A change that one call makes to a given list does not show in the next call."""
 
     @trace_session(metadata={"tags": []})
     def call(user):
@@ -1007,7 +1007,7 @@ def test_a_child_that_outlives_its_parent_keeps_it(sent):
 
 
 def test_an_ended_session_is_not_current(sent):
-    """What starts in a task that was left over has no parent that ended before."""
+    """A session in a leftover task has no parent that has ended."""
 
     async def main():
         async def late():
@@ -1085,7 +1085,7 @@ def test_after_the_end_no_child_is_taken(sent):
 
 
 def test_reading_a_field_first_loses_nothing(sent):
-    """What was captured or given is there to be read, changed and taken out."""
+    """Captured and given values can be read, changed and deleted."""
 
     @trace_session(metadata={"team": "search"})
     def work(question):

@@ -1,4 +1,4 @@
-"""What is said about a session after its end is merged into it, and never lost."""
+"""Updates after the end of a session are merged into it, and never lost."""
 
 from __future__ import annotations
 

@@ -107,7 +107,7 @@ def test_parameters_may_be_called_anything(kind, body, sent):
 
 
 def test_a_module_may_define_anything(sent):
-    """What stands in for a function has its globals, and relies on none of them."""
+    """A stand-in has the globals of its function, and relies on none of them."""
     namespace = {"BaseException": None, "type": None, "len": None, "StopIteration": None}
     exec("def f():\n  yield 1", namespace)
     traced = trace_session(namespace["f"])
@@ -129,7 +129,7 @@ def test_parameters_with_our_own_prefix_are_taken_as_they_come(sent):
 
 
 def test_a_method_with_such_parameters_keeps_no_object(sent):
-    """The bound object is no input, whether it comes first or by its name."""
+    """The bound object is not an input, whether it is passed first or by name."""
 
     class Odd:
         @trace_session
@@ -180,7 +180,7 @@ class Client:
 
 
 def test_a_generator_lets_go_of_its_arguments():
-    """What its own code no longer needs is gone, though it is not at its end."""
+    """Arguments that its code no longer needs are freed before the generator ends."""
 
     @trace_session
     def stream(client, *, other=None):
@@ -235,7 +235,7 @@ def test_a_builtin_has_no_source():
 
 
 def test_error_pages_and_debuggers_show_the_users_lines():
-    """What walks through a traceback finds a source line of the user's for each frame."""
+    """Each frame of a traceback shows a line of the user's source."""
 
     @trace_session
     def fail():
@@ -313,7 +313,7 @@ def test_a_functions_wrapper_is_named_by_what_it_wraps(sent):
     ],
 )
 def test_the_kind_of_a_callable(target, kind):
-    """By its own code, or by that of what it calls."""
+    """The kind depends on its own code, or on the code that it calls."""
     assert wrappers.kind(target).name == kind
 
 
@@ -365,7 +365,7 @@ def test_pytest_does_not_show_the_frame(sent):
 
 
 def test_a_sent_value_is_not_kept(sent):
-    """What was sent is gone with the step that took it."""
+    """A sent value is freed after the step that took it."""
 
     class Thing:
         pass

@@ -47,7 +47,7 @@ def test_attempt_returns_the_error():
 
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit, GeneratorExit])
 def test_what_is_no_error_passes(kind):
-    """An interrupt is no fault of ours and goes to whom it is meant for."""
+    """An interrupt is not an error of ours and passes."""
 
     def interrupted():
         raise kind
@@ -57,7 +57,7 @@ def test_what_is_no_error_passes(kind):
 
 
 def test_a_fault_for_want_of_frames_is_only_counted(guard, said):
-    """There is no room to say more."""
+    """There is no stack left for a log line."""
 
     def deep():
         raise RecursionError
@@ -67,7 +67,7 @@ def test_a_fault_for_want_of_frames_is_only_counted(guard, said):
 
 
 class TimeLimitError(Exception):
-    """What a signal handler raises, such as Celery's soft time limit."""
+    """Raised by a signal handler, such as Celery's soft time limit."""
 
 
 def over(number, frame):
@@ -140,7 +140,7 @@ def test_each_thing_has_its_own_minute(guard, said):
 
 
 def test_the_end_of_a_trouble_is_said_once(guard, said):
-    """What was warned about is declared over once; what was not is not mentioned."""
+    """The end of a problem is logged once, and only if there was a warning."""
     guard.settled("net", "over")
     guard.warn("net", "down")
     guard.settled("net", "over after %d s", 3)

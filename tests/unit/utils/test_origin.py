@@ -353,7 +353,7 @@ FAULTS = {
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_is_contained(fault):
-    """What a function raises by itself, or what it calls, does not get further."""
+    """An exception of the function, or of a function that it calls, goes no further."""
     guard, contained = ErrorGuard(), 0
     try:
         contained += try_call(FAULTS[fault])[1] is not None
@@ -369,7 +369,7 @@ NOT_OURS = ("cancelled", "exit", "exit with a status")  # the guard lets these t
 
 
 def test_a_fault_near_the_limit_is_contained():
-    """Where too few frames are left to look, it is the want of frames that made it fail."""
+    """If there is no stack left to search, the lack of stack made the function fail."""
 
     def near(depth):
         return near(depth - 1) if depth else try_call(endless)[1]

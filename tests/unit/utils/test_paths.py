@@ -1,4 +1,4 @@
-"""Where files go, with and without a home directory."""
+"""Paths of files, with and without a home directory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a fixture of pytest is made of, in the layouts of its versions."""
+"""Fixtures of pytest, as different versions make them."""
 
 from __future__ import annotations
 

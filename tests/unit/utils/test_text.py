@@ -43,7 +43,7 @@ def test_without_a_key_nothing_is_masked(key):
 
 
 def test_a_long_text_is_shortened():
-    """What is cut off shows as an ellipsis; what fits stays as it is."""
+    """A long text ends with an ellipsis; a short one stays as it is."""
     assert shorten("abc", 3) == "abc"
     assert shorten("abcd", 3) == "abc…"
 

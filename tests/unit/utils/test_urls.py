@@ -16,7 +16,7 @@ def test_a_good_address_is_taken():
 
 @pytest.mark.parametrize("text", ["https://h.test", "http://[::1]:8787"])
 def test_a_good_address_is_usable(text):
-    """There is no reason against it."""
+    """No reason against it is returned."""
     assert why_unusable(text) is None
 
 
