@@ -925,6 +925,34 @@ def test_serve_others() -> None:
             other.get_session(session_id)
 
 
+@pytest.mark.parametrize(
+    ("options", "answered"),
+    [
+        ([], ["localhost", "127.0.0.1"]),
+        (["--allow-host", "Box.lan"], ["localhost", "box.lan"]),
+        (["--host", "LocalHost.localdomain", "--token", "k"], ["localhost.localdomain"]),
+        (["--host", "0.0.0.0", "--token", "k"], ["box.lan", "192.0.2.7"]),
+    ],
+)
+def test_serve_hosts(options: list[str], answered: list[str]) -> None:
+    """Besides loopback names, it answers to the host that it listens on, and to allowed names;
+    with a token to any if it listens on every address."""
+    try:
+        socket.getaddrinfo("localhost.localdomain", 0)
+    except OSError:
+        options = [option.replace("LocalHost.localdomain", "LocalHost") for option in options]
+        answered = [name.replace(".localdomain", "") for name in answered]
+    with serving(*options) as server:
+        asked = [*answered, "evil.example", "evil.localhost"]
+        found = {name: _status(server.url, name) for name in asked}
+    refused = {name for name, status in found.items() if status == 421}
+    assert refused == (set() if "0.0.0.0" in options else {"evil.example", "evil.localhost"})
+
+
+def _status(url: str, host: str) -> int:
+    return httpx.get(f"{url}/session/{MISSING}", headers={"Host": host}).status_code
+
+
 def test_serve_token() -> None:
     """A token that was given is demanded on the loopback too, and is not printed."""
     with serving("--token", "s3cret-token") as server:

@@ -230,6 +230,12 @@ def test_long_lines_fold(show):
     assert text(details.find("summary")) == "6,000 more characters"
 
 
+def test_very_long_texts_are_cut(show):
+    """A page has 200,000 characters of a text, and says how many there are besides."""
+    panel = show(inputs={"text": "x" * 300_000})
+    assert "… and 100,000 more characters" in text(section(panel, "Input"))
+
+
 @pytest.mark.parametrize("value", ["x" * 5_000_000, '"' * 1_000_000, ["<&>" * 1000] * 1500])
 def test_a_page_is_bounded(store, browser, value):
     """Whatever a session holds, its page has at most three megabytes."""
