@@ -57,9 +57,9 @@ def _parts(value: object) -> dict[str, Any]:
     return named(value) if type(value) is dict else state(value, type(value))
 
 
-_MAX_ELEMENTS = 64  # an array with at most so many elements is listed
-_MAX_BYTES = 16 * 1024  # and with at most so many bytes, as elements may be long texts
-_MAX_COLUMNS = 20  # at most so many columns of a table are shown
+_MAX_ELEMENTS = 64  # a longer array is not listed
+_MAX_BYTES = 16 * 1024  # nor is a larger one: its elements may be long texts
+_MAX_COLUMNS = 20  # further columns of a table are not shown
 _MAX_LABEL_CHARACTERS = 50
 _globals: Any = vars(types.ModuleType)["__dict__"]
 

@@ -355,7 +355,7 @@ def _at_exit(end: Callable[[], None]) -> None:
 
 def _is_interrupted() -> bool:
     """Return True if an uncaught Ctrl-C is ending the program."""
-    trace = getattr(sys, "last_traceback", None)  # also set at a prompt, which goes on
+    trace = getattr(sys, "last_traceback", None)  # also set at a prompt, which does not end
     outermost = trace is not None and trace.tb_frame.f_back is None and not hasattr(sys, "ps1")
     return outermost and getattr(sys, "last_type", None) is KeyboardInterrupt
 

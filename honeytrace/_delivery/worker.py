@@ -35,11 +35,15 @@ GRACE_SECONDS = 2.0  # time to write everything to disk, however short the timeo
 class Delivery:
     """Delivers sessions to one server, with a queue and threads of its own.
 
-    The threads start with the first session. `shrink` cuts a body that the server finds too large.
-    `batches` says that the sender stores many sessions at once, permanently. With `lasting`, the
-    outermost session is on disk before its call returns, since the process may end at any moment.
-    `is_locked` says that this thread holds a lock that a traced call may want. Then a session is
-    only queued, since our threads may trace as well, and `ring` has to be called after that.
+    The threads start with the first session.
+
+    Args:
+        shrink: cuts a body that the server finds too large.
+        batches: True if the sender stores many sessions at once, permanently.
+        lasting: True if the process may end at any moment. Then an outermost session is on disk
+            before its call returns.
+        is_locked: returns True while this thread holds a lock that a traced call may want. Our
+            threads may trace as well, so a session is then only queued; call `ring` afterwards.
     """
 
     def __init__(

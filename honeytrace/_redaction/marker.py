@@ -1,4 +1,4 @@
-"""The marker that replaces a secret, and the type that says where a secret is."""
+"""The marker that replaces a secret, and the type of a secret's position."""
 
 from __future__ import annotations
 

@@ -104,7 +104,7 @@ class _Formats:
 
 
 def _start(word: str) -> str:
-    """Return what stands for all words that begin as this one."""
+    """Return the key under which all words with the same beginning are kept."""
     return f"{word[:3]}*"
 
 

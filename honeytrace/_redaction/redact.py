@@ -25,7 +25,7 @@ from honeytrace._utils.guard import try_call
 from honeytrace._utils.json import Json
 
 MAX_CONTAINERS = 250_000
-"""Containers of a session, more than capture allows, so that a circle comes to an end."""
+"""The most containers in a session: more than capture allows. The limit ends cycles."""
 
 _MAX_NAMES = 4096  # names that are remembered as plain
 _ERROR = mark("error")

@@ -106,7 +106,7 @@ def _conclude(call: Call | None, returned: object) -> None:
 
 
 conclude = partial(_guard, _conclude)
-"""Ends the session of a call with what it returned; that of a model's stream lasts until it ends.
+"""Ends the session of a call with its result; for a model's stream, the session ends with it.
 
     conclude(call, returned)
 """

@@ -40,7 +40,7 @@ class Watch:
     Attributes:
         call: the record of the call.
         exchange: what is known of the call.
-        outer: the methods of another watch that this one stands in front of, by name.
+        outer: by name, the methods of the watch that was there before this one.
         reading: True while the SDK itself reads, and may close the response before it is done.
     """
 

@@ -15,7 +15,7 @@ from honeytrace.local import App, Store, make_server
 from honeytrace.local._doors import LOOPBACK
 
 _WILDCARDS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - not listened on
-"""Hosts that stand for every address of this machine, and the one to look at them by."""
+"""Hosts that mean every address of this machine, each with the host for a browser."""
 
 
 def run_server(options: argparse.Namespace, config: Config) -> int:

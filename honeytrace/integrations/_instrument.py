@@ -133,7 +133,7 @@ def uninstrument(*names: str) -> None:
 
 
 def instrument_from_environment() -> None:
-    """Do what the variable HONEYTRACE_INSTRUMENT says. It names SDKs, or says `all`."""
+    """Instrument the SDKs that HONEYTRACE_INSTRUMENT names; `all` means every known one."""
     value = os.environ.get(_VARIABLE, "").strip().lower()
     if value in _OFF:
         return

@@ -36,7 +36,7 @@ _AMONG = "number IN (SELECT value FROM json_each(?))"
 _MATCHES_BETWEEN = f"{_MATCHES[:-1]} AND rowid BETWEEN ? AND ?)"
 
 Position = tuple[float, int]
-"""The place of a session in a list: its start, and its number for those of the same time."""
+"""The place of a session in a list: its start, and its number among those with the same start."""
 
 
 def find(
@@ -103,7 +103,7 @@ class Around(NamedTuple):
 
     Attributes:
         newer, older: number and columns of the sessions beside it; None at an end of the list.
-        hits: numbers of those of the sessions asked for that match.
+        hits: the numbers of the given sessions that match.
     """
 
     newer: Any
@@ -167,7 +167,7 @@ def _near(connection: sqlite3.Connection, expression: str, position: Position) -
 
 
 def matching(connection: sqlite3.Connection, query: Query, numbers: Sequence[int]) -> set[int]:
-    """Return those of the sessions with these numbers that match a query."""
+    """Return which of the sessions with these numbers match a query."""
     query, expression = _split_texts(connection, query)
     query = _with(query, f"s.{_AMONG}", dumps(list(numbers)).decode())
     if expression:

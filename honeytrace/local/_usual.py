@@ -41,7 +41,7 @@ class Usual(NamedTuple):
 
 
 def by_name(connection: sqlite3.Connection, names: Iterable[str]) -> dict[str, Usual]:
-    """Return what is usual for each of the names, of which only the first 40 count."""
+    """Return what is usual for each of the names, but only for the first 40."""
     found = {}
     for name in list(dict.fromkeys(names))[:_MAX_NAMES]:
         rows = connection.execute(_DURATIONS, (name, _RECENT))

@@ -119,8 +119,8 @@ class Request:
         that goes away is not an error.
 
         about: the scope or the environment, for the user's function that names the request.
-        route: the route that matched, or the path if the framework does not tell; None if no route
-            matched.
+        route: the route that matched, or the path if the framework does not name the route; None
+            if no route matched.
         """
         call = self.call
         if call is None or isinstance(call, Scope) or call.ended:

@@ -63,7 +63,7 @@ class CapturedSessions(Sequence[Session]):
     def one(self, name: str | None = None, **fields: Any) -> Session:
         """Return the only session that matches, as `all` finds it.
 
-        Raises `AssertionError` if none or several match, and says which came near.
+        Raises `AssertionError` if none or several match; it names those, or the nearest one.
         """
         found = self.all(name, **fields)
         if len(found) == 1:

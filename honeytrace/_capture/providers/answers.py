@@ -24,7 +24,7 @@ class Answer:
         model: the name of the model that answered; None if the answer does not say it.
         finish_reason: why the model stopped.
         usage: counts of tokens, by the names of `tokens`.
-        cost: US dollars, if the answer says it.
+        cost: US dollars; None if the answer does not have it.
         answer_id: the id that the server gave the answer.
         request_id: the id of the request, which the provider's support asks for.
     """

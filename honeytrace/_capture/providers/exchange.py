@@ -37,7 +37,7 @@ class Exchange:
     Attributes:
         sdk: the name of the package that made the call, such as "openai".
         operation: what was asked for, by the names of `_REQUESTS`; "" if it is not known.
-        platform: the provider, if the kind of client tells it, such as "azure".
+        platform: the provider if the class of the client implies it, such as "azure".
         url: the address of the server, as an object of the HTTP client.
         sent, received: the headers of the last request and of its answer, as objects of the HTTP
             client; None if they are not known.

@@ -49,7 +49,7 @@ def cost(
 ) -> float | None:
     """Return the US dollars for these tokens; None if the price or a count is not known.
 
-    `models` are names of the model, of which the first one that has a price counts.
+    `models` are names of the model; the first one with a price counts.
     """
     if type(usage.get("prompt_tokens")) is not int:
         return None

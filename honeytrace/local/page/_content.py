@@ -130,7 +130,7 @@ class Content:
     def conversation(self, items: list[Any]) -> Markup:
         """Show messages, each tool call with its result."""
         found = messages(items)
-        shown = found[-_MAX_ITEMS:]  # the last ones tell most
+        shown = found[-_MAX_ITEMS:]  # the last messages matter most
         return tag(
             "div",
             _more(len(found) - len(shown), "earlier message"),

@@ -154,7 +154,7 @@ def mark(name: str | None) -> Node:
 
 
 def kind(name: str) -> Node:
-    """Show the kind of a step, such as "model" or "tool"; that of a function says little."""
+    """Show the kind of a step, such as "model" or "tool", but not the kind of a function."""
     return None if name in _FUNCTIONS else tag("span", name, class_="kind")
 
 

@@ -1,7 +1,7 @@
 """Tell an open list how many new sessions there are: `/live`.
 
-Up to eight browsers are told through an `EventSource`. The others ask again and again, and get "not
-modified" as long as nothing is new.
+Up to eight browsers are notified through an `EventSource`. The others ask again and again, and get
+"not modified" as long as nothing is new.
 """
 
 from __future__ import annotations

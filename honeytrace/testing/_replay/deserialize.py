@@ -200,7 +200,7 @@ def _one_of(at: str, value: Any, kinds: tuple[Any, ...]) -> Any:
 
 
 def _may_be(value: Any, kind: Any) -> bool:
-    """Return whether the value may be of this type, as far as plain data tells."""
+    """Return whether the value may be of this type, as far as plain data shows."""
     if typing.get_origin(kind) is typing.Literal:
         return value in typing.get_args(kind)
     if typing.is_typeddict(kind):
