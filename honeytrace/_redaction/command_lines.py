@@ -93,7 +93,7 @@ _STATEMENTS = (
     ("G", verbose(rf"ARG(?<!\wARG)[ ]+{_NAME}[ ]+(?P<value>[^\s=][^\n]{{0,512}})")),
     ("#", verbose(rf"\#[ ]?define[ ]+{_NAME}[ ]+L?[\"'](?P<value>[^\"'\n]{{1,512}})[\"']")),
     (
-        "set",
+        "s",
         verbose(
             rf"""set(?<![\w.]set)(?:x|env|q)?[ ]+(?:-[a-zA-Z]{{1,3}}[ ]+)?{_NAME}[ ]+
               ["']?(?P<value>[^\s="'][^\s"']{{0,512}})"""
@@ -112,7 +112,7 @@ _LINE = expression(
     r"""[ \t]{0,64}(?P<name>[A-Za-z_][\w.-]{1,63})[ \t]{1,16}"""
     r"""(?P<q>["'])(?P<value>[^"'\n]{1,512})(?P=q)[ \t]{0,8}[;,]?\s*$"""
 )
-_LINE_END = expression(r"""\n(?:(?<=["' \t]\n)|(?<=["' \t;,][;, \t\r]\n))""")
+_LINE_END = expression(r"""\n(?<=["';, \t\r]\n)(?:(?<=["' \t]\n)|(?<=["' \t;,][;, \t\r]\n))""")
 # SQL: PASSWORD 'x', IDENTIFIED BY 'x'
 _SQL = verbose(
     r"""'(?: (?<=[Bb][Yy][ ]') | (?<=PASSWORD[ ]') | (?<=password[ ]') | (?<=PASSWORD\(') |

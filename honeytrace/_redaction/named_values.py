@@ -176,13 +176,11 @@ def _candidate(text: str, separator: re.Match[str]) -> tuple[Name, str, str] | N
         return _labelled(text, start, content)
     head = text[max(0, start - MAX_NAME_CHARACTERS - 16) : start].rstrip(_CLOSERS)
     name = head[len(head.rstrip(_NAME_CHARACTERS)) :]
-    if name:
+    if name in _bare_words:
         before = head[: -len(name)]
-        alone = name in _bare_words and before[-1:] != " " and not _is_query(before)
+        alone = before[-1:] != " " and not _is_query(before)
         if alone and _TOO_SHORT.match(text, end):
             return None
-    elif head[-1:] not in _ENDS and head[-1:].isascii():
-        return None
     if separator[0] in ("::", "=~") or (separator[0][0] == ":" and head[-1:] == "["):
         return None  # a path, a pattern, a slice
     return _named(separator[0], head, name)

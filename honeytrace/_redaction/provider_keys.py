@@ -164,19 +164,15 @@ def _runs(text: str) -> Iterator[tuple[int, int]]:
 
 def _is_random(run: str) -> bool:
     """Return whether a run may be random: names in code are small letters, in short words."""
-    if not run.islower():
+    if not run.islower() or _COMMON in run:
         return True
-    if run.isalpha():
-        return False
-    return _COMMON in run or _DIGIT.search(run) is not None or _SMALL.search(run) is not None
+    return _DIGIT.search(run) is not None or _SMALL.search(run) is not None
 
 
 def _in_run(text: str, at: int, end: int, parts: list[_Formats]) -> Iterator[Span]:
     """Find the keys in a run: where a word begins, and where there is a part of a key."""
     for formats in parts:
-        for match in formats.pattern.finditer(text, at, end + 1):
-            if span := formats.span(match):
-                yield span
+        yield from filter(None, map(formats.span, formats.pattern.finditer(text, at, end + 1)))
     starts = _by_start()
     passed: dict[str, int] = {}  # up to where formats were tried in vain
     while word := _WORD.search(text, at, end):

@@ -20,7 +20,7 @@ MIN_KEY_CHARACTERS = 8
 # A marker may change how the text around it reads, such as the number of fields in a row. So
 # the secrets of one pass are replaced before the next pass. The limit is for texts that are made to
 # keep us busy; the second pass seldom finds something.
-_MAX_PASSES = 3
+MAX_PASSES = 3
 _MAX_PLACES = 1000
 _REST = "rest"  # the rule for the rest of a text with too many places
 _EDGES = " \t\r\n()[]{}<>.,;:*!\"'`"  # what may be left of a secret beside a marker
@@ -47,7 +47,10 @@ def bare_key(key: str | None) -> str | None:
 
 
 def without_secrets(
-    text: str, finders: Iterable[Finder] | None = None, key: str | None = None
+    text: str,
+    finders: Iterable[Finder] | None = None,
+    key: str | None = None,
+    passes: int = MAX_PASSES,
 ) -> str:
     """Return the text with markers instead of its secrets; the same object if it has none.
 
@@ -55,16 +58,15 @@ def without_secrets(
         text: any text.
         finders: those that may find something; None to ask all of them for that.
         key: the configured API key, by `bare_key`.
+        passes: how often to look for secrets in what was left of the text.
     """
-    for _ in range(_MAX_PASSES):
-        found = find_secrets(text, finders, key)
-        if not found:
-            break
-        text = _marked(text, found)
-        if len(found) > _MAX_PLACES or found[-1][2] == _REST:
-            break
-        finders = None
-    return text
+    found = find_secrets(text, finders, key)
+    if not found:
+        return text
+    marked = _marked(text, found)
+    if passes == 1 or len(found) > _MAX_PLACES or found[-1][2] == _REST:
+        return marked
+    return without_secrets(marked, None, key, passes - 1)
 
 
 def _marked(text: str, found: list[Span]) -> str:

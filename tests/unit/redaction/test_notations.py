@@ -316,6 +316,30 @@ LEFT = [
 ]
 
 
+EDGES = [
+    ("-----END PRIVATE KEY-----, -----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----.", 1),
+    ('password = "the quick brown\nfox', 1),
+    ("password=my_pass_2", 1),
+    ("password=my_pass_word2", 0),
+    ('if "" == password: pass', 0),
+    ('<input name="city" value="7x4b2-c">', 0),
+    ('("Authorization", "X-Api-Key")', 0),
+    ('setPassword("enter your password")', 0),
+    ('password="${db_user}:{host}"', 0),
+    ("password:\n  # see the wiki\n", 0),
+    ("password:\n  ${DB_PASSWORD:-x}\n", 0),
+    ("a,b\nc,d\ne,f", 0),
+    ("id;password\r\n1;x1-y2\r\n2;x3-y4", 2),
+    ("first name,e-mail\nAda,x1-y2\npassword,id\nx1-y2,7", 1),
+]
+
+
+@pytest.mark.parametrize(("text", "secrets"), EDGES)
+def test_where_notations_end(text, secrets):
+    """What only resembles a notation stays, and what belongs to one goes."""
+    assert clean(text).count("[REDACTED:") == secrets
+
+
 INNOCENT = [
     """\
 import hashlib, os

@@ -79,3 +79,9 @@ def test_lists_without_a_secret(value):
     """They come back as the same objects."""
     session = Session(project="p", session_name="n", source="s", outputs={"result": value})
     assert redact(session) is session
+
+
+def test_messages_of_a_chat_are_whole():
+    """What two messages would come to together is no secret of either."""
+    turns = [{"role": "user", "content": KEY[:12]}, {"role": "user", "content": KEY[12:]}]
+    assert outputs({"result": {"messages": turns}}) == {"result": {"messages": turns}}

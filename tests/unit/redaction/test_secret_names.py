@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from honeytrace._redaction.redact import redact
 from honeytrace._redaction.secret_names import Name, _remembered, hides, judge, rule
+from honeytrace._redaction.secrets import without_secrets
+from honeytrace._session.session import Session
 
 SECRET = {
     "password": """password Password PASSWORD DB_PASSWORD dbPassword userPassword user-password
@@ -143,3 +146,17 @@ def test_a_schema_describes():
     assert not hides(judge("password"), {"$ref": "#/x"})
     assert hides(judge("password"), {"type": "plain"})
     assert not hides(judge("password"), [])
+
+
+def test_the_memory_of_names_is_bounded():
+    """Names by the thousand change nothing, in a text or as keys."""
+    names = [f"n{number}_{end}" for number in range(5000) for end in ("size", "width")]
+    text = "".join(f"{name}: a1\n" for name in names)
+    assert without_secrets(f"{text}password: x1-y2") == f"{text}password: [REDACTED:password]"
+    for start in (0, 5000, 0):
+        inputs = {**dict.fromkeys(names[start:][:5000], "a"), "db_password": "x"}
+        kept = redact(Session(project="p", session_name="n", source="s", inputs=inputs)).inputs
+        assert kept == {**inputs, "db_password": "[REDACTED:password]"}
+        inputs.pop("db_password")
+        same = Session(project="p", session_name="n", source="s", inputs=inputs)
+        assert redact(same) is same

@@ -1,0 +1,88 @@
+"""What dismisses a text at once misses nothing that the slow way finds."""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from honeytrace._redaction import command_lines, credentials, named_values, provider_keys
+from honeytrace._redaction import structures as shapes
+
+WORDS = """password token api_key Authorization secret key value Passwort 密码 sig name size city
+    login x1-y2 hunter2 tr0ub4dor&3x A1b2C3d4E5f6G7h8I9j0 [REDACTED:token] --password -p -token curl
+    user bob -u --user https hooks.slack.com/services/T00/B00/aB3dE6gH9jK2mN5p ENV set #define BEGIN
+    PRIVATE Bearer Basic PASSWORD BY = : := == != => ： %3D %26 ? & ( ) [ ] { } , ; | < > </ " ' `
+    \\n \\" * - -- . / @ …"""
+BLANKS = [" ", " ", "\n", "\t", "\r\n", ""]
+STARTS = sorted({start.rstrip("*") for start in provider_keys._by_start()})
+PREFIXES = [row.prefix for row in provider_keys.providers()]
+TAILS = st.text("abcXYZ0189-_./+=~", min_size=12, max_size=48)
+KEYS = st.tuples(st.sampled_from(PREFIXES + STARTS), TAILS).map("".join)
+PIECES = st.sampled_from(WORDS.split() + BLANKS) | st.text(max_size=3) | KEYS
+TEXTS = st.lists(PIECES, max_size=16).map("".join)
+
+
+@given(TEXTS)
+@example("password: x1-y2")
+def test_names_before_separators(text):
+    """Every separator that follows a secret name is looked at."""
+    seen = {separator.span() for separator in named_values._after_names(text)}
+    for separator in named_values._SEPARATOR.finditer(text):
+        if named_values._candidate(text, separator):
+            assert separator.span() in seen
+
+
+@given(TEXTS)
+def test_keys_in_runs(text):
+    """Each format is found where a word begins, unless a key that is found covers it."""
+    found = list(provider_keys.provider_keys(text))
+    for formats in provider_keys._by_start().values():
+        for match in formats.pattern.finditer(text):
+            span = formats.span(match)
+            word = not re.search(r"[A-Za-z0-9]$", text[: match.start()], re.ASCII)
+            tail = re.search(r"[A-Za-z0-9_~+/-]{16}", match[0])
+            random = tail and provider_keys._is_random(match[0])
+            if span and word and random:
+                assert any(start < span[1] and end > span[0] for start, end, _ in found), match[0]
+
+
+SLOW = [
+    (command_lines._DASH.search, [command_lines._OPTION, command_lines._SHORT_OPTION]),
+    (
+        lambda text: any(flag.search(text) for _, flag in command_lines._ANY_FLAG),
+        [*command_lines._VALUES.values()],
+    ),
+    (credentials._HOOK.search, [credentials._WEBHOOK]),
+    (named_values._COMPARED.search, [named_values._COMPARISON]),
+    (shapes._QUOTED_COMMA.search, [*shapes._PAIRS]),
+]
+
+
+@given(TEXTS)
+def test_expressions(text):
+    """Where an expression finds something, what is looked for before it is found, too."""
+    for quick, patterns in SLOW:
+        assert quick(text) or not any(pattern.search(text) for pattern in patterns)
+
+
+FIELDS = st.sampled_from(
+    ["password", " token", '"api_key"', "é-mail", "x1-y2", "a b", "7", "", "c("]
+)
+LINES = st.tuples(st.sampled_from(",;\t"), st.lists(FIELDS, min_size=1, max_size=3))
+ROWS = st.lists(LINES.map(lambda line: line[0].join(line[1])), max_size=6)
+
+
+@given(ROWS, st.sampled_from(["\n", "\r\n"]))
+def test_headers(rows, end):
+    """Each line that may be a header, above one with as many fields, is looked at."""
+    text = end.join(rows)
+    lines = text.split("\n")
+    seen = next(shapes.comma_values(text), None) is not None
+    for line, below in pairwise(lines):
+        for delimiter in ",;\t":
+            width = line.count(delimiter)
+            if width and below.count(delimiter) == width and shapes._columns(line.split(delimiter)):
+                assert seen
