@@ -137,7 +137,7 @@ def agent(tmp_path_factory):
 
 
 def is_fault(line):
-    """An error of a script or against the policy; that a page is not there is no fault."""
+    """Return whether this is an error of a script or against the policy; a missing page is not."""
     return line.type == "error" and not line.text.startswith("Failed to load resource")
 
 

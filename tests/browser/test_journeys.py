@@ -146,7 +146,7 @@ def test_more_keys(agent, open_page):
 
 
 def test_keys_are_left_to_fields(agent, open_page):
-    """What one types in a field is text."""
+    """Keys typed in a field are text."""
     page = open_page(agent.url)
     page.get_by_role("searchbox").focus()
     page.keyboard.type("js?/e")

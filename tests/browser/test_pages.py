@@ -1,4 +1,4 @@
-"""What the pages are like in a browser: accessible, safe, alive, and fit for small windows."""
+"""The pages in a browser: accessible, safe, live, and usable in small windows."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def axe():
 
 
 def violations(axe, page, theme="light"):
-    """What axe-core finds; only colours differ between the themes."""
+    """Return what axe-core finds; only colours differ between the themes."""
     options = {"resultTypes": ["violations"]}
     if theme == "dark":
         options["runOnly"] = ["color-contrast"]
@@ -131,7 +131,7 @@ def test_news(empty, open_page):
 
 
 def test_news_without_a_stream(empty, open_page):
-    """Where there is no room for a stream, the page asks from time to time."""
+    """Without room for another stream, the page asks from time to time."""
     page = open_page("about:blank")
     page.route("**/live?*", lambda route: route.fulfill(status=503))
     with page.expect_response("**/live.json*") as asked:
@@ -152,7 +152,7 @@ def test_a_step_opens_in_its_place(agent, open_page):
 
 
 def test_folds_are_remembered(agent, open_page):
-    """What one folds stays folded; "Unfold all" holds for every session."""
+    """A folded step stays folded; "Unfold all" holds for every session."""
     address = f"{agent.url}/s/{id_of(agent, 'name:agent')}"
     page = open_page(address)
     page.locator(".tree li li summary").first.click()

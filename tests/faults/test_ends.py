@@ -1,4 +1,4 @@
-"""How processes end, and collections in the middle of everything: nothing hangs or is lost."""
+"""Ends of processes, and collections in the middle of work: nothing hangs or is lost."""
 
 from __future__ import annotations
 

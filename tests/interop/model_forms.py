@@ -517,7 +517,7 @@ def make_client(name: str, url: str, asynchronous: bool) -> Any:
 
 @dataclass
 class Run:
-    """What one run of a form showed: to the program, and to the server."""
+    """The outcome of one run of a form: for the program, and for the server."""
 
     seen: Any
     sent: Any
@@ -543,13 +543,13 @@ def run(each_form: Form, server: ModelServer, asynchronous: bool) -> Run:
 
 
 def is_offered(each_form: Form) -> bool:
-    """Whether this version of the SDK has the form."""
+    """Return whether this version of the SDK has the form."""
     client = make_client(each_form.client, "http://127.0.0.1:9", False)
     return "responses" not in each_form.name or hasattr(client, "responses")
 
 
 def fault(each_form: Form, plain: Run, traced: Run, sessions: list[Any]) -> str:
-    """What is wrong with a run: "" if nothing is."""
+    """Return what is wrong with a run; "" if nothing is."""
     if traced.seen != plain.seen:
         return "the program sees something else"
     if traced.sent != plain.sent:

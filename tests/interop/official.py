@@ -92,7 +92,7 @@ def install(client: Official) -> Installed:
 
 
 def _missing(client: Official) -> str | None:
-    """What of the machine the client cannot do without."""
+    """Return what the client needs and this machine lacks."""
     if client.index == "npm":
         absent = [tool for tool in ("node", "npm") if shutil.which(tool) is None]
         return f"{' and '.join(absent)} on the PATH" if absent else None

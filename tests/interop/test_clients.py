@@ -106,7 +106,7 @@ def test_the_client_reads_an_event_of_a_session(exchange: Exchange) -> None:
 
 
 def _drive(installed: Installed, given: dict[str, Any]) -> dict[str, Any]:
-    """What the client's driver answers, run with no setting of this machine but the PATH."""
+    """Return the answer of the client's driver, run without this machine's settings except PATH."""
     environment = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT") if name in os.environ}
     done = subprocess.run(
         installed.command,

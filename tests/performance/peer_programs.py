@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class Peer(NamedTuple):
-    """What to install, the settings (`{url}` is the server's), and how to get `trace`, `flush`."""
+    """The packages, the settings (`{url}` is the server's), the code for `trace` and `flush`."""
 
     install: str
     settings: str

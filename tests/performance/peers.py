@@ -58,7 +58,7 @@ class Server(ThreadingHTTPServer):
         threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
 
     def arrived(self) -> int:
-        """How many calls of the first run of TWENTY have arrived."""
+        """Return how many calls of the first run of TWENTY have arrived."""
         everything = b"".join(self.bodies)
         return sum(f"firstCall{number:02}".encode() in everything for number in range(20))
 
@@ -146,7 +146,7 @@ def calls(found: list[Installed]) -> Rows:
 
 
 def start(found: list[Installed]) -> Rows:
-    """What it takes to import a package, to set it up for the first call, and to install it."""
+    """Measure importing a package, setting it up for the first call, and installing it."""
     rounds = [[package.figures(START) for package in found] for _ in range(START_ROUNDS)]
     each = [list(zip(*figures, strict=True)) for figures in zip(*rounds, strict=True)]
     return {
@@ -157,7 +157,7 @@ def start(found: list[Installed]) -> Rows:
 
 
 def secret(found: list[Installed]) -> Rows:
-    """Whether the value of an argument named `api_key` leaves the process as it is."""
+    """Return whether the value of an argument named `api_key` leaves the process unchanged."""
     cells = []
     for package in found:
         with serving() as server, tempfile.TemporaryDirectory() as home:
@@ -170,7 +170,7 @@ def secret(found: list[Installed]) -> Rows:
 
 
 def outage(found: list[Installed]) -> Rows:
-    """How long a program with 20 calls runs, and how many of them arrive in the end.
+    """Measure how long a program with 20 calls runs, and how many of them arrive.
 
     After an outage the program runs once more, and a second longer, while the server answers.
     """

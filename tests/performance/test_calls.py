@@ -1,4 +1,4 @@
-"""What a traced call costs the caller's thread, as ratios to two baselines of the same run.
+"""The cost of a traced call on the caller's thread, as ratios to two baselines of the same run.
 
 `limit` does the least that tracing needs: two clock readings, a wall clock, a context variable,
 a UUID, a dict and a queue. Bars and stretch goals are those of the design.

@@ -1,4 +1,4 @@
-"""What a delivered session costs all threads together, as ratios to the limit of the same run.
+"""The cost of a delivered session on all threads, as ratios to the limit of the same run.
 
 The limit is written by hand: one thread, one socket (or SQLite), `json`, and no checks. Small and
 large sessions and streams, as a burst and at 500 a second, to a server and to the local store.

@@ -1,4 +1,4 @@
-"""What it costs the worker to make a request of a call, as ratios to `json.dumps` of the session.
+"""The worker's cost to make a request of a call, as ratios to `json.dumps` of the session.
 
 The call is a chat with 4 KB of messages and an answer of 1 KB. Redaction is measured on its own.
 

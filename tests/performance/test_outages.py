@@ -1,4 +1,4 @@
-"""What faults of the server cost: seconds at exit, and sessions, of which none may be lost."""
+"""The cost of server faults: seconds at exit, and no lost session."""
 
 from __future__ import annotations
 

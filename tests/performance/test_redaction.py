@@ -1,4 +1,4 @@
-"""What it costs the worker to look for secrets, as ratios to the encoding of the same session.
+"""The worker's cost to look for secrets, as ratios to the encoding of the same session.
 
 pytest tests/performance/test_redaction.py
 """

@@ -318,7 +318,7 @@ def test_rag_session(sent: dict[str, dict[str, Any]]) -> None:
 
 
 def test_rag_config(sent: dict[str, dict[str, Any]]) -> None:
-    """What steers a step is in its config."""
+    """The parameters of a step are in its config."""
     assert (sent["retrieve"]["config"], sent["search"]["config"]) == ({"k": 2}, {"k": 20})
 
 

@@ -133,7 +133,7 @@ def expression(line: str, ids: dict[str, str]) -> str:
 
 
 def matches(shown: str, output: str, ids: dict[str, str] | None = None) -> bool:
-    """Whether the output is as shown, where `…` is anything in a line.
+    """Return whether the output is as shown, where `…` is anything in a line.
 
     A line of `…` alone is any number of lines. Ids of sessions, times and durations may differ, but
     an id that is shown twice has to be the same one. `ids` maps shown ids to those of this run.

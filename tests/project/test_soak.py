@@ -27,7 +27,7 @@ def test_soak(program, loop, count, sessions):
     ("leak", "extra", "code"), [(0, 0, 0), (80 << 20, 0, 1), (0, 1, 1)], ids=["", "leak", "lost"]
 )
 def test_a_loop_that_is_not_fine(program, leak, extra, code):
-    """What takes more and more memory, or makes sessions that are not there, ends with 1."""
+    """A program that takes more and more memory, or loses sessions, ends with 1."""
     done = program(
         f"""
         import sys, soak

@@ -39,7 +39,7 @@ class FilledError(LateError):
 
 
 class FailedError(Exception):
-    """What a traced function raises by itself."""
+    """Raised by a traced function itself."""
 
 
 KINDS = [LateError, FilledError, ValueError, KeyError, TimeoutError, RuntimeError, OSError]
@@ -47,7 +47,7 @@ KINDS = [LateError, FilledError, ValueError, KeyError, TimeoutError, RuntimeErro
 
 @dataclass
 class Document:
-    """What has to be copied."""
+    """An object that has to be copied."""
 
     text: str
     tags: set[str] = field(default_factory=lambda: {"a", "b"})

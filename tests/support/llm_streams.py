@@ -12,7 +12,7 @@ def fed(accumulator, items):
 
 
 def merge(items):
-    """What these come to."""
+    """Return the merged value of these items."""
     return fed(StreamAccumulator(), items)
 
 

@@ -123,7 +123,7 @@ class Thing:
 
 @contextlib.contextmanager
 def uncollected() -> Iterator[None]:
-    """What dies in here dies without help of the collector."""
+    """Inside, objects die without the help of the collector."""
     gc.disable()
     try:
         yield
@@ -132,7 +132,7 @@ def uncollected() -> Iterator[None]:
 
 
 def outcome(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """What a call does: returns a value or raises an error."""
+    """Return the outcome of a call: the value or the error."""
     try:
         return "returned", function(*args, **kwargs)
     except BaseException as error:
@@ -140,7 +140,7 @@ def outcome(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 
 
 def told(error: BaseException | None, depth: int = 4) -> Any:
-    """An exception with all that it carries, but for the traceback."""
+    """Return an exception with all that it carries, except the traceback."""
     if error is None or not depth:
         return error and "…"
     return {
@@ -154,7 +154,7 @@ def told(error: BaseException | None, depth: int = 4) -> Any:
 
 
 def frames(error: BaseException) -> int:
-    """How many frames its traceback has."""
+    """Return the number of frames of its traceback."""
     return sum(1 for _ in traceback.walk_tb(error.__traceback__))
 
 

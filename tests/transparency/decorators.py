@@ -1,4 +1,4 @@
-"""Which decorator is held to the suite, and three small ones for comparison."""
+"""The decorator that the suite tests, and three small ones for comparison."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def choose(spec: str) -> Decorator:
 
 
 def spec_of(decorate: Decorator) -> str:
-    """What a child process has to load."""
+    """Return what a child process has to load."""
     return "decorators:identity" if decorate is identity else os.environ[_CHOSEN]
 
 

@@ -113,7 +113,7 @@ def async_generator() -> Callable[..., AsyncIterator[Any]]:
 
 
 def finish(awaitable: Awaitable[Any]) -> Any:
-    """Steps to the end of what awaits nothing but pauses, and returns its value."""
+    """Run a coroutine that awaits only pauses to its end, and return its value."""
 
     async def wait() -> Any:
         return await awaitable

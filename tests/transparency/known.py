@@ -16,7 +16,7 @@ _VERSION = sys.version_info[:2]
 
 
 def where(condition: bool, names: str) -> str:
-    """What differs with some versions of Python or wrapt."""
+    """The differences with some versions of Python or wrapt."""
     return names if condition else ""
 
 

@@ -22,7 +22,7 @@ from decorators import Decorator, identity
 def test_as_without(
     case: Case, decorate: Decorator, decorator_name: str, request: pytest.FixtureRequest
 ) -> None:
-    """What is seen of a decorated callable is what is seen of the same without the decorator."""
+    """A decorated callable behaves like the same callable without the decorator."""
     if reason := known.reason(decorator_name, case.name, case.kind):
         request.applymarker(pytest.mark.xfail(reason=reason))
     without = plain(case.observe(identity))

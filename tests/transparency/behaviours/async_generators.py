@@ -47,7 +47,7 @@ async def slow_to_end(here: Any, seen: list[Any]) -> Any:
 
 
 async def result(awaitable: Any) -> Any:
-    """What comes of it when it is awaited."""
+    """Return the outcome of awaiting it."""
     try:
         return "returned", await awaitable
     except BaseException as error:
@@ -104,7 +104,7 @@ def iterated(put: Any) -> Any:
 
 @on_places(GROUP)
 def sent(put: Any) -> Any:
-    """What is sent arrives."""
+    """Sent values arrive."""
     seen: list[Any] = []
 
     async def main() -> Any:
@@ -116,7 +116,7 @@ def sent(put: Any) -> Any:
 
 @on_places(GROUP)
 def sent_things_are_the_objects(put: Any) -> Any:
-    """What is sent and what is yielded are the very objects."""
+    """Sent and yielded objects are passed on unchanged."""
 
     async def echo(here: Any) -> Any:
         value = None
@@ -147,7 +147,7 @@ def sent_too_early(put: Any) -> Any:
 
 @on_places(GROUP)
 def awaits_by_hand(put: Any) -> Any:
-    """What is awaited inside comes out, step by step, and what is sent there arrives."""
+    """Awaited objects come out step by step, and values sent to them arrive."""
 
     async def target(here: Any) -> Any:
         yield [await pause("a"), await pause("b")]
@@ -158,7 +158,7 @@ def awaits_by_hand(put: Any) -> Any:
 
 @on_places(GROUP)
 def exhausted(put: Any) -> Any:
-    """What has ended stays so, for all that one may do to it."""
+    """A generator that has ended stays ended, whatever is called on it."""
 
     async def main() -> Any:
         made = put(counting)([])
@@ -224,7 +224,7 @@ def raised_traceback(put: Any) -> Any:
 
 @on_places(GROUP)
 def thrown_and_caught(put: Any) -> Any:
-    """What is thrown in is the exception that the generator catches, and it goes on."""
+    """The generator catches the exception that is thrown in, and continues."""
     error = ValueError("thrown")
 
     async def target(here: Any) -> Any:
@@ -248,7 +248,7 @@ def thrown_and_caught(put: Any) -> Any:
 
 @on_places(GROUP)
 def thrown_and_not_caught(put: Any) -> Any:
-    """What is thrown in and not caught comes out, the same object."""
+    """An exception that is thrown in and not caught is raised, as the same object."""
     seen: list[Any] = []
     error = ValueError("thrown")
 
@@ -298,7 +298,7 @@ def thrown_by_type(put: Any) -> Any:
 
 @on_places(GROUP)
 def thrown_before_it_starts(put: Any) -> Any:
-    """What is thrown into one that has not begun comes out; the body never runs."""
+    """An exception thrown in before the start is raised; the body never runs."""
     seen: list[Any] = []
 
     async def main() -> Any:
@@ -310,7 +310,7 @@ def thrown_before_it_starts(put: Any) -> Any:
 
 @on_places(GROUP)
 def thrown_while_it_awaits(put: Any) -> Any:
-    """What is thrown in while it awaits, as by a cancellation, arrives where it awaits."""
+    """An exception thrown in while it awaits, such as a cancellation, arrives at that place."""
     seen: list[Any] = []
 
     async def target(here: Any) -> Any:
@@ -346,8 +346,7 @@ def stops_inside(put: Any) -> Any:
 
 @on_places(GROUP)
 def raised_after_one_was_handled(put: Any) -> Any:
-    """An exception that has been handled inside is no context of a later one; one that is being
-    handled is."""
+    """A handled exception is not the context of a later one; one that is being handled is."""
 
     async def target(here: Any, later: bool) -> Any:
         try:
@@ -373,7 +372,7 @@ def raised_after_one_was_handled(put: Any) -> Any:
 
 @on_places(GROUP)
 def exc_info_over_a_yield(put: Any) -> Any:
-    """What is handled outside is not confused with what is handled inside."""
+    """An exception handled outside is not mixed up with one handled inside."""
 
     async def target(here: Any) -> Any:
         try:
@@ -565,7 +564,7 @@ def abandoned_in_a_cycle(put: Any) -> Any:
 
 @on_places(GROUP)
 def dropped_without_a_loop(put: Any) -> Any:
-    """One that is dropped where there is no loop is closed as well as it can be."""
+    """Without a loop, a dropped generator is closed as far as possible."""
     seen: list[Any] = []
 
     async def target(here: Any) -> Any:
@@ -612,7 +611,7 @@ def entered_twice(put: Any) -> Any:
 
 @on_places(GROUP)
 def states(put: Any) -> Any:
-    """Whether it runs or has ended can be seen."""
+    """Its state, running or ended, is visible."""
     made = put(counting)([])
     seen = [made.ag_running, made.ag_frame is None, made.ag_await]
     finish(anext(made))
@@ -685,7 +684,7 @@ def arguments_are_let_go(put: Any) -> Any:
 
 @on_places(GROUP)
 def variable_set_inside(put: Any) -> Any:
-    """What the generator sets in a context variable, its consumer sees, and the other way round."""
+    """The consumer sees context variables that the generator sets, and vice versa."""
 
     async def target(here: Any) -> Any:
         VARIABLE.set("inside")

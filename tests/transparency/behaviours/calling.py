@@ -1,4 +1,4 @@
-"""What a call does: its result, its exceptions, its arguments, the moment it fails."""
+"""Calls: their results, exceptions and arguments, and the moment at which they fail."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ def arguments_are_the_objects(made: Made) -> Any:
 
 @on_kinds(among=takes_anything, brief=True)
 def arguments_are_not_copied(made: Made) -> Any:
-    """What the function does to an argument, the caller sees."""
+    """The caller sees what the function changes in an argument."""
     items = [1]
     made.run(lambda given=items: given.append(2))
     made.run(lambda given: given.append(3), items)
@@ -284,7 +284,7 @@ def exception_with_a_history(made: Made) -> Any:
 
 @on_kinds()
 def exception_within_a_handler(made: Made) -> Any:
-    """What is raised inside has the exception that the caller handles as its context."""
+    """An exception raised inside has the one that the caller handles as its context."""
 
     def act() -> None:
         raise ValueError("inner")
@@ -358,7 +358,7 @@ def traceback_ends(made: Made) -> Any:
 
 @on_kinds(few=True)
 def traceback_does_not_grow(made: Made) -> Any:
-    """The traceback of one exception that is raised anew each time does not grow in the wrapper."""
+    """The traceback of an exception that is raised again and again does not grow in the wrapper."""
     error = ValueError("boom")
 
     def act() -> None:

@@ -202,7 +202,7 @@ def properties(decorate: Any) -> Any:
 
 @alone(GROUP)
 def property_errors(decorate: Any) -> Any:
-    """What a property forbids, and an AttributeError from inside, are as without."""
+    """A forbidden access and an AttributeError inside a property are as without a decorator."""
 
     class Shop:
         @property
@@ -784,7 +784,7 @@ def class_is_itself(decorate: Any) -> Any:
 
 @alone(GROUP)
 def class_attributes(decorate: Any) -> Any:
-    """What is no method is the same object; what is one is of the same type."""
+    """Attributes that are not methods are the same objects; methods are of the same types."""
     found = vars(_shop(decorate))
     types = {name: type(found[name]).__name__ for name in found if not name.startswith("__")}
     return types, found["Error"] is ValueError, found["kind"] is int, found["open"]

@@ -52,7 +52,7 @@ def nothing_runs_before_it_is_awaited(put: Any) -> Any:
 
 @on_places(GROUP)
 def sent_by_hand(put: Any) -> Any:
-    """What is sent arrives, what is awaited comes out, the result is in StopIteration."""
+    """Sent values arrive, awaited objects come out, and the result is in StopIteration."""
 
     async def target(here: Any) -> Any:
         return [await pause("a"), await pause("b")]
@@ -63,7 +63,7 @@ def sent_by_hand(put: Any) -> Any:
 
 @on_places(GROUP)
 def thrown_and_caught(put: Any) -> Any:
-    """What is thrown in is the exception that the coroutine catches, and it goes on."""
+    """The coroutine catches the exception that is thrown in, and continues."""
     error = ValueError("thrown")
 
     async def target(here: Any) -> Any:
@@ -79,7 +79,7 @@ def thrown_and_caught(put: Any) -> Any:
 
 @on_places(GROUP)
 def thrown_and_not_caught(put: Any) -> Any:
-    """What is thrown in and not caught comes out, the same object."""
+    """An exception that is thrown in and not caught is raised, as the same object."""
     error = ValueError("thrown")
     seen: list[str] = []
 
@@ -114,7 +114,7 @@ def thrown_traceback(put: Any) -> Any:
 
 @on_places(GROUP)
 def thrown_before_it_starts(put: Any) -> Any:
-    """What is thrown into a coroutine that has not begun comes out; the body never runs."""
+    """An exception thrown in before the start is raised; the body never runs."""
     seen: list[str] = []
 
     async def target(here: Any) -> Any:
@@ -283,7 +283,7 @@ def dropped_halfway(put: Any) -> Any:
 
 @on_places(GROUP)
 def exc_info_over_a_pause(put: Any) -> Any:
-    """What is handled outside is not confused with what is handled inside, over a pause."""
+    """Over a pause, an exception handled outside is not mixed up with one handled inside."""
     seen: list[Any] = []
 
     async def target(here: Any) -> None:

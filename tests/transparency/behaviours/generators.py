@@ -26,7 +26,7 @@ GROUP = "generators"
 
 @contextlib.contextmanager
 def unraisable() -> Iterator[list[Any]]:
-    """What goes to `sys.unraisablehook`, where there is nobody to raise it to."""
+    """Collect the exceptions that go to `sys.unraisablehook`."""
     seen: list[Any] = []
     before = sys.unraisablehook
     sys.unraisablehook = lambda args: seen.append(told(args.exc_value))
@@ -37,7 +37,7 @@ def unraisable() -> Iterator[list[Any]]:
 
 
 def complaints_of(called: Any) -> list[Any]:
-    """What is complained of when its generator is dropped after the first step."""
+    """Return the complaints when its generator is dropped after the first step."""
     with unraisable() as complaints:
         made = called()
         next(made)
@@ -102,7 +102,7 @@ def only_as_far_as_asked(put: Any) -> Any:
 
 @on_places(GROUP)
 def sent(put: Any) -> Any:
-    """What is sent arrives, and the last is returned."""
+    """Sent values arrive, and the last one is returned."""
     seen: list[Any] = []
     made = put(counting)(seen)
     return [made.send(None), made.send("a"), outcome(made.send, "b"), outcome(made.send, "c"), seen]
@@ -110,7 +110,7 @@ def sent(put: Any) -> Any:
 
 @on_places(GROUP)
 def sent_things_are_the_objects(put: Any) -> Any:
-    """What is sent and what is yielded are the very objects."""
+    """Sent and yielded objects are passed on unchanged."""
 
     def echo(here: Any) -> Any:
         value = None
@@ -192,7 +192,7 @@ def it_yields_from_others(put: Any) -> Any:
 
 @on_places(GROUP)
 def exhausted(put: Any) -> Any:
-    """What has ended stays so, for all that one may do to it."""
+    """A generator that has ended stays ended, whatever is called on it."""
     made = put(counting)([])
     list(made)
     return [
@@ -242,7 +242,7 @@ def raised_traceback(put: Any) -> Any:
 
 @on_places(GROUP)
 def thrown_and_caught(put: Any) -> Any:
-    """What is thrown in is the exception that the generator catches, and it goes on."""
+    """The generator catches the exception that is thrown in, and continues."""
     error = ValueError("thrown")
 
     def target(here: Any) -> Any:
@@ -258,7 +258,7 @@ def thrown_and_caught(put: Any) -> Any:
 
 @on_places(GROUP)
 def thrown_and_not_caught(put: Any) -> Any:
-    """What is thrown in and not caught comes out, the same object."""
+    """An exception that is thrown in and not caught is raised, as the same object."""
     seen: list[Any] = []
     error = ValueError("thrown")
     made = put(counting)(seen)
@@ -306,7 +306,7 @@ def thrown_by_type(put: Any) -> Any:
 
 @on_places(GROUP)
 def thrown_before_it_starts(put: Any) -> Any:
-    """What is thrown into a generator that has not begun comes out; the body never runs."""
+    """An exception thrown in before the start is raised; the body never runs."""
     seen: list[Any] = []
     made = put(counting)(seen)
     return outcome(made.throw, ValueError("early")), seen, outcome(next, made)
@@ -314,7 +314,7 @@ def thrown_before_it_starts(put: Any) -> Any:
 
 @on_places(GROUP)
 def thrown_within_a_handler(put: Any) -> Any:
-    """What is thrown in a handler keeps its cause and context."""
+    """An exception thrown in inside a handler keeps its cause and context."""
     seen: list[Any] = []
     made = put(counting)(seen)
     next(made)
@@ -344,7 +344,7 @@ def thrown_and_changed(put: Any) -> Any:
 
 @on_places(GROUP)
 def raised_after_one_was_handled(put: Any) -> Any:
-    """An exception that has been handled inside is no context of a later one."""
+    """A handled exception is not the context of a later one."""
 
     def target(here: Any) -> Any:
         try:
@@ -380,7 +380,7 @@ def raised_while_one_is_handled(put: Any) -> Any:
 
 @on_places(GROUP)
 def exc_info_over_a_yield(put: Any) -> Any:
-    """What is handled outside is not confused with what is handled inside."""
+    """An exception handled outside is not mixed up with one handled inside."""
 
     def target(here: Any) -> Any:
         try:
@@ -571,7 +571,7 @@ def dropped_unstarted(put: Any) -> Any:
 
 @on_places(GROUP)
 def error_when_dropped(put: Any) -> Any:
-    """What it raises when it is dropped goes to `sys.unraisablehook`, once."""
+    """An exception raised when it is dropped goes to `sys.unraisablehook`, once."""
 
     def target(here: Any) -> Any:
         try:
@@ -743,7 +743,7 @@ def flat_memory(put: Any) -> Any:
 
 @on_places(GROUP)
 def variable_set_inside(put: Any) -> Any:
-    """What the generator sets in a context variable, its consumer sees between the items."""
+    """Between the items, the consumer sees context variables that the generator sets."""
 
     def target(here: Any) -> Any:
         VARIABLE.set("first")
@@ -759,7 +759,7 @@ def variable_set_inside(put: Any) -> Any:
 
 @on_places(GROUP)
 def variable_set_outside(put: Any) -> Any:
-    """What its consumer sets, the generator sees at the next step."""
+    """At the next step, the generator sees context variables that the consumer sets."""
 
     def target(here: Any) -> Any:
         while True:
@@ -926,7 +926,7 @@ def below_contextmanager(put: Any) -> Any:
 
 @on_places(GROUP)
 def contextmanager_as_decorator(put: Any) -> Any:
-    """What `contextmanager` makes of it also decorates functions."""
+    """The result of `contextmanager` also decorates functions."""
     seen: list[str] = []
 
     def target(here: Any) -> Any:

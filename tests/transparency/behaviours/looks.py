@@ -1,4 +1,4 @@
-"""What a callable looks like: to `inspect`, to documentation, to type checks, to the reader."""
+"""The looks of a callable: to `inspect`, documentation, type checks, and the reader."""
 
 from __future__ import annotations
 
@@ -26,9 +26,11 @@ QUESTIONS = [
 
 
 def remade(kind: Kind) -> bool:
-    """Whether it can be made anew around a traced function. Python does not let anyone make a
-    builtin; of an instance, or a cache, only a proxy is possible, which has a type of its own, and
-    only a proxy of a partial pickles."""
+    """Return whether it can be made again around a traced function.
+
+    Nobody can make a builtin. For an instance, a cache or a partial there is only a proxy, which
+    has a type of its own.
+    """
     place = kind.name.partition("/")[0]
     return place not in ("builtin", "callable object", "above lru_cache", "partial")
 
@@ -111,7 +113,7 @@ def type_of_it(made: Made) -> Any:
 
 @on_kinds(brief=True, among=not_builtin)
 def shown(made: Made) -> Any:
-    """`repr` and `str` show the same, but for addresses."""
+    """`repr` and `str` show the same, except for addresses."""
     return _each(made, repr), _each(made, str)
 
 
@@ -123,7 +125,7 @@ def attributes(made: Made) -> Any:
 
 @on_kinds(brief=True, among=not_builtin)
 def dictionary(made: Made) -> Any:
-    """`__dict__` has what the user put there, and but for `__wrapped__` nothing else."""
+    """`__dict__` has what the user put there, and nothing else except `__wrapped__`."""
     return _each(made, lambda target: sorted({*vars(target)} - {"__wrapped__"}))
 
 

@@ -84,7 +84,7 @@ def dies(made: Made) -> Any:
 
 
 def importable(kind: Kind) -> bool:
-    """Whether its name leads to what is decorated; functions pickle and methods copy by name."""
+    """Return whether its name leads to it: functions pickle and methods copy by name."""
     return kind.name.partition("/")[0] not in ("builtin", "bound method")
 
 

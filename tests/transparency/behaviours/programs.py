@@ -28,7 +28,7 @@ _ENVIRONMENT = {
 
 
 def _program(decorate: Any, source: str, *command: str) -> Any:
-    """What a program with a `decorate` prints and returns."""
+    """Return the output and exit code of a program with a `decorate`."""
     head = f"from decorators import load\ndecorate = load({spec_of(decorate)!r})\n"
     with TemporaryDirectory() as folder:
         path = Path(folder) / "test_program.py"

@@ -1,4 +1,4 @@
-"""What is around a call: context, thread, memory, the settings of the process."""
+"""The surroundings of a call: context, thread, memory, settings of the process."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def in_a_thread_of_its_own(made: Made) -> Any:
 
 
 def _alive(made: Made, use: Any) -> Any:
-    """Whether the things that `use` made are alive after it, without a collection."""
+    """Return whether the objects that `use` made are alive after it, without a collection."""
     with uncollected():
         return [reference() is not None for reference in use(made)]
 
@@ -366,7 +366,7 @@ def _fail() -> None:
 
 @on_kinds("function")
 def printing(made: Made) -> Any:
-    """What the function prints goes where the caller has directed it."""
+    """The function prints to where the caller has redirected the output."""
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
         made.run(lambda: print("hello"))

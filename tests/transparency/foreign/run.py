@@ -45,7 +45,7 @@ from loopback import started  # noqa: E402 - it lies there
 
 @dataclass(frozen=True)
 class Suite:
-    """What is known of the tests of a package."""
+    """The tests of a package, and how to run them."""
 
     package: str  # as it is imported
     needs: tuple[str, ...] = ()
@@ -111,8 +111,8 @@ SUITES = {
 
 
 @dataclass(frozen=True)
-class GoldenDir:
-    """Where a suite can be run."""
+class SuiteDir:
+    """A directory in which a suite can be run."""
 
     title: str
     python: Path
@@ -123,7 +123,7 @@ class GoldenDir:
 
 @dataclass
 class Outcome:
-    """What became of a run."""
+    """The outcome of a run."""
 
     tests: dict[str, str]
     reasons: dict[str, str]
@@ -144,12 +144,12 @@ class Outcome:
 # ---- Where
 
 
-def place(name: str, home: Path) -> GoldenDir:
+def place(name: str, home: Path) -> SuiteDir:
     """A package in an environment of its own; one that is there from before is used again."""
     if Path(name).is_dir():
         source = Path(name).resolve()
         python, suite = Path(sys.executable), Suite(source.name)
-        return GoldenDir(source.name, python, source, suite, (INSIDE, ROOT))
+        return SuiteDir(source.name, python, source, suite, (INSIDE, ROOT))
     suite, where = SUITES[name.partition("=")[0]], home / name
     python = where / "venv" / ("Scripts" if os.name == "nt" else "bin") / "python"
     if not (where / "ready").exists():
@@ -162,7 +162,7 @@ def place(name: str, home: Path) -> GoldenDir:
         (where / "ready").touch()
     pip(python, "install", "--no-deps", "--force-reinstall", ROOT)
     [source] = (where / "source").iterdir()
-    return GoldenDir(source.name, python, source, suite)
+    return SuiteDir(source.name, python, source, suite)
 
 
 def pip(python: Path, *arguments: str | Path) -> None:
@@ -172,7 +172,7 @@ def pip(python: Path, *arguments: str | Path) -> None:
 # ---- A run
 
 
-def run(at: GoldenDir, decorator: str | None, options: argparse.Namespace) -> Outcome:
+def run(at: SuiteDir, decorator: str | None, options: argparse.Namespace) -> Outcome:
     """Runs the suite once; sessions go to a server, and all there is to know is noted."""
     with tempfile.TemporaryDirectory() as directory, started() as server:
         notes = Path(directory, "notes")
@@ -201,7 +201,7 @@ def run(at: GoldenDir, decorator: str | None, options: argparse.Namespace) -> Ou
     return outcome
 
 
-def command(at: GoldenDir) -> list[str | Path]:
+def command(at: SuiteDir) -> list[str | Path]:
     # Under its own pytest plugin, if there is one, honeytrace sends nothing.
     plugins = ["-p", "no:honeytrace", "-p", "no:cacheprovider"]
     left_out = [f"--deselect={test}" for test in at.suite.left_out]
@@ -244,7 +244,7 @@ def read(notes: Path, seconds: float) -> Outcome:
 # ---- The table
 
 
-def compare(at: GoldenDir, options: argparse.Namespace) -> bool:
+def compare(at: SuiteDir, options: argparse.Namespace) -> bool:
     """Runs a suite without and with the decorator, and prints the table; whether all is well."""
     print(f"{at.title}, {options.scope} functions, {options.decorator}")
     for left, reason in [*at.suite.left_out.items(), *at.suite.bare.items()]:

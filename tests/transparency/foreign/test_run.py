@@ -139,7 +139,7 @@ def rows(output):
 
 
 def decorated(output):
-    """How many of each kind were decorated."""
+    """Return how many of each kind were decorated."""
     return dict(re.findall(r"  decorated (.+): (\d+)", output))
 
 
@@ -189,7 +189,7 @@ def test_a_hang(run):
 
 @pytest.mark.parametrize(("scope", "worse"), [("public", 1), ("all", 0)])
 def test_explained(capsys, scope, worse):
-    """A difference that any tracer makes is told, but is no failure."""
+    """A difference that any tracer makes is reported, but is not a failure."""
     suite = Suite("tiny", explained={"tests/a.py::": "frames"}, deep={"tests/b.py": "the clock"})
     tests = ("tests/a.py::test", "tests/b.py::test")
     before, after = (Outcome(dict.fromkeys(tests, each), {}, 1) for each in OUTCOMES[1:3])

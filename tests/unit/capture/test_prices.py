@@ -1,4 +1,4 @@
-"""What a call cost: by the user's prices, by `genai-prices`, or unknown."""
+"""The cost of a call: by the user's prices, by `genai-prices`, or unknown."""
 
 from __future__ import annotations
 

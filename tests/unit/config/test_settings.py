@@ -253,7 +253,7 @@ def test_the_key_may_be_an_argument(arguments, monkeypatch, said):
 
 
 def test_an_address_as_an_argument_replaces_a_wrong_variable(monkeypatch):
-    """Then there is no doubt about what was meant."""
+    """An argument leaves no doubt about the server."""
     monkeypatch.setenv("HH_API_KEY", "k-1")
     monkeypatch.setenv("HH_API_URL", "hh.internal")
     config = resolve({"server_url": "https://hh.internal"})

@@ -566,7 +566,7 @@ def test_a_private_directory_is_for_its_user_only(tmp_path):
 
 @pytest.fixture
 def somebody():
-    """A user who is not root."""
+    """Run as a user who is not root."""
     before = os.geteuid()
     if before == 0:
         os.seteuid(65534)

@@ -1,4 +1,4 @@
-"""What `inject` writes into headers, and what `extract` reads from them."""
+"""The headers that `inject` writes and `extract` reads."""
 
 from __future__ import annotations
 

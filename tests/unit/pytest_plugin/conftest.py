@@ -1,4 +1,4 @@
-"""Which tests of the plugin are long: those that run pytest in a process of its own."""
+"""Mark the tests of the plugin that run pytest in a process of its own as long."""
 
 from __future__ import annotations
 

@@ -849,7 +849,7 @@ def test_threads_without_a_context_are_strict_too():
 
 
 def test_the_threads_that_deliver_are_not():
-    """A strict capture does not end the delivery of what was accepted before it."""
+    """A strict capture does not end the delivery of earlier sessions."""
     with capture_sessions(strict=True) as sessions:
         run_in_thread(bad_outputs, name=f"{THREADS}worker")
     assert names(sessions) == ["outputs"]

@@ -55,7 +55,7 @@ def test_arguments_that_are_none_are_absent(sent):
 
 
 def test_step(sent):
-    """The kind of a step stands beside the kind of function; without it there is no such key."""
+    """The kind of a step is recorded beside the kind of function, if it is given."""
     trace_session(len, step="tool")("ab")
     with trace_session("plain"):
         pass

@@ -43,7 +43,9 @@ def defined(signature):
 
 
 def bound(function, args, kwargs):
-    """What Python binds, with `**kwargs` merged unless a name in it is taken by position.
+    """Return the arguments as Python binds them.
+
+    `**kwargs` is merged unless a name in it is taken by position.
 
     Python itself is asked: `Signature.bind` of 3.13.0 is wrong about parameters by position only.
     """

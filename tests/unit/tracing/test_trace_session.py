@@ -924,7 +924,7 @@ class Bound:
 
 @pytest.mark.parametrize("above", [through, Bound], ids=["wrapt", "descriptor"])
 def test_above_what_becomes_something_else_as_a_method(above, sent):
-    """What it becomes is traced."""
+    """The method that it becomes is traced."""
 
     class Thing:
         @trace_session(name="method")
