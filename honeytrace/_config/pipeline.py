@@ -33,7 +33,11 @@ Keep = Callable[[Session], object]
 """Gets the ended root of a tree that is not sampled; returns True to keep the tree."""
 
 Exporter = Callable[[Session], object]
-"""Called by the worker with each finished, redacted session before it is sent."""
+"""Called by the worker with each finished, redacted session before it is sent.
+
+There is no setting for exporters yet. Put them into `live.exporters`, and call
+`live.refresh_processors()`.
+"""
 
 
 class Ids(Protocol):

@@ -1,4 +1,7 @@
-"""The pace of sending. Times are plain numbers here: nothing waits."""
+"""The pace of sending. Times are plain numbers here: nothing waits.
+
+The verdict of each status is tested in `test_http_sender.py`.
+"""
 
 from __future__ import annotations
 
