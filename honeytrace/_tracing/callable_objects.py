@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import copy
 import inspect
+import sys
 import types
 from collections.abc import Callable
 from operator import attrgetter
 from typing import Any
 
 import wrapt
+
+from honeytrace._utils.guard import try_call
 
 # Without wrapt's C extension there is no such descriptor, and wrapt copies the annotations.
 _ANNOTATIONS: Any = vars(wrapt.FunctionWrapper.__mro__[-2]).get("__annotations__") or property(
@@ -74,6 +77,9 @@ class TracedObject(wrapt.FunctionWrapper):  # type: ignore[misc, type-arg, unuse
         return self._self_like(copy.deepcopy(self.__wrapped__, memo))
 
     def __reduce_ex__(self, protocol: Any) -> Any:
+        name = _global_name(self)
+        if name is not None:  # as a function is; what comes back is the traced object itself
+            return name
         reduced = self.__wrapped__.__reduce_ex__(protocol)
         if isinstance(reduced, str):  # pickled by name, which now leads to the traced object
             return reduced
@@ -84,3 +90,11 @@ class TracedObject(wrapt.FunctionWrapper):  # type: ignore[misc, type-arg, unuse
 
     def _self_like(self, other: Any) -> Any:
         return self if other is self.__wrapped__ else self._self_again(other, *self._self_how)
+
+
+def _global_name(traced: TracedObject) -> str | None:
+    """Return the name by which a module that others can import knows the object."""
+    name, home = (try_call(getattr, traced, each)[0] for each in ("__qualname__", "__module__"))
+    if type(name) is not str or type(home) is not str or home == "__main__":
+        return None
+    return name if try_call(attrgetter(name), sys.modules.get(home))[0] is traced else None

@@ -70,6 +70,36 @@ def test_what_has_one_name_has_one_copy(duplicate):
     assert duplicate(cached) is cached
 
 
+class Curried:
+    """An object in place of a function, with its names, as many libraries make them."""
+
+    def __init__(self, function):
+        functools.update_wrapper(self, function)
+        self.function = function
+
+    def __call__(self, *args):
+        return self.function(*args)
+
+
+@trace_session
+@Curried
+def curried(a):
+    return a
+
+
+def test_an_object_of_a_module_is_pickled_by_name():
+    """As a function is: what comes back is the same object."""
+    assert pickled(curried) is curried
+
+
+def test_an_object_with_the_name_of_another_is_pickled_by_value(sent):
+    """It is not what the module knows by that name."""
+    other = trace_session(name="other")(Curried(add))
+    assert pickled(other) is not add
+    assert pickled(other)(1, 2) == 3
+    assert sent()[0]["session_name"] == "other"
+
+
 def test_an_old_pickle_protocol(sent):
     """`__reduce__` says the same as `__reduce_ex__`."""
     again, arguments = trace_session(Adder()).__reduce__()
