@@ -117,8 +117,8 @@ class Rules:
             self._types[id(kind)] = (kind, function)
         else:
             raise TypeError(
-                f"register({qualname(kind)}, …) takes a function of one value, or None to take "
-                f"back what was registered, not {function!r}"
+                f"register({qualname(kind)}, …) takes a function of one value, or None to "
+                f"remove the registered one, not {function!r}"
             )
 
     def taught(self, kind: type) -> Callable[[Any], object] | None:

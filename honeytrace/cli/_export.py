@@ -100,7 +100,7 @@ def _chosen(options: argparse.Namespace, config: Config) -> Iterator[Session]:
     elif query_of(options):
         yield from map(session_of, _matching(options, config))
     else:
-        raise Stop("--pytest needs the sessions to make tests of; give their ids, or --marked bad")
+        raise Stop("--pytest needs sessions to make tests from; give their ids, or --marked bad")
 
 
 def _case(session: Session) -> export.Case | None:

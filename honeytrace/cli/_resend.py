@@ -213,7 +213,7 @@ def _report(config: Config, survey: SpoolStatus, parts: list[str]) -> Report:
         parts.append(f"{_count(survey.damaged, 'damaged file')} set aside in {survey.directory}")
     if survey.newer:
         files = _count(survey.newer, "file")
-        parts.append(f"{files} left to a newer version of honeytrace, which wrote it")
+        parts.append(f"{files} of a newer version of honeytrace left alone")
     if survey.rejected and not any("set aside in" in part for part in parts):
         words = "that the server refused before, which `honeytrace resend --rejected` sends again"
         parts.append(f"{_count(survey.rejected)} {words}")

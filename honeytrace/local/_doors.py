@@ -79,7 +79,7 @@ def check_host(environ: WSGIEnvironment, hosts: Collection[str]) -> None:
     if not name or (name not in hosts and "*" not in hosts):
         raise RequestError(
             HTTPStatus.MISDIRECTED_REQUEST,
-            f"this server is not {host!r}; if it should be, add --allow-host to `honeytrace serve`",
+            f"this server does not answer to {host!r}; to allow it, start it with --allow-host",
         )
 
 

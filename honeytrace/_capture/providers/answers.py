@@ -53,7 +53,7 @@ def _read(found: Any) -> Answer | None:
 
 
 def _openai_chat(found: Json) -> Answer | None:
-    """OpenAI's chat and completions, and the many servers that answer in the same way."""
+    """Read OpenAI's chat and completions, and the many servers that answer in the same way."""
     choices = _dicts(found.get("choices"))
     if not choices:
         return None
@@ -72,7 +72,7 @@ def _openai_chat(found: Json) -> Answer | None:
 
 
 def _openai_response(found: Json) -> Answer | None:
-    """OpenAI's Responses API."""
+    """Read OpenAI's Responses API."""
     items = _dicts(found.get("output"))
     if found.get("object") != "response" and not (items and "usage" in found):
         return None
@@ -106,7 +106,7 @@ def _anthropic(found: Json) -> Answer | None:
 
 
 def _langchain(found: Json) -> Answer | None:
-    """LangChain's AIMessage."""
+    """Read LangChain's AIMessage."""
     about = found.get("response_metadata")
     if type(about) is not dict or "content" not in found:
         return None
@@ -119,7 +119,7 @@ def _langchain(found: Json) -> Answer | None:
 
 
 def _langchain_result(found: Json) -> Answer | None:
-    """LangChain's LLMResult and ChatResult."""
+    """Read LangChain's LLMResult and ChatResult."""
     generations = found.get("generations")
     if type(generations) is not list or not generations:
         return None
@@ -155,7 +155,7 @@ def _gemini(found: Json) -> Answer | None:
 
 
 def _bedrock(found: Json) -> Answer | None:
-    """Bedrock's Converse API."""
+    """Read Bedrock's Converse API."""
     output = found.get("output")
     if type(output) is not dict or "stopReason" not in found:
         return None
@@ -203,7 +203,7 @@ def _cohere(found: Json) -> Answer | None:
 
 
 def _llama_index(found: Json) -> Answer | None:
-    """LlamaIndex's ChatResponse and CompletionResponse, which hold the provider's own answer."""
+    """Read LlamaIndex's ChatResponse and CompletionResponse, which hold the provider's answer."""
     message, extra = found.get("message"), found.get("additional_kwargs")
     if "raw" not in found or not (type(message) is dict or type(found.get("text")) is str):
         return None
@@ -218,7 +218,7 @@ def _llama_index(found: Json) -> Answer | None:
 
 
 def _haystack(found: Json) -> Answer | None:
-    """Haystack's generators: replies as messages with `meta`, or as texts with `meta` beside."""
+    """Read Haystack's generators: messages with `meta` in them, or texts with `meta` beside."""
     replies, about = found.get("replies"), found.get("meta")
     if type(replies) is not list or not replies:
         return None
@@ -243,7 +243,7 @@ def _haystack_message(found: Json) -> Answer | None:
 
 
 def _pydantic_ai(found: Json) -> Answer | None:
-    """pydantic-ai's ModelResponse."""
+    """Read pydantic-ai's ModelResponse."""
     parts = found.get("parts")
     if type(parts) is not list or "model_name" not in found:
         return None
@@ -252,7 +252,7 @@ def _pydantic_ai(found: Json) -> Answer | None:
 
 
 def _bedrock_invoke(found: Json) -> Answer | None:
-    """The answers of Titan and Llama on Bedrock, and of watsonx and llama.cpp."""
+    """Read the answers of Titan and Llama on Bedrock, and of watsonx and llama.cpp."""
     if type(found.get("generation")) is str:
         message = Message(content=found["generation"])
         return _answer(found, [message], found, found.get("stop_reason"))
@@ -272,7 +272,7 @@ def _bedrock_invoke(found: Json) -> Answer | None:
 
 
 def _hugging_face(found: Json) -> Answer | None:
-    """Text generation of Hugging Face's servers."""
+    """Read text generation of Hugging Face's servers."""
     text, about = found.get("generated_text"), found.get("details")
     if type(text) is not str or type(about) is not dict:
         return None
@@ -283,7 +283,7 @@ def _hugging_face(found: Json) -> Answer | None:
 
 
 def _counted(found: Json) -> Answer | None:
-    """Anything else that counts its tokens: embeddings, results of agents, entries of a history."""
+    """Read anything else that counts tokens: embeddings, results of agents, items of a history."""
     for name in ("usage", "token_usage"):
         counts = found.get(name)
         if usage := tokens(counts):

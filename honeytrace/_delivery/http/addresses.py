@@ -51,7 +51,7 @@ class Proxy(NamedTuple):
 
     Attributes:
         url: its address, without user name and password. The scheme is http, https or socks5.
-        auth: the user name and the password; None if it wants none.
+        auth: the user name and the password; None without them.
     """
 
     url: httpcore.URL

@@ -188,7 +188,7 @@ def key(visit: Visit) -> Finding:
     if visit.reply.status >= 500:
         return Finding(SKIPPED, f"not known, because the server answers {visit.reply.status}")
     if visit.reply.status not in (401, 403):
-        return Finding(OK, "taken" if key else "none is set, and the server wants none")
+        return Finding(OK, "taken" if key else "none is set, and the server needs none")
     if key is None:
         return Finding(FAIL, f"none is set ({visit.reply.words})", "set HH_API_KEY")
     return Finding(

@@ -723,7 +723,7 @@ def test_wrong_arguments_of_register_are_refused(arguments, words):
 
 
 def test_registering_from_many_threads():
-    """Values are copied while others register and take back."""
+    """Values are copied while other threads register and remove functions."""
     done = threading.Event()
 
     def change():

@@ -219,7 +219,7 @@ def test_help(run: Run, command: str) -> None:
         (["show", MISSING], "`honeytrace ls` lists them"),
         (["show", "../../etc/passwd"], "there is no session '../../etc/passwd'"),
         (["export", "6a"], "there is no session '6a'"),
-        (["export", "--pytest"], "--pytest needs the sessions to make tests of; give their ids"),
+        (["export", "--pytest"], "--pytest needs sessions to make tests from; give their ids"),
         (["export", "--pytest", "6a"], "there is no session '6a'"),
         (["serve", "--port", "70000"], "invalid port '70000'; use 0–65535"),
         (["serve", "--port", "http"], "invalid port 'http'"),

@@ -495,7 +495,7 @@ def test_key_not_needed(doctor: Doctor, server) -> None:
     """A server that wants no key."""
     server.script = reading(server)
     checks = doctor(HH_API_URL=server.url).checks
-    assert checks["key"] == ("ok", "none is set, and the server wants none")
+    assert checks["key"] == ("ok", "none is set, and the server needs none")
 
 
 def test_server_at_fault(remote: Doctor, server) -> None:

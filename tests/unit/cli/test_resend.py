@@ -362,7 +362,7 @@ def test_newer(leave: Leave, resend: Resend, server, spool: Path) -> None:
     segment.write_bytes(b"honeytrace spool 9\n")
     done = resend()
     assert (done.returncode, server.requests) == (1, [])
-    assert "; 1 file left to a newer version of honeytrace, which wrote it.\n" in done.stdout
+    assert "; 1 file of a newer version of honeytrace left alone.\n" in done.stdout
 
 
 def test_running_program(leave: Leave, resend: Resend, server, spool: Path) -> None:
