@@ -178,4 +178,5 @@ def _connect(config: Config) -> Sender:
     # `getaddrinfo` imports this codec, so import it first. A child that is forked during the import
     # could never import it: forks wait for threads that connect, but not for `getaddrinfo`.
     "".encode("idna")
-    return HttpSender(config.server_url, config.api_key, config.timeout)
+    locks = config.home / "updates" if config.spool_dir else None
+    return HttpSender(config.server_url, config.api_key, config.timeout, locks)

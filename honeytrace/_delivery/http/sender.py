@@ -7,15 +7,16 @@ libraries use httpx as soon as it is in `sys.modules`.
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 from honeytrace._delivery.http.addresses import netloc, parsed, proxy
 from honeytrace._delivery.http.connections import Connections, lasts
 from honeytrace._delivery.http.reply import Receipt, Reply, read_receipt
+from honeytrace._delivery.http.turns import Turns
 from honeytrace._delivery.retry import Answer, Verdict, retry_after, verdict_of
 from honeytrace._redaction.secrets import without_secrets
 from honeytrace._session import wire
@@ -27,7 +28,6 @@ from honeytrace._utils.urls import why_unusable
 _V = TypeVar("_V")
 
 _NOT_FOUND = 404
-_TURNS = 64  # sessions that can be updated at once
 _MAX_SHOWN = 500  # characters of the server's words
 _MAX_SEARCHED = 4 * _MAX_SHOWN  # characters in which secrets are looked for
 _DELIVERED = Answer(Verdict.DELIVERED)
@@ -65,6 +65,7 @@ class HttpSender:
     """Sends bodies of `startSession` to one server. Threads may share it.
 
     `timeout` is in seconds, for a whole request with its answer. Redirects are not followed.
+    `locks` is a directory of files that processes lock in order to take turns at updates.
     """
 
     def __init__(
@@ -72,18 +73,18 @@ class HttpSender:
         server_url: str,
         api_key: str | None = None,
         timeout: float = 5.0,
+        locks: Path | None = None,
     ) -> None:
         self._key = api_key
         self._warned = False
-        # Updates of the same session take turns, so that none undoes another.
-        self._turns = tuple(threading.Lock() for _ in range(_TURNS))
+        self._turns = Turns(locks)
         self._way = _way(server_url, api_key, timeout)
 
     def send(self, body: bytes) -> Answer:
         """Send one body and read at most 64 KiB of the answer."""
         update = wire.update_of(body)
         if update is not None:
-            with self._turns[hash(update["session_id"]) % _TURNS]:
+            with self._turns.take(update["session_id"]):
                 return self._update(update)
         return self._judged(self._way.post, body, self._received)
 

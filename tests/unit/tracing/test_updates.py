@@ -8,6 +8,7 @@ import os
 import pickle
 import subprocess
 import sys
+import textwrap
 import threading
 import uuid
 
@@ -104,6 +105,36 @@ def test_an_update_is_merged_into_the_session_of_a_server(api):
     assert found["metrics"] == {"score": 0.5}
     assert found["outputs"] == {"content": "WHY"}
     assert (found["session_name"], found["project"]) == ("answer", "default")
+
+
+UPDATES = """
+    import sys
+    import honeytrace
+
+    who, session_id = sys.argv[1:]
+    for n in range(30):
+        honeytrace.update_session(session_id, metadata={f"{who}-{n}": n})
+    assert honeytrace.flush(60)
+"""
+
+
+def test_updates_of_several_processes_do_not_undo_each_other(api, server):
+    session_id = ended()
+    environment = {**os.environ, "HH_API_KEY": "k", "HH_API_URL": server.url + "/base"}
+    program = [sys.executable, "-c", textwrap.dedent(UPDATES)]
+    running = [subprocess.Popen([*program, who, session_id], env=environment) for who in "abc"]
+    assert [each.wait() for each in running] == [0, 0, 0]
+    wanted = {f"{who}-{n}" for who in "abc" for n in range(30)}
+    assert wanted <= {*api.sessions[session_id]["metadata"]}
+
+
+def test_updates_where_processes_cannot_take_turns(api, tmp_path):
+    (tmp_path / "home").mkdir(exist_ok=True)
+    (tmp_path / "home" / "updates").write_text("not a directory")
+    session_id = ended()
+    update_session(session_id, feedback={"rating": 5})
+    assert honeytrace.flush(10)
+    assert api.sessions[session_id]["feedback"] == {"rating": 5}
 
 
 def test_an_update_that_comes_before_its_session_waits_in_the_store(store):
