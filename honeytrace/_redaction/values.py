@@ -246,12 +246,7 @@ def _grouped(group: re.Match[str], name: Name) -> Span | None:
 
 def _next(following: re.Match[str], name: Name, label: str) -> Span | None:
     given = following["next"].rstrip(_CLOSING)
-    if (
-        given.endswith(":")
-        or ":" in given[-1:]
-        or "=" in given[:24]
-        or re.match(r"[#/\-]|\w+\(", given)
-    ):
+    if "=" in given[:24] or re.match(r"[#/\-]|\w+\(", given):
         return None
     known = name.sure and following["indent"] and following["next"] == given
     if not looks_secret(given) and not (known and re.search(r"\d|[^\w\s]", given)):
