@@ -115,9 +115,9 @@ _LINE = expression(
 _LINE_END = expression(r"""\n(?<=["';, \t\r]\n)(?:(?<=["' \t]\n)|(?<=["' \t;,][;, \t\r]\n))""")
 # SQL: PASSWORD 'x', IDENTIFIED BY 'x'
 _SQL = verbose(
-    r"""'(?: (?<=[Bb][Yy][ ]') | (?<=PASSWORD[ ]') | (?<=password[ ]') | (?<=PASSWORD\(') |
-        (?<=PASSWORD=')
-      | (?<=[Aa][Ss][ ]') )(?P<value>[^'\n]{1,256})'"""
+    r"""'(?: (?<=[yYdDsS][ ]') | (?<=D[(=]') )
+      (?: (?<=[Bb][Yy][ ]') | (?<=PASSWORD[ (=]') | (?<=password[ ]') | (?<=[Aa][Ss][ ]') )
+      (?P<value>[^'\n]{1,256})'"""
 )
 _SQL_BEFORE = expression(
     r"(?:identified\s+(?:with\s+[\w'\"]+\s+)?(?:by|as)|password(?:\s+(?:to|for\s+\S+|=))?)\s*\(?'$",

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from itertools import accumulate, islice
 
 from honeytrace._redaction import secret_words
-from honeytrace._redaction.lazy import expression
+from honeytrace._redaction.lazy import expression, verbose
 from honeytrace._redaction.marker import Span
 from honeytrace._redaction.secret_names import MAX_NAME_CHARACTERS, Name, judge, may_hold_secret
 from honeytrace._redaction.values import (
@@ -104,7 +104,11 @@ def comparisons(text: str) -> Iterator[Span]:
                 yield quote + 1, match.start(), name.rule
 
 
-_COMPARED = expression(r"=(?= ?[A-Za-z_$])(?<=[!=]=)")
+# The end of what is between a quote and a name, by its length.
+_COMPARED = verbose(
+    r"""=(?=[ ]?[A-Za-z_$])(?<=[!=]=)
+      (?: (?<=["'`]..) | (?<=["'`][ ]..) | (?<=["'`]...) | (?<=["'`][ ]...) )"""
+)
 _COMPARISON = expression(r"""(?P<quote>["'`])[ ]?[!=]={1,2}[ ]?(?P<name>[A-Za-z_$][\w.$]{1,63})""")
 
 

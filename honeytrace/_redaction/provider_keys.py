@@ -28,11 +28,12 @@ _RUNS = bytes(
     ord("x") if byte in _TAIL_CHARACTERS else ord(".") if byte in b".=" else ord(" ")
     for byte in range(256)
 )
+_LONG_RUN = 64  # characters of a run that is longer than a word
 _LETTERS_ONLY = expression(r"[a-z]+")
 _DIGIT = expression(r"[0-9]")
 _SMALL = expression(rf"[a-z]{{{MIN_TAIL}}}")
 _COMMON = "sk-"  # what follows need not look random
-_UUID = expression(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}(?![\w-])")
+_UUID = expression(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 # Escapes of JSON, of URLs and of terminals' colours may touch a key.
 _ESCAPE = expression(
     r"(?<=\\)(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}|[abfnrtv])|(?<=%)[0-9A-Fa-f]{2}"
@@ -156,7 +157,8 @@ def _runs(text: str) -> Iterator[tuple[int, int]]:
         at = runs.rfind(b" ", 0, tail) + 1
         end = runs.find(b" ", tail)
         end = len(runs) if end < 0 else end
-        if not _UUID.match(text, at) and not _LETTERS_ONLY.fullmatch(text, at, end):
+        plain = _UUID if end - at < _LONG_RUN else _LETTERS_ONLY
+        if not plain.fullmatch(text, at, end):
             escape = _ESCAPE.match(text, at) if text[at - 1 : at] in _ESCAPERS else None
             yield escape.end() if escape else at, end
         tail = runs.find(_TAIL, end)
