@@ -25,7 +25,7 @@ class Usual(NamedTuple):
     Attributes:
         number: how many there are.
         p50: the median.
-        p95: the duration that 95 % of them do not exceed.
+        p95: the duration that 95% of them do not exceed.
     """
 
     number: int

@@ -41,7 +41,7 @@ class Line:
     """The sums of some sessions.
 
     Attributes:
-        p50, p95: milliseconds that half, and 95 %, of them did not exceed; None if not known.
+        p50, p95: milliseconds that half, and 95%, of them did not exceed; None if not known.
         tokens, cost: None if no session has any.
     """
 
@@ -178,7 +178,9 @@ def _content(stats: Stats) -> Node:
 
 def _titles(first: str) -> list[Markup]:
     titles = (first, "Calls", "", "Failed", "p50", "p95", "", "Tokens", "Cost")
-    return [tag("th", title, scope="col") if title else tag("td") for title in titles]
+    return [
+        tag("th", title, scope="col") if title else tag("td", class_="drawn") for title in titles
+    ]
 
 
 def _link(line: Line, stats: Stats) -> Markup:

@@ -105,7 +105,7 @@ def _mark(step_id: str, session: Json, request: Request) -> Markup:
 def _usual(usual: Usual | None) -> str:
     if usual is None or usual.number < MIN_RECENT:
         return ""
-    return f"{_format.duration(usual.p50)}, 95 % below {_format.duration(usual.p95)}"
+    return f"{_format.duration(usual.p50)}, 95% below {_format.duration(usual.p95)}"
 
 
 def _body(session: Json, request: Request) -> Node:
