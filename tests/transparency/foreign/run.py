@@ -65,6 +65,19 @@ class Suite:
 FRAMES = "looks for the frame that called it, and now that is the decorator's"
 CLOCK = "its clock stands still until somebody reads it, and now that is the tracer"
 SUITES = {
+    "boltons": Suite(
+        "boltons",
+        explained={
+            "tests/test_namedutils.py::test_named": FRAMES,
+            "tests/test_tbutils.py::test_contextual": FRAMES,
+            "tests/test_typeutils.py::test_sentinel_pickle": FRAMES,
+        },
+    ),
+    "cachetools": Suite("cachetools"),
+    "click": Suite("click"),
+    "h11": Suite("h11", arguments=("h11/tests",)),
+    "humanize": Suite("humanize", ("freezegun",)),
+    "itsdangerous": Suite("itsdangerous", ("freezegun",)),
     "more-itertools": Suite(
         "more_itertools",
         arguments=("tests", "more_itertools", "--doctest-modules"),
@@ -102,6 +115,8 @@ SUITES = {
             "tests/test_threadlocal.py::": FRAMES,
         },
     ),
+    "toolz": Suite("toolz", arguments=("toolz",)),
+    "wsproto": Suite("wsproto"),
     "tenacity": Suite(
         "tenacity",
         ("tornado", "trio"),
