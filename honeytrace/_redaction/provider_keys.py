@@ -42,7 +42,6 @@ _ESCAPE = expression(
 _ESCAPERS = "\\%[;"
 _WORD = expression(r"[A-Za-z0-9]+")
 _AWS_SECRET = expression(r"""[\s"',:;|/]{1,8}([A-Za-z0-9/+]{40})(?![A-Za-z0-9/+=])""")
-_MAX_CUT_CHARACTERS = 512  # of a key that capture cut short, from the prefix to the ellipsis
 
 
 class _Format(NamedTuple):
@@ -70,7 +69,8 @@ def _tail(row: Provider) -> str:
     if row.reading == "mixed":
         return f"{alphabet}{{{row.least},{most}}}" + ("(?![A-Za-z0-9])" if row.most else "")
     whole = f"{alphabet}{{{row.least},{most}}}(?![\\w-])"
-    return f"(?:{whole}|{alphabet}{{4,{_MAX_CUT_CHARACTERS}}}(?=…))"
+    cut = f"{alphabet}{{4,{most}}}"
+    return f"(?:{whole}|(?={cut}…){cut})"
 
 
 def _format(row: Provider) -> _Format:
@@ -177,10 +177,10 @@ def _in_run(text: str, at: int, end: int, parts: list[_Formats]) -> Iterator[Spa
         yield from filter(None, map(formats.span, formats.pattern.finditer(text, at, end + 1)))
     starts = _by_start()
     passed: dict[str, int] = {}  # up to where formats were tried in vain
-    while word := _WORD.search(text, at, end):
-        start, at = word.span()
+    for word in _WORD.finditer(text, at, end):
+        start = word.start()
         name = word[0] if word[0] in starts else _start(word[0])
-        likely = starts.get(name) if start >= passed.get(name, 0) else None
+        likely = starts.get(name) if start >= max(at, passed.get(name, 0)) else None
         found = likely.pattern.match(text, start, end + 1) if likely else None
         if likely and found:
             if span := likely.span(found):

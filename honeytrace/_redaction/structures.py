@@ -9,7 +9,7 @@ from itertools import accumulate
 from honeytrace._redaction.lazy import expression, verbose
 from honeytrace._redaction.marker import Span
 from honeytrace._redaction.randomness import looks_secret
-from honeytrace._redaction.secret_names import Name, judge
+from honeytrace._redaction.secret_names import Name, judge, may_hold_secret
 from honeytrace._redaction.values import SCHEME, is_prose, is_secret, quoted_end
 
 MAX_ELEMENT_CHARACTERS = 4096
@@ -228,7 +228,8 @@ def comma_values(text: str) -> Iterator[Span]:
         seen = header.start()
         width, delimiter = len(header["signs"]), header["delimiter"]
         if index >= row and lines[index + 1].count(delimiter) == width:
-            columns = _columns(lines[index].split(delimiter))
+            named = may_hold_secret(lines[index])
+            columns = _columns(lines[index].split(delimiter)) if named else {}
             starts = starts or (list(accumulate(map(len, lines), initial=0)) if columns else [])
             row = index + 1 if columns else row
             while columns and row < len(lines) and lines[row].count(delimiter) == width:

@@ -107,7 +107,7 @@ def test_growth(report, piece):
     """Eight times the text takes about eight times as long; with a square, it would be 64 times."""
     small, large = (_searched(piece, size) for size in (2**16, 2**19))
     report(f"512 KiB of {piece!r}", f"{large:.3f} s, {large / small:.1f} × 64 KiB")
-    assert large < 24 * small
+    assert large < max(24 * small, 0.1)  # below, getting the memory takes longest
 
 
 def _searched(piece, size):

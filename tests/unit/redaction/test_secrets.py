@@ -14,7 +14,9 @@ from honeytrace._redaction.secrets import without_secrets as clean
 PIECES = """a|sk-|://a:a:|a:|-----BEGIN|-----BEGIN PRIVATE KEY-----|eyJ|eyJ.|token=|token=none |
 token=none.|token|token="|token='''|token={|token=[|auth: none |auth: Bearer <a> |
 Authorization: x y |-|--a |--token x y |=|_|a-|AKIAAKIAAKIAAKIAAKIA |bearer |basic aaaaaa |a.a-|\\|token=\\"|SG.a|@://|
-password=[REDACTED:token]|token=a,|a@://a:b|token: a a """.replace("\n", "").split("|")
+password=[REDACTED:token]|token=a,|a@://a:b|token: a a |eyJA1-|pi_A1_|sk-A1-|hh_A-""".replace(
+    "\n", ""
+).split("|")
 
 
 @pytest.mark.parametrize("piece", PIECES)
