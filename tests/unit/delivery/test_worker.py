@@ -111,6 +111,8 @@ def end_our_threads() -> list[threading.Thread]:
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_threads_that_are_ended_from_outside_are_replaced(delivery, server):
     """The sessions that follow arrive."""
+    if sys.gettrace() and sys.version_info < (3, 12):
+        pytest.skip("traced code waits until threads that sleep have taken the exception")
     delivery.accept(ended(0))
     assert delivery.flush(30)
     stopped = end_our_threads()
