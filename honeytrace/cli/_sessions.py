@@ -112,12 +112,10 @@ def _catch_up(store: Store, query: str) -> None:
 
 def _table(summaries: Sequence[Summary], header: bool = False) -> Iterator[str]:
     """Yield one line per session, in columns, cut to the width of the terminal."""
-    if not summaries:
-        return
     size = enough([each.id for each in summaries])
     rows = [_HEADER] if header else []
     rows += [_row(each, size) for each in summaries]
-    widths = [max(len(row[at]) for row in rows) for at in range(4)]
+    widths = [max((len(row[at]) for row in rows), default=0) for at in range(4)]
     for row in rows:
         columns = [f"{row[0]:{widths[0]}}", f"{row[1]:{widths[1]}}", f"{row[2]:>{widths[2]}}"]
         yield _cut("  ".join([*columns, f"{row[3]:{widths[3]}}", row[4]]))

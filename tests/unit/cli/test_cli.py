@@ -465,6 +465,12 @@ def test_show_unknown(run: Run, pipeline: str) -> None:
     assert f"there is no session '{MISSING}' in " in run("show", MISSING).refused
 
 
+def test_show_deleted(run: Run, pipeline: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A session that another process deletes just now is refused like an unknown one."""
+    monkeypatch.setattr(Store, "get", lambda store, session_id: None)
+    assert f"the session {pipeline!r} was deleted a moment ago" in run("show", pipeline).refused
+
+
 def test_show_missing(run: Run, home: pathlib.Path) -> None:
     """Without a store nothing is found, and looking does not make one."""
     assert run("show", "6a").refused

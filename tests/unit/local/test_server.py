@@ -256,6 +256,7 @@ def test_too_long_a_body_is_refused_before_it_comes(server):
         (HEAD + b"Content-Length: +1\r\n\r\n", 400),
         (HEAD + b"Transfer-Encoding: gzip\r\n\r\n", 501),
         (HEAD + b"Content-Length : 1\r\n\r\n", 400),
+        (HEAD + b"X(y): 1\r\n\r\n", 400),
         (HEAD + b"Content-Length: 1\r\n 0\r\n\r\n", 400),
         (HEAD + b"Host: other\r\n\r\n", 400),
         (HEAD + b"no header\r\nContent-Length: 1\r\n\r\n", 400),
