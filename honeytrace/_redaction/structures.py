@@ -208,9 +208,7 @@ def _is_cell(cell: str, name: Name) -> bool:
 _COLUMN = expression(r"[A-Za-z][\w -]*")
 # A header has no signs but its delimiters and some that are taken out before.
 _NO_SIGNS = bytes(byte for byte in range(128) if chr(byte).isalnum() or chr(byte) in "_ \"'-\r\v\f")
-_HEADER = expression(
-    r"\n\t*(?P<signs>(?P<delimiter>[,;\t])(?P=delimiter)*)(?=\n[^\n]*(?P=delimiter))"
-)
+_HEADER = expression(r"\n(?P<signs>(?P<delimiter>[,;\t])(?P=delimiter)*)(?=\n[^\n]*(?P=delimiter))")
 _DATA = expression(r"[\d!#$%&*@^]")
 _CODE = expression(r"[()\[\]{}=:]")
 _QUOTED = " \t\r\"'"
@@ -219,6 +217,13 @@ _QUOTED = " \t\r\"'"
 def comma_values(text: str) -> Iterator[Span]:
     """Find the fields below a secret name in comma-, semicolon- or tab-separated values."""
     signs = f"\n{text}".encode("ascii", "ignore").translate(None, _NO_SIGNS).decode()
+    yield from _below_headers(text, signs)
+    if "\t" in signs:  # they may be blanks beside another delimiter
+        yield from _below_headers(text, signs.replace("\t", ""))
+
+
+def _below_headers(text: str, signs: str) -> Iterator[Span]:
+    """Find the fields below the lines that may be a header by the signs in them."""
     lines: list[str] = []
     starts: list[int] = []
     index = seen = row = 0

@@ -333,6 +333,8 @@ EDGES = [
     ("password:\n  # see the wiki\n", 0),
     ("password:\n  ${DB_PASSWORD:-x}\n", 0),
     ("a,b\nc,d\ne,f", 0),
+    ("id\tname\tpassword\n1\tAda\tx1-y2\n\t2\t\tx3-y4", 1),
+    ("\tid,password\n\t1,x1-y2", 1),
     ("id;password\r\n1;x1-y2\r\n2;x3-y4", 2),
     ("first name,e-mail\nAda,x1-y2\npassword,id\nx1-y2,7", 1),
 ]

@@ -69,7 +69,7 @@ def test_expressions(text):
 
 
 FIELDS = st.sampled_from(
-    ["password", " token", '"api_key"', "é-mail", "x1-y2", "a b", "7", "", "c("]
+    ["password", " token", '"api_key"', "\tsecret", "é-mail", "x1-y2", "a b", "7", "", "c("]
 )
 LINES = st.tuples(st.sampled_from(",;\t"), st.lists(FIELDS, min_size=1, max_size=3))
 ROWS = st.lists(LINES.map(lambda line: line[0].join(line[1])), max_size=6)
