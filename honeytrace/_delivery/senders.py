@@ -9,7 +9,7 @@ from itertools import tee
 from typing import Protocol, cast
 
 from honeytrace._delivery.retry import Answer, Verdict
-from honeytrace._session.context import work_of_our_own
+from honeytrace._session.context import as_own_work
 from honeytrace._utils.guard import ErrorGuard
 from honeytrace._utils.origin import ignoring, let_through
 
@@ -132,7 +132,7 @@ class DeliveryThread(threading.Thread):
     """
 
     def __init__(self, target: Callable[[], None], name: str) -> None:
-        super().__init__(target=work_of_our_own, args=(target,), name=THREADS + name, daemon=True)
+        super().__init__(target=as_own_work, args=(target,), name=THREADS + name, daemon=True)
         self._started = _Unawaited()
 
     def join(self, timeout: float | None = None) -> None:

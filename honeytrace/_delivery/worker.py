@@ -16,6 +16,7 @@ from honeytrace._delivery.queue import DeliveryQueue
 from honeytrace._delivery.senders import LazySender, Sender
 from honeytrace._delivery.spool.directory import Spool
 from honeytrace._delivery.stats import FlushTarget, Stats
+from honeytrace._session.context import as_own_work
 from honeytrace._session.record import CallRecord
 from honeytrace._session.scope import is_outermost
 from honeytrace._utils import clock
@@ -165,7 +166,7 @@ class Delivery:
         if self._is_locked() or self._crew.ring():
             return
         if self._ending or not self._crew.start():
-            self._work_here(math.inf)
+            as_own_work(self._work_here, math.inf)
 
     def start(self, *, older: bool = True) -> None:
         """Start the threads unless they run already or cannot be started.
@@ -238,6 +239,9 @@ class Delivery:
 
         A later session starts new threads.
         """
+        return as_own_work(self._shutdown, timeout, patient)
+
+    def _shutdown(self, timeout: float | None, patient: bool) -> bool:
         began = clock.now()
         end = began + (math.inf if timeout is None else timeout)
         grace = max(end, began + GRACE_SECONDS)

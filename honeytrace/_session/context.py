@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from honeytrace._session.record import CallRecord
-from honeytrace._session.scope import OWN_THREAD, QUIET
+from honeytrace._session.scope import OWN_WORK, QUIET, Scope
 
 _R = TypeVar("_R")
 _current: ContextVar[CallRecord | None] = ContextVar("honeytrace_session", default=None)
@@ -65,17 +65,20 @@ def put_safely(record: CallRecord | None) -> None:
 make_current = put_safely if sys.version_info < (3, 12) else put
 
 
-def without_tracing(function: Callable[..., _R], *arguments: Any) -> _R:
-    """Call a user's function for our own purposes; nothing that it calls is traced."""
+def _call_in(scope: Scope, function: Callable[..., _R], *arguments: Any) -> _R:
     outer = get()
-    make_current(QUIET)
+    make_current(scope)
     try:
         return function(*arguments)
     finally:
         make_current(outer)
 
 
-def work_of_our_own(work: Callable[..., object], *arguments: object) -> None:
-    """Do the work of a thread of honeytrace, see `OWN_THREAD`."""
-    make_current(OWN_THREAD)
-    work(*arguments)
+without_tracing = partial(_call_in, QUIET)
+"""Calls a user's function for our own purposes; nothing that it calls is traced.
+
+    without_tracing(function, *arguments)
+"""
+
+as_own_work = partial(_call_in, OWN_WORK)
+"""Calls a function of ours that does the work of delivery, see `OWN_WORK`."""

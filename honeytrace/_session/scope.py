@@ -97,10 +97,10 @@ QUIET = Scope(silent=True)
 """The current record while we call a user's function, so that nothing it calls is recorded."""
 
 
-class _OwnThread(Scope):
-    """The scope of the threads of honeytrace.
+class _OwnWork(Scope):
+    """The scope of the work of delivery: of our threads, and of the program's thread at the end.
 
-    The program can trace functions that these threads call, for example with
+    The program can trace functions that this work calls, for example with
     `patch("httpcore:HTTPConnection.request")`. If they were recorded here, sending one session
     would start the next one, for ever. Finalizers of the program's objects may run here as well;
     what they call is recorded.
@@ -117,7 +117,7 @@ class _OwnThread(Scope):
         return True
 
 
-OWN_THREAD = _OwnThread(silent=True)
+OWN_WORK = _OwnWork(silent=True)
 
 
 def innermost(record: CallRecord | None) -> CallRecord | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from honeytrace._session import wire
-from honeytrace._session.context import work_of_our_own
+from honeytrace._session.context import as_own_work
 from honeytrace._utils.errors import StoreError
 from honeytrace._utils.json import Json, dumps, loads
 from honeytrace.local import _schema, _search
@@ -359,7 +359,7 @@ class Store:
             return 0
         if self._catching_up is None or not self._catching_up.is_alive():
             self._catching_up = threading.Thread(
-                target=work_of_our_own,
+                target=as_own_work,
                 args=(_catch_up, self.path, parsed),
                 name="honeytrace store",
                 daemon=True,

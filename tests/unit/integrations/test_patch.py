@@ -266,7 +266,9 @@ SENT = """
 def test_functions_that_our_threads_call(server):
     """They are not recorded there, or sending one session would start the next, for ever."""
     environment = {**os.environ, "HH_API_KEY": "hh-0123456789", "HH_API_URL": server.url}
-    subprocess.run([sys.executable, "-c", textwrap.dedent(SENT)], env=environment, check=True)
+    subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(SENT)], env=environment, check=True, timeout=60
+    )
     assert [each["session_name"] for each in server.sessions] == ["call"]
 
 
