@@ -53,6 +53,8 @@ def load(store: Store, request: Request, session_id: str) -> View | None:
         above = []
     summaries = [step.summary for step in tree.steps if step.summary]
     query = understood(request.get("q"))
+    if query:
+        store.catch_up_soon(query)
     top = summaries[0]
     step, root = (chosen.summary.start, chosen.number), (top.start, tree.top.number)
     numbers = [each.number for each in tree.steps]

@@ -114,6 +114,15 @@ def test_hits_are_marked(browser, failed):
     assert {text(each).lower() for each in found} == {"shop"}
 
 
+def test_the_words_of_a_new_session_are_found(store, browser, failed):
+    """A session that came in after the last search is indexed before its matches are marked."""
+    assert not store.search("zebra")
+    session_id = str(uuid.uuid4())
+    store.add({"session_id": session_id, "inputs": {"q": "a zebra"}})
+    (step,) = browser.data(f"/s/{session_id}?q=zebra")["steps"]
+    assert step["matches"]
+
+
 def test_a_query_that_is_none_is_no_hindrance(browser, failed):
     """An address with a damaged query shows the session all the same."""
     assert len(tree_rows(browser.tree(f"/s/{failed[0]['session_id']}?q=nmae:x"))) == len(failed)

@@ -161,6 +161,7 @@ def test_summaries_tell_input_and_output(stored):
         ({"method": "newton", "steps": 12}, "method=newton, steps=12"),
         ({"order": 48213, "state": "sent", "left": None}, "order=48213, state=sent"),
         ({"question": "Where is it?", "limit": 3}, "Where is it?"),
+        ({"reply": {"role": "user", "content": "Hi."}}, "Hi."),
         (
             {"k": 3, "docs": [{"id": 1, "text": "An order is " + "x" * 50}]},
             "k=3, docs=An order is " + "x" * 28 + "…",
@@ -246,7 +247,7 @@ def test_what_is_around_a_session(store, monkeypatch, near):
         words = ["common", *(["rare"] if at in (3, 27) else [])]
         kind = {"config": {"model": "m"}} if at % 2 else {}
         add(store, f"s{at:02}", start_time=NOW + at, inputs={"words": words}, **kind)
-    listed = store.search(limit=30)
+    listed = store.search("common", limit=30)  # now their words are in the index
     middle = listed[14].position
     numbers = [each.number for each in listed]
 
