@@ -80,8 +80,11 @@ def binder(known: Sequence[Parameter]) -> Binder:
                 inputs.setdefault(name, default)
         return inputs
 
-    if not omitted:
-        return bind
+    return _without_omitted(bind, defaults) if omitted else bind
+
+
+def _without_omitted(bind: Binder, defaults: Sequence[tuple[str, object]]) -> Binder:
+    """Return a function that binds arguments in the same way, and leaves out omitted ones."""
 
     def bind_given(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         inputs = bind(args, kwargs)
