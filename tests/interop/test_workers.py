@@ -1,6 +1,6 @@
-"""The recipes for workers: Celery with a real worker process, and joblib.
+"""The recipes for workers: Celery and RQ with a real worker process, billiard, and joblib.
 
-HONEYTRACE_TEST_CELERY=1 pytest tests/interop/test_workers.py
+HONEYTRACE_TEST_CELERY=1 HONEYTRACE_TEST_RQ=1 pytest tests/interop/test_workers.py
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -70,6 +71,55 @@ def test_celery(tmp_path, monkeypatch):
     assert {each["session_name"] for each in children} == {"count"}
     assert {each["metadata"]["honeytrace"]["root_id"] for each in children} == {root.session_id}
     assert stored(tmp_path).count() == 23
+
+
+JOBS = """
+import honeytrace
+
+@honeytrace.trace_session
+def job(number):
+    return number
+"""
+BILLIARD = """
+import billiard, jobs
+with billiard.Pool(2) as pool:
+    assert pool.map(jobs.job, range(20)) == list(range(20))
+"""
+
+
+def run_jobs(tmp_path, *command):
+    (tmp_path / "jobs.py").write_text(JOBS)
+    subprocess.run([sys.executable, *command], cwd=tmp_path, check=True, timeout=120)
+
+
+def test_billiard(tmp_path):
+    """Its pool is terminated when the block ends, so `atexit` does not run in its processes."""
+    pytest.importorskip("billiard")
+    run_jobs(tmp_path, "-c", BILLIARD)
+    assert stored(tmp_path).count() == 20
+
+
+@pytest.mark.skipif("HONEYTRACE_TEST_RQ" not in os.environ, reason="starts Redis and a worker")
+@pytest.mark.skipif(not shutil.which("redis-server"), reason="there is no Redis server")
+def test_rq(tmp_path):
+    """Each job runs in a process of its own that ends by `os._exit`."""
+    rq, redis = pytest.importorskip("rq"), pytest.importorskip("redis")
+    socket = tmp_path / "redis"
+    options = ["--port", "0", "--unixsocket", str(socket), "--save", ""]
+    server = subprocess.Popen(["redis-server", *options], cwd=tmp_path, stdout=subprocess.PIPE)
+    try:
+        assert server.stdout is not None
+        next(line for line in server.stdout if b"ready to accept connections" in line.lower())
+        queue = rq.Queue(connection=redis.Redis(unix_socket_path=str(socket)))
+        for number in range(5):
+            queue.enqueue("jobs.job", number)
+        run_jobs(tmp_path, "-m", "rq.cli", "worker", "--burst", "--quiet", "--url", f"unix://{socket}")
+    finally:
+        server.terminate()
+        server.wait(60)
+        if server.stdout:
+            server.stdout.close()
+    assert stored(tmp_path).count() == 5
 
 
 @pytest.mark.parametrize("backend", ["threading", "loky"])
