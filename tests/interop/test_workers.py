@@ -113,7 +113,9 @@ def test_rq(tmp_path):
         queue = rq.Queue(connection=redis.Redis(unix_socket_path=str(socket)))
         for number in range(5):
             queue.enqueue("jobs.job", number)
-        run_jobs(tmp_path, "-m", "rq.cli", "worker", "--burst", "--quiet", "--url", f"unix://{socket}")
+        run_jobs(
+            tmp_path, "-m", "rq.cli", "worker", "--burst", "--quiet", "--url", f"unix://{socket}"
+        )
     finally:
         server.terminate()
         server.wait(60)
