@@ -48,7 +48,7 @@ def bare_key(key: str | None) -> str | None:
 
 def without_secrets(
     text: str,
-    finders: Iterable[Finder] | None = None,
+    finders: Iterable[Finder] = FINDERS,
     key: str | None = None,
     passes: int = MAX_PASSES,
 ) -> str:
@@ -56,7 +56,7 @@ def without_secrets(
 
     Args:
         text: any text.
-        finders: those that may find something; None to ask all of them for that.
+        finders: those that may find something.
         key: the configured API key, by `bare_key`.
         passes: how often to look for secrets in what was left of the text.
     """
@@ -66,7 +66,7 @@ def without_secrets(
     marked = _marked(text, found)
     if passes == 1 or len(found) > _MAX_PLACES or found[-1][2] == _REST:
         return marked
-    return without_secrets(marked, None, key, passes - 1)
+    return without_secrets(marked, FINDERS, key, passes - 1)
 
 
 def _marked(text: str, found: list[Span]) -> str:
@@ -79,10 +79,10 @@ def _marked(text: str, found: list[Span]) -> str:
 
 
 def find_secrets(
-    text: str, finders: Iterable[Finder] | None = None, key: str | None = None
+    text: str, finders: Iterable[Finder] = FINDERS, key: str | None = None
 ) -> list[Span]:
     """Return the secrets of a text in order, without overlaps; see `without_secrets`."""
-    found = _found(text, suspects((text,)) if finders is None else finders)
+    found = _found(text, finders)
     if key:
         found += _exactly(key, text)
     if found and "[REDACTED:" in text:
