@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -101,7 +102,7 @@ def test_children_that_end_at_once_have_stored_their_sessions():
 
 def stored() -> int:
     path = Path(os.environ["HONEYTRACE_HOME"]) / "sessions.db"
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection:
         return connection.execute("SELECT count(*) FROM sessions").fetchone()[0]
 
 

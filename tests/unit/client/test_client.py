@@ -282,7 +282,7 @@ def test_a_timeout_is_a_transport_error(call, server):
 def test_the_timeout_of_the_client_holds_without_one_of_the_call(connect, server):
     """Without a timeout of its own a call has the client's."""
     server.script = [server.hang]
-    with pytest.raises(TransportError, match="ReadTimeout"):
+    with pytest.raises(TransportError, match="Timeout"):  # on a slow machine, it may not connect
         connect("k", server.url, timeout=0.05).start_session(SESSION)
 
 

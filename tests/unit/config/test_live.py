@@ -243,10 +243,10 @@ COLLECTED = """
                 with suppress(RuntimeError):  # it has not begun yet
                     thread.join()
 
-    faulthandler.dump_traceback_later(15, exit=True)
     main, set_event, made, at, left = threading.main_thread(), threading.Event.set, [], 0, -1
     threading.Event.set = report
     while left < 0:
+        faulthandler.dump_traceback_later(30, exit=True)  # again for each step
         made.clear()
         left, at, collecting = at, at + 1, True
         live.after_fork_in_child()
