@@ -195,7 +195,8 @@ class Delivery:
         """
         if self._abandoned:  # a thread of the parent process may hold the lock
             return True
-        if self._new:  # a signal handler may have kept another thread from ringing
+        # A signal handler may have kept another thread from ringing, or ours have been stopped.
+        if self._new or (self._queue.loose > 0 and not self._crew.running):
             self._ring()
         with self._lock:
             mark = self._counts.mark(self._queue.waiting)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import signal
+import time
 import tracemalloc
 import weakref
 from collections.abc import Mapping
@@ -352,7 +353,12 @@ def test_a_task_does_not_keep_what_was_delivered(handle, sent, server):
     run()  # what is allocated once
     tracemalloc.start()
     try:
-        kept = run() - run()
+        before = run()
+        run()
+        end = time.monotonic() + 20  # threads may hold a few documents for another moment
+        while (kept := tracemalloc.get_traced_memory()[0] - before) > 600_000:
+            assert time.monotonic() < end, f"{kept} of 2,000,000 bytes are kept"
+            gc.collect()
     finally:
         tracemalloc.stop()
         for task in tasks:
@@ -360,7 +366,6 @@ def test_a_task_does_not_keep_what_was_delivered(handle, sent, server):
         loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
         loop.close()
     assert len(tasks) == 30
-    assert abs(kept) < 600_000, "of 2,000,000"
 
 
 def test_a_session_that_was_delivered_can_still_be_read(sent):
