@@ -341,7 +341,7 @@ def load() -> None:
     if pytest_compat.rewrites_imports():
         import honeytrace._delivery.http.sender
         import honeytrace._delivery.local
-        import honeytrace.local._app  # noqa: F401 - imported to be loaded
+        import honeytrace.local  # noqa: F401 - imported to be loaded
 
 
 def _at_exit(end: Callable[[], None]) -> None:

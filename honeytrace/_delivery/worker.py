@@ -195,8 +195,7 @@ class Delivery:
         """
         if self._abandoned:  # a thread of the parent process may hold the lock
             return True
-        # A signal handler may have kept another thread from ringing, or ours have been stopped.
-        if self._new or (self._queue.loose > 0 and not self._crew.running):
+        if self._new:  # a signal handler may have kept another thread from ringing
             self._ring()
         with self._lock:
             mark = self._counts.mark(self._queue.waiting)
@@ -221,6 +220,8 @@ class Delivery:
                 left = 0 if self._safe and not patient else began - now + timeout
             if left <= 0:
                 break
+            if self._queue.loose and not (self._crew.running or self._ending):
+                self._ring()  # the threads have been stopped since
             mark.bell.wait(min(left, LOOK_SECONDS))
             with self._lock:
                 self._counts.bound(mark)

@@ -126,6 +126,8 @@ def call_until(fired, end):
 
 
 fired = []
+dropped = []  # by Python itself, which does so in destructors
+sys.unraisablehook = lambda found: dropped.append(found.exc_value)
 
 
 def fire():
@@ -223,7 +225,8 @@ def main(way, trials):
     interrupt = worker.interrupt if worker else by_signal
     arrived = alive = 0
     for trial in range(trials):
-        arrived += isinstance(interrupt(trial), tuple(KINDS))
+        dropped.clear()
+        arrived += isinstance(interrupt(trial), tuple(KINDS)) or bool(dropped)
         function("q")
         alive += honeytrace.flush(SECONDS)
     if worker:

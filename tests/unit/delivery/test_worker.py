@@ -154,6 +154,26 @@ def test_what_finds_no_room_in_memory_waits(server, guard, monkeypatch):
     delivery.shutdown(0)
 
 
+def test_a_flush_starts_threads_that_were_stopped_meanwhile(server, guard):
+    """For example by `configure()` in another thread; a session may end in that very moment."""
+    delivery = Delivery(lambda: HttpSender(server.url, "key", 30.0), encode, guard)
+
+    def stop(request):
+        server.script = []
+        while not delivery._counts._marks:  # until the flush has begun
+            server.closing.wait(0.001)
+        with delivery._queue.lock:
+            delivery._crew.stop()
+        return server.ok(request)
+
+    server.script = stop
+    for number in range(3):
+        delivery.accept(ended(number))
+    assert delivery.flush(30)
+    assert delivery.stats().delivered == 3
+    delivery.shutdown(0)
+
+
 def test_what_cannot_be_encoded_is_dropped_and_counted(server, guard, caplog):
     """A fault of ours costs one session, is counted by its place, and the next one goes out."""
 
