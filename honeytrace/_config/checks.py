@@ -52,14 +52,19 @@ def opposite(value: object) -> bool:
     return not switch(value)
 
 
-def seconds(value: object) -> float:
+def _number(value: object, wanted: str) -> float:
+    """Return a number, or NaN for text that is none. Raises `ValueError` for any other value."""
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        raise ValueError("give a number of seconds")
+        raise ValueError(f"give {wanted}")
     try:
-        number = float(value)
+        return float(value)
     except (ValueError, OverflowError) as error:
         let_through(error)
-        number = math.nan
+        return math.nan
+
+
+def seconds(value: object) -> float:
+    number = _number(value, "a number of seconds")
     if not 0 <= number <= _MAX_SECONDS:
         raise ValueError(f"give a number of seconds, not negative, {_MAX_SECONDS} at most")
     return number
@@ -76,15 +81,21 @@ def redact(value: object) -> bool | Callable[[str, Any], Any]:
     if not callable(value):
         try:
             return switch(value)
-        except ValueError:
+        except ValueError as error:
+            let_through(error, switch)
             raise ValueError("give true, false or a function of path and value") from None
+    _check_parameters(value, "a path and a value", "path", "value")
+    return value
+
+
+def _check_parameters(function: Callable[..., Any], wanted: str, *arguments: object) -> None:
     try:
-        inspect.signature(value).bind("path", "value")
+        inspect.signature(function).bind(*arguments)
     except TypeError as error:
-        raise ValueError(f"it has to take a path and a value ({error})") from None
+        let_through(error)
+        raise ValueError(f"it has to take {wanted} ({error})") from None
     except ValueError as error:  # a builtin without a signature
         let_through(error)
-    return value
 
 
 def limits(value: object) -> Limits:
@@ -95,6 +106,7 @@ def limits(value: object) -> Limits:
     try:
         return Limits.of(value)
     except ValueError as error:
+        let_through(error, Limits.of)
         raise ValueError(str(error).removeprefix("limits: ")) from None
 
 
@@ -102,12 +114,7 @@ RATE = "a number from 0 to 1, such as 0.01 for one in a hundred"
 
 
 def rate(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        raise ValueError(f"give {RATE}")
-    try:
-        number = float(value)
-    except (ValueError, OverflowError):
-        number = math.nan
+    number = _number(value, RATE)
     if not 0 <= number <= 1:
         raise ValueError(f"give {RATE}")
     return number
@@ -118,12 +125,7 @@ def keep(value: object) -> Callable[[Any], Any]:
         raise ValueError("give a function that gets the root session and returns True to keep it")
     if inspect.iscoroutinefunction(value):
         raise ValueError("give a plain function; what an async one returns is always true")
-    try:
-        inspect.signature(value).bind("session")
-    except TypeError as error:
-        raise ValueError(f"it has to take one argument, the root session ({error})") from None
-    except ValueError:  # a builtin without a signature
-        pass
+    _check_parameters(value, "one argument, the root session", "session")
     return value
 
 
@@ -150,9 +152,11 @@ def directory(value: object) -> pathlib.Path:
         value = os.fspath(value)
     if not isinstance(value, str) or "\0" in value:
         raise ValueError("give a directory as a string or a Path")
+    text = name(value)
     try:
-        return absolute(name(value))
+        return absolute(text)
     except ValueError as error:
+        let_through(error, absolute)
         raise ValueError(f"{error}; give an absolute path") from None
 
 

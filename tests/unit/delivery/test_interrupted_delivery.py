@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from contextlib import contextmanager
 
@@ -86,6 +87,10 @@ def write_to_store(tmp_path):
 def configure(tmp_path):
     settings._checked("timeout", "5")
     settings._checked("redact", max)
+    settings._checked("sample_rate", "0.5")
+    settings._checked("keep", bool)
+    settings._checked("limits", {"string": 9})
+    settings._checked("home", str(tmp_path))
     ends_abruptly()
 
 
@@ -103,3 +108,29 @@ def test_what_a_signal_handler_raises_reaches_the_program(act, kind, tmp_path):
     """Though a TimeoutError is an OSError, as those of a disk are."""
     act(tmp_path)
     assert swallowed(lambda: act(tmp_path), kind) == []
+
+
+class Interrupted:
+    """A function that a signal interrupts while its parameters are read."""
+
+    def __call__(self, *arguments):
+        return True
+
+    @property
+    def __signature__(self):
+        signal.raise_signal(signal.SIGUSR1)
+
+
+@pytest.mark.parametrize("name", ["keep", "redact"])
+def test_a_signal_while_a_function_is_checked(name):
+    """Its ValueError is not taken for that of a builtin, which has no signature."""
+
+    def handle(*_):
+        raise ValueError("from outside")
+
+    before = signal.signal(signal.SIGUSR1, handle)
+    try:
+        with pytest.raises(ValueError, match=r"^from outside$"):
+            settings._checked(name, Interrupted())
+    finally:
+        signal.signal(signal.SIGUSR1, before)
