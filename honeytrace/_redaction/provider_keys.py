@@ -45,7 +45,7 @@ _AWS_SECRET = expression(r"""[\s"',:;|/]{1,8}([A-Za-z0-9/+]{40})(?![A-Za-z0-9/+=
 
 
 class _Format(NamedTuple):
-    """How the keys of a provider look.
+    """The form of a provider's keys.
 
     Attributes:
         rule: what the marker names; empty for what is passed over as a whole.
