@@ -16,13 +16,13 @@ import pathlib
 import subprocess
 import sys
 import tempfile
-import venv
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from model_matrix import make
+
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-OURS = ("certifi", "httpcore", "httpx", "wrapt")
 ASKED = "good morning"
 MODEL = "gpt-4o"
 Forms = Iterator[tuple[str, Callable[[], object]]]
@@ -304,22 +304,12 @@ def _about(session: Any) -> dict[str, Any]:
     return found
 
 
-def make(name: str, where: pathlib.Path) -> pathlib.Path:
-    """Make an environment unless it is there; return its interpreter."""
-    python = where / name / "bin" / "python"
-    if not python.exists():
-        venv.create(where / name, with_pip=True)
-        packages = [*FRAMEWORKS[name][1], *OURS]
-        subprocess.run([python, "-m", "pip", "install", "-q", *packages], check=True)
-    return python
-
-
 def main() -> None:
     where = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else tempfile.mkdtemp())
     failed = False
     for name, (_, packages) in FRAMEWORKS.items():
         done = subprocess.run(
-            [make(name, where), __file__, "--here", name],
+            [make(where / name, packages), __file__, "--here", name],
             env={**os.environ, "PYTHONPATH": str(ROOT), "CREWAI_DISABLE_TELEMETRY": "true"},
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -30,13 +30,12 @@ ENVIRONMENTS = {
 }
 
 
-def make(name: str, where: pathlib.Path) -> pathlib.Path:
+def make(directory: pathlib.Path, packages: tuple[str, ...]) -> pathlib.Path:
     """Make an environment unless it is there; return its interpreter."""
-    python = where / name / "bin" / "python"
+    python = directory / "bin" / "python"
     if not python.exists():
-        venv.create(where / name, with_pip=True)
-        packages = [*ENVIRONMENTS[name], *OURS]
-        subprocess.run([python, "-m", "pip", "install", "-q", *packages], check=True)
+        venv.create(directory, with_pip=True)
+        subprocess.run([python, "-m", "pip", "install", "-q", *packages, *OURS], check=True)
     return python
 
 
@@ -57,7 +56,7 @@ def main() -> None:
     failed = False
     for name, packages in ENVIRONMENTS.items():
         program = __file__ if name == "litellm" else str(HERE / "model_forms.py")
-        found = report(make(name, where), program)
+        found = report(make(where / name, packages), program)
         bad = {form: words for form, words in found.items() if words}
         print(f"{name} ({', '.join(packages)}): {len(found) - len(bad)} of {len(found)} recorded")
         for form, words in bad.items():
