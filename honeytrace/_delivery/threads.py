@@ -162,11 +162,22 @@ class Threads:
     def _run(self, me: Member) -> None:
         self._enlist(me)
         try:
-            while (step := self._next(me)) is not None:
-                self._let_sessions_end(me)
-                self._guard.call(*step)
+            while self._take_step(me):
+                pass
         finally:
             self._leave(me)
+
+    def _take_step(self, me: Member) -> bool:
+        """Wait for the next step and take it; return False when there are none any more.
+
+        A thread that waits keeps no session alive, as the step goes with this frame.
+        """
+        step = self._next(me)
+        if step is None:
+            return False
+        self._let_sessions_end(me)
+        self._guard.call(*step)
+        return True
 
     def _let_sessions_end(self, me: Member) -> None:
         """Before the first work, give the session around the first one time to end.

@@ -384,3 +384,25 @@ def test_a_session_has_one_handle(sent):
     """However often it is asked for, so that a loop of them does not grow."""
     with trace_session("block") as session:
         assert honeytrace.current_session() is session
+
+
+def test_a_waiting_thread_does_not_keep_what_it_sent(sent, server):
+    """With a slow server there are several, and each has sent one last session."""
+    server.script = lambda _: server.after(0.05)
+
+    def run():
+        for number in range(10):
+            echo("x" * 900_000 + str(number))
+        sent()
+        server.requests.clear()
+
+    run()  # what is allocated once
+    tracemalloc.start()
+    try:
+        run()
+        end = time.monotonic() + 20  # the last answers are still being recorded
+        while (kept := tracemalloc.get_traced_memory()[0]) > 800_000:
+            assert time.monotonic() < end, f"{kept} bytes are kept"
+            time.sleep(0.01)
+    finally:
+        tracemalloc.stop()
