@@ -20,6 +20,7 @@ _MIN_LENGTH = 8  # characters of a secret under a name that words stand under, t
 _LONG = 20  # characters from which letters and digits alone are enough
 _IDENTIFIER = expression(r"[A-Za-z][a-z]*(?:[-_ .][A-Za-z][a-z]*)*[-_ .]?[0-9]{0,4}", re.ASCII)
 _ISSUED = expression(r"(?=[^0-9]*[0-9])(?=[^A-Za-z]*[A-Za-z])[\w!#$%*+/@^~.-]{8,}", re.ASCII)
+_UUID_CHARACTERS = 36
 _UUID = expression(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 _PLACE = expression(r"[\s/\\<>(){}\[\]|,;]")
 
@@ -58,4 +59,4 @@ def _changes(text: str) -> bool:
 
 def is_uuid(text: str) -> bool:
     """Return whether the text is a UUID."""
-    return _UUID.fullmatch(text) is not None
+    return len(text) == _UUID_CHARACTERS and _UUID.fullmatch(text) is not None

@@ -99,10 +99,9 @@ def _collect(containers: list[Any], texts: list[str], stream: object) -> tuple[s
     add = texts.append
     for container in containers:  # it grows on the way
         if type(container) is dict:
-            if not container:
-                continue
             names.update(container)
-            pairs = pairs or bool(_labels(container))
+            if not (pairs or _CONTENTS.isdisjoint(container)):  # spares most of them a call
+                pairs = bool(_labels(container))
             items: Iterable[Any] = container.values()
         else:
             if len(container) > 1:

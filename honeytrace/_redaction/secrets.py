@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from honeytrace._redaction.finders import FINDERS, Finder
 from honeytrace._redaction.known_texts import KnownTexts
 from honeytrace._redaction.marker import MARK, MAX_STEPS, Span, mark
+from honeytrace._redaction.randomness import is_uuid
 
 MIN_KEY_CHARACTERS = 8
 """Characters of a configured API key that is looked for by itself; less may be anything."""
@@ -30,7 +31,8 @@ _known = KnownTexts()
 
 def suspects(texts: Iterable[str]) -> list[Finder]:
     """Return the finders that may find something in one of the texts."""
-    new = _known.others(texts)
+    # An id is new in every session, and no secret without a name.
+    new = [text for text in _known.others(texts) if not is_uuid(text)]
     if not new:
         return []
     text = "\n".join(("", *new))

@@ -18,17 +18,16 @@ def objects(record: CallRecord) -> dict[str, Json]:
     Values set by the user win over those of `trace_session`. Those win over tags, and tags win
     over captured values.
     """
-    given, replaced = record.given or {}, record.replaced or ()
-    early, fixed, tags = _before(record), record.spec.fields, record.tags or {}
+    early = _before(record)
     late = _after(record, early["config"])
-    found: dict[str, Json] = {}
-    for name in OBJECTS:
-        if name in given:  # a copy made when the user first touched it
-            captured = {} if name in replaced else late.get(name, {})
-            found[name] = {**captured, **given[name]}
-        else:
-            found[name] = {**early.get(name, {}), **late.get(name, {}), **tags.get(name, {})}
-            found[name].update(fixed.get(name, {}))
+    found: dict[str, Json] = {name: {} for name in OBJECTS}
+    for layer in (early, late, record.tags, record.spec.fields):
+        for name, values in layer.items() if layer else ():
+            found[name].update(values)
+    for name, values in record.given.items() if record.given else ():
+        # The values are a copy, made when the user first touched them.
+        captured = {} if name in (record.replaced or ()) else late.get(name, {})
+        found[name] = {**captured, **values}
     return found
 
 

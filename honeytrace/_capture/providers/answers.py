@@ -1,7 +1,7 @@
 """Understand the answer of a model by its shape, as plain data from a dict or an SDK's object.
 
-Each function below knows one shape. It returns None for anything else. The order matters: shapes
-that contain others come first.
+Each function below knows one shape. It returns None for anything else. The order of `_SHAPES`
+matters: shapes that contain others come first.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ def read_answer(outputs: Json) -> Answer | None:
 
 
 def _read(found: Any) -> Answer | None:
-    if type(found) is not dict:
+    if type(found) is not dict or _KEYS.isdisjoint(found):
         return None
-    return next((answer for shape in _SHAPES if (answer := shape(found))), None)
+    return next((answer for shape, _ in _SHAPES if (answer := shape(found))), None)
 
 
 def _openai_chat(found: Json) -> Answer | None:
@@ -306,11 +306,27 @@ def _by_model(counts: object) -> dict[str, int]:
     return total
 
 
-_SHAPES: tuple[Callable[[Json], Answer | None], ...] = (
-    *(_llama_index, _langchain, _langchain_result, _haystack, _haystack_message, _pydantic_ai),
-    *(_openai_chat, _anthropic, _bedrock, _openai_response, _gemini, _ollama, _cohere),
-    *(_bedrock_invoke, _hugging_face, _counted),
+_SHAPES: tuple[tuple[Callable[[Json], Answer | None], str], ...] = (
+    (_llama_index, "raw"),
+    (_langchain, "response_metadata"),
+    (_langchain_result, "generations"),
+    (_haystack, "replies"),
+    (_haystack_message, "_meta"),
+    (_pydantic_ai, "parts"),
+    (_openai_chat, "choices"),
+    (_anthropic, "type completion"),
+    (_bedrock, "stopReason"),
+    (_openai_response, "object output"),
+    (_gemini, "candidates usage_metadata usageMetadata"),
+    (_ollama, "done eval_count prompt_eval_count"),
+    (_cohere, "usage meta"),
+    (_bedrock_invoke, "generation tokens_evaluated results"),
+    (_hugging_face, "generated_text"),
+    (_counted, "usage token_usage _lm_usage"),
 )
+"""The shapes, each with the keys of which it has at least one."""
+
+_KEYS = frozenset(key for _, keys in _SHAPES for key in keys.split())
 
 
 def _answer(found: Json, messages: list[Message], usage: object, reason: object) -> Answer:
