@@ -28,6 +28,7 @@ class RetryPolicy:
     def __init__(self, most_senders: int) -> None:
         self._most_senders = most_senders
         self._answer_times: deque[float] = deque(maxlen=16)
+        self._quickest: float | None = None  # of these; None until there are two
         self._refusals = 0
         self._pauses = 0
         self._down = self._asked = False
@@ -46,12 +47,7 @@ class RetryPolicy:
     @property
     def quick(self) -> bool:
         """Return whether it answers faster than a session can be given to another thread."""
-        return not self.failing and len(self._answer_times) > 1 and self._quickest <= _QUICK_SECONDS
-
-    @property
-    def _quickest(self) -> float:
-        """Return the shortest recent time to an answer. Longer ones may be delays of our own."""
-        return min(self._answer_times)
+        return not self._pauses and self._quickest is not None and self._quickest <= _QUICK_SECONDS
 
     @property
     def until(self) -> float:
@@ -60,11 +56,10 @@ class RetryPolicy:
 
     def senders(self, waiting: int) -> int:
         """Return how many senders would soon empty the backlog."""
-        if self.failing or len(self._answer_times) < 2:
-            return 1
         quickest = self._quickest
-        wanted = math.ceil(waiting * quickest / _DRAIN_SECONDS) if quickest > _QUICK_SECONDS else 1
-        return max(1, min(wanted, self._most_senders))
+        if self._pauses or quickest is None or quickest <= _QUICK_SECONDS:
+            return 1
+        return max(1, min(math.ceil(waiting * quickest / _DRAIN_SECONDS), self._most_senders))
 
     def settled(self, seconds: float, now: float) -> bool:
         """Note that the server took or rejected a session; return whether it was failing.
@@ -72,6 +67,8 @@ class RetryPolicy:
         A pause that the server asked for goes on: the request was under way when it began.
         """
         self._answer_times.append(seconds)
+        if len(self._answer_times) > 1:  # longer times may be delays of our own
+            self._quickest = min(self._answer_times)
         if self._asked and now < self._until:
             return False
         recovered = self.failing
