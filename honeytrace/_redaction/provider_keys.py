@@ -87,9 +87,16 @@ class _Formats:
 
     def __init__(self) -> None:
         self._formats: list[_Format] = []
+        self._parts: set[str] = set()
 
-    def add(self, row: _Format) -> None:
+    def add(self, row: _Format, part: str) -> None:
+        """Add a format, and a part that is in all its keys."""
         self._formats.append(row)
+        self._parts.add(part)
+
+    def may_fit(self, runs: str) -> bool:
+        """Return whether one of the parts is in these runs."""
+        return any(part in runs for part in self._parts)
 
     @cached_property
     def pattern(self) -> re.Pattern[str]:
@@ -115,10 +122,11 @@ def _by_start() -> defaultdict[str, _Formats]:
     formats: defaultdict[str, _Formats] = defaultdict(_Formats)
     for row in sorted(providers(), key=lambda row: -len(row.prefix)):
         if word := _WORD.match(row.prefix):
-            formats[_start(word[0]) if word[0] == row.prefix else word[0]].add(_format(row))
+            start = _start(word[0]) if word[0] == row.prefix else word[0]
+            formats[start].add(_format(row), row.prefix)
     for special in SPECIAL:
         for start in special.starts.split():
-            formats[start].add(_Format(special.rule, special.expression))
+            formats[start].add(_Format(special.rule, special.expression), special.part)
     return formats
 
 
@@ -126,10 +134,10 @@ def _by_start() -> defaultdict[str, _Formats]:
 def _by_part() -> list[tuple[str, _Formats]]:
     """Return the formats that may begin within a word, each with a part that is in every key."""
     rows = [(row.prefix, _format(row)) for row in providers() if row.reading == "glued"]
-    rows += [(row.part, _Format(row.rule, row.expression)) for row in SPECIAL if row.part]
+    rows += [(row.part, _Format(row.rule, row.expression)) for row in SPECIAL if not row.starts]
     formats = [(part, _Formats()) for part, _ in rows]
-    for (_, row), (_, one) in zip(rows, formats, strict=True):
-        one.add(row)
+    for (part, row), (_, one) in zip(rows, formats, strict=True):
+        one.add(row, part)
     return formats
 
 
@@ -138,15 +146,17 @@ def provider_keys(text: str) -> Iterator[Span]:
     runs = list(_runs(text))
     joined = " ".join([text[at:end] for at, end in runs])
     words = {*_WORD.findall(joined)}
-    starts = words.union([_start(word) for word in words]) & _by_start().keys()
+    known = _by_start()
+    starts = words.union([_start(word) for word in words]) & known.keys()
+    fitting = {start: known[start] for start in starts if known[start].may_fit(joined)}
     parts = [formats for part, formats in _by_part() if part in joined]
-    for at, end in runs if parts or starts else ():
+    for at, end in runs if parts or fitting else ():
         if _is_random(text[at:end]):
             if text[at - 1 : at].isalnum():  # the end of an escape
-                found = _in_run(text[at : end + 1], 0, end - at, parts)
+                found = _in_run(text[at : end + 1], 0, end - at, parts, fitting)
                 yield from ((at + start, at + stop, rule) for start, stop, rule in found)
             else:
-                yield from _in_run(text, at, end, parts)
+                yield from _in_run(text, at, end, parts, fitting)
 
 
 def _runs(text: str) -> Iterator[tuple[int, int]]:
@@ -171,15 +181,16 @@ def _is_random(run: str) -> bool:
     return _DIGIT.search(run) is not None or _SMALL.search(run) is not None
 
 
-def _in_run(text: str, at: int, end: int, parts: list[_Formats]) -> Iterator[Span]:
+def _in_run(
+    text: str, at: int, end: int, parts: list[_Formats], starts: dict[str, _Formats]
+) -> Iterator[Span]:
     """Find the keys in a run: where a word begins, and where there is a part of a key."""
     for formats in parts:
         yield from filter(None, map(formats.span, formats.pattern.finditer(text, at, end + 1)))
-    starts = _by_start()
     passed: dict[str, int] = {}  # up to where formats were tried in vain
-    for word in _WORD.finditer(text, at, end):
+    for word in _WORD.finditer(text, at, end) if starts else ():
         start = word.start()
-        name = word[0] if word[0] in starts else _start(word[0])
+        name = word[0] if word[0] in _by_start() else _start(word[0])
         likely = starts.get(name) if start >= max(at, passed.get(name, 0)) else None
         found = likely.pattern.match(text, start, end + 1) if likely else None
         if likely and found:

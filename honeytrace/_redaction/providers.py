@@ -310,8 +310,9 @@ class Special(NamedTuple):
 
     Attributes:
         rule: what the marker names; empty for what is passed over, so that it is read once only.
-        starts: the first word of a key, or its three first characters and `*`; or several.
-        part: a part that is in every key, if there is no such start.
+        starts: the first word of a key, or its three first characters and `*`; or several. Empty
+            if a key may begin anywhere.
+        part: a part that is in every key; empty if the start says enough.
         expression: what matches a key.
     """
 
@@ -328,20 +329,20 @@ SPECIAL = (
     Special("jwt", "eyJ* eyK*", "", rf"ey[JK]{_B64}{{13,}}\.{_B64}{{4,}}(?:\.{_B64}*){{0,3}}"),
     Special("", "eyJ* eyK*", "", rf"ey[JK]{_B64}{{13,}}"),
     Special("jwt", "ZXl*", "", "ZXlK[A-Za-z0-9]{30,}={0,2}"),
-    Special("provider", "", ".", r"pat(?<![A-Za-z0-9]pat)[A-Za-z0-9]{14}\.[0-9a-f]{64}"),
-    Special("provider", "pat sat", "", r"[ps]at\.[\w-]{22}\.[A-Za-z0-9]{24}\.[A-Za-z0-9]{20}"),
-    Special("provider", "1000", "", r"1000\.[0-9a-f]{32}\.[0-9a-f]{32}"),
+    Special("provider", "", "pat", r"pat(?<![A-Za-z0-9]pat)[A-Za-z0-9]{14}\.[0-9a-f]{64}"),
+    Special("provider", "pat sat", "at.", r"[ps]at\.[\w-]{22}\.[A-Za-z0-9]{24}\.[A-Za-z0-9]{20}"),
+    Special("provider", "1000", "1000.", r"1000\.[0-9a-f]{32}\.[0-9a-f]{32}"),
     Special("provider", "3MV*", "", r"3MVG9[\w.+/=]{80,251}"),
     Special("provider", "", ".", r"(?<=00D[A-Za-z0-9]{12}!)[\w.]{60,}"),
     Special(
         "provider",
         "sc ext scauth authress",
-        "",
+        ".acc",
         r"(?:sc|ext|scauth|authress)_[A-Za-z0-9]{5,30}\.[A-Za-z0-9]{4,6}\.acc[_-]"
         r"[a-z0-9-]{10,32}\.[\w+/=-]{30,120}",
     ),
-    Special("provider", "na1", "", r"na1\.[A-Za-z0-9+/]{100}"),
-    Special("provider", "api", "", r"api_(?=[A-Za-z.]*[0-9])[A-Za-z0-9.]{45}(?![\w-])"),
+    Special("provider", "na1", "na1.", r"na1\.[A-Za-z0-9+/]{100}"),
+    Special("provider", "api", "api_", r"api_(?=[A-Za-z.]*[0-9])[A-Za-z0-9.]{45}(?![\w-])"),
     Special("provider", "", "-us", rf"{_WORD}[0-9a-f]{{32}}-us[0-9]{{1,2}}(?![\w-])"),
     Special("provider", "", "_mmk", rf"{_WORD}[A-Za-z0-9]{{6}}_[A-Za-z0-9]{{29}}_mmk(?![\w-])"),
     Special(
