@@ -48,7 +48,11 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.markexpr = "not long"
 
 
-LONG_FOLDERS = {"faults", "foreign"}
+LONG = {
+    *("faults", "transparency"),
+    *("test_examples.py", "test_load.py", "test_resend.py", "test_soak.py"),
+}
+"""The folders and files whose tests are long."""
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest leaves out what `-m` does not select
@@ -56,7 +60,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the tests of the project: one of them alone takes a minute. Mark the long ones."""
     items.sort(key=lambda item: "project" not in item.path.parts)
     for item in items:
-        if LONG_FOLDERS.intersection(item.path.parts):
+        if LONG.intersection(item.path.parts):
             item.add_marker(pytest.mark.long)
 
 
