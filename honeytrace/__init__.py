@@ -18,7 +18,7 @@ if TYPE_CHECKING:
         StartSessionResponse,
         get_session,
     )
-    from honeytrace._config.live import configure, flush, register, shutdown, stats
+    from honeytrace._config.process import configure, flush, register, shutdown, stats
     from honeytrace._config.settings import Config
     from honeytrace._delivery.stats import Stats
     from honeytrace._session.active import ActiveSession
@@ -86,7 +86,7 @@ _ROOMS = {
         "StartSessionResponse",
         "get_session",
     ),
-    "_config.live": ("configure", "flush", "register", "shutdown", "stats"),
+    "_config.process": ("configure", "flush", "register", "shutdown", "stats"),
     "_config.settings": ("Config",),
     "_delivery.stats": ("Stats",),
     "_session.active": ("ActiveSession",),
