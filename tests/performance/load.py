@@ -1,7 +1,9 @@
-"""Traced calls in tight loops of many threads: prints a line for each case.
+"""Traced calls of many threads, in tight loops and at steady rates: prints a line for each case.
 
     python tests/performance/load.py [SECONDS]    every case, for 2 seconds each by default
-    python tests/performance/load.py 2 local "200 threads"    only the cases with these words
+    python tests/performance/load.py 2 local "200 threads" tight    only the cases with these words
+
+All 128 cases take about ten minutes. The rates are calls a second of all threads together.
 
 A session is lost if the server has not answered for it, the store does not hold it, and it is not
 on disk for the next run either. `longest` is the longest call; `exit` is the time from the last
@@ -29,7 +31,8 @@ sys.path.append(str(Path(__file__).parents[1] / "support"))
 from loopback import started
 
 END_BAR = 2.3  # seconds
-THREADS, SIZES = (1, 16, 200), {"100 B": 100, "4 KB": 4_096}
+THREADS, SIZES = (1, 4, 16, 200), {"100 B": 100, "4 KB": 4_096}
+RATES = {"tight": 0, "1,000/s": 1_000, "5,000/s": 5_000, "20,000/s": 20_000}
 SERVERS = {"good": 0.0, "slow": 0.05}  # seconds to an answer
 COLUMNS = (
     "calls",
@@ -46,7 +49,7 @@ TIMES = COLUMNS[-2:]
 now = partial(time.clock_gettime, time.CLOCK_MONOTONIC)  # the same clock in every process
 
 
-def traced_calls(url: str, home: str, threads: int, size: int, seconds: float) -> None:
+def traced_calls(url: str, home: str, threads: int, size: int, rate: int, seconds: float) -> None:
     """Make the calls, and print how many and how long they took as the program ends."""
     import honeytrace
 
@@ -65,7 +68,12 @@ def traced_calls(url: str, home: str, threads: int, size: int, seconds: float) -
 
     def work(number: int) -> None:
         calls, longest, began = 0, 0.0, now()
+        due = began
         while began < end:
+            if rate:
+                due += threads / rate
+                time.sleep(max(due - began, 0))
+                began = now()
             answer(text)
             calls += 1
             ended = now()
@@ -91,10 +99,11 @@ def server(kind: str) -> Iterator[tuple[str, Callable[[], int]]]:
         yield running.url, running.answered
 
 
-def measured(kind: str, threads: int, size: int, seconds: float) -> dict[str, float]:
+def measured(kind: str, threads: int, size: int, rate: int, seconds: float) -> dict[str, float]:
     """Run one case in a process of its own and return its figures."""
     with tempfile.TemporaryDirectory() as home, server(kind) as (url, answered):
-        command = [sys.executable, __file__, "case", url, home, *map(str, (threads, size, seconds))]
+        case = map(str, (threads, size, rate, seconds))
+        command = [sys.executable, __file__, "case", url, home, *case]
         done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
         ended = now()
         if done.returncode:
@@ -131,19 +140,19 @@ def on_disk(home: str) -> int:
 def main(seconds: float = 2.0, *words: str) -> bool:
     """Run the cases; return whether nothing was lost and every program ended in time."""
     good = True
-    print(f"{'':24}" + "".join(f"{column:>12}" for column in COLUMNS))
-    for kind, threads, size in product((*SERVERS, "dead", "local"), THREADS, SIZES):
-        name = f"{kind}, {threads} threads, {size}"
+    print(f"{'':34}" + "".join(f"{column:>12}" for column in COLUMNS))
+    for kind, threads, size, rate in product((*SERVERS, "dead", "local"), THREADS, SIZES, RATES):
+        name = f"{kind}, {threads} threads, {size}, {rate}"
         if all(word in name for word in words):
-            got = measured(kind, threads, SIZES[size], seconds)
+            got = measured(kind, threads, SIZES[size], RATES[rate], seconds)
             cells = (f"{got[column]:>12,.{2 * (column in TIMES)}f}" for column in COLUMNS)
-            print(f"{name:24}" + "".join(cells), flush=True)
+            print(f"{name:34}" + "".join(cells), flush=True)
             good = good and not got["lost"] + got["dropped"] and got["end s"] <= END_BAR
     return good
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["case"]:
-        traced_calls(*sys.argv[2:4], *map(int, sys.argv[4:6]), float(sys.argv[6]))
+        traced_calls(*sys.argv[2:4], *map(int, sys.argv[4:7]), float(sys.argv[7]))
     else:
         sys.exit(not main(*map(float, sys.argv[1:2]), *sys.argv[2:]))
