@@ -294,7 +294,10 @@ class Live:
         for end in list(self.suspended.values()):
             end()
         if self._held:  # pytest has ended and never loaded our plugin
-            self.refresh_processors()
+            with self._lock:
+                self._decided = True
+                self._refresh()
+            self._catch_up()
         return self._routes.end(timeout)
 
     def stats(self) -> Stats:

@@ -14,6 +14,7 @@ import pytest
 
 from honeytrace._config.live import live
 from honeytrace._utils import pytest_compat
+from honeytrace.local import Store
 from honeytrace.pytest_plugin import (  # to stay loaded between runs in this process
     _fixtures,  # noqa: F401
     _marker,  # noqa: F401
@@ -169,6 +170,50 @@ def test_a_plugin_that_traces_at_import(run, api, early, load, ways, sent):
     assert sorted(found) == sent
 
 
+UPDATED = """
+    import honeytrace
+
+    with honeytrace.Tracer(project="side").trace_session("early") as session:
+        pass
+    honeytrace.update_session(session.session_id, feedback={"rating": 5})
+"""
+
+
+@pytest.mark.parametrize(
+    ("load", "stored"),
+    [(("early", "honeytrace"), []), (("early",), [("side", "early", {"rating": 5})])],
+    ids=str,
+)
+def test_a_plugin_that_updates_at_import(run, tmp_path, load, stored):
+    """What it sends in other ways waits for the decision, too."""
+    run("def test_one(): pass", load=load, early=UPDATED).assert_outcomes(passed=1)
+    path = tmp_path / "home" / "sessions.db"
+    found = Store(path).recent() if path.exists() else []
+    assert [(each["project"], each["session_name"], each["feedback"]) for each in found] == stored
+
+
+def test_without_the_plugin_and_without_tests(run, api):
+    """A run that is over before any test decides when it ends, for earlier settings as well."""
+    early = TRACED_AT_IMPORT + "import honeytrace\nhoneytrace.configure(project='later')"
+    run("", load=("early",), early=early).assert_outcomes()
+    found = [(each["project"], each["session_name"]) for each in api.sessions]
+    assert sorted(found) == [("default", "answer"), ("default", "retrieve")]
+
+
+def test_without_the_plugin_after_the_tests(run, api):
+    """What was decided holds until the process ends."""
+    end = """
+        import app, honeytrace
+
+        def pytest_sessionfinish():
+            honeytrace.configure(project="end")
+            app.answer("end")
+    """
+    run(ONE, load=(), conftest=end).assert_outcomes(passed=1)
+    found = [(each["project"], each["inputs"]["question"]) for each in api.sessions]
+    assert sorted(found) == [("default", "hi")] * 2 + [("end", "end")] * 2
+
+
 @pytest.mark.parametrize("ways", [("--honeytrace-send",), SEND], ids=" ".join)
 def test_a_conftest_that_traces_is_sent_once(run, api, ways):
     """With `--honeytrace` too, which records the tests alone."""
@@ -300,6 +345,17 @@ def test_the_processes_of_a_test_send_on_request(run, api, ways):
         "program": 2,
         "inner": 2,
     }
+
+
+def test_updates_are_not_sent(run_here):
+    """The caller is told so."""
+    run_here(
+        """
+        def test_one():
+            session_id = "11111111-1111-4111-8111-111111111111"
+            assert update_session(session_id, feedback={"rating": 5}) is False
+        """
+    ).assert_outcomes(passed=1)
 
 
 def test_a_run_in_a_run(pytester):
