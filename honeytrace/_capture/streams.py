@@ -128,8 +128,7 @@ class StreamBuffer:
     def _read(self, waiting: list[Any], reader: EventReader) -> None:
         for data in waiting:
             for item in reader.read(data):
-                if self.wanted:
-                    self._accumulator.add(item)
+                self._accumulator.add(item)
 
     def value(self) -> Any:
         """Return the merged items, or the items themselves if `raw` is set."""

@@ -1,4 +1,4 @@
-"""The end of the program: call a function then, and end as the program would have without us."""
+"""The end of the program: call functions then, and end as the program would have without us."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ import atexit
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from typing import TypeVar
+from weakref import ref
+
+_T = TypeVar("_T")
 
 
 def at_exit(end: Callable[[], None]) -> None:
@@ -15,6 +19,16 @@ def at_exit(end: Callable[[], None]) -> None:
     multiprocessing = sys.modules.get("multiprocessing")
     if multiprocessing and multiprocessing.parent_process():
         multiprocessing.util.Finalize(None, end, exitpriority=0)
+
+
+def end_if_alive(reference: ref[_T], end: Callable[[_T], object]) -> None:
+    """End a stream that still runs at exit. The end of another one may have dropped it.
+
+    `Live.suspended` holds calls of this, so that it keeps no stream alive.
+    """
+    stream = reference()
+    if stream is not None:
+        end(stream)
 
 
 def is_interrupted() -> bool:

@@ -182,9 +182,8 @@ class Live:
         """From now on, let each session ask whether its tree is held, whatever its settings are."""
         with self._lock:
             self._holds = True
-            for pipeline in (self.base, *self._sides.values()):
-                if pipeline is not None:
-                    pipeline.special = True
+            for pipeline in filter(None, (self.base, *self._sides.values())):
+                pipeline.special = True
 
     def push(self, override: Override) -> None:
         """Let this override choose the pipeline of new sessions from now on."""

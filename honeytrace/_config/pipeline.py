@@ -135,7 +135,7 @@ class Pipeline:
 
     def update(self, session_id: str, fields: dict[str, Json]) -> bool:
         """Merge fields into a session that has ended; return False if nothing may be sent."""
-        if self.updates is None or not self.config.enabled:
+        if self.updates is None:
             return False
         self.delivery.guard.call(self.updates, Update(self, session_id, fields))
         return True

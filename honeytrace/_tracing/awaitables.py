@@ -61,8 +61,7 @@ class _Unfinished(_Followed):
     __slots__ = ()
 
     def __del__(self) -> None:
-        if self.coroutine is not None or not self.call.ended:
-            _guard(_abandon, self)
+        _guard(_abandon, self)
 
 
 def _abandon(unfinished: _Followed) -> None:

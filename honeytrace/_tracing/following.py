@@ -18,6 +18,7 @@ from honeytrace._capture.providers.events import EventReader
 from honeytrace._capture.providers.exchange import Exchange
 from honeytrace._capture.stdlib_types import by_class, mro, namespace, qualname
 from honeytrace._capture.streams import StreamBuffer
+from honeytrace._config.exit import end_if_alive
 from honeytrace._config.live import live
 from honeytrace._session.record import ABSENT, Streamed
 from honeytrace._tracing.recorder import Call, end_unguarded
@@ -76,7 +77,7 @@ class Watch:
         self.outer: dict[str, Any] = {name: own[name] for name in methods if name in own}
         for name in methods:
             setattr(response, name, getattr(self, name))
-        live.suspended[id(self)] = partial(_end_waiting, weakref.ref(self))
+        live.suspended[id(self)] = partial(end_if_alive, weakref.ref(self), Watch._end)
 
     def close(self) -> None:
         try:
@@ -173,15 +174,7 @@ class OpenWatch(Watch):
     __slots__ = ()
 
     def __del__(self) -> None:
-        if not self.call.ended:
-            _guard(self._end)
-
-
-def _end_waiting(reference: weakref.ref[Watch]) -> None:
-    """End a session whose answer is still being read when the program ends."""
-    watch = reference()
-    if watch is not None:
-        watch._end()
+        _guard(self._end)
 
 
 def watch_of(methods: dict[str, Any]) -> Watch | None:

@@ -11,6 +11,7 @@ from honeytrace._capture.deferred import keep, read
 from honeytrace._capture.exceptions import is_cancellation
 from honeytrace._capture.providers.events import has_token
 from honeytrace._capture.streams import StreamBuffer
+from honeytrace._config.exit import end_if_alive
 from honeytrace._config.live import live
 from honeytrace._session import context
 from honeytrace._session.record import CallRecord, Streamed, TraceSpec
@@ -160,7 +161,7 @@ def _open(
         return cast("Stream", Unsampled(call))
     wanted = wants_outputs(spec, call.defaults)
     stream = OpenStream(call, StreamBuffer(wanted=wanted, raw=spec.reduce is not None), in_tests)
-    live.suspended[id(stream)] = partial(_close_waiting, weakref.ref(stream))
+    live.suspended[id(stream)] = partial(end_if_alive, weakref.ref(stream), _close_waiting)
     return stream
 
 
@@ -171,11 +172,9 @@ open_stream: Callable[..., Stream | None] = partial(_guard, _open)
 """
 
 
-def _close_waiting(reference: weakref.ref[Stream]) -> None:
+def _close_waiting(stream: Stream) -> None:
     """End a stream that still waits at a `yield` when the program ends."""
-    stream = reference()
-    if stream is not None:
-        _close(stream, GeneratorExit())
+    _close(stream, GeneratorExit())
 
 
 def _close(stream: Stream, error: BaseException, thrown: bool = False) -> None:

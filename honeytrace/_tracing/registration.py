@@ -100,12 +100,10 @@ def _is_above_a_decorator(frame: FrameType) -> bool:
 
     Decorators are called one after the other as soon as the function has been made.
     """
-    calls = 0
     code = frame.f_code.co_code
-    for at in range(frame.f_lasti, -1, -2):
-        name = opcode.opname[code[at]]
-        if name in _CALLS:
-            calls += 1
-        elif name not in _AROUND_CALLS:
-            return name in _MAKES and calls > 1
-    return False
+    names = (opcode.opname[code[at]] for at in range(frame.f_lasti, -1, -2))
+    steps = (name for name in names if name not in _AROUND_CALLS)
+    calls = 0
+    while (step := next(steps, "")) in _CALLS:
+        calls += 1
+    return calls > 1 and step in _MAKES

@@ -109,7 +109,7 @@ def _put(names: str) -> str:
     function.
     """
     if sys.version_info >= (3, 12):
-        return f"{names}put"
+        return f"{names}put"  # pragma: no cover - coverage is measured on one version
     return f"({names}put_safely if {names}collecting else {names}put)"
 
 

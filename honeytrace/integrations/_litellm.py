@@ -17,6 +17,7 @@ from honeytrace._capture.exceptions import is_cancellation
 from honeytrace._capture.providers.events import has_token
 from honeytrace._capture.providers.exchange import Exchange
 from honeytrace._capture.streams import StreamBuffer
+from honeytrace._config.exit import end_if_alive
 from honeytrace._config.live import live
 from honeytrace._session.context import make_current
 from honeytrace._session.record import ABSENT, Streamed
@@ -50,7 +51,7 @@ class Following:
         self._first: float | None = None
         wanted = wants_outputs(call.spec, call.defaults)
         self._items = StreamBuffer(wanted=wanted, raw=False)
-        live.suspended[id(self)] = partial(_end_waiting, weakref.ref(self))
+        live.suspended[id(self)] = partial(end_if_alive, weakref.ref(self), Following.end)
 
     def take(self, chunk: object) -> None:
         if self._first is None and has_token(chunk):
@@ -80,15 +81,7 @@ class OpenFollowing(Following):
     __slots__ = ()
 
     def __del__(self) -> None:
-        if not self.call.ended:
-            _guard(self.end)
-
-
-def _end_waiting(reference: weakref.ref[Following]) -> None:
-    """End a session whose answer is still being read when the program ends."""
-    following = reference()
-    if following is not None:
-        following.end()
+        _guard(self.end)
 
 
 def _start(

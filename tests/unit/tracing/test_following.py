@@ -265,6 +265,14 @@ def test_events_without_data():
     assert session.outputs["choices"][0]["message"] == {"content": "a"}
 
 
+def test_many_events():
+    """Events are merged while they arrive, so that a long stream takes no more than its answer."""
+    event = b'{"choices": [{"delta": {"content": "a"}}], "padding": "%s"}' % (b"x" * 400_000)
+    items, session = read_all(Stream(Response([event] * 5), Decoder()))
+    assert len(items) == 5
+    assert session.outputs["choices"][0]["message"] == {"content": "aaaaa"}
+
+
 def test_other_attributes():
     """Whatever else an SDK asks of its iterator and decoder goes to these themselves."""
     stream = Stream(Response([b"1"]), Decoder())
@@ -274,8 +282,3 @@ def test_other_attributes():
         assert stream._iterator.gi_frame is not None
         assert stream._decoder.aiter_bytes([b"1"]).ag_running is False
         stream._iterator.close()
-
-
-def test_dropped_before_the_end_of_the_program():
-    """Nothing is left to end for a stream that has been collected."""
-    assert following._end_waiting(lambda: None) is None

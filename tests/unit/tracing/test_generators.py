@@ -755,6 +755,29 @@ def test_a_stream_that_waits_when_the_program_ends_is_recorded(kept, flushed, pr
     assert about(stored)["stream"] == {"completed": False}
 
 
+def test_the_end_of_a_stream_may_drop_another_at_exit(program, tmp_path):
+    """Both are recorded, once each."""
+    done = program(
+        """
+        import honeytrace
+
+        @honeytrace.trace_session(reduce=lambda items: kept.clear() or items)
+        def stream(name):
+            yield name
+
+        kept = [stream("a"), stream("b")]
+        for each in kept:
+            next(each)
+        del each
+        """,
+        HONEYTRACE_EXIT_TIMEOUT="20",
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    stored = Store(tmp_path / "home" / "sessions.db").recent()
+    assert sorted(each["inputs"]["name"] for each in stored) == ["a", "b"]
+    assert not any(about(each)["stream"]["completed"] for each in stored)
+
+
 def test_a_stream_that_waits_when_the_program_ends_is_safe(program, server):
     """With a server it is delivered, or on disk where no thread can be started any more."""
     done = program(
