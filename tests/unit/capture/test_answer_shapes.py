@@ -540,6 +540,12 @@ def test_other_data(body):
     assert read_answer(body) is None
 
 
+def test_no_counts():
+    """Hugging Face's servers may give the reason without the number of tokens."""
+    answer = read_answer({"generated_text": "Hi", "details": {"finish_reason": "length"}})
+    assert (answer.finish_reason, answer.usage) == ("length", {})
+
+
 def test_parts_that_are_not_text():
     """An image in the answer stays, beside the text."""
     parts = [{"type": "text", "text": "See"}, {"type": "image_url", "image_url": {"url": "u"}}, 5]

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
+import importlib
 import sys
-import textwrap
 import types
 
 import anthropic
@@ -315,6 +314,18 @@ def test_other_layout(caplog, monkeypatch):
     assert "has no 'SyncAPIClient.request', so its calls are not recorded" in caplog.text
 
 
+def test_undone_before_the_import(tmp_path, monkeypatch):
+    """A module that is imported afterwards stays as it is."""
+    (tmp_path / "litellm.py").write_text("def completion(): ...\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    honeytrace.instrument("litellm")
+    honeytrace.uninstrument("litellm")
+    litellm = importlib.import_module("litellm")
+    monkeypatch.delitem(sys.modules, "litellm")
+    assert litellm.completion.__module__ == "litellm"
+    assert not hasattr(litellm.completion, "__wrapped__")
+
+
 PROGRAM = """
     import sys
     import honeytrace
@@ -331,18 +342,9 @@ PROGRAM = """
 """
 
 
-def test_environment(tmp_path):
+def test_environment(program):
     """The variable does the same for SDKs that are imported later."""
-    ran = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(PROGRAM)],
-        capture_output=True,
-        text=True,
-        env={
-            "PYTHONPATH": ":".join(sys.path),
-            "HONEYTRACE_HOME": str(tmp_path),
-            "HONEYTRACE_INSTRUMENT": "openai, anthropic",
-        },
-    )
+    ran = program(PROGRAM, HONEYTRACE_INSTRUMENT="openai, anthropic")
     assert (ran.returncode, ran.stdout) == (0, "['openai.embeddings']\n"), ran.stderr
 
 

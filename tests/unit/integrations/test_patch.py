@@ -364,15 +364,9 @@ PROGRAM = """
 """
 
 
-def test_before_the_import(tmp_path):
+def test_before_the_import(program, tmp_path):
     """A patch waits for the import of its module, unless it is undone before."""
     (tmp_path / "later.py").write_text("def f(x):\n    return x + 1\ndef undone():\n    return 3\n")
-    ran = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(PROGRAM)],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        env={"PYTHONPATH": ":".join(sys.path), "HONEYTRACE_HOME": str(tmp_path)},
-    )
+    ran = program(PROGRAM)
     assert (ran.returncode, ran.stdout) == (0, "['patched']\n"), ran.stderr
     assert ran.stderr.count("the module 'later' has no 'nothing'") == 1

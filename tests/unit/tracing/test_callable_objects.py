@@ -192,6 +192,24 @@ def test_what_is_no_method_does_not_become_one(sent):
     assert inputs == [{"a": 1, "b": 2}, {"obj": "abc"}, {"a": 1, "b": 1}]
 
 
+class Single:
+    """There is one of it, which is pickled by its name."""
+
+    def __call__(self):
+        return "called"
+
+    def __reduce__(self):
+        return "SINGLE"
+
+
+SINGLE = trace_session(Single())
+
+
+def test_a_singleton_stays_one():
+    """The name by which it is pickled leads to the traced object."""
+    assert pickle.loads(pickle.dumps(SINGLE)) is SINGLE
+
+
 def test_a_cached_function_becomes_a_method(sent):
     """On an instance and on the class, as without."""
 
