@@ -17,15 +17,17 @@ _PASSWORD = Name("password", True)
 
 # What begins an option, and seldom something else.
 _DASH = expression(r"-(?<!\w-)(?=[A-Za-z-])")
+# In the next line after a backslash.
+_NEXT_WORD = r"[ \t]{1,8}(?:\\(?:\r?\n|\\{2,6}n)[ \t]{0,32})?(?![\s-])"
 # In a line, or in a list; not another option.
 _OPTION = verbose(
-    r"""-(?<![\w-]-)-(?P<name>[A-Za-z][\w-]{0,63})
-      (?: [ \t]{1,8}(?![\s-])(?P<q>\\{0,7}["']?) |
-      \\{0,7}["'],\s{0,8}[bu]?(?P<l>\\{0,7}["'])(?!-) )"""
+    rf"""-(?<![\w-]-)-(?P<name>[A-Za-z][\w-]{{0,63}})
+      (?: {_NEXT_WORD}(?P<q>\\{{0,7}}["'])? |
+      \\{{0,7}}["'],\s{{0,8}}[bu]?(?P<l>\\{{0,7}}["'])(?!-) )"""
 )
 _SHORT_OPTION = verbose(
     r"-(?<!\w-)(?P<name>[A-Za-z]*[Pp]ass\w*|[Pp]assword|[Ss]ecret|[Tt]oken"
-    r"|[Aa]pi[-_]?[Kk]ey)[ \t]{1,8}(?![\s-])(?P<q>[\"']?)"
+    rf"|[Aa]pi[-_]?[Kk]ey){_NEXT_WORD}(?P<q>[\"'])?"
 )
 _ARGUMENT = r"[^\s\"'`\\|;,)\]}]{1,512}"
 _NOT_PASSWORD = expression(r"pass|password|token|pw|test|[0-9.]+(?::[0-9]+)+")  # or ports

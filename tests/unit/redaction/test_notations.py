@@ -267,6 +267,7 @@ LEFT = [
     "KeyError: 'api_key'",
     "--token is required; run with --password",
     "--password --user bob",
+    "--password \\\\n, --token \\, --api-key \\\n  --user bob, --secret \\\n",
     "use `--token=<token>`",
     "cookies: none",
     "https://example.com:8080/path and https://medium.com:443/@user",
@@ -497,6 +498,9 @@ mysql -pX db
 sshpass -p X ssh host
 smbclient -U bob%X //host/share
 tool --password X --user bob
+tool --password \\¶  X \\¶  --user bob
+tool --user bob --token \\¶  'X'
+"tool --password \\\\\\n  X --user bob"
 Connect-It -Password X
 https://example.org/?api_key=X
 <add key="Password" value="X"/>
