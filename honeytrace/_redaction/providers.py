@@ -36,8 +36,12 @@ openai      sk-svcacct-         dash    8+      prefix  platform.openai.com/docs
 openai      sk-service-         dash    20+     mixed   platform.openai.com/docs/api-reference
 openai      sk-admin-           dash    20+     mixed   platform.openai.com/docs/api-reference
 openai      sk-None-            dash    8+      prefix  platform.openai.com/docs/api-reference
+openai      sess-               alnum   40      whole   platform.openai.com/docs/api-reference
+openai      ek_                 hex     32+     mixed   platform.openai.com/docs/guides/realtime
 openai      sk-or-v1-           alnum   64      prefix  openrouter.ai/docs/api-reference
 openai      sk-lf-              dash    24+     mixed   langfuse.com/docs/api
+openai      sk-helicone-        dash    27+     mixed   docs.helicone.ai
+openai      sk-do-              dash    40+     mixed   docs.digitalocean.com/products/gradient
 openai      sk-                 alnum   20+     prefix  platform.openai.com/docs/api-reference
 honeyhive   hh_                 dash    16+     mixed   docs.honeyhive.ai
 aws         AKIA                upper   16      whole   docs.aws.amazon.com/IAM
@@ -86,13 +90,13 @@ slack       xapp-               dash    16+     prefix  api.slack.com/concepts/t
 slack       xwfp-               dash    16+     prefix  api.slack.com/concepts/token-types
 stripe      sk_live_            word    8+      prefix  docs.stripe.com/keys
 stripe      sk_test_            word    8+      prefix  docs.stripe.com/keys
-stripe      sk_prod_            word    10+     prefix  docs.stripe.com/keys
+stripe      sk_prod_            dash    10+     prefix  docs.stripe.com/keys
 stripe      rk_live_            word    8+      prefix  docs.stripe.com/keys
 stripe      rk_test_            word    8+      prefix  docs.stripe.com/keys
-stripe      rk_prod_            word    10+     prefix  docs.stripe.com/keys
+stripe      rk_prod_            dash    10+     prefix  docs.stripe.com/keys
 stripe      whsec_              base64  16+     prefix  docs.stripe.com/webhooks
-stripe      pi_                 word    57      whole   docs.stripe.com/api/payment_intents
-stripe      seti_               word    57      whole   docs.stripe.com/api/setup_intents
+stripe      pi_                 word    50-80   whole   docs.stripe.com/api/payment_intents
+stripe      seti_               word    50-80   whole   docs.stripe.com/api/setup_intents
 huggingface hf_                 alnum   20+     mixed   huggingface.co/docs/hub/security-tokens
 huggingface api_org_            alnum   20+     mixed   huggingface.co/docs/hub/security-tokens
 groq        gsk_                alnum   52      prefix  console.groq.com/docs
@@ -123,20 +127,30 @@ provider    e2b_                hex     40+     mixed   e2b.dev/docs/api-key
 provider    rpa_                alnum   20+     mixed   docs.runpod.io
 provider    llx-                alnum   20+     mixed   docs.cloud.llamaindex.ai
 provider    pylf_v              dash    20+     mixed   logfire.pydantic.dev/docs
+provider    xaat-               hexdash 36      mixed   axiom.co/docs
+provider    xapt-               hexdash 36      mixed   axiom.co/docs
+provider    signkey-prod-       hex     64      prefix  www.inngest.com/docs
+provider    signkey-test-       hex     64      prefix  www.inngest.com/docs
+provider    tr_prod_            alnum   20+     mixed   trigger.dev/docs
+provider    tr_dev_             alnum   20+     mixed   trigger.dev/docs
+provider    tr_pat_             alnum   20+     mixed   trigger.dev/docs
 provider    wandb_v1_           dash    20+     mixed   docs.wandb.ai
 provider    esecret_            dash    20+     mixed   docs.anyscale.com
 provider    bb_live_            dash    20+     mixed   docs.browserbase.com
 provider    apify_api_          alnum   20+     prefix  docs.apify.com/api
 provider    dapi                hexdash 32-36   whole   docs.databricks.com/dev-tools/auth
 provider    dkea                hexdash 32-36   whole   docs.databricks.com/dev-tools/auth
+provider    dose                hexdash 32-36   whole   docs.databricks.com/dev-tools/auth
 provider    sbp_                alnum   20+     mixed   supabase.com/docs/guides/api
 provider    sb_secret_          dash    20+     mixed   supabase.com/docs/guides/api
+provider    napi_               lower   60+     mixed   neon.com/docs/manage/api-keys
 provider    vck_                alnum   20+     mixed   vercel.com/docs/rest-api
 provider    vcp_                alnum   20+     mixed   vercel.com/docs/rest-api
 provider    vca_                alnum   20+     mixed   vercel.com/docs/rest-api
 provider    vci_                alnum   20+     mixed   vercel.com/docs/rest-api
 provider    vcr_                alnum   20+     mixed   vercel.com/docs/rest-api
 provider    vercel_blob_rw_     word    20+     prefix  vercel.com/docs/storage
+provider    rnd_                alnum   28+     mixed   render.com/docs/api
 provider    cfut_               alnum   40+     prefix  developers.cloudflare.com/fundamentals/api
 provider    cfat_               alnum   40+     prefix  developers.cloudflare.com/fundamentals/api
 provider    cfk_                alnum   40+     mixed   developers.cloudflare.com/fundamentals/api
@@ -148,6 +162,7 @@ provider    glc_                base64  32+     prefix  grafana.com/docs/grafana
 provider    glsa_               word    41      prefix  grafana.com/docs/grafana
 provider    eyJrIjoi            base64  40+     prefix  grafana.com/docs/grafana
 provider    tskey-              dash    20+     glued   tailscale.com/kb/1277/key-prefixes
+provider    dnkey-              dash    60+     mixed   docs.defined.net
 provider    nfp_                alnum   36+     prefix  docs.netlify.com/api
 provider    nfc_                alnum   36+     prefix  docs.netlify.com/api
 provider    nfo_                alnum   36+     prefix  docs.netlify.com/api
@@ -161,11 +176,25 @@ provider    sq0idp-             dash    22      prefix  developer.squareup.com/d
 provider    EAAA                dash    60      whole   developer.squareup.com/docs
 provider    EAAM                alnum   100+    mixed   developers.facebook.com/docs
 provider    EAAC                alnum   100+    mixed   developers.facebook.com/docs
+provider    EAAG                alnum   100+    mixed   developers.facebook.com/docs
+provider    EAAB                alnum   100+    mixed   developers.facebook.com/docs
+provider    EAAI                alnum   100+    mixed   developers.facebook.com/docs
+provider    IGQV                dash    100+    mixed   developers.facebook.com/docs
+provider    IGAA                alnum   100+    mixed   developers.facebook.com/docs
 provider    rzp_live_           alnum   14+     prefix  razorpay.com/docs/api
 provider    rzp_test_           alnum   14+     prefix  razorpay.com/docs/api
+provider    access-production-  hexdash 36      mixed   plaid.com/docs/api
+provider    access-sandbox-     hexdash 36      mixed   plaid.com/docs/api
+provider    access-development- hexdash 36      mixed   plaid.com/docs/api
+provider    pdl_live_apikey_    word    45+     mixed   developer.paddle.com/api-reference
+provider    pdl_sdbx_apikey_    word    45+     mixed   developer.paddle.com/api-reference
+provider    polar_oat_          word    40+     mixed   polar.sh/docs
+provider    polar_pat_          word    40+     mixed   polar.sh/docs
 provider    tfp_                word    40-60   prefix  www.typeform.com/developers
 provider    sdk-                dash    36      mixed   launchdarkly.com/docs/home
 provider    mob-                dash    36      mixed   launchdarkly.com/docs/home
+provider    secret-             alnum   43      mixed   docs.statsig.com
+provider    kpat_               alnum   40+     mixed   docs.konghq.com
 provider    api-                dash    36      mixed   launchdarkly.com/docs/home
 provider    NRII-               dash    20+     prefix  docs.newrelic.com/docs/apis
 provider    NRIQ-               dash    20+     prefix  docs.newrelic.com/docs/apis
@@ -173,6 +202,7 @@ provider    NRAK-               alnum   27      prefix  docs.newrelic.com/docs/a
 provider    NRJS-               alnum   19      prefix  docs.newrelic.com/docs/apis
 provider    NRBR-               alnum   19      prefix  docs.newrelic.com/docs/apis
 provider    NRRA-               alnum   42      prefix  docs.newrelic.com/docs/apis
+provider    NRAA-               alnum   27      prefix  docs.newrelic.com/docs/apis
 provider    hvs.                dash    24+     prefix  developer.hashicorp.com/vault/docs
 provider    hvb.                dash    24+     prefix  developer.hashicorp.com/vault/docs
 provider    hvr.                dash    24+     prefix  developer.hashicorp.com/vault/docs
@@ -184,9 +214,13 @@ provider    dckr_oat_           dash    32      prefix  docs.docker.com/security
 provider    figd_               dash    40+     prefix  www.figma.com/developers/api
 provider    figo_               dash    40+     prefix  www.figma.com/developers/api
 provider    figp_               dots    40+     prefix  www.figma.com/developers/api
+provider    figr_               dash    40+     prefix  www.figma.com/developers/api
 provider    pscale_pw_          dots    32+     prefix  planetscale.com/docs
 provider    pscale_tkn_         dots    32+     prefix  planetscale.com/docs
 provider    pscale_oauth_       dots    32+     prefix  planetscale.com/docs
+provider    AVNS_               dash    19+     mixed   aiven.io/docs
+provider    mdb_sa_sk_          dash    40+     mixed   www.mongodb.com/docs/atlas
+provider    CCDB1_              word    60+     mixed   www.cockroachlabs.com/docs
 provider    fo1_                dash    43      prefix  fly.io/docs/security/tokens
 provider    fm1a_               base64  40+     prefix  fly.io/docs/security/tokens
 provider    fm1r_               base64  40+     prefix  fly.io/docs/security/tokens
@@ -194,13 +228,15 @@ provider    fm2_                base64  40+     prefix  fly.io/docs/security/tok
 provider    sntrys_             base64  40+     prefix  docs.sentry.io/account/auth-tokens
 provider    sntryu_             hex     64      prefix  docs.sentry.io/account/auth-tokens
 provider    sntryi_             hex     64      prefix  docs.sentry.io/account/auth-tokens
-provider    shpat_              alnum   32+     prefix  shopify.dev/docs/apps/auth
-provider    shpca_              alnum   32+     prefix  shopify.dev/docs/apps/auth
-provider    shppa_              alnum   32+     prefix  shopify.dev/docs/apps/auth
-provider    shpss_              alnum   32+     prefix  shopify.dev/docs/apps/auth
-provider    shpua_              alnum   32+     prefix  shopify.dev/docs/apps/auth
-provider    shptka_             alnum   32+     prefix  shopify.dev/docs/apps/auth
+provider    shpat_              dash    32+     prefix  shopify.dev/docs/apps/auth
+provider    shpca_              dash    32+     prefix  shopify.dev/docs/apps/auth
+provider    shppa_              dash    32+     prefix  shopify.dev/docs/apps/auth
+provider    shpss_              dash    32+     prefix  shopify.dev/docs/apps/auth
+provider    shpua_              dash    32+     prefix  shopify.dev/docs/apps/auth
+provider    shptka_             dash    32+     prefix  shopify.dev/docs/apps/auth
 provider    shpltm_             dash    40      prefix  shopify.dev/docs/apps/auth
+provider    shprt_              dash    32+     prefix  shopify.dev/docs/apps/auth
+provider    prtapi_             alnum   32+     mixed   shopify.dev/docs/api/partner
 provider    sgp_                word    40-64   mixed   sourcegraph.com/docs/cli
 provider    slk_                hex     64      whole   sourcegraph.com/docs/cli
 provider    sgd_                hex     64      whole   sourcegraph.com/docs/cli
@@ -209,6 +245,8 @@ provider    doo_v1_             hex     64      prefix  docs.digitalocean.com/re
 provider    dor_v1_             hex     64      prefix  docs.digitalocean.com/reference/api
 provider    pul-                hex     40+     mixed   www.pulumi.com/docs
 provider    rubygems_           hex     48      whole   guides.rubygems.org/api-key-scopes
+provider    oy2                 lower   43      whole   learn.microsoft.com/nuget
+provider    cio                 alnum   32      whole   doc.rust-lang.org/cargo
 provider    shippo_live_        HEX     40      prefix  docs.goshippo.com
 provider    shippo_test_        HEX     40      prefix  docs.goshippo.com
 provider    xkeysib-            dash    40+     mixed   developers.brevo.com
@@ -224,6 +262,10 @@ provider    ntn_                alnum   20+     mixed   developers.notion.com
 provider    secret_             alnum   40+     mixed   developers.notion.com
 provider    phx_                word    20+     mixed   posthog.com/docs/api
 provider    phs_                word    20+     mixed   posthog.com/docs/api
+provider    hcaik_              lower   58      mixed   docs.honeycomb.io
+provider    hcxik_              lower   58      mixed   docs.honeycomb.io
+provider    hcaml_              lower   58      mixed   docs.honeycomb.io
+provider    hcamk_              lower   58      mixed   docs.honeycomb.io
 provider    pnu_                alnum   20+     mixed   docs.prefect.io
 provider    pnb_                alnum   20+     mixed   docs.prefect.io
 provider    rdme_               alnum   20+     mixed   docs.readme.com
@@ -243,6 +285,9 @@ provider    flp_                alnum   20+     mixed   docs.flox.dev
 provider    ico-                alnum   20+     mixed   www.infracost.io/docs
 provider    LTAI                alnum   17-24   mixed   www.alibabacloud.com/help
 provider    AKID                alnum   32      mixed   cloud.tencent.com/document
+provider    AQVN                dash    35+     mixed   yandex.cloud/docs/iam
+provider    y0_                 dash    50+     mixed   yandex.com/dev/id/doc
+provider    t1.                 dots    100+    mixed   yandex.cloud/docs/iam
 provider    p8e-                lower   32      prefix  developer.adobe.com
 provider    duffel_test_        dots    43      prefix  duffel.com/docs/api
 provider    duffel_live_        dots    43      prefix  duffel.com/docs/api
@@ -254,12 +299,18 @@ provider    dp.scim.            alnum   40-44   prefix  docs.doppler.com
 provider    dp.audit.           alnum   40-44   prefix  docs.doppler.com
 provider    dt0c01.             dots    80-90   prefix  docs.dynatrace.com
 provider    dt0s16.             dots    80-90   prefix  docs.dynatrace.com
+provider    dt0s01.             dots    60-90   prefix  docs.dynatrace.com
+provider    dt0s02.             dots    60-90   prefix  docs.dynatrace.com
 provider    EZAK                alnum   54      whole   docs.easypost.com
 provider    EZTK                alnum   54      whole   docs.easypost.com
 provider    FLWSECK_TEST-       dash    12+     prefix  developer.flutterwave.com
 provider    FLWSECK-            dash    30+     prefix  developer.flutterwave.com
 provider    FLWPUBK_TEST-       dash    30+     prefix  developer.flutterwave.com
 provider    fio-u-              dots    64      prefix  developer.frame.io
+provider    sl.u.               dash    100+    mixed   www.dropbox.com/developers
+provider    sl.                 dash    100+    mixed   www.dropbox.com/developers
+provider    api_live.           dots    40+     mixed   documentation.onfido.com
+provider    api_sandbox.        dots    40+     mixed   documentation.onfido.com
 provider    AKCp                alnum   60-69   whole   jfrog.com/help
 provider    cmVmd               alnum   59      whole   jfrog.com/help
 provider    CLOJARS_            lower   60      prefix  clojars.org/tokens
@@ -300,6 +351,23 @@ provider    sk_                 hex     40-64   whole   elevenlabs.io/docs/api-r
 provider    ls__                hex     32      whole   docs.smith.langchain.com
 provider    ory_at_             dots    40+     prefix  www.ory.sh/docs
 provider    ory_pat_            dots    32      prefix  www.ory.sh/docs
+provider    cal_live_           hex     32      mixed   cal.com/docs/api-reference
+provider    dub_                alnum   24      mixed   dub.co/docs/api-reference
+provider    nyk_v0_             alnum   60+     mixed   developer.nylas.com/docs
+provider    lip_                alnum   20+     mixed   lichess.org/api
+provider    tss_                alnum   40+     mixed   thunderstore.io/api/docs
+provider    vtwn_               alnum   27      mixed   docs.val.town
+provider    ddo_                alnum   36      mixed   docs.deno.com/deploy
+provider    m0-                 alnum   40      mixed   docs.mem0.ai
+provider    opk_                hex     42      mixed   docs.openpipe.ai
+provider    up_                 alnum   29      mixed   console.upstage.ai/docs
+provider    ck-                 alnum   40+     mixed   docs.trychroma.com
+provider    tpuf_               alnum   40+     mixed   turbopuffer.com/docs
+provider    hl_sk_              hex     48      mixed   humanloop.com/docs
+provider    tl_                 hex     64      whole   www.traceloop.com/docs
+provider    key_                hex     64      whole   docs.cursor.com/en/account
+provider    v2x                 hex     64      whole   developers.bitgo.com/api
+provider    NF-                 alnum   32      mixed   help.nightfall.ai
 provider    nsec1               lower   58      whole   nostr.com
 provider    xprv                alnum   100+    mixed   en.bitcoin.it/wiki/BIP_0032
 """
@@ -358,6 +426,8 @@ SPECIAL = (
         ".",
         r"[MNO](?<![A-Za-z0-9].)(?=[A-Za-z_-]{0,23}[0-9])[\w-]{23,27}\.[\w-]{6}\.[\w-]{27,38}(?![\w-])",
     ),
+    Special("provider", "", "AZDO", rf"{_WORD}[A-Za-z0-9]{{76}}AZDO[A-Za-z0-9]{{4}}(?![\w-])"),
+    Special("provider", "", "JQQJ99", rf"{_WORD}[A-Za-z0-9]{{52}}JQQJ99[A-Za-z0-9]{{26}}(?![\w-])"),
     Special("provider", "", "v1.0-", r"(?<![A-Za-z0-9]v1\.)(?<=v1\.)0-[\w-]{16,}"),
     Special("twilio", "", "SK", r"SK(?<![A-Za-z0-9]SK)[0-9a-fA-F]{32}(?![\w-])"),
     Special("provider", "", "A", r"A(?<=[0-9]:A)[\w-]{34}(?![\w-])"),
