@@ -112,8 +112,13 @@ class OwnedFile:
         return os.pread(self._fd, count, at)
 
     def leave(self, name: Path | None) -> None:
-        """Rename the file, or delete it if `name` is None. Raises `OSError` if it is not ours."""
+        """Rename the file, or delete it if `name` is None; do nothing if somebody has deleted it.
+
+        Raises `OSError` if it is not ours.
+        """
         self.found()
+        if not os.path.lexists(self.path):
+            return
         there = self.path.lstat()
         if (there.st_dev, there.st_ino) != self._identity:
             raise FileNotFoundError(errno.ENOENT, "another file has taken its place", self.path)

@@ -167,6 +167,15 @@ def test_a_removed_segment_leaves_nothing(segment, path):
     assert (list(path.parent.iterdir()), segment.gone) == ([], True)
 
 
+def test_one_that_somebody_deleted_leaves_no_acknowledgements(segment, path):
+    """They come back with the next one, if the whole directory was deleted."""
+    refs = fill(segment)
+    path.unlink()
+    segment.acknowledge_many(refs)
+    segment.remove()
+    assert list(path.parent.iterdir()) == []
+
+
 def test_one_that_somebody_replaced_is_not_removed(segment, path):
     """A file that has taken the place of ours stays, with what belongs to it."""
     fill(segment)
