@@ -8,7 +8,6 @@ import os
 import shutil
 import sys
 import threading
-import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,6 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from honeytrace._delivery import encode_queue
+from honeytrace._delivery import queue as delivery_queue
 from honeytrace._delivery.encode_queue import RUN_SESSIONS
 from honeytrace._delivery.queue import DeliveryQueue
 from honeytrace._delivery.retry import Answer, Verdict
@@ -445,16 +445,26 @@ def test_what_is_given_up_while_it_is_written_is_not_sent(queue):
     """It was counted as dropped; nothing of it is left on disk for another process."""
     put(queue)
     queue.encode()
-    with queue.lock:
-        writing = threading.Thread(target=queue.write)
-        writing.start()
-        deadline = time.monotonic() + 10
-        while b'{"n":1}' not in on_disk(queue) and time.monotonic() < deadline:
-            writing.join(0.01)
-        queue.give_up_all()
-    writing.join()
+    with at_the_end_of("append_many", queue.give_up_all):
+        queue.write()
     queue.close()
     assert (counts(queue), on_disk(queue)) == ({"accepted": 1, "dropped": 1}, b"")
+
+
+@contextmanager
+def at_the_end_of(name, act):
+    """Call `act` when a function of this name returns, as a signal handler may."""
+
+    def handle(frame, event, argument):
+        if event == "return" and frame.f_code.co_name == name:
+            sys.setprofile(None)
+            act()
+
+    sys.setprofile(handle)
+    try:
+        yield
+    finally:
+        sys.setprofile(None)
 
 
 def on_disk(queue):
@@ -497,6 +507,59 @@ def test_a_handler_may_raise_at_any_call(spooled, calls, make, loose):
         assert sorted(numbers(deliver(queue))) == [1, 2, 3, 4], at
         assert counts(queue) == {"accepted": 4, "delivered": 4}, at
         queue.close()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # in a destructor
+@pytest.mark.parametrize("spooled", [True, False])
+@pytest.mark.parametrize("go_on", [DeliveryQueue.write, DeliveryQueue.pass_on])
+def test_a_handler_may_raise_while_all_are_given_up(spooled, go_on, make, loose):
+    """Each session is either dropped or delivered, and counted as that."""
+    for at in range(30):
+        queue = make() if spooled else DeliveryQueue(encode, ErrorGuard(), None)
+        put(queue, 3)
+        queue.encode()
+        with suppress(Handler), interrupted(at):
+            queue.give_up_all()
+        go_on(queue)
+        delivered = numbers(deliver(queue))
+        assert sorted({*delivered}) == delivered, at
+        assert counts(queue).get("delivered", 0) == len(delivered), at
+        assert counts(queue).get("dropped", 0) == 3 - len(delivered), at
+        queue.close()
+
+
+def test_a_session_is_given_up_once(loose):
+    """It is counted as dropped once, too."""
+    items = fill(loose, 2)
+    assert [loose.give_up(items), loose.give_up(items)] == [2, 0]
+    assert counts(loose) == {"accepted": 2, "dropped": 2}
+
+
+def test_sessions_that_other_threads_encode_are_waited_for():
+    """A durable session is on disk with those inside it, whichever thread encodes them."""
+    stored, seen, waiting = [], [], threading.Event()
+
+    def store(bodies):
+        stored.extend(bodies)
+        return True
+
+    def end_a_session():
+        sys.setprofile(lambda frame, *_: frame.f_code.co_name == "wait" and waiting.set())
+        queue.await_runs(10)
+        sys.setprofile(None)
+        seen.extend(stored)
+
+    def encode_while_it_waits(session):
+        thread.start()
+        waiting.wait(10)
+        return encode(session)
+
+    thread = threading.Thread(target=end_a_session)
+    queue = DeliveryQueue(encode_while_it_waits, ErrorGuard(), None, store)
+    put(queue)
+    queue.encode()
+    thread.join()
+    assert numbers(seen) == [1]
 
 
 def test_a_thread_that_hardly_runs_encodes_all(queue, monkeypatch):
@@ -583,6 +646,25 @@ def test_what_cannot_be_put_on_disk_is_given_up(queue):
     fill(queue, 0)
     assert counts(queue) == {"accepted": 4, "spooled": 1, "dropped": 3}
     assert (take(queue), queue.unsafe) == (None, False)
+
+
+def test_the_end_does_not_wait_long_for_a_disk_that_hangs(monkeypatch):
+    """What is under way is given up; an answer that comes later changes no count."""
+    monkeypatch.setattr(delivery_queue, "CLOSE_SECONDS", 0.01)
+    writing, ended = threading.Event(), threading.Event()
+
+    def store(bodies):
+        writing.set()
+        return ended.wait(10)
+
+    queue = DeliveryQueue(encode, ErrorGuard(), None, store)
+    thread = threading.Thread(target=fill, args=(queue, 1))
+    thread.start()
+    writing.wait(10)
+    assert queue.close() == 1
+    ended.set()
+    thread.join()
+    assert counts(queue) == {"accepted": 1, "dropped": 1}
 
 
 def test_nothing_without_a_spool_outlives_the_end(loose):
