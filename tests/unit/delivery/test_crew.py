@@ -154,6 +154,34 @@ def test_threads_that_are_ended_from_outside_are_replaced(sending, server):
         thread.join(10)
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_the_only_thread_is_replaced(server, monkeypatch):
+    """Also if the system allows no second one, which could go on with the work."""
+    ended, start = [], threading.Thread.start
+
+    def allow_one(self):
+        if self.name.startswith(f"{THREADS}sender"):
+            raise RuntimeError("can't start new thread")
+        start(self)
+
+    class Ends(HttpSender):
+        def send(self, body):
+            if not ended:
+                ended.append(threading.current_thread())
+                raise SystemExit
+            return super().send(body)
+
+    monkeypatch.setattr(threading.Thread, "start", allow_one)
+    sending = Sending(server.url)
+    sending.sender.change(lambda: Ends(server.url, "key", 1.0))
+    sending.start()
+    sending.put(5)
+    assert sending.flush(20)
+    assert ([session["n"] for session in server.sessions], len(ended)) == ([5], 1)
+    ended[0].join(10)
+    sending.stop()
+
+
 def test_a_better_server_is_asked_at_once(sending, server):
     """Whatever the patience that the one before asks for, and be it after the change."""
     changed = threading.Event()
@@ -271,3 +299,13 @@ def test_what_is_sent_here_is_no_request_under_way(server):
     sending.put(2)
     assert sending.flush(20)
     sending.stop()
+
+
+def test_nothing_is_sent_here_when_the_time_is_over(server):
+    """At exit, what is left stays where it is."""
+    sending = Sending(server.url)
+    sending.put(1)
+    sending.queue.encode()
+    sending.queue.write()
+    sending.crew.send_here(time.monotonic())
+    assert (sending.counts.loose, server.requests) == (1, [])

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import threading
 
 import pytest
 
+from honeytrace._delivery import senders
 from honeytrace._delivery.http.sender import HttpSender
 from honeytrace._delivery.retry import Answer, Verdict
-from honeytrace._delivery.senders import LazySender
+from honeytrace._delivery.senders import DeliveryThread, LazySender, start_thread
 from honeytrace._utils.guard import ErrorGuard
 
 DELIVERED = Answer(Verdict.DELIVERED)
@@ -119,3 +121,42 @@ def test_nobody_connects_while_it_is_held(guard):
     sender.let_go()
     assert connected.wait(10)
     thread.join()
+
+
+def test_a_fork_does_not_wait_long_for_a_thread_that_connects(guard, monkeypatch):
+    """That thread may itself wait for the one that forks; it goes on undisturbed."""
+    monkeypatch.setattr(senders, "HOLD_SECONDS", 0.01)
+    connecting, forked, answers = threading.Event(), threading.Event(), []
+
+    def connect():
+        connecting.set()
+        forked.wait(10)
+        return Scripted(DELIVERED)
+
+    sender = LazySender(connect, guard)
+    thread = threading.Thread(target=lambda: answers.append(sender.send(b"x")))
+    thread.start()
+    connecting.wait(10)
+    sender.hold()
+    sender.let_go()
+    forked.set()
+    thread.join()
+    assert answers == [DELIVERED]
+
+
+def test_a_thread_that_has_not_begun_is_not_waited_for_long():
+    """At exit there may be one that the system has not let run yet."""
+    DeliveryThread(int, "late").join(0)
+
+
+def test_our_threads_have_enough_stack():
+    """TLS and SQLite need more than some programs choose; their own choice stays in force."""
+    depth, chosen, found = 500, 32 * 1024, []
+    thread = DeliveryThread(lambda: found.append(json.loads("[" * depth + "]" * depth)), "deep")
+    before = threading.stack_size(chosen)
+    try:
+        assert start_thread(thread)
+    finally:
+        after = threading.stack_size(before)
+    thread.join(10)
+    assert (after, len(found)) == (chosen, 1)

@@ -277,6 +277,20 @@ def test_without_threads_sessions_are_written_on_the_spot(deliver, server, waiti
     assert sorted(numbers(server)) == [1, 2]
 
 
+def test_without_threads_a_signal_handler_only_queues(deliver, server, waiting, no_threads):
+    """If it interrupts our own work, it cannot write; the next session takes it along."""
+    delivery = deliver()
+    with delivery._queue.lock:
+        delivery.accept(ended(1))
+    assert (waiting(), delivery.stats().queued) == (0, 1)
+    delivery.accept(ended(2))
+    assert (waiting(), delivery.stats().spooled) == (2, 2)
+    no_threads.undo()
+    delivery.start()
+    assert delivery.flush(10)
+    assert sorted(numbers(server)) == [1, 2]
+
+
 def store(tmp_path, **settings):
     return Delivery(lambda: LocalSender(tmp_path), encode, ErrorGuard(), batches=True, **settings)
 
@@ -296,6 +310,19 @@ def test_a_durable_session_is_in_the_store_at_once(tmp_path):
     for number in range(3):
         delivery.accept_durably(ended(number))
         assert Store(tmp_path / "sessions.db").count() == number + 1
+    delivery.shutdown(0)
+
+
+def test_a_durable_session_waits_while_this_thread_holds_a_lock(tmp_path):
+    """Writing it might wait for a thread of ours, which may want that lock."""
+    held = [True]
+    delivery = store(tmp_path, is_locked=lambda: bool(held))
+    delivery.accept_durably(ended(1))
+    assert delivery.stats().queued == 1
+    held.clear()
+    delivery.ring()
+    assert delivery.flush(10)
+    assert Store(tmp_path / "sessions.db").count() == 1
     delivery.shutdown(0)
 
 
