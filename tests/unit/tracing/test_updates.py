@@ -317,6 +317,26 @@ def test_what_is_set_after_the_end_is_an_update(store):
     assert type(copy.copy(session.feedback)) is dict
 
 
+def test_a_session_is_delivered_while_it_is_read(store):
+    """Its record is emptied then, but the program reads what was in it."""
+    gate = threading.Event()
+    honeytrace.configure(redact=lambda path, value: (gate.wait(10), value)[1])
+    ended()
+
+    def deliver(frame, event, argument):
+        if event == "return" and frame.f_code.co_name == "objects":
+            sys.setprofile(None)
+            gate.set()
+            honeytrace.flush(10)
+
+    sys.setprofile(deliver)
+    try:
+        outputs = last.outputs
+    finally:
+        sys.setprofile(None)
+    assert (outputs, gate.is_set()) == ({"content": "WHY"}, True)
+
+
 def test_a_handle_from_another_process_says_that_it_cannot(caplog):
     with capture_sessions(), trace_session("answer") as session:
         copied = pickle.loads(pickle.dumps(session))

@@ -377,6 +377,30 @@ def test_a_fault_near_the_limit_is_contained():
     assert type(near(sys.getrecursionlimit() // 2)) is RecursionError
 
 
+def test_a_fault_without_stack_to_search_it_is_contained():
+    """At some depth, the function fails by itself and the search for that finds no frames left."""
+    found = []
+
+    def fails():
+        raise ValueError
+
+    def search():
+        try:
+            fails()
+        except ValueError as error:
+            found.append(from_outside(error, fails))
+
+    def search_at_every_depth():
+        with contextlib.suppress(RecursionError):
+            search_at_every_depth()
+        if len(found) < 50:
+            with contextlib.suppress(RecursionError):
+                search()
+
+    search_at_every_depth()
+    assert found == [None] * 50
+
+
 def test_a_memory_error_passes():
     """The program has to know, whoever met it."""
     with pytest.raises(MemoryError):
@@ -395,6 +419,22 @@ def test_a_circle_of_contexts():
             except ValueError as second:
                 first.__context__ = second
                 raise
+
+    assert type(try_call(fails)[1]) is ValueError
+
+
+def test_a_circle_of_contexts_inside():
+    """Nor is one that does not lead back to what the function raised."""
+
+    def fails():
+        try:
+            raise LateError("first")
+        except LateError as first:
+            try:
+                raise LateError("second")
+            except LateError as second:
+                first.__context__ = second
+                raise ValueError("third") from None
 
     assert type(try_call(fails)[1]) is ValueError
 
