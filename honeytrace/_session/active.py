@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from honeytrace._capture.deferred import as_object
 from honeytrace._capture.snapshot import Snapshot
-from honeytrace._session.build import objects
+from honeytrace._session.build import objects, objects_and_read
 from honeytrace._session.record import CallRecord, Defaults, Identity, TraceSpec, format_id
 from honeytrace._session.scope import make_known
 from honeytrace._utils.json import Json
@@ -140,7 +140,9 @@ class ActiveSession:
         if record.given is None:
             record.given = {}
         if name not in record.given:  # JSON data that the calls of a function may share
-            record.given[name] = deepcopy(objects(record)[name])
+            found, read = objects_and_read(record)
+            record.read = {**(record.read or {}), name: read.get(name, {})}
+            record.given[name] = deepcopy(found[name])
         return record.given[name]
 
     def _replace(self, name: str, value: object) -> None:
@@ -154,6 +156,7 @@ class ActiveSession:
             return
         record.given = record.given or {}
         record.given[name] = copy
+        record.read = {**(record.read or {}), name: {}}
         record.replaced = (record.replaced or set()) | {name}
 
     def _update(self, name: str, fields: Json) -> None:

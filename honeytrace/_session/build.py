@@ -18,8 +18,13 @@ def objects(record: CallRecord) -> dict[str, Json]:
     Values set by the user win over those of `trace_session`. Those win over tags, and tags win
     over captured values.
     """
+    return objects_and_read(record)[0]
+
+
+def objects_and_read(record: CallRecord) -> tuple[dict[str, Json], dict[str, Json]]:
+    """Return the JSON objects, and those of their values that were read from the outputs."""
     early = _before(record)
-    late = _after(record, early["config"])
+    late, is_model_call = _after(record, early["config"])
     found: dict[str, Json] = {name: {} for name in OBJECTS}
     for layer in (early, late, record.tags, record.spec.fields):
         for name, values in layer.items() if layer else ():
@@ -27,8 +32,17 @@ def objects(record: CallRecord) -> dict[str, Json]:
     for name, values in record.given.items() if record.given else ():
         # The values are a copy, made when the user first touched them.
         captured = {} if name in (record.replaced or ()) else late.get(name, {})
-        found[name] = {**captured, **values}
-    return found
+        found[name] = {**captured, **_without(values, (record.read or {}).get(name, {}))}
+    if "metadata" not in (record.replaced or ()):
+        also = shown(found["metrics"], is_model_call)
+        found["metadata"] = {**also, **found["metadata"]}
+        late["metadata"] = {**also, **late["metadata"]}
+    return found, late
+
+
+def _without(values: Json, read: Json) -> Json:
+    """Leave out what was read from the outputs of an earlier moment, unless the user changed it."""
+    return {name: value for name, value in values.items() if read.get(name, ABSENT) is not value}
 
 
 def _before(record: CallRecord) -> dict[str, Json]:
@@ -44,8 +58,8 @@ def _before(record: CallRecord) -> dict[str, Json]:
     return {"inputs": inputs, "config": config}
 
 
-def _after(record: CallRecord, named: Json) -> dict[str, Json]:
-    """Return the objects that were captured when the call ended.
+def _after(record: CallRecord, named: Json) -> tuple[dict[str, Json], bool]:
+    """Return the objects that were captured when the call ended, and whether it called a model.
 
     The token counts and the model are read from the outputs, whether captured or set by the user.
     Keys in `named`, the config captured from the arguments, are kept out of the result.
@@ -64,9 +78,9 @@ def _after(record: CallRecord, named: Json) -> dict[str, Json]:
         metrics = {**metrics, **record.streamed.metrics}
     if is_model_call:
         _add_cost(record, metrics, named, config)
-        metadata |= shown(metrics)
     config = {name: value for name, value in config.items() if name not in named}
-    return {"outputs": outputs, "metrics": metrics, "config": config, "metadata": metadata}
+    late = {"outputs": outputs, "metrics": metrics, "config": config, "metadata": metadata}
+    return late, is_model_call
 
 
 def _add_cost(record: CallRecord, metrics: Json, *configs: Json) -> None:

@@ -173,6 +173,7 @@ class CallRecord:
         duration: milliseconds.
         given: the objects that the user set or changed, by field name.
         replaced: names of the fields in `given` that were assigned, not changed in place.
+        read: those values in `given` that were read from the outputs, not set, by field name.
         cuts: paths of the values that were truncated.
         size: estimated memory of the captured values in bytes.
         tags: the objects that `tag` adds to this session and those below it, by field name.
@@ -195,6 +196,7 @@ class CallRecord:
         "id",
         "parent",
         "parent_id",
+        "read",
         "replaced",
         "result",
         "root_id",
@@ -229,6 +231,7 @@ class CallRecord:
         self.children: list[Identity] | None = None
         self.given: dict[str, Json] | None = None
         self.replaced: set[str] | None = None
+        self.read: dict[str, Json] | None = None
         self.failure: Failure | None = None
         self.streamed: Streamed | None = None
         self.cuts = cuts
@@ -261,7 +264,7 @@ class CallRecord:
         self.spec = _only_named(self.spec.name)
         self.captured, self.result = ((), {}), ABSENT
         self.given = self.replaced = self.failure = self.streamed = self.cuts = self.tags = None
-        self.exchange = None
+        self.exchange = self.read = None
 
 
 @functools.lru_cache(maxsize=256)

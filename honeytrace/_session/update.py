@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from honeytrace._capture.providers.usage import shown
 from honeytrace._session.record import CallRecord, Defaults, TraceSpec
 from honeytrace._session.session import Session
 from honeytrace._utils.json import Json
@@ -19,7 +20,10 @@ class Update(CallRecord):
 
     def __init__(self, defaults: Defaults, session_id: str, fields: dict[str, Json]) -> None:
         super().__init__(_SPEC, defaults, None, session_id, ((), {}))
-        self.given = fields
+        also = shown(fields.get("metrics", {}), is_model_call=False)
+        self.given = (
+            {**fields, "metadata": {**also, **fields.get("metadata", {})}} if also else fields
+        )
         self.size = _BYTES * sum(map(len, fields.values()))
         self.ended = True
 

@@ -39,6 +39,13 @@ _SHOWN = {
 """The metrics that HoneyHive's screens read in `metadata`, each with its name there."""
 
 
-def shown(metrics: Json) -> Json:
-    """Return the metrics of a model call that HoneyHive's screens read in `metadata`."""
-    return {name: metrics[ours] for ours, name in _SHOWN.items() if ours in metrics}
+def shown(metrics: Json, is_model_call: bool) -> Json:
+    """Return the metrics that HoneyHive's screens read in `metadata`.
+
+    In another call, `ttft_ms` is not the time to a token.
+    """
+    return {
+        name: metrics[ours]
+        for ours, name in _SHOWN.items()
+        if ours in metrics and (is_model_call or ours != "ttft_ms")
+    }

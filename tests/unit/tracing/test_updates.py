@@ -337,6 +337,16 @@ def test_a_session_is_delivered_while_it_is_read(store):
     assert (outputs, gate.is_set()) == ({"content": "WHY"}, True)
 
 
+def test_a_late_cost_is_also_where_the_screens_read_it(store):
+    """The key of `metadata` that the user sets in the same update wins."""
+    first, second = ended(), ended()
+    update_session(first, metrics={"cost": 0.5})
+    update_session(second, metrics={"cost": 0.5}, metadata={"cost": 2})
+    honeytrace.flush(10)
+    found = [store.get(each)["metadata"]["cost"] for each in (first, second)]
+    assert found == [0.5, 2]
+
+
 def test_a_handle_from_another_process_says_that_it_cannot(caplog):
     with capture_sessions(), trace_session("answer") as session:
         copied = pickle.loads(pickle.dumps(session))
