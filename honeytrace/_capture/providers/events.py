@@ -103,6 +103,8 @@ def has_token(item: Any) -> bool:
     if item is None or type(item) is str:
         return bool(item)
     parts = parts_of(item)
+    if len(parts) == 1 and not parts.keys().isdisjoint(_BEGINNINGS):
+        return False
     kind, choices = parts.get("type"), parts.get("choices")
     if type(kind) is str and kind.startswith(_EVENTS):
         opened = parts_of(parts.get("content_block", parts.get("item")))
@@ -117,6 +119,7 @@ def has_token(item: Any) -> bool:
 
 
 _EVENTS = ("response.", "message_", "content_block_", "ping")
+_BEGINNINGS = ("messageStart",)  # of Bedrock's streams
 _CALLS = ("tool_use", "server_tool_use", "function_call", "custom_tool_call")
 
 

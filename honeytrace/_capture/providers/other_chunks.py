@@ -1,11 +1,11 @@
-"""Merge the chunks of LangChain, Gemini, Ollama and LlamaIndex, each into one answer."""
+"""Merge the chunks of LangChain, Gemini, Bedrock, Ollama and LlamaIndex, each into one answer."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from honeytrace._capture.providers.deltas import Budget, Run, done, grow
+from honeytrace._capture.providers.deltas import Budget, IndexedEntries, Run, done, grow
 from honeytrace._utils.json import Json
 
 
@@ -105,6 +105,57 @@ class GeminiAnswer:
 _GEMINI = ("usage_metadata", "usageMetadata", "model_version", "modelVersion")
 
 
+class ConverseAnswer:
+    """Merges the events of Bedrock's `converse_stream` into the answer that `converse` returns.
+
+    `add` returns False for anything else.
+    """
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self._message: Json | None = None
+        self._blocks = IndexedEntries()
+        self._head: Json = {}
+
+    def add(self, item: Json) -> bool:
+        kind, value = next(iter(item.items()), ("", None))
+        if len(item) != 1 or type(value) is not dict or kind not in _CONVERSE:
+            return False
+        if (kind == "messageStart") is not (self._message is None):  # not begun, or the next answer
+            return False
+        if kind == "messageStart":
+            self._message = value
+        elif kind in ("contentBlockStart", "contentBlockDelta"):
+            piece = value.get("start", value.get("delta"))
+            block = self._blocks.at(self._blocks.key(value.get("contentBlockIndex")), self._budget)
+            grow(block, piece if type(piece) is dict else {}, self._budget)
+        elif kind != "contentBlockStop":
+            for key, fact in value.items():
+                self._budget.put(self._head, key, fact)
+        return True
+
+    def result(self) -> Json:
+        message = {
+            **(self._message or {}),
+            "content": [_block(each) for each in done(self._blocks)],
+        }
+        return {"output": {"message": message}, "stopReason": None, **self._head}
+
+
+_CONVERSE = (
+    *("messageStart", "contentBlockStart", "contentBlockDelta", "contentBlockStop"),
+    *("messageStop", "metadata"),
+)
+
+
+def _block(block: Json) -> Json:
+    """Return a block of content as `converse` spells it."""
+    reasoning = block.get("reasoningContent")
+    if type(reasoning) is dict and "text" in reasoning:
+        return {"reasoningContent": {"reasoningText": reasoning}}
+    return block
+
+
 class OllamaAnswer:
     """Merges the chunks of one answer of Ollama. `add` returns False for anything else."""
 
@@ -150,7 +201,7 @@ class GrowingAnswer:
 
 
 OTHER_RUNS: tuple[Callable[[Budget], Run], ...] = (
-    *(LangChainMessage, GeminiAnswer, OllamaAnswer, GrowingAnswer),
+    *(LangChainMessage, GeminiAnswer, ConverseAnswer, OllamaAnswer, GrowingAnswer),
 )
 """The shapes of chunks that are tried in this order, before those of OpenAI and Anthropic."""
 

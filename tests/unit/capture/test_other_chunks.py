@@ -1,4 +1,4 @@
-"""Streams of LangChain, Gemini, Ollama and LlamaIndex, and texts that grow, are one answer each."""
+"""Streams of frameworks and other providers, and texts that grow, are one answer each."""
 
 from __future__ import annotations
 
@@ -45,6 +45,68 @@ def test_langchain():
     assert (session.config["model"], session.metadata["finish_reason"]) == ("gpt-4o", "stop")
     assert session.metrics["total_tokens"] == 7
     assert session.metrics["ttft_ms"] > 0
+
+
+def converse(*blocks, usage=None):
+    """The events of Bedrock's `converse_stream`."""
+    yield {"messageStart": {"role": "assistant"}}
+    for index, deltas in enumerate(blocks):
+        for kind, value in deltas:
+            yield {f"contentBlock{kind}": {"contentBlockIndex": index, kind.lower(): value}}
+        yield {"contentBlockStop": {"contentBlockIndex": index}}
+    yield {"messageStop": {"stopReason": "tool_use"}}
+    if usage:
+        yield {"metadata": {"usage": usage, "metrics": {"latencyMs": 9}}}
+
+
+def test_bedrock():
+    """The events make the answer that `converse` returns."""
+    thought = [("Delta", {"reasoningContent": {"text": text}}) for text in ("H", "m")]
+    said = [("Delta", {"text": text}) for text in ("Hel", "lo")]
+    called = [("Start", {"toolUse": {"toolUseId": "t1", "name": "weather"}})]
+    called += [("Delta", {"toolUse": {"input": text}}) for text in ('{"city": ', '"Rome"}')]
+    usage = {"inputTokens": 3, "outputTokens": 4, "totalTokens": 7}
+    session = stream(converse(thought, said, called, usage=usage))
+    assert session.outputs["output"]["message"] == {
+        "role": "assistant",
+        "content": [
+            {"reasoningContent": {"reasoningText": {"text": "Hm"}}},
+            {"text": "Hello"},
+            {"toolUse": {"toolUseId": "t1", "name": "weather", "input": '{"city": "Rome"}'}},
+        ],
+    }
+    assert session.outputs["metrics"] == {"latencyMs": 9}
+    assert session.metrics["total_tokens"] == 7
+    assert session.metadata["finish_reason"] == "tool_use"
+
+
+def test_bedrock_twice_and_cut_off():
+    """Each start begins another answer, and one without an end is an answer, too."""
+    items = [*converse([("Delta", {"text": "a"})]), *list(converse([("Delta", {"text": "b"})]))[:2]]
+    first, second = stream(items).outputs["result"]
+    assert first["stopReason"] == "tool_use"
+    assert second["stopReason"] is None
+    assert second["output"]["message"]["content"] == [{"text": "b"}]
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        [{"metadata": {"a": 1}}],
+        [{"messageStart": "now"}],
+        [{}],
+        [{"contentBlockDelta": {"delta": {"text": "a"}}}],
+    ],
+    ids=["metadata", "text", "empty", "no start"],
+)
+def test_not_bedrock(items):
+    assert stream(items).outputs["result"] == items
+
+
+def test_bedrock_with_a_block_without_content():
+    """A block that is no object is an empty one."""
+    outputs = stream(converse([("Delta", None)])).outputs
+    assert outputs["output"]["message"]["content"] == [{}]
 
 
 def test_langchain_twice():
