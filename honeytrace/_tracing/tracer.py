@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from honeytrace._config.live import live
 from honeytrace._config.pipeline import Pipeline
 from honeytrace._tracing.registration import UNREGISTERED_BARE
 from honeytrace._tracing.trace_session import TraceSession, trace
+from honeytrace._tracing.updates import update
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -66,6 +67,30 @@ class Tracer:
         """Record a function or a block with the settings of this tracer; see `trace_session`."""
         references = sys.getrefcount(target) - UNREGISTERED_BARE
         return trace(target, options, references, sys._getframe(1), self)
+
+    def update_session(
+        self,
+        session_id: str | uuid.UUID,
+        *,
+        feedback: Mapping[str, Any] | None = None,
+        metrics: Mapping[str, Any] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        outputs: Mapping[str, Any] | None = None,
+        user_properties: Mapping[str, Any] | None = None,
+        config: Mapping[str, Any] | None = None,
+        inputs: Mapping[str, Any] | None = None,
+    ) -> bool:
+        """Merge values into a session that went to this tracer's server; see `update_session`."""
+        given = {
+            "feedback": feedback,
+            "metrics": metrics,
+            "metadata": metadata,
+            "outputs": outputs,
+            "user_properties": user_properties,
+            "config": config,
+            "inputs": inputs,
+        }
+        return update(session_id, given, self.pipeline)
 
     def pipeline(self) -> Pipeline:
         return live.pipeline_of(self, self._settings)

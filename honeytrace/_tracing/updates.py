@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from honeytrace._config.live import live
+from honeytrace._config.pipeline import Pipeline
 from honeytrace._session.active import ActiveSession
 from honeytrace._session.scope import find
 from honeytrace._session.wire import is_uuid
@@ -50,6 +51,15 @@ def update_session(
         "config": config,
         "inputs": inputs,
     }
+    return update(session_id, given)
+
+
+def update(
+    session_id: str | uuid.UUID,
+    given: Mapping[str, Mapping[str, Any] | None],
+    pipeline: Callable[[], Pipeline] | None = None,
+) -> bool:
+    """Do what `update_session` does, with the pipeline of the process or of a `Tracer`."""
     fields = {
         name: json_object(name, value, "update_session")
         for name, value in given.items()
@@ -67,16 +77,18 @@ def update_session(
         raise ValueError(
             f"update_session({text!r}) has no values; give some, such as feedback={{'rating': 5}}"
         )
-    return bool(_guard(_update, text.lower(), fields))
+    return bool(_guard(_update, text.lower(), fields, pipeline))
 
 
-def _update(session_id: str, fields: dict[str, Json]) -> bool:
-    pipeline = live.pipeline or live.start()
+def _update(
+    session_id: str, fields: dict[str, Json], pipeline: Callable[[], Pipeline] | None
+) -> bool:
+    usual = live.pipeline or live.start()
     if live.off:
         return False
     record = find(session_id)
     if record is None:
-        return pipeline.update(session_id, fields)
+        return (pipeline() if pipeline else usual).update(session_id, fields)
     session = ActiveSession(record)  # it is still running in this process
     for name, values in fields.items():
         getattr(session, name).update(values)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 
@@ -74,6 +75,26 @@ def test_tracers_with_the_same_settings_share_a_delivery(server):
     assert honeytrace.flush(10)
     assert len(server.sessions) == 3
     assert server.connections == 1
+
+
+def test_a_tracer_updates_the_sessions_of_its_own_server(serve):
+    """Without the tracer, the update would go to the server of the process."""
+    first, second = serve(), serve()
+    honeytrace.configure(server_url=first.url, api_key="a")
+    tracer = Tracer(server_url=second.url, api_key="b")
+    with tracer.trace_session("chat") as chat:
+        assert tracer.update_session(chat.session_id, feedback={"early": 1})
+    assert honeytrace.flush(10)
+    stored = {**second.sessions[0], "event_type": "session"}
+    second.script = lambda request: (
+        200,
+        {},
+        json.dumps(stored if request.method == "GET" else {"session_id": "1"}).encode(),
+    )
+    assert tracer.update_session(chat.session_id, feedback={"rating": 5})
+    assert honeytrace.flush(10)
+    assert second.sessions[-1]["feedback"] == {"early": 1, "rating": 5}
+    assert not first.requests
 
 
 def test_a_tracer_may_be_off_or_sample():
