@@ -19,14 +19,14 @@ from honeytrace._utils.json import Json
 from honeytrace._utils.text import did_you_mean
 
 _TEXTS = ("name", "project", "source")
+_IDS = ("session_id", "parent")
 _LISTS = ("config_args", "ignore", "only", "methods")
 _FUNCTIONS = ("process_inputs", "process_outputs", "reduce")
 _SWITCHES = ("capture_inputs", "capture_outputs")
 _ALL = (
     *_TEXTS,
     "step",
-    "session_id",
-    "parent",
+    *_IDS,
     "sample_rate",
     *ENTERED,
     *_LISTS,
@@ -87,12 +87,17 @@ def parse_options(options: Mapping[str, Any]) -> TraceSpec:
     for label in options:
         if label not in _ALL:
             raise TypeError(f"trace_session() has no argument {label!r}; {_hint(label)}")
-    given = {label: value for label, value in options.items() if value is not None}
+    given = {label: value for label, value in options.items() if _is_given(label, value)}
     checked: dict[str, Any] = {"name": ""}
     for labels, check in _CHECKS:
         checked |= {label: check(label, given[label]) for label in labels if label in given}
     fields = {label: json_object(label, given[label]) for label in ENTERED if label in given}
     return TraceSpec(**checked, fields=fields)
+
+
+def _is_given(label: str, value: object) -> bool:
+    """Return False for None, and for the empty id of a session that is not recorded."""
+    return value is not None and not (label in _IDS and isinstance(value, str) and not value)
 
 
 def _hint(label: str) -> str:
@@ -117,7 +122,8 @@ def _step(label: str, value: Any) -> str:
 def _uuid(label: str, value: Any) -> str:
     text = str(value) if isinstance(value, uuid.UUID) else value
     if not is_uuid(text):
-        _refuse(label, value, "a UUID such as uuid.uuid4()", True)
+        some = "the id of a session, such as session.session_id"
+        _refuse(label, value, some if label == "parent" else "a UUID such as uuid.uuid4()", True)
     lower: str = text.lower()
     return lower
 
@@ -184,7 +190,7 @@ def _refuse(
 _CHECKS: tuple[tuple[tuple[str, ...], Callable[[str, Any], Any]], ...] = (
     (_TEXTS, _text),
     (("step",), _step),
-    (("session_id", "parent"), _uuid),
+    (_IDS, _uuid),
     (("sample_rate",), _rate),
     (_LISTS, _names),
     (_FUNCTIONS, _function),

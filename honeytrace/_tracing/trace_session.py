@@ -96,7 +96,8 @@ def trace_session(target: Any = None, /, **options: Any) -> Any:
             "embedding", "reranker", "prompt", "guardrail" or "evaluator".
         session_id: a UUID for the first entry of a block. A decorated function makes a new one for
             each call.
-        parent: the id of the parent, if it is not the running session.
+        parent: the id of the parent, if it is not the running session. An empty id, which a session
+            that is not recorded has, counts as none; so it does for `session_id`.
         sample_rate: the fraction of these sessions that are recorded when they are a root.
         config, user_properties, metrics, feedback, metadata, inputs: mappings that go into every
             session; values that are set while it runs win.

@@ -6,7 +6,9 @@ import uuid
 
 import pytest
 
+import honeytrace
 from honeytrace import trace_session
+from honeytrace.testing import capture_sessions
 
 
 @pytest.mark.parametrize(
@@ -17,7 +19,9 @@ from honeytrace import trace_session
         ({"project": ""}, ValueError, "project=…"),
         ({"project": 3}, TypeError, "project=…"),
         ({"source": b"x"}, TypeError, "source=…"),
-        ({"session_id": "abc"}, ValueError, "session_id=…"),
+        ({"session_id": "abc"}, ValueError, "session_id=….*give a UUID"),
+        ({"session_id": b""}, ValueError, "session_id=…"),
+        ({"parent": "abc"}, ValueError, "parent=….*give the id of a session"),
         ({"inputs": "q"}, TypeError, "give a mapping"),
         ({"metrics": [1]}, TypeError, "metrics=…"),
         ({"config_args": "model"}, TypeError, r"\('model',\)"),
@@ -45,6 +49,23 @@ def test_a_wrong_argument_is_named_at_once(arguments, error, words):
     """A wrong argument raises where it is written, not at the first call."""
     with pytest.raises(error, match=words):
         trace_session(**arguments)
+
+
+def test_the_id_of_a_session_that_is_not_recorded_is_absent():
+    """A program that carries ids runs the same while tracing is off."""
+    honeytrace.configure(enabled=False)
+    try:
+        with trace_session("off") as off:
+            pass
+    finally:
+        honeytrace.configure(enabled=None)
+    with (
+        capture_sessions() as sessions,
+        trace_session("first", parent=off.session_id, session_id=off.session_id),
+    ):
+        pass
+    assert sessions.one("first").session_id
+    assert "parent_id" not in sessions.one("first").metadata["honeytrace"]
 
 
 def test_arguments_that_are_none_are_absent(sent):
