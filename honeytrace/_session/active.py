@@ -122,10 +122,20 @@ class ActiveSession:
     def add_child(self, session_id: str | uuid.UUID) -> None:
         """Add a session that started elsewhere, for example in another process, as a child."""
         record = self._record
-        if record is not None and not record.ended:
-            if record.children is None:
-                record.children = []
-            record.children.append(str(session_id))
+        if record is None:
+            return
+        if record.ended:
+            _log.warning(
+                "honeytrace: the session %s has ended and cannot get the child %s; start the child "
+                "with trace_session(parent=%r)",
+                self.session_id,
+                session_id,
+                self.session_id,
+            )
+            return
+        if record.children is None:
+            record.children = []
+        record.children.append(str(session_id))
 
     def _object(self, name: str) -> Json:
         record = self._record
@@ -196,6 +206,26 @@ class LateObject(Json):
         fields = dict(*args, **kwargs)
         super().update(fields)
         self._send(fields)
+
+    def __delitem__(self, key: str) -> None:
+        self._cannot_remove()
+
+    def pop(self, key: str, default: Any = None) -> Any:
+        self._cannot_remove()
+        return self.get(key, default)
+
+    def popitem(self) -> tuple[str, Any]:
+        self._cannot_remove()
+        return next(reversed(self.items()))
+
+    def clear(self) -> None:
+        self._cannot_remove()
+
+    def _cannot_remove(self) -> None:
+        _log.warning(
+            "honeytrace: nothing can be removed from a session that has ended; set the key to "
+            "another value, such as None"
+        )
 
     def setdefault(self, key: str, default: Any = None) -> Any:
         if key not in self:

@@ -337,6 +337,31 @@ def test_a_session_is_delivered_while_it_is_read(store):
     assert (outputs, gate.is_set()) == ({"content": "WHY"}, True)
 
 
+@pytest.mark.parametrize(
+    "remove",
+    [
+        lambda kept: kept.pop("content"),
+        lambda kept: kept.popitem(),
+        lambda kept: kept.clear(),
+        lambda kept: kept.__delitem__("content"),
+    ],
+)
+def test_removing_something_after_the_end_is_refused_with_a_warning(remove, caplog):
+    """A session is merged key by key, so nothing can be taken out of it any more."""
+    ended()
+    kept = last.outputs
+    remove(kept)
+    assert kept == {"content": "WHY"}
+    assert "nothing can be removed from a session that has ended" in caplog.text
+
+
+def test_a_child_that_comes_after_the_end_is_refused_with_a_warning(caplog):
+    session_id = ended()
+    last.add_child(SOME_ID)
+    assert last.children_ids == []
+    assert f"start the child with trace_session(parent='{session_id}')" in caplog.text
+
+
 def test_a_late_cost_is_also_where_the_screens_read_it(store):
     """The key of `metadata` that the user sets in the same update wins."""
     first, second = ended(), ended()
