@@ -20,7 +20,7 @@ from honeytrace.integrations._stainless import Sdk
 
 _guard = live.guard.call
 _VARIABLE = "HONEYTRACE_INSTRUMENT"
-_OFF = ("", "0", "false", "no", "off")
+_OFF = ("", "0", "false", "no", "off", "none")
 _ALL = ("1", "true", "yes", "on", "all")
 
 Wrap = Callable[[Callable[..., Any], Any], Callable[..., Any]]
@@ -137,10 +137,10 @@ def instrument_from_environment() -> None:
     value = os.environ.get(_VARIABLE, "").strip().lower()
     if value in _OFF:
         return
-    names = [] if value in _ALL else [each.strip() for each in value.split(",") if each.strip()]
-    _, error = try_call(instrument, *names)
-    if error is not None:
-        live.guard.warn(_VARIABLE, "%s=%s: %s", _VARIABLE, value, error)
+    for name in PRESETS if value in _ALL else value.split(","):
+        _, error = try_call(instrument, name.strip()) if name.strip() else (None, None)
+        if error is not None:
+            live.guard.warn(f"{_VARIABLE} {name}", "%s=%s: %s", _VARIABLE, value, error)
 
 
 def _checked(names: tuple[str, ...]) -> tuple[str, ...]:

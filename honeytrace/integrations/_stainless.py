@@ -157,9 +157,13 @@ def fail(call: Call, error: BaseException) -> None:
     """End the session of a request that raised."""
     exchange = call.exchange
     assert exchange is not None  # noqa: S101 - `start` has made one
-    exchange.response = None
+    read, exchange.response = exchange.response, None
+    body = try_call(getattr, read, "content", None)[0]
     response = try_call(getattr, error, "response", None)[0]
     request = try_call(getattr, error, "request", None)[0]
+    if type(body) is bytes:  # the answer came, but does not fit what the program asked for
+        end_unguarded(call, encoded(body, exchange), error)
+        return
     if response is not None:
         note_response(exchange, response)
         exchange.status_code = try_call(getattr, response, "status_code", None)[0]

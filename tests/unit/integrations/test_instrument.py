@@ -9,6 +9,7 @@ import types
 
 import anthropic
 import openai
+import pydantic
 import pytest
 from model_server import ModelServer
 
@@ -187,6 +188,19 @@ def test_nonsense_in_a_stream(server):
     assert session.outputs["content"] == "So"
 
 
+def test_answer_that_the_program_refuses(server):
+    """The answer and its tokens are known although the SDK raises, since it fits no `City`."""
+    honeytrace.instrument("openai")
+    City = type("City", (pydantic.BaseModel,), {"__annotations__": {"zip": int}})  # noqa: N806 - a class
+    client = openai.OpenAI(base_url=server.openai_url, api_key="k")
+    with client, capture_sessions() as sessions, pytest.raises(pydantic.ValidationError):
+        client.chat.completions.parse(model="gpt-4o", messages=ASKED, response_format=City)
+    session = sessions.one()
+    assert session.error.startswith("ValidationError")
+    assert session.outputs["content"] == '{"city": "Paris"}'
+    assert session.metrics["total_tokens"] > 0
+
+
 def test_error_in_a_stream(server):
     honeytrace.instrument("openai")
     server.raw = b'data: {"error": {"message": "overloaded", "type": "server_error"}}\n\n'
@@ -357,7 +371,10 @@ def test_environment(program):
         ("true", list(_instrument.PRESETS)),
         ("off", []),
         ("", []),
+        ("none", []),
+        (" , ", []),
         ("opanai", []),
+        ("opanai,anthropic", ["anthropic"]),
     ],
 )
 def test_values_in_the_environment(value, names, monkeypatch, caplog):
