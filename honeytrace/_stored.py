@@ -44,10 +44,13 @@ def sessions(query: str = "", *, limit: int = 100, children: bool = False) -> li
     first. With `children`, sessions below a root are returned even if the query does not ask for
     single steps.
 
-    Raises `ValueError`, which names the word that cannot be understood, and `StoreError`.
+    Raises `ValueError`, which names the word that cannot be understood or the limit, and
+    `StoreError`.
     """
     if not isinstance(query, str):
         raise TypeError(f"sessions() takes a query such as 'error since:1h', not {query!r}")
+    if type(limit) is not int or limit < 1:
+        raise ValueError(f"sessions(limit={limit!r}) is not a number of sessions; give 1 or more")
     config = live.start().config
     live.flush(config.timeout)
     store = _store()

@@ -56,8 +56,8 @@ class Middleware(Generic[_App, _About]):
             raise TypeError(f"app cannot be {app!r}; give the application to wrap")
         if not isinstance(sessions, bool):
             raise TypeError(f"sessions cannot be {sessions!r}; give True or False")
-        paths = (skip,) if isinstance(skip, str) else tuple(skip)
-        if not all(isinstance(path, str) for path in paths):
+        paths = (skip,) if isinstance(skip, str) else try_call(tuple, skip)[0]
+        if paths is None or not all(isinstance(path, str) for path in paths):
             raise TypeError(f"skip cannot be {skip!r}; give paths such as ['/health', '/static/*']")
         if not (name is None or callable(name)):
             raise TypeError(f"name cannot be {name!r}; give a function that returns a name")

@@ -94,6 +94,12 @@ def test_a_query_that_cannot_be_understood_is_refused():
         honeytrace.sessions(3)
 
 
+@pytest.mark.parametrize("limit", [0, -1, "3", True])
+def test_a_limit_that_is_not_a_number_of_sessions_is_refused(limit):
+    with pytest.raises(ValueError, match="is not a number of sessions; give 1 or more"):
+        honeytrace.sessions(limit=limit)
+
+
 @pytest.mark.parametrize(("parent", "error"), [("6a1f", ValueError), (3, ValueError)])
 def test_a_parent_that_is_not_an_id_is_refused(parent, error):
     with pytest.raises(error, match=r"trace_session\(parent=…\) cannot be"):

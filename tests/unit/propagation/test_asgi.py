@@ -343,6 +343,7 @@ def test_the_session_of_a_request_can_be_passed_on():
     [
         ({"sessions": "yes"}, "sessions cannot be 'yes'; give True or False"),
         ({"skip": [3]}, "skip cannot be"),
+        ({"skip": 3}, "skip cannot be 3; give paths"),
         ({"name": "route"}, "name cannot be 'route'"),
         ({"app": None}, "app cannot be None; give the application to wrap"),
     ],
