@@ -25,8 +25,10 @@ def when_imported(name: str, action: Action) -> None:
 
 
 def can_be_found(name: str) -> bool:
-    """Return whether a module is imported, or its package is installed."""
-    top = name.partition(".")[0]
+    """Return whether a module is imported or can be; nothing is imported to find out."""
+    package, top = name.rpartition(".")[0], name.partition(".")[0]
+    if package in sys.modules:
+        return name in sys.modules or try_call(find_spec, name)[0] is not None
     return name in sys.modules or top in sys.modules or try_call(find_spec, top)[0] is not None
 
 

@@ -318,6 +318,13 @@ def test_module_that_is_being_imported(shop, caplog):
     assert "has no 'later' yet, as it is still being imported" in caplog.text
 
 
+@pytest.mark.parametrize("inside", ["os", "os.path"], ids=["package", "module"])
+def test_class_given_as_a_module(inside, caplog):
+    """A dot in the place of the colon is a usual slip, and no import would ever come."""
+    honeytrace.patch(f"{inside}.PathLike:method").undo()
+    assert f"no module named '{inside}.PathLike' can be found" in caplog.text
+
+
 def test_module_that_is_not_installed(caplog):
     patched = honeytrace.patch("no_such_package.module:function")
     assert "no module named 'no_such_package.module' can be found" in caplog.text
