@@ -249,6 +249,13 @@ def test_keep_and_a_rate():
     assert len(kept_by(failed, [root, fail], sample_rate=0.0)) == 2
 
 
+def test_other_services_record_their_part_of_a_tree_that_waits():
+    """They cannot know what `keep` will decide, and a kept tree has to be whole."""
+    headers = []
+    kept_by(failed, [lambda: headers.append(trace_session(inject)({}))])
+    assert headers[0]["traceparent"].endswith("-01")
+
+
 def test_keep_sees_the_finished_root():
     seen = []
     kept_by(lambda session: seen.append(session), [root])
