@@ -142,6 +142,7 @@ def check_sampling() -> None:
 
 def check_tracer() -> None:
     tracer = honeytrace.Tracer(project="p", sample_rate=0.1, keep=lambda session: session.error)
+    assert_type(tracer.update_session("id", feedback={"rating": 5}), bool)
     assert_type(tracer.config, Config)
     with tracer.trace_session("block", parent="id", sample_rate=1) as session:
         assert_type(session, ActiveSession)
