@@ -118,7 +118,8 @@ class WriteQueue(EncodeQueue):
     def _write_some(self) -> None:
         write = self._write
         if write is None:
-            items = list(islice(self._encoded, WRITE_SESSIONS))
+            with self.lock:  # other threads add to them
+                items = list(islice(self._encoded, WRITE_SESSIONS))
             hot = not (self._ready.cold or self._ready.full)
             write = self._write = _Write(items, hot=hot)
         if not (write.stored or write.refs):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import os
@@ -17,7 +18,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from honeytrace._delivery import encode_queue
+from honeytrace._delivery import encode_queue, write_queue
 from honeytrace._delivery import queue as delivery_queue
 from honeytrace._delivery.encode_queue import RUN_SESSIONS
 from honeytrace._delivery.queue import DeliveryQueue
@@ -858,3 +859,32 @@ class Life(RuleBasedStateMachine):
 
 TestLife = Life.TestCase
 TestLife.settings = settings(max_examples=60, stateful_step_count=40)
+
+
+def test_another_thread_may_encode_between_any_two_steps_of_a_write(make):
+    """It adds to what is being written, and nothing of it is passed over."""
+    queue, numbers = make(), itertools.count()
+
+    def encode_one():
+        queue.new.append(Session(next(numbers)))
+        queue.encode(1)
+
+    def trace(frame, event, _):
+        if frame.f_code.co_filename != write_queue.__file__:
+            return None
+        frame.f_trace_opcodes = True
+        if event in ("line", "opcode") and not queue.lock._is_owned():
+            thread = threading.Thread(target=encode_one)
+            thread.start()
+            thread.join()
+        return trace
+
+    encode_one()
+    tracer = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        queue.write()
+    finally:
+        sys.settrace(tracer)
+    queue.write()
+    assert queue.counts.spooled == next(numbers) > 10
