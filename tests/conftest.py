@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import socket
 import struct
@@ -308,6 +309,31 @@ def said(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
         return [message.removeprefix("honeytrace: ") for message in caplog.messages]
 
     return messages
+
+
+class FailingHandler(logging.Handler):
+    """A log handler that raises.
+
+    Attributes:
+        calls: the number of records that it got.
+    """
+
+    calls = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.calls += 1
+        raise ValueError("I/O operation on closed file.")
+
+
+@pytest.fixture
+def failing_log() -> Iterator[FailingHandler]:
+    """Logs what honeytrace says with a handler that raises."""
+    handler, logger = FailingHandler(), logging.getLogger("honeytrace")
+    logger.addHandler(handler)
+    try:
+        yield handler
+    finally:
+        logger.removeHandler(handler)
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ An argument takes precedence over the environment, and the environment over the 
 from __future__ import annotations
 
 import functools
-import logging
 import os
 import pathlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,6 +16,7 @@ from honeytrace._capture.providers.prices import Price
 from honeytrace._capture.snapshot import Limits
 from honeytrace._config import checks
 from honeytrace._utils.errors import ConfigurationError
+from honeytrace._utils.guard import log_safely
 from honeytrace._utils.origin import let_through
 from honeytrace._utils.paths import NO_HOME, default_home, has_home
 from honeytrace._utils.text import closest, did_you_mean
@@ -29,8 +29,6 @@ _TOKEN = "HONEYTRACE_TOKEN"  # noqa: S105 - the name of what `honeytrace.local:a
 _LAMBDA = "AWS_LAMBDA_FUNCTION_NAME"
 _NO_DISK = "HONEYTRACE_SPOOL_DIR is off, so there is no disk"
 _OURS = ("HH_", "HONEYHIVE_", "HONEYTRACE_")
-
-_log = logging.getLogger("honeytrace")
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,7 +247,7 @@ def is_set(variable: str) -> bool:
 @functools.cache
 def warn(words: str) -> None:
     """Log a warning only once, however often the environment is read."""
-    _log.warning(f"honeytrace: {words}")
+    log_safely("%s", words)
 
 
 def _checked(name: str, value: object) -> Any:

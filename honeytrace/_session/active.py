@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import uuid
 import weakref
 from collections.abc import Callable
@@ -15,9 +14,8 @@ from honeytrace._capture.snapshot import Snapshot
 from honeytrace._session.build import objects, objects_and_read
 from honeytrace._session.record import CallRecord, Defaults, Identity, TraceSpec, format_id
 from honeytrace._session.scope import make_known
+from honeytrace._utils.guard import log_safely
 from honeytrace._utils.json import Json
-
-_log = logging.getLogger("honeytrace")
 
 
 class _Object:
@@ -125,8 +123,8 @@ class ActiveSession:
         if record is None:
             return
         if record.ended:
-            _log.warning(
-                "honeytrace: the session %s has ended and cannot get the child %s; start the child "
+            log_safely(
+                "the session %s has ended and cannot get the child %s; start the child "
                 "with trace_session(parent=%r)",
                 self.session_id,
                 session_id,
@@ -179,8 +177,8 @@ class ActiveSession:
             late = self._late = self._late or {}
             late[name] = {**late.get(name, {}), **fields}
             return
-        _log.warning(
-            "honeytrace: the %s of a session that has ended cannot be changed here; "
+        log_safely(
+            "the %s of a session that has ended cannot be changed here; "
             "use honeytrace.update_session(%r, %s=…)",
             name,
             format_id(record.id),
@@ -222,8 +220,8 @@ class LateObject(Json):
         self._cannot_remove()
 
     def _cannot_remove(self) -> None:
-        _log.warning(
-            "honeytrace: nothing can be removed from a session that has ended; set the key to "
+        log_safely(
+            "nothing can be removed from a session that has ended; set the key to "
             "another value, such as None"
         )
 

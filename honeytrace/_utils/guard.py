@@ -113,7 +113,7 @@ class ErrorGuard:
             self._recovered.discard(about)
         if unlogged:
             words, arguments = f"{words} (and %d times more)", (*arguments, unlogged)
-        _log_safely(words, arguments, cause)
+        log_safely(words, *arguments, cause=cause)
 
     def settled(self, about: str, words: str, *arguments: object) -> None:
         """Log that a problem is over, once for each warning about it."""
@@ -121,7 +121,7 @@ class ErrorGuard:
             known = about in self._logged and about not in self._recovered
             self._recovered.add(about)
         if known:
-            _log_safely(words, arguments)
+            log_safely(words, *arguments)
 
 
 def _name(function: Callable[..., object]) -> str:
@@ -133,10 +133,8 @@ def _describe(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def _log_safely(
-    words: str, arguments: tuple[object, ...], cause: BaseException | None = None
-) -> None:
-    """Log a warning; ignore exceptions of the user's log handlers."""
+def log_safely(words: str, *arguments: object, cause: BaseException | None = None) -> None:
+    """Log a warning; ignore exceptions of the user's log handlers and of a closed stderr."""
     try_call(_log_warning, words, arguments, cause)
 
 

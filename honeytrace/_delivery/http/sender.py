@@ -6,7 +6,6 @@ libraries use httpx as soon as it is in `sys.modules`.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable
 from functools import partial
@@ -21,6 +20,7 @@ from honeytrace._delivery.retry import Answer, Verdict, retry_after, verdict_of
 from honeytrace._redaction.secrets import without_secrets
 from honeytrace._session import wire
 from honeytrace._utils.errors import ConfigurationError, TransportError
+from honeytrace._utils.guard import log_safely
 from honeytrace._utils.json import Json
 from honeytrace._utils.text import mask
 from honeytrace._utils.urls import why_unusable
@@ -31,8 +31,6 @@ _NOT_FOUND = 404
 _MAX_SHOWN = 500  # characters of the server's words
 _MAX_SEARCHED = 4 * _MAX_SHOWN  # characters in which secrets are looked for
 _DELIVERED = Answer(Verdict.DELIVERED)
-
-_log = logging.getLogger("honeytrace")
 
 
 class _Way(Protocol):
@@ -130,8 +128,8 @@ class HttpSender:
             return Answer(Verdict.HOLD, said)
         if receipt is Receipt.UNNAMED and not self._warned:
             self._warned = True
-            _log.warning(
-                "honeytrace: the server took a session and answered without a session_id (%s); "
+            log_safely(
+                "the server took a session and answered without a session_id (%s); "
                 "check that server_url is the address of the session API",
                 self._clean(_words(reply)),
             )

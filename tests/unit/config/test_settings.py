@@ -216,6 +216,13 @@ def test_a_wrong_variable_is_logged_and_left_aside(name, text, monkeypatch, said
     assert message.startswith(f"{VARIABLES[name]} is not used: ")
 
 
+def test_a_log_handler_that_raises_changes_no_setting(monkeypatch, failing_log):
+    """As a handler does that writes to a closed file, or standard error when it is closed."""
+    monkeypatch.setenv("HONEYTRACE_DURABLE", "perhaps so")
+    assert resolve({}) == Config()
+    assert failing_log.calls == 1
+
+
 MALFORMED = [
     ("hh.internal:8080", "hh.internal:8080"),
     ("'https://hh.internal'", "'https://hh.internal'"),

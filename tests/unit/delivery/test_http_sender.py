@@ -187,6 +187,13 @@ def test_an_object_without_a_session_is_delivered_and_said_once(server, connect,
     assert message.startswith("the server took a session and answered without a session_id (")
 
 
+def test_a_log_handler_that_raises_does_not_change_the_answer(server, send, failing_log):
+    """Otherwise, the session would be sent again."""
+    server.script = [(200, {}, b"{}")]
+    assert send() == Answer(Verdict.DELIVERED)
+    assert failing_log.calls == 1
+
+
 @pytest.mark.parametrize(
     ("body", "words"),
     [

@@ -431,3 +431,11 @@ def test_a_session_that_is_not_recorded_has_no_id_to_update():
 def test_what_cannot_be_an_update_is_refused(session_id, fields, error, words):
     with pytest.raises(error, match=words):
         update_session(session_id, **fields)
+
+
+def test_a_log_handler_that_raises_does_not_disturb_the_program(failing_log):
+    """A warning about a session that has ended reaches it, but its error stays there."""
+    with capture_sessions(), trace_session("x") as session:
+        pass
+    session.add_child(session.session_id)
+    assert failing_log.calls == 1
