@@ -16,7 +16,8 @@ _NAME = re.compile(r"\d+-[0-9a-f]{8}\.(spool|acks|damaged)")
 
 
 def digest(server_url: str, project: str) -> str:
-    return hashlib.sha256(f"{server_url}\0{project}".encode()).hexdigest()[:16]
+    text = f"{server_url}\0{project}"  # a path of the system may hold bytes that are not UTF-8
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def oldest_first(directory: Path, *suffixes: str) -> list[Path]:

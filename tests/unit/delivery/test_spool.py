@@ -864,3 +864,10 @@ def test_a_survey_of_what_is_being_removed_brings_nothing_back(make, tmp_path):
     run(lambda act: act(None), [work, look, look])
     spool.rest()
     assert os.listdir(spool.directory) == [ROUTE]
+
+
+def test_the_path_of_a_store_may_hold_any_bytes(make):
+    """A home directory whose name is not UTF-8 is the "server" of a spool for the store."""
+    spool = make(url=os.fsdecode(b"/home/na\xefve/sessions.db"))
+    fill(spool, 1, read=False)
+    assert numbers(spool.more()[0]) == [1]
