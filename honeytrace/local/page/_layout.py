@@ -6,16 +6,16 @@ import datetime
 from collections.abc import Sequence
 from hashlib import sha256
 from http import HTTPStatus
-from pathlib import Path
+from importlib.resources import files
 
 from honeytrace.local import _format
 from honeytrace.local.page._html import Markup, Node, join, tag
 from honeytrace.local.page._requests import link
 
-_HERE = Path(__file__).parent
+_HERE = files(__package__)  # may be inside a zip file
 FILES = {
-    "/style.css": ("text/css; charset=utf-8", (_HERE / "style.css").read_bytes()),
-    "/script.js": ("text/javascript; charset=utf-8", (_HERE / "script.js").read_bytes()),
+    "/style.css": ("text/css; charset=utf-8", _HERE.joinpath("style.css").read_bytes()),
+    "/script.js": ("text/javascript; charset=utf-8", _HERE.joinpath("script.js").read_bytes()),
 }
 """Path, type and content of the files that every page needs."""
 

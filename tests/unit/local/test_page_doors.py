@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
 import httpx
 import pytest
 from pages import Browser
 
+import honeytrace
 from honeytrace.local import App
 from honeytrace.local._doors import LOOPBACK
 
@@ -201,3 +207,24 @@ def test_what_is_not_there(browser, path):
 def test_loopback_is_what_it_says():
     """The names that every server answers to."""
     assert LOOPBACK == ("127.0.0.1", "localhost", "::1")
+
+
+FROM_A_ZIP = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import honeytrace.local.page._layout as layout
+assert layout.__file__.startswith(sys.argv[1]), layout.__file__
+print(sorted(layout.FILES), all(content for _, content in layout.FILES.values()))
+"""
+
+
+def test_the_files_of_a_program_in_a_zip_file(tmp_path):
+    """An application that zipapp, shiv or pex has packed finds them, too."""
+    place, package = tmp_path / "app.pyz", Path(honeytrace.__file__).parent
+    with zipfile.ZipFile(place, "w") as packed:
+        for path in package.rglob("*.*"):
+            if path.suffix in (".py", ".css", ".js"):
+                packed.write(path, path.relative_to(package.parent))
+    words = [sys.executable, "-c", FROM_A_ZIP, str(place)]
+    said = subprocess.check_output(words, cwd=tmp_path, text=True)
+    assert said == "['/script.js', '/style.css'] True\n"
