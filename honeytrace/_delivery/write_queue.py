@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import islice, zip_longest
+from itertools import zip_longest
 
 from honeytrace._delivery.encode_queue import Encode, EncodeQueue, is_owned
 from honeytrace._delivery.send_queue import Item, SendQueue
@@ -119,7 +119,9 @@ class WriteQueue(EncodeQueue):
         write = self._write
         if write is None:
             with self.lock:  # other threads add to them
-                items = list(islice(self._encoded, WRITE_SESSIONS))
+                # Not `islice`: a collection may run when it is made, and a `__del__` adds to them.
+                count = min(len(self._encoded), WRITE_SESSIONS)
+                items = [self._encoded[number] for number in range(count)]
             hot = not (self._ready.cold or self._ready.full)
             write = self._write = _Write(items, hot=hot)
         if not (write.stored or write.refs):
@@ -224,9 +226,11 @@ class WriteQueue(EncodeQueue):
             return
         with self._disk:
             with self.lock:
-                encoded = set(map(id, self._encoded))
+                encoded = set(map(id, list(self._encoded)))  # see `_write_some`
                 items = [
-                    item for item in self._loose.values() if item.body and id(item) not in encoded
+                    item
+                    for item in list(self._loose.values())
+                    if item.body and id(item) not in encoded
                 ]
             for at in range(0, len(items), WRITE_SESSIONS):
                 if not self._secure(spool, items[at : at + WRITE_SESSIONS]):

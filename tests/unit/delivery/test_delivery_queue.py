@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import json
 import math
@@ -888,3 +889,27 @@ def test_another_thread_may_encode_between_any_two_steps_of_a_write(make):
         sys.settrace(tracer)
     queue.write()
     assert queue.counts.spooled == next(numbers) > 10
+
+
+def test_sessions_may_be_added_by_a_collection_while_others_are_written(queue):
+    """Collections run when an object is made, and may call a `__del__` that traces."""
+    put(queue, 20)
+    while queue.encode():
+        pass
+
+    def collected(phase, info):
+        if len(queue._encoded) < 40:
+            put(queue)
+            queue.encode()
+
+    threshold = gc.get_threshold()
+    gc.callbacks.append(collected)
+    gc.set_threshold(1)
+    try:
+        queue.write()
+    finally:
+        gc.callbacks.remove(collected)
+        gc.set_threshold(*threshold)
+    queue.write()
+    assert queue._guard.by_place == {}
+    assert counts(queue)["spooled"] == queue.counts.taken
