@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found] # see `_utils.origin`
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -19,6 +20,11 @@ STACK_BYTES = 2**20  # stack of our threads if the program chose less than the m
 
 THREADS = "honeytrace-"
 """The prefix of the names of delivery threads."""
+
+# These come from faults of the thread itself. SIGBUS does not exist on Windows.
+_FAULTS = ("SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGSEGV")
+_BLOCKED = _signal.valid_signals() - {getattr(_signal, name, None) for name in _FAULTS}
+_set_mask = getattr(_signal, "pthread_sigmask", None)  # Windows has none
 
 _FAULT = Answer(Verdict.RETRY, "a fault of honeytrace", answered=False)
 
@@ -142,19 +148,41 @@ class DeliveryThread(threading.Thread):
 
 
 def start_thread(thread: threading.Thread) -> bool:
-    """Start a thread; return False if the system refuses."""
-    chosen = _stack_size()
+    """Start a thread that takes no signals; return False if the system refuses."""
     with ignoring(RuntimeError):
-        if not 0 < chosen < MIN_STACK_BYTES:
-            thread.start()
-            return True
-        try:
-            threading.stack_size(STACK_BYTES)
-            thread.start()
-        finally:
-            threading.stack_size(chosen)
+        _without_signals(thread)
         return True
     return False
+
+
+def _without_signals(thread: threading.Thread) -> None:
+    """Start a thread with all signals blocked, so the system gives them to the program's threads.
+
+    A program that waits for signals, as with `signal.sigwait`, blocks them in its own threads. If
+    another thread did not block them, it would get them, and most of them end the process then.
+    """
+    if _set_mask is None:
+        _with_stack(thread)
+        return
+    mask = _set_mask(_signal.SIG_BLOCK, ())
+    try:
+        _set_mask(_signal.SIG_BLOCK, _BLOCKED)
+        _with_stack(thread)
+    finally:
+        _set_mask(_signal.SIG_SETMASK, mask)
+
+
+def _with_stack(thread: threading.Thread) -> None:
+    """Start a thread with a stack that is large enough for its work."""
+    chosen = _stack_size()
+    if not 0 < chosen < MIN_STACK_BYTES:
+        thread.start()
+        return
+    try:
+        threading.stack_size(STACK_BYTES)
+        thread.start()
+    finally:
+        threading.stack_size(chosen)
 
 
 def _stack_size() -> int:

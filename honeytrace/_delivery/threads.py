@@ -16,6 +16,7 @@ from honeytrace._delivery.senders import DeliveryThread, start_thread
 from honeytrace._delivery.stats import Bell
 from honeytrace._utils import clock
 from honeytrace._utils.guard import ErrorGuard
+from honeytrace._utils.origin import ignoring
 
 FIRST_SECONDS = 0.015  # how long the first work waits for the session around it
 IDLE_SECONDS = 1.0  # an additional sender ends after this long without work
@@ -122,9 +123,10 @@ class Threads:
 
     def _launch(self, life: int, name: str) -> bool:
         """Start one thread; return False if the system refuses."""
-        me = Member(life)
-        me.thread = DeliveryThread(partial(self._run, me), name)
-        begun = start_thread(me.thread)
+        me, begun = Member(life), False
+        with ignoring(RuntimeError):  # a subinterpreter may forbid daemon threads
+            me.thread = DeliveryThread(partial(self._run, me), name)
+            begun = start_thread(me.thread)
         if begun:
             self._enlist(me)
         return begun

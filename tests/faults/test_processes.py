@@ -761,3 +761,51 @@ def test_uvloop(server, segments):
     ran(program, server.url)
     assert numbers(server) == [*range(200)]
     assert segments() == []
+
+
+# ---- Signals, interpreters
+
+
+def test_signals_that_the_program_waits_for(server):
+    """It gets them although our threads run: they leave every signal to the program's threads."""
+    program = """
+    call(0)
+    assert flush(20)
+    wanted = {signal.SIGUSR1, signal.SIGTERM}
+    signal.pthread_sigmask(signal.SIG_BLOCK, wanted)
+    for number in wanted:
+        os.kill(os.getpid(), number)
+    say(sorted(signal.sigwait(wanted) for _ in wanted) == sorted(wanted))
+    """
+    assert ran(program, server.url).words == [True]
+
+
+def test_the_signals_of_the_program_stay_unblocked(server):
+    """Starting our threads changes nothing in the thread that starts them."""
+    program = """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR2})
+    call(0)
+    assert flush(20)
+    say(signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before | {signal.SIGUSR2})
+    """
+    assert ran(program, server.url).words == [True]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 13), reason="isolated ones crash sqlite3 before")
+def test_a_subinterpreter_without_daemon_threads():
+    """What is traced in it is stored at once."""
+    program = """
+    import _interpreters
+    inside = _interpreters.create("isolated")
+    failed = _interpreters.run_string(inside, '''if 1:
+        import os, honeytrace
+        @honeytrace.trace_session
+        def call(n):
+            return n
+        call(1)
+        os.write(1, (str(honeytrace.stats().delivered) + chr(10)).encode())
+    ''')
+    assert failed is None, failed
+    _interpreters.destroy(inside)
+    """
+    assert ran(program, None).words == [1]
