@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TypeVar
@@ -14,8 +15,9 @@ _T = TypeVar("_T")
 
 def at_exit(end: Callable[[], None]) -> None:
     """Call `end` at exit, also in children of `multiprocessing`, which skip `atexit`."""
-    atexit.unregister(end)  # a forked child inherits what its parent registered
-    atexit.register(end)
+    if threading.main_thread().is_alive():  # at exit, nothing is called that is registered then
+        atexit.unregister(end)  # a forked child inherits what its parent registered
+        atexit.register(end)
     multiprocessing = sys.modules.get("multiprocessing")
     if multiprocessing and multiprocessing.parent_process():
         multiprocessing.util.Finalize(None, end, exitpriority=0)

@@ -10,6 +10,7 @@ import struct
 import threading
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
+from os import urandom  # a program's tests may patch it in `os`
 from typing import Any, Protocol, cast
 from weakref import WeakKeyDictionary
 
@@ -268,7 +269,7 @@ class Live:
 
         One system call draws many: a call for each would double the cost of starting a session.
         """
-        drawn: list[bytes] = list(_split_ids(os.urandom(16 * _DRAWN_IDS)))
+        drawn: list[bytes] = list(_split_ids(urandom(16 * _DRAWN_IDS)))
         last = drawn.pop()
         self.ids += drawn
         return last
@@ -336,6 +337,7 @@ def load() -> None:
 
 
 live = Live()
+at_exit(live.exit)  # a first session that starts at exit would come too late for this
 
 if hasattr(os, "register_at_fork"):  # pragma: no branch - there is no fork on Windows
     os.register_at_fork(

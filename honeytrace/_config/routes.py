@@ -36,6 +36,7 @@ class Routes:
     def __init__(self, guard: ErrorGuard, is_locked: Callable[[], bool]) -> None:
         self._guard = guard
         self._is_locked = is_locked
+        self._ending = False  # True once the program is at its end
         self._past: tuple[_Route, ...] = ()  # those that a switch has just replaced
         # The last one is current. The tuple is only ever replaced, so reading needs no lock.
         self._routes: tuple[_Route, ...] = ()
@@ -46,7 +47,7 @@ class Routes:
         if current and _way(current.config) == _way(config):
             self._routes = (*self._routes[:-1], _Route(config, current.delivery))
             return current.delivery
-        delivery = deliver(config, self._guard, self._is_locked)
+        delivery = self._deliver(config)
         # Read this last: a signal handler or `__del__` that traces may have switched meanwhile.
         self._past, self._routes = self._routes, (*self._routes, _Route(config, delivery))
         return delivery
@@ -62,9 +63,12 @@ class Routes:
 
     def add(self, config: Config) -> Delivery:
         """Return an additional delivery, which is flushed and ended with the current one."""
-        delivery = deliver(config, self._guard, self._is_locked)
+        delivery = self._deliver(config)
         self._routes = (_Route(config, delivery), *self._routes)
         return delivery
+
+    def _deliver(self, config: Config) -> Delivery:
+        return deliver(config, self._guard, self._is_locked, ending=self._ending)
 
     def beside(self, config: Config) -> Delivery:
         """Return a delivery for these settings: an existing one that fits them, or another one."""
@@ -91,6 +95,7 @@ class Routes:
         return self._each(Delivery.shutdown, timeout)
 
     def end(self, timeout: float | None) -> bool:
+        self._ending = True
         return self._each(Delivery.end, timeout)
 
     def stats(self) -> Stats:
@@ -150,10 +155,16 @@ def _rest(past: tuple[_Route, ...]) -> None:
             each.delivery.shutdown(0)
 
 
-def deliver(config: Config, guard: ErrorGuard, is_locked: Callable[[], bool] = bool) -> Delivery:
+def deliver(
+    config: Config,
+    guard: ErrorGuard,
+    is_locked: Callable[[], bool] = bool,
+    *,
+    ending: bool = False,
+) -> Delivery:
     """Return a new delivery to the server, or to the store, of these settings."""
     make = partial(Delivery, partial(_connect, config), encode, guard, _spool(config))
-    make = partial(make, lasting=ends_abruptly(), is_locked=is_locked)
+    make = partial(make, lasting=ends_abruptly(), is_locked=is_locked, ending=ending)
     if config.local:  # SQLite takes one writer at a time
         return make(most_senders=1, batches=True)
     return make(shrink=wire.shrunk)

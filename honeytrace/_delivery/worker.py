@@ -45,6 +45,7 @@ class Delivery:
             before its call returns.
         is_locked: returns True while this thread holds a lock that a traced call may want. Our
             threads may trace as well, so a session is then only queued; call `ring` afterwards.
+        ending: True if the program is at its end, so that no thread may be started.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Delivery:
         batches: bool = False,
         lasting: bool = False,
         is_locked: Callable[[], bool] = bool,
+        ending: bool = False,
     ) -> None:
         self.guard = guard
         self._spool = spool
@@ -71,7 +73,8 @@ class Delivery:
         self._lock = self._queue.lock
         self._lasting = lasting
         self._is_locked = is_locked
-        self._abandoned = self._held = self._ending = False
+        self._abandoned = self._held = False
+        self._ending = ending
         self._refused = 0
 
     def _store(self, bodies: Sequence[bytes]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -258,3 +259,48 @@ def test_an_import_in_the_child_knows_nothing_of_it():
     say([ends_abruptly(), said.strip()])
     """
     assert ran(program, None).words == [[False, "False"]]
+
+
+AT_EXIT = """
+import atexit, logging, sys
+def late():
+    call(1)
+if sys.argv[1] == "registered before the import":
+    atexit.register(late)
+from honeytrace import trace_session
+@trace_session
+def call(n):
+    return n
+if sys.argv[1] == "registered after the import":
+    atexit.register(late)
+if sys.argv[1] == "flushing a log":
+    handler = logging.NullHandler()
+    handler.flush = late
+    logging.getLogger().addHandler(handler)
+"""
+
+
+@pytest.mark.parametrize(
+    "when", ["registered before the import", "registered after the import", "flushing a log"]
+)
+def test_the_first_session_may_begin_at_exit(when):
+    """It is stored, also if its function is called after our own."""
+    late_call(when)
+    assert stored() == 1
+
+
+def test_the_first_session_at_exit_waits_on_disk():
+    """After our own function, nothing is sent any more, but the session is in the spool."""
+    late_call("registered before the import", HH_API_URL="http://127.0.0.1:9", HH_API_KEY=KEY)
+    (segment,) = Path(os.environ["HONEYTRACE_HOME"], "spool").rglob("*.spool")
+    assert re.search(rb'"inputs": ?{"n": ?1}', segment.read_bytes())
+
+
+def late_call(when: str, **environment: str) -> None:
+    """Run a program whose only session begins at exit."""
+    subprocess.run(
+        [sys.executable, "-c", AT_EXIT, when],
+        env={**os.environ, "PYTHONPATH": PATH, **environment},
+        check=True,
+        timeout=60,
+    )

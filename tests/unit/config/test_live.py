@@ -130,6 +130,24 @@ def test_importing_names_from_the_client_works():
         _ = honeytrace.Clint
 
 
+def test_a_test_of_the_program_may_patch_the_source_of_ids(program):
+    """Sessions have ids of their own even while `os.urandom` returns the same bytes."""
+    done = program(
+        """
+        from unittest import mock
+        import honeytrace
+        honeytrace.stats()
+        with mock.patch("os.urandom", return_value=bytes(16)):
+            ids = set()
+            for _ in range(300):
+                with honeytrace.trace_session("x") as session:
+                    ids.add(session.session_id)
+        print(len(ids))
+        """
+    )
+    assert (done.stdout, done.stderr) == ("300\n", "")
+
+
 def test_a_child_of_multiprocessing_delivers_at_its_end(program, server):
     """It leaves out `atexit`, so that the sessions of its last moment would wait on disk."""
     done = program(
