@@ -211,7 +211,7 @@ def _opcode(entry: TracebackType) -> str:
     while at >= 0 and dis.opname[steps[at]] == "CACHE":
         at -= 2
     while at >= 0 and dis.opname[steps[at]] == "EXTENDED_ARG":
-        at += 2
+        at += 2  # pragma: no cover - later versions than 3.10 point to the instruction itself
     return dis.opname[steps[at]] if at >= 0 else "RESUME"
 
 

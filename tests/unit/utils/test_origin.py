@@ -322,12 +322,21 @@ def named(number, frame):
     raise KeyError
 
 
+def with_many_names():
+    """Return a function that fails at an instruction whose argument takes two bytes."""
+    names = "; ".join(f"value.name{number}" for number in range(300))
+    made = {}
+    exec(f"def fails(value=None):\n    if value: {names}\n    value.missing", made)
+    return made["fails"]
+
+
 FAULTS = {
     "raise": raised(LateError),
     "an instance": raised(LateError("x")),
     "from C": lambda: int("x"),
     "a key": lambda: {}["x"],
     "an attribute": lambda: None.missing,
+    "one of many names": with_many_names(),
     "division": lambda: 1 / 0,
     "unpacking": lambda: [a for a, b in [(1, 2, 3)]],
     "no arguments": lambda: SimpleQueue().get_nowait(),
