@@ -8,17 +8,25 @@ from honeytrace._utils.text import span
 
 _MINUTE = 60_000.0  # milliseconds
 _HOUR = 60 * _MINUTE
+_DIGITS = ((1, 2), (1e-3, 4), (1e-6, 6), (1e-8, 8))
+"""The least number of dollars, and the digits after the point from there on."""
+_MAX_WRITTEN_OUT = 1e15  # larger numbers are written with an exponent, such as 1.5e+20
 
 
 def duration(milliseconds: float | None) -> str:
     """Return a duration such as `820 µs`, `12.3 ms`, `4.05 s`, `3 min 20 s`; "" if unknown."""
     if milliseconds is None:
         return ""
-    if abs(milliseconds) < 2 * _MINUTE:
+    long, sign = abs(milliseconds), "-" if milliseconds < 0 else ""
+    if long < 2 * _MINUTE:
         return span(milliseconds)
-    if abs(milliseconds) < 2 * _HOUR:
-        return f"{milliseconds // _MINUTE:.0f} min {milliseconds % _MINUTE / 1000:.0f} s"
-    return f"{milliseconds // _HOUR:,.0f} h {milliseconds % _HOUR / _MINUTE:.0f} min"
+    if long < 2 * _HOUR:
+        minutes, seconds = divmod(round(long / 1000), 60)
+        return f"{sign}{minutes} min {seconds} s"
+    if long > _MAX_WRITTEN_OUT:
+        return f"{milliseconds / _HOUR:.3g} h"
+    hours, minutes = divmod(round(long / _MINUTE), 60)
+    return f"{sign}{hours:,} h {minutes} min"
 
 
 def tick(milliseconds: float) -> str:
@@ -31,7 +39,9 @@ def tick(milliseconds: float) -> str:
 
 def count(number: float | None) -> str:
     """Return a count such as `1,204`; "" if unknown."""
-    return "" if number is None else f"{number:,.0f}"
+    if number is None:
+        return ""
+    return f"{number:,.0f}" if abs(number) <= _MAX_WRITTEN_OUT else f"{number:.3g}"
 
 
 def tokens(given: float | None, made: float | None) -> str:
@@ -42,12 +52,13 @@ def tokens(given: float | None, made: float | None) -> str:
 
 
 def cost(dollars: float | None) -> str:
-    """Return an amount such as `$0.0042`."""
+    """Return an amount such as `$0.0042`; it is never written as zero if it is not."""
     if dollars is None:
         return ""
-    if dollars == 0 or abs(dollars) >= 1:
-        return f"${dollars:,.2f}"
-    return f"${dollars:.4f}" if abs(dollars) >= 0.001 else f"${dollars:.6f}"
+    for least, digits in _DIGITS:
+        if dollars == 0 or least <= abs(dollars) <= _MAX_WRITTEN_OUT:
+            return f"${dollars:,.{digits}f}"
+    return f"${dollars:.2g}"
 
 
 def plural(number: float, noun: str, nouns: str = "") -> str:

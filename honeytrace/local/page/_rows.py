@@ -14,6 +14,7 @@ from honeytrace.local.page._timeline import Timing, ticks
 from honeytrace.local.page._view import View
 
 _MAX_DEPTH = 14  # of indentation; deeper steps are not indented further
+_MAX_NESTED = 100  # levels of lists in lists: browsers flatten what is 512 elements deep
 _MAX_PIECES = 30  # of one bar
 _MIN_PIECE = 0.005  # of the axis; shorter ones cannot be seen
 _UNFOLDED = 60  # a tree with more steps shows only what matters unfolded
@@ -77,9 +78,7 @@ def _unread(view: View) -> Node:
 
 
 def _axis(total: float, columns: Sequence[tuple[str, str]]) -> Markup:
-    marks = [
-        tag("text", _format.tick(at), x=f"{100 * at / total:.2f}%", y="12") for at in ticks(total)
-    ]
+    marks = [tag("text", _format.tick(at), x=f"{at / total:.2%}", y="12") for at in ticks(total)]
     titles = [tag("span", title, class_=name) for name, title in columns]
     axis = tag("svg", marks, class_="axis", aria_hidden="true")
     return tag(
@@ -106,8 +105,11 @@ class _Rows:
         """Return the row of a step with all rows below it, without recursion: trees can be deep."""
         made: dict[str, list[Node]] = {}
         for step in reversed(self._view.tree.steps):
-            below = [made.pop(child.id) for child in step.children]
-            made[step.id] = [self._item(step, join(below))]
+            below = join([made.pop(child.id) for child in step.children])
+            if step.depth - top.depth < _MAX_NESTED:
+                made[step.id] = [self._item(step, below)]
+            else:  # the steps inside follow in the same list
+                made[step.id] = [self._item(step, Markup("")), below]
         return join(made[top.id])
 
     def _item(self, step: Step, below: Markup) -> Markup:

@@ -9,6 +9,8 @@ from honeytrace.local._trees import Step, Tree
 
 _ROUNDING = 1.5  # milliseconds: starts are whole milliseconds
 _TICKS = 3
+_AXIS = 0.75  # of the axis has marks: what is written beside the last one needs the rest
+_MAX_MILLISECONDS = 1e15  # 30,000 years: sums of longer times could overflow
 
 Piece = tuple[float, float]
 """Begin and end, in milliseconds after the start of the tree."""
@@ -63,8 +65,9 @@ def timeline(tree: Tree) -> Timeline:
 
 def _timing(step: Step, zero: float) -> Timing:
     assert step.summary  # noqa: S101 - for the type checker
-    begin = max(step.summary.start - zero, 0.0)
-    return Timing(begin, begin + max(step.summary.duration or 0.0, 0.0), [])
+    begin, length = step.summary.start - zero, step.summary.duration or 0.0
+    begin, length = (min(max(each, 0.0), _MAX_MILLISECONDS) for each in (begin, length))
+    return Timing(begin, begin + length, [])
 
 
 def _outside(timing: Timing, inner: Iterable[Timing]) -> Iterator[Piece]:
@@ -100,8 +103,8 @@ def ticks(total: float) -> Iterator[float]:
         power /= 10
     while power * 10 <= rough:
         power *= 10
-    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough)
+    step = next(factor * power for factor in (1, 2, 4, 5, 10) if factor * power >= rough)
     at = 0
-    while at * step < total * 0.88:
+    while at * step < total * _AXIS:
         yield at * step
         at += 1

@@ -95,10 +95,20 @@ def test_markup_is_made_here_alone():
 
 @pytest.mark.parametrize(
     ("milliseconds", "shown"),
-    [(None, ""), (0.5, "500 µs"), (1500, "1.50 s"), (200_000, "3 min 20 s"), (9e6, "2 h 30 min")],
+    [
+        (None, ""),
+        (0.5, "500 µs"),
+        (1500, "1.50 s"),
+        (200_000, "3 min 20 s"),
+        (179_999, "3 min 0 s"),
+        (-200_000, "-3 min 20 s"),
+        (9e6, "2 h 30 min"),
+        (1e15, "277,777,777 h 47 min"),
+        (1e308, "2.78e+301 h"),
+    ],
 )
 def test_durations(milliseconds, shown):
-    """In the unit that fits."""
+    """In the unit that fits, and short however long it was."""
     assert _format.duration(milliseconds) == shown
 
 
@@ -108,6 +118,9 @@ def test_durations(milliseconds, shown):
         (None, ""),
         (0, "$0.00"),
         (0.0000123, "$0.000012"),
+        (0.00000024, "$0.00000024"),
+        (1e-12, "$1e-12"),
+        (1e300, "$1e+300"),
         (0.0042, "$0.0042"),
         (1234.5, "$1,234.50"),
     ],
@@ -118,7 +131,8 @@ def test_costs(dollars, shown):
 
 
 @pytest.mark.parametrize(
-    ("given", "made", "shown"), [(None, None, ""), (1200, None, "1,200 → ?"), (0, 5.0, "0 → 5")]
+    ("given", "made", "shown"),
+    [(None, None, ""), (1200, None, "1,200 → ?"), (0, 5.0, "0 → 5"), (1e30, 0, "1e+30 → 0")],
 )
 def test_tokens(given, made, shown):
     """Of prompt and completion; one may be unknown."""

@@ -194,13 +194,14 @@ def test_ten_thousand_children(store, browser):
 
 
 def test_a_deep_tree(store, browser):
-    """A chain of 500 steps is shown, folded."""
+    """A chain of 500 steps is shown, folded; browsers flatten elements in over 512 others."""
     parent = top = add(store, "0")
     for at in range(500):
         parent = add(store, str(at), parent, took=1)
     page = browser.tree(f"/s/{top['session_id']}")
     assert len(tree_rows(page)) == 501
     assert len(classed(page, "d14")) > 400
+    assert depth(page) < 350
 
 
 def test_folding(store, browser):
@@ -256,12 +257,33 @@ def test_clocks_that_step_back(store, browser):
         assert 0 < float(rect.get("width")[:-1]) <= 100
 
 
-@pytest.mark.parametrize("total", [1e-6, 0.3, 1, 7, 99, 12_345, 1e12])
+@pytest.mark.parametrize("total", [1e-6, 0.3, 1, 6.1, 7, 99, 455, 12_345, 1e12])
 def test_the_axis_has_round_numbers(total):
-    """Two to six marks, whatever the length."""
+    """Two to six marks, whatever the length; the last one leaves room for what is beside it."""
     marks = list(_timeline.ticks(total))
     assert 2 <= len(marks) <= 6
     assert marks[0] == 0
+    assert marks[-1] <= total * 0.75
+
+
+def test_times_beyond_measure(store, browser):
+    """The longest time that JSON can hold neither breaks the axis nor fills the page."""
+    root = add(store, "root", begin=1e308, took=1e308)
+    add(store, "one", root, begin=-1e308, took=1e308)
+    add(store, "two", root, begin=1.5e308, took=1e308)
+    path = f"/s/{root['session_id']}"
+    page = browser.page(path)
+    assert "inf" not in page
+    assert "nan" not in page
+    assert text(classed(browser.tree(path), "took")[1]) == "2.78e+301 h"
+
+
+def depth(element):
+    """How many elements are nested in each other at most, without recursion."""
+    level, found = [element], 0
+    while level:
+        level, found = [child for each in level for child in each], found + 1
+    return found
 
 
 def test_a_session_without_times(store, browser):
