@@ -181,3 +181,36 @@ def test_copying(agent, open_page):
     page.locator("#said", has_text="Copied").wait_for()
     copied = page.evaluate("navigator.clipboard.readText()")
     assert copied == agent.store.get(chat)["inputs"]["text"]
+
+
+def test_keys_work_in_a_deep_tree(empty, open_page):
+    """Browsers flatten elements that are nested too deeply; the script still finds each step."""
+    parent = None
+    for at in range(250):
+        ours = {"parent_id": parent, "root_id": "r"} if parent else {}
+        parent = add(empty.store, f"step {at}", metadata={"honeytrace": ours})
+    page = open_page(f"{empty.url}/s/{parent}")
+    assert page.get_by_role("treeitem").count() > 100
+    page.keyboard.press("?")
+    page.locator("dialog[open]").wait_for()
+
+
+def test_a_session_that_was_deleted(shop, open_page):
+    """If sessions are deleted while a page is open, choosing or copying one says so."""
+    page = open_page(f"{shop.url}/s/{id_of(shop, 'name:price kettle')}")
+    page.locator(".tree").wait_for()
+    for _ in shop.store.prune(0):
+        pass
+    page.locator(".field.inputs .copy").click()
+    page.locator("#said", has_text="Nothing was copied").wait_for()
+    page.locator(".tree .step", has_text="lookup").click()
+    page.locator("h1", has_text="Not Found").wait_for()
+
+
+def test_a_browser_that_does_not_let_copy(agent, open_page):
+    """Over plain HTTP from another machine a page has no clipboard; it says that it cannot copy."""
+    page = open_page("about:blank")
+    page.add_init_script("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
+    page.goto(f"{agent.url}/s/{id_of(agent, 'name:rerank')}")
+    page.locator(".field.inputs .copy").click()
+    page.locator("#said", has_text="does not let this page copy").wait_for()

@@ -9,10 +9,10 @@ const one = (selector, within = document) => within.querySelector(selector);
 // Choose a step: only the panel beside the tree is exchanged.
 
 async function choose(address, push = true) {
-  const answer = await fetch(address, { headers: { Accept: "text/html" } });
-  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-  const panel = one("#step", page);
-  if (!answer.ok || !panel) return void (location.href = address);
+  const answer = await fetch(address, { headers: { Accept: "text/html" } }).catch(() => null);
+  const page = answer?.ok && new DOMParser().parseFromString(await answer.text(), "text/html");
+  const panel = page && one("#step", page);
+  if (!panel) return void (location.href = address); // the browser shows what is wrong
   one("#step").replaceWith(document.adoptNode(panel));
   one("#step").scrollTop = 0;
   for (const row of all(".row.chosen")) {
@@ -44,14 +44,20 @@ document.addEventListener("click", async (event) => {
   const field = button.dataset.field;
   let text = one("pre", button.closest("section"))?.textContent ?? "";
   if (field) {
-    const session = await (await fetch(`/session/${one("#step").dataset.id}`)).json();
-    const value = session[field];
+    const answer = await fetch(`/session/${one("#step").dataset.id}`).catch(() => null);
+    if (!answer?.ok) return say("Nothing was copied: the server has no such session now");
+    const value = (await answer.json())[field];
     const only = value && Object.keys(value).length === 1 ? Object.values(value)[0] : value;
     text = typeof only === "string" ? only : JSON.stringify(value, null, 2);
   }
-  await navigator.clipboard.writeText(text);
-  say("Copied");
+  copy(text, "Copied");
 });
+
+async function copy(text, done) {
+  // Without HTTPS, browsers have a clipboard only for pages of this machine.
+  const copied = await navigator.clipboard?.writeText(text).then(() => true, () => false);
+  say(copied ? done : "The browser does not let this page copy");
+}
 
 let saying;
 function say(words) {
@@ -98,10 +104,10 @@ if (one(".tree")) {
 for (const list of all(".tree, .tree ul")) list.setAttribute("role", list.matches(".tree") ? "tree" : "group");
 for (const item of all(".tree li")) {
   const details = one(":scope > details", item);
-  const level = Number((one(".what", item).className.match(/d(\d+)/) || [])[1]) + 1;
+  const what = one(".what", item);
   item.setAttribute("role", "treeitem");
-  item.setAttribute("aria-level", level);
-  item.setAttribute("aria-label", one(".what", item).textContent.trim());
+  item.setAttribute("aria-level", Number((what.className.match(/d(\d+)/) || [])[1]) + 1);
+  item.setAttribute("aria-label", what.textContent.trim());
   if (!details) continue;
   const tell = () => item.setAttribute("aria-expanded", details.open);
   details.addEventListener("toggle", tell);
@@ -182,11 +188,6 @@ function compare() {
   if (all("input[name='pick']:checked").length === 2) box.form.requestSubmit();
 }
 
-async function copyLink() {
-  await navigator.clipboard.writeText(location.href);
-  say("Link copied");
-}
-
 const KEYS = {
   j: ["next row", () => step(1)],
   k: ["previous row", () => step(-1)],
@@ -196,8 +197,8 @@ const KEYS = {
   "/": ["search", () => one("#q")?.select()],
   e: ["next error", () => next(all(".row.failed, tr.failed"))],
   s: ["next slowest step", nextSlowest],
-  c: ["compare: tick two sessions, or with the last run", compare],
-  y: ["copy the link", copyLink],
+  c: ["tick a session to compare; in a session: compare with the run before", compare],
+  y: ["copy the link", () => copy(location.href, "Link copied")],
   "[": ["newer session", () => one("a[rel='prev']")?.click()],
   "]": ["older session", () => one("a[rel='next']")?.click()],
   "?": ["these keys", help],
