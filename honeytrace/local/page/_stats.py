@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from honeytrace._utils.json import Json
 from honeytrace.local import _format
+from honeytrace.local._query import parse
 from honeytrace.local._store import Store
 from honeytrace.local._trees import innermost
 from honeytrace.local._usual import quantile
@@ -71,6 +72,7 @@ def load(store: Store, request: Request) -> Stats:
     query, since = request.get("q").strip(), request.get("since") or "7d"
     whole = query if since == "all" else f"{query} since:{since}"
     try:
+        parse(query, 0)  # so that an error does not quote the condition that was added
         store.catch_up_soon(whole)
         rows = store.select(whole, Call._fields, _COUNTED)
     except ValueError as error:
@@ -201,7 +203,8 @@ class _Row:
 
     def render(self) -> Markup:
         line = self._line
-        rate = f"{line.failed:,} ({line.failed / line.calls:.1%})" if line.failed else ""
+        share = f"{line.failed / line.calls:.1%}".replace("100.0%", "100%")
+        rate = f"{line.failed:,} ({share})" if line.failed else ""
         return tag(
             "tr",
             tag("th", self._name, scope="row", class_="what"),

@@ -112,3 +112,14 @@ def test_the_newest_are_counted(browser, store):
     store.put_many(made)
     assert browser.data("/stats")["partial"]
     assert "The latest 5,000 sessions" in browser.page("/stats")
+
+
+def test_an_error_quotes_what_was_typed(browser):
+    """A wrong query is quoted without the time that the page adds."""
+    assert "since" not in text(browser.tree('/stats?q="', status=400).find(".//main"))
+
+
+def test_all_failed(store, browser):
+    """A share of 100% has no decimals."""
+    add(store, "bad", error="E: x")
+    assert "1 (100%)" in text(browser.tree("/stats"))
