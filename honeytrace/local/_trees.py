@@ -207,7 +207,7 @@ class Totals:
     Attributes:
         steps: number of sessions, with the top.
         failed: how many of them failed.
-        models: the models in it, in the order of their first use.
+        models: the models in it; those that wrote something come first, before embeddings.
         partial: True if only the first steps were counted.
     """
 
@@ -229,13 +229,16 @@ def totals(connection: sqlite3.Connection, root: str) -> Totals:
 
 def total(summaries: Sequence[Summary], partial: bool = False) -> Totals:
     counted = innermost(summaries)
+    models = sorted(
+        (each for each in summaries if each.model), key=lambda each: each.tokens_out is None
+    )
     return Totals(
         len(summaries),
         sum(each.status == "error" for each in summaries),
         _sum(each.tokens_in for each in counted),
         _sum(each.tokens_out for each in counted),
         _sum(each.cost for each in counted),
-        tuple(dict.fromkeys(each.model for each in summaries if each.model)),
+        tuple(dict.fromkeys(str(each.model) for each in models)),
         partial,
     )
 

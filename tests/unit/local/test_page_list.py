@@ -127,6 +127,18 @@ def test_a_query_and_its_chips(browser, agent):
     }
 
 
+def test_models_that_answer_come_first(store, browser):
+    """The model that wrote the answer is named before that of the embeddings."""
+    root = add(store, "ask", start_time=1000)
+    ours = {"honeytrace": {"parent_id": root, "root_id": root}}
+    asked = {"prompt_tokens": 10}
+    answered = {**asked, "completion_tokens": 5}
+    for at, (model, metrics) in enumerate((("embedder", asked), ("writer", answered))):
+        fields = {"start_time": 1001 + at, "config": {"model": model}}
+        add(store, model, metrics=metrics, metadata=ours, **fields)
+    assert text(classed(browser.tree("/"), "model")[1]) == "writer, embedder"
+
+
 def test_counts_are_links(browser, agent):
     """The counts of failures and models are links that list these sessions."""
     page = browser.tree("/?q=name:chat")
