@@ -209,7 +209,7 @@ def render(comparison: Comparison, request: Request) -> bytes:
             "div",
             _side("Left", left, comparison.totals[0]),
             _side("Right", right, comparison.totals[1]),
-            tag("a", "Exchange", href=exchanged, class_="button"),
+            tag("a", "Swap sides", href=exchanged, class_="button"),
             class_="sides",
         ),
         _table(comparison, request),

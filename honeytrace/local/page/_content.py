@@ -13,6 +13,7 @@ from honeytrace.local.page._html import IMAGE, Markup, Node, tag, visible
 
 _LINES = 20  # shown of a text; the rest is folded
 _MAX_LINE_CHARACTERS = 4_000  # a longer line is folded as well
+_DOCUMENT_CHARACTERS = 600  # shown of each document, so that one sees which ones were found
 _MAX_TEXT_CHARACTERS = 200_000
 _MAX_IMAGE_CHARACTERS = 2_000_000
 _MAX_ITEMS = 100
@@ -20,6 +21,8 @@ _MAX_DEPTH = 8
 _DOCUMENT_TEXTS = ("text", "page_content", "content", "quote", "snippet")
 _DOCUMENT_NAMES = ("title", "source", "id", "path", "url", "name")
 _LAID_OUT = re.compile(r"^(?: {2,}\S|\t|```|\|)|\S {3,}\S", re.MULTILINE)  # code or a table
+_SHORTENED = re.compile(r"\[[0-9]+ more items\]")  # the last item of a list that was cut
+_NUMBERS = (int, float, bool, type(None))
 _SCORES = ("score", "relevance", "similarity", "distance")
 
 
@@ -47,14 +50,16 @@ class Content:
         """Show a value as indented JSON."""
         return self.text(dumps(value, READABLE).decode(), as_code=True)
 
-    def text(self, text: str, as_code: bool = False) -> Markup:
-        """Show a text; what is over 20 lines is folded, with a count.
+    def text(
+        self, text: str, as_code: bool = False, characters: int = _MAX_LINE_CHARACTERS
+    ) -> Markup:
+        """Show a text; what is over 20 lines or so many characters is folded, with a count.
 
         It is shown as code, with letters of one width, if `as_code` or if its layout matters.
         """
         shown = self._cut(visible(text), _MAX_TEXT_CHARACTERS)
         dropped = len(text) - len(shown)
-        head, rest = _folded(shown)
+        head, rest = _folded(shown, characters)
         more = rest.count("\n") + 1
         words = (
             f"{_format.plural(more, 'more line')}" if more > 1 else f"{len(rest):,} more characters"
@@ -98,7 +103,8 @@ class Content:
             return self.conversation(value)
         if all(map(_is_document, value)):
             return self._items(value, self._document)
-        if all(isinstance(each, (int, float, bool, type(None))) for each in value):
+        shortened = isinstance(value[-1], str) and _SHORTENED.fullmatch(value[-1])
+        if all(isinstance(each, _NUMBERS) for each in (value[:-1] if shortened else value)):
             return tag("code", self._cut(dumps(value).decode(), _MAX_LINE_CHARACTERS))
         return self._items(value, lambda each: self.value(each, depth + 1))
 
@@ -123,7 +129,7 @@ class Content:
                 else None,
                 class_="document",
             ),
-            self.text(document[text]) if text else None,
+            self.text(document[text], characters=_DOCUMENT_CHARACTERS) if text else None,
             self._fields(rest, _MAX_DEPTH - 2) if any(rest.values()) else None,
         )
 
@@ -169,14 +175,15 @@ class Content:
         return tag("img", src=address, alt="An image in the message")
 
 
-def _folded(text: str) -> tuple[str, str]:
+def _folded(text: str, characters: int) -> tuple[str, str]:
     """Cut a text into what is shown and what is folded."""
     lines = text.split("\n", _LINES)
     head = "\n".join(lines[:_LINES])
     rest = lines[_LINES] if len(lines) > _LINES else ""
-    if len(head) > _MAX_LINE_CHARACTERS:
-        return text[:_MAX_LINE_CHARACTERS], text[_MAX_LINE_CHARACTERS:]
-    return head, rest
+    if len(head) <= characters:
+        return head, rest
+    at = text.rfind(" ", characters // 2, characters) + 1 or characters  # not within a word
+    return text[:at], text[at:]
 
 
 def _more(number: int, noun: str = "more item") -> Node:

@@ -41,7 +41,7 @@ def _head(view: View, top: Summary) -> Node:
         _filter("user", top.user),
         _filter("conversation", top.conversation),
         f"project {top.project}",
-        top.source,
+        f"source {top.source}",
     ]
     return (
         tag(

@@ -141,18 +141,23 @@ def _raw(session: Json) -> Iterator[Section]:
 
 
 def _sections(session: Json) -> Iterator[Section]:
-    """Yield what there is to show; the answer of a model ends the conversation."""
+    """Yield what there is to show: what people look for first, then the rest.
+
+    The answer of a model ends its conversation.
+    """
     inputs, outputs = _object(session, "inputs"), _object(session, "outputs")
     said = [value for value in inputs.values() if is_conversation(value)]
     answer = answered(outputs)
     rest = {name: value for name, value in inputs.items() if not is_conversation(value)}
-    if rest:
-        yield "Input", "inputs", _single(rest)
     if said:
         talk = [message for messages in said for message in messages]
         yield "Conversation", "inputs", talk + ([answer] if answer else [])
+    elif rest:
+        yield "Input", "inputs", _single(rest)
     if outputs and not (said and answer):
         yield "Output", "outputs", [answer] if answer else _single(outputs)
+    if said and rest:
+        yield "Other inputs", "inputs", rest
     for name in _OTHERS:
         if value := session.get(name):
             yield name.replace("_", " ").capitalize(), name, value
@@ -202,6 +207,7 @@ def _exception(details: Any, content: Content, depth: int) -> Node:
         return None
     frames = details.get("traceback")
     notes, members = details.get("notes"), details.get("exceptions")
+    more = details.get("more_exceptions")  # further members, or ones that were shown above
     return (
         tag("p", tag("b", str(details.get("type"))), class_="type"),
         content.text(str(details.get("message", ""))),
@@ -228,6 +234,9 @@ def _exception(details: Any, content: Content, depth: int) -> Node:
             )
             for at, each in enumerate(_list(members), 1)
         ],
+        tag("p", f"… {_format.plural(more, 'more exception')}", class_="soft")
+        if isinstance(more, int)
+        else None,
     )
 
 

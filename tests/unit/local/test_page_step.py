@@ -49,6 +49,40 @@ def test_a_conversation(show):
         section(panel, "Output")
 
 
+def titles(panel):
+    return [each.find("h3").text for each in classed(panel, "field")]
+
+
+def test_the_conversation_comes_first(show):
+    """What else went in, such as the name of the model, stands below it."""
+    talk = [{"role": "user", "content": "Hello?"}]
+    inputs = {"model": "gpt-4o", "messages": talk, "tools": None}
+    answer = {"role": "assistant", "content": "Hi."}
+    assert titles(show(inputs=inputs, outputs=answer)) == ["Conversation", "Other inputs"]
+    unfinished = show(inputs=inputs, outputs={"result": 1})
+    assert titles(unfinished) == ["Conversation", "Output", "Other inputs"]
+    assert titles(show(inputs={"q": 1}, outputs={"result": 1})) == ["Input", "Output"]
+
+
+def test_a_vector(show):
+    """The numbers of an embedding take a few lines, also if it was cut."""
+    panel = show(outputs={"embedding": [*range(1000), "[536 more items]"]})
+    assert "0,1,2,3" in text(section(panel, "Output"))
+    assert not classed(panel, "items")
+    mixed = show(outputs={"found": [1, "two"]})
+    assert len(list(classed(mixed, "items")[0])) == 2
+
+
+def test_long_documents_are_folded(show):
+    """One sees at once which documents were found; their texts are cut between words."""
+    found = [{"id": name, "text": "honey " * 300, "score": 0.5} for name in "abc"]
+    output = section(show(outputs={"result": found}), "Output")
+    assert len(list(output.iter("details"))) == 3
+    assert {pre.text[:5] for pre in output.iter("pre")} == {"honey"}
+    solid = show(outputs={"result": [{"id": "a", "text": "x" * 1000}]})
+    assert "400 more characters" in text(solid)
+
+
 OPENAI = [
     {"role": "user", "content": "Weather?"},
     {
@@ -290,12 +324,14 @@ def test_an_error(show):
         "notes": ["while starting"],
         "cause": {**inner, "context": {"type": "KeyError", "message": "'x'"}},
         "exceptions": [{"type": "A", "message": "first"}, "damaged"],
+        "more_exceptions": 2,
     }
     ours = {"honeytrace": {"status": "error", "exception": group}}
     shown = text(section(show(error="ExceptionGroup: two failed", metadata=ours), "Error"))
     assert shown == (
         "Error ExceptionGroup two failed while starting /app/a.py:1 in f /app/b.py:2 in g "
-        "Caused by OSError no route While handling KeyError 'x' Exception 1 A first Exception 2"
+        "Caused by OSError no route While handling KeyError 'x' Exception 1 A first Exception 2 "
+        "… 2 more exceptions"
     )
 
 
