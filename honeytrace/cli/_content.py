@@ -5,23 +5,56 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from honeytrace._session.session import Session
+from honeytrace._session.session import Session, about
 from honeytrace._utils.json import dumps
 from honeytrace._utils.text import printable, shorten
 from honeytrace.local._format import plural
 from honeytrace.local._messages import Call, Image, answered, is_conversation, messages
 
-_LINES = 3  # shown of the inputs, and of the outputs, without `--full`
+_LINES = 3  # shown of the inputs, the outputs and the error, without `--full`
 _CHARACTERS = 100  # shown of a line, without `--full`
 _ALL_CHARACTERS = 1 << 40
 
 
-def content(session: Session, full: bool = False) -> Iterator[str]:
-    """Yield the lines to print below a session: its inputs, its outputs, and its error in full."""
+def content(session: Session, full: bool = False, origin: bool = True) -> Iterator[str]:
+    """Yield the lines to print below a session: its inputs, its outputs, and its error.
+
+    origin: False if a session inside this one has the same error, so that only `full` repeats
+        where it was raised.
+    """
     yield from _section("in ", session.inputs, full)
     yield from _section("out", session.outputs, full)
-    if full and session.error and "\n" in session.error.strip():
-        yield from _laid_out("err", session.error.strip().splitlines(), full)
+    if session.error and (full or origin):
+        lines = session.error.strip().splitlines()
+        lines = lines if full and len(lines) > 1 else []
+        yield from _laid_out("err", [*lines, *error_lines(session, full)], full)
+
+
+def error_lines(session: Session, full: bool) -> Iterator[str]:
+    """Yield where the error of a session was raised, its notes and its causes.
+
+    Without `full`, only the innermost frame of each traceback.
+    """
+    waiting: list[tuple[str, Any]] = [("", about(session).get("exception"))]
+    while waiting:
+        head, details = waiting.pop()
+        if not isinstance(details, dict):
+            continue
+        if head:
+            yield f"{head} {details.get('type')}: {details.get('message')}"
+        frames, notes, members = (_list(details.get(name)) for name in _LISTS)
+        yield from map(str, frames if full else frames[-1:])
+        yield from map(str, notes)
+        waiting += [(f"exception {at}:", each) for at, each in enumerate(members, 1)][::-1]
+        waiting += [(words, details[name]) for name, words in _RELATED if name in details]
+
+
+_LISTS = ("traceback", "notes", "exceptions")
+_RELATED = (("context", "while handling"), ("cause", "caused by"))
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _section(head: str, value: Mapping[str, Any], full: bool) -> Iterator[str]:
@@ -44,13 +77,16 @@ def _laid_out(head: str, lines: list[str], full: bool, last: bool = False) -> It
 
 
 def _told(value: Mapping[str, Any], full: bool) -> Iterator[str]:
-    """Yield the lines of inputs or outputs, argument by argument and message by message."""
+    """Yield the lines of inputs or outputs, argument by argument; conversations come last.
+
+    What was said last matters most, so it must not be cut off by what follows it.
+    """
     if answer := answered(value):
         yield from _conversation([answer], full=True)
     elif set(value) == {"result"}:
         yield from _text(value["result"], full)
     else:
-        for name, each in value.items():
+        for name, each in sorted(value.items(), key=lambda item: is_conversation(item[1])):
             lines = _text(each, full)
             yield from lines if is_conversation(each) else _headed(f"{name}: ", lines)
 

@@ -10,9 +10,9 @@ from honeytrace._config.settings import Config
 from honeytrace._session import wire
 from honeytrace._session.session import Session
 from honeytrace._session.tree import walk
-from honeytrace._utils.json import Json, dumps
+from honeytrace._utils.json import Json
 from honeytrace._utils.text import printable
-from honeytrace.cli._output import Stop
+from honeytrace.cli._output import Stop, json_line
 from honeytrace.cli._reading import Reader, open_store, reader, session_of
 from honeytrace.cli._sessions import enough, query_of
 from honeytrace.testing._replay import export
@@ -22,10 +22,11 @@ def export_sessions(options: argparse.Namespace, config: Config) -> int:
     if options.pytest:
         return _export_tests(options, config)
     if options.format == "perfetto":
-        _write(dumps({"traceEvents": list(_events(_sessions(options, config)))}) + b"\n")
+        events = {"traceEvents": list(_events(_sessions(options, config)))}
+        _write(json_line(events).encode() + b"\n")
         return 0
     for fields in _sessions(options, config):
-        _write(dumps(fields) + b"\n")
+        _write(json_line(fields).encode() + b"\n")
     return 0
 
 

@@ -10,7 +10,7 @@ import sys
 
 from honeytrace._session import wire
 from honeytrace._session.session import Session
-from honeytrace._utils.json import dumps
+from honeytrace._utils.json import Json, dumps
 from honeytrace._utils.text import CONTROL
 
 _ASCII = str.maketrans(
@@ -40,9 +40,17 @@ def fail(sentence: str) -> int:
 
 def print_json(session: Session, encoder: json.JSONEncoder | None = None) -> None:
     whole = {**wire.payload(session), **session.extra}
-    text = (dumps(whole, encoder) if encoder else dumps(whole)).decode()
+    print_text(json_line(whole) if encoder is None else _harmless(dumps(whole, encoder)), {})
+
+
+def json_line(value: Json) -> str:
+    """Return JSON in which no character can control a terminal."""
+    return _harmless(dumps(value))
+
+
+def _harmless(encoded: bytes) -> str:
     # The only line breaks are those of the layout: in strings they are escaped already.
-    print_text("\n".join(CONTROL.sub(_escaped, line) for line in text.split("\n")), {})
+    return "\n".join(CONTROL.sub(_escaped, line) for line in encoded.decode().split("\n"))
 
 
 def print_text(text: str, instead: dict[int, str] = _ASCII) -> None:
@@ -76,4 +84,4 @@ def started(milliseconds: float | None) -> str:
         start = datetime.datetime.fromtimestamp(milliseconds / 1000).astimezone()
     except (OverflowError, OSError, ValueError):  # outside the range of the calendar
         return f"{'?':19}"
-    return f"{start:%Y-%m-%d %H:%M:%S}"
+    return start.isoformat(" ")[:19]  # `strftime` shortens years before 1000

@@ -13,17 +13,22 @@ from contextlib import suppress
 
 from honeytrace._config.settings import Config
 from honeytrace._session.session import STEPS
-from honeytrace._utils.text import printable, span
+from honeytrace._utils.text import printable
 from honeytrace.cli._output import Stop, print_json, print_text, rewrite, started
 from honeytrace.cli._reading import open_store, session_of
-from honeytrace.local import Store
+from honeytrace.local import Store, _format
 from honeytrace.local._query import Query, parse
 from honeytrace.local._store import Found
 from honeytrace.local._summary import Summary
+from honeytrace.local._trees import Totals, total, totals
 
 _POLL_SECONDS = 0.5
 _PIPE_WIDTH = 200  # characters of a line that does not go to a terminal
-_HEADER = ("ID", "STARTED", "DURATION", "PROJECT", "NAME")
+_HEADER = ("ID", "STARTED", "DURATION", "TOKENS", "COST", "PROJECT", "NAME")
+_NUMBERS = (2, 3, 4)  # columns that are aligned at the right
+_OPTIONAL = (3, 4)  # columns that are left out if they would be empty, or without room for them
+_NAME = 6  # the last column, which gets the rest of the line
+_MAX_SHARE = 0.7  # of the width that the columns before it may take
 _OPTIONS = (
     *("name", "project", "source", "user", "model", "kind"),
     *("slower", "cost", "since", "marked"),
@@ -37,15 +42,24 @@ def list_sessions(options: argparse.Namespace, config: Config) -> None:
     if options.json:
         _print_as_json(store, found)
     elif found:
-        for line in _table([each.summary for each in found], header=True):
+        for line in _table(store, found, header=True):
             print_text(line)
     elif query:
         print_text(f"No session in {store.path} matches {printable(query)!r}.")
     else:
-        elsewhere = "" if config.local else f" New ones go to {config.server_url}."
-        print_text(f"No sessions in {store.path} yet.{elsewhere}")
+        print_text(_nothing_to_list(store, config))
     if _parsed(query).texts and not store.searches_all():
         print("honeytrace: only the newest sessions were searched for text", file=sys.stderr)
+
+
+def _nothing_to_list(store: Store, config: Config) -> str:
+    if store.search("", 1, children=True):
+        return (
+            f"All sessions in {store.path} are steps of others, which are not stored; "
+            "list them with --all."
+        )
+    elsewhere = "" if config.local else f" New ones go to {config.server_url}."
+    return f"No sessions in {store.path} yet.{elsewhere}"
 
 
 def tail_sessions(options: argparse.Namespace, config: Config) -> None:
@@ -66,7 +80,7 @@ def _print_found(store: Store, found: Sequence[Found], as_json: bool) -> None:
     if as_json:
         _print_as_json(store, found)
     else:
-        for line in _table([each.summary for each in found]):
+        for line in _table(store, found):
             print_text(line)
     sys.stdout.flush()
 
@@ -110,39 +124,59 @@ def _catch_up(store: Store, query: str) -> None:
         rewrite(f"Preparing {left} sessions for the search" if left else "")
 
 
-def _table(summaries: Sequence[Summary], header: bool = False) -> Iterator[str]:
+def _table(store: Store, found: Sequence[Found], header: bool = False) -> Iterator[str]:
     """Yield one line per session, in columns, cut to the width of the terminal."""
-    size = enough([each.id for each in summaries])
-    rows = [_HEADER] if header else []
-    rows += [_row(each, size) for each in summaries]
-    widths = [max((len(row[at]) for row in rows), default=0) for at in range(4)]
+    size = enough([each.summary.id for each in found])
+    rows = [_row(each.summary, _totals(store, each.summary), size) for each in found]
+    filled = [at for at in _OPTIONAL if any(row[at] for row in rows)]
+    rows = [_HEADER, *rows] if header else rows
+    widths = [max((len(row[at]) for row in rows), default=0) for at in range(_NAME)]
+    has_room = sum(widths) + 2 * _NAME < _width() * _MAX_SHARE
+    shown = [at for at in range(_NAME) if at not in _OPTIONAL or (has_room and at in filled)]
     for row in rows:
-        columns = [f"{row[0]:{widths[0]}}", f"{row[1]:{widths[1]}}", f"{row[2]:>{widths[2]}}"]
-        yield _cut("  ".join([*columns, f"{row[3]:{widths[3]}}", row[4]]))
+        columns = [f"{row[at]:{'>' * (at in _NUMBERS)}{widths[at]}}" for at in shown]
+        yield _cut("  ".join([*columns, row[_NAME]]))
 
 
-def _row(summary: Summary, size: int) -> tuple[str, str, str, str, str]:
-    time = "" if summary.duration is None else span(summary.duration)
+def _totals(store: Store, summary: Summary) -> Totals:
+    """Return the sums over the tree of a root, and those of a step without what is inside."""
+    if summary.parent:
+        return total([summary])
+    return store.read(totals, summary.root)
+
+
+def _row(summary: Summary, sums: Totals, size: int) -> tuple[str, ...]:
     name = printable(summary.name, 60)
     if summary.kind in STEPS:
         name += f" [{summary.kind}]"
+    if sums.failed and not summary.error:
+        name += " (a step failed)"
     if summary.error:
         name += f"  ✗ {printable(summary.error)}"
     elif summary.preview:
         name += f"  {printable(summary.preview)}"
-    project = printable(summary.project, 30)
-    return summary.id[:size], started(summary.start), time, project, name
+    return (
+        summary.id[:size],
+        started(summary.start),
+        _format.duration(summary.duration),
+        _format.tokens(sums.tokens_in, sums.tokens_out),
+        _format.cost(sums.cost),
+        printable(summary.project, 30),
+        name,
+    )
 
 
 def _cut(line: str) -> str:
     """Cut a line to the width of the terminal, or to a fixed width for a pipe."""
-    width = _PIPE_WIDTH
-    if sys.stdout.isatty():
-        width = shutil.get_terminal_size().columns
-        if "NO_COLOR" not in os.environ and "✗" in line[:width]:
-            head, _, error = line[:width].partition("✗")
-            return f"{head}\x1b[31m✗{error}\x1b[0m"
+    width = _width()
+    if sys.stdout.isatty() and "NO_COLOR" not in os.environ and "✗" in line[:width]:
+        head, _, error = line[:width].partition("✗")
+        return f"{head}\x1b[31m✗{error}\x1b[0m"
     return line if len(line) <= width else f"{line[: width - 1]}…"
+
+
+def _width() -> int:
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else _PIPE_WIDTH
 
 
 def enough(ids: Sequence[str]) -> int:

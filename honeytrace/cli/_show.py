@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from honeytrace._config.settings import Config
 from honeytrace._session import wire
 from honeytrace._session.session import STEPS, Session, about
 from honeytrace._session.tree import Step, failure, walk
 from honeytrace._utils.json import READABLE, Json, dumps
-from honeytrace._utils.text import printable, span
-from honeytrace.cli._content import content
+from honeytrace._utils.text import printable
+from honeytrace.cli._content import content, error_lines
 from honeytrace.cli._output import print_json, print_text, started
 from honeytrace.cli._reading import Reader, reader
 from honeytrace.local import _format
@@ -21,6 +21,7 @@ from honeytrace.local._summary import Summary, summarize
 from honeytrace.local._trees import total
 
 _BAR = 16  # characters of the time axis
+_MANY_STEPS = 5  # from here on, the slowest step is named: in fewer ones it is plain to see
 _NAME = 48  # names are padded to at most so many characters, to align the columns
 
 
@@ -49,7 +50,9 @@ def _print_tree(session: Session, read: Reader, options: argparse.Namespace) -> 
         print_text("  ".join(columns).rstrip())
         if step.session and not step.again and not options.no_content:
             rail = step.below + ("│  " if below.get(step.session.session_id) else "   ")
-            for line in content(step.session, options.full):
+            inside = below.get(step.session.session_id, ())
+            origin = all(each.error != step.session.error for each in inside)
+            for line in content(step.session, options.full, origin):
                 print_text(f"{rail}{line}".rstrip())
 
 
@@ -70,10 +73,25 @@ def _sums(steps: Sequence[Step]) -> str:
     facts = (
         plural(sums.steps, "step"),
         f"{sums.failed} failed" if sums.failed else "",
+        _slowest(known.values(), _children_of(steps), known[steps[0].session_id]),
         ", ".join(map(printable, sums.models)),
         _spent(sums.tokens_in, sums.tokens_out, sums.cost),
     )
     return ", ".join(filter(None, facts))
+
+
+def _slowest(sessions: Iterable[Session], below: dict[str, list[Session]], root: Session) -> str:
+    """Return the step that took most of the time by itself, such as `slowest chat 1.20 s (80%)`."""
+    timed = [
+        (_self_time(each, below.get(each.session_id, ())), each)
+        for each in sessions
+        if each.duration
+    ]
+    if len(timed) < _MANY_STEPS or not root.duration:
+        return ""
+    longest, step = max(timed, key=lambda pair: pair[0])
+    share = f" ({longest / root.duration:.0%})" if longest <= root.duration else ""
+    return f"slowest {printable(step.session_name, _NAME)} {_format.duration(longest)}{share}"
 
 
 def _summary(session: Session) -> Summary:
@@ -96,7 +114,7 @@ def _name(step: Step) -> str:
 def _span(step: Step) -> str:
     if step.session is None or step.session.duration is None:
         return ""
-    return span(step.session.duration)
+    return _format.duration(step.session.duration)
 
 
 def _children_of(steps: Sequence[Step]) -> dict[str, list[Session]]:
@@ -123,7 +141,7 @@ def _columns(step: Step, root: Session, below: dict[str, list[Session]]) -> Iter
         yield bar
     children = below.get(session.session_id, [])
     if children and session.duration is not None:
-        yield f"{span(_self_time(session, children))} self"
+        yield f"{_format.duration(_self_time(session, children))} self"
     yield from _told(session)
     if step.again:
         yield "(see above)"
@@ -147,10 +165,11 @@ def _bar(session: Session, root: Session) -> str:
     assert root.start_time is not None  # noqa: S101 - for the type checker
     assert session.start_time is not None  # noqa: S101 - for the type checker
     assert session.duration is not None  # noqa: S101 - for the type checker
-    begin = (session.start_time - root.start_time) / root.duration * _BAR
-    end = begin + session.duration / root.duration * _BAR
-    first = min(max(round(begin), 0), _BAR - 1)
-    last = min(max(round(end), first + 1), _BAR)
+    begin = session.start_time - root.start_time
+    ends = ((each / root.duration) * _BAR for each in (begin, begin + session.duration))
+    begin, end = (min(max(each, 0.0), _BAR) for each in ends)  # they can be infinite
+    first = min(round(begin), _BAR - 1)
+    last = max(round(end), first + 1)
     return f"{'·' * first}{'━' * (last - first)}{'·' * (_BAR - last)}"
 
 
@@ -184,7 +203,8 @@ def _print_markdown(session: Session, read: Reader) -> None:
 def _section(session: Session) -> Iterator[str]:
     yield f"\n## {_plain_title(session)}\n\n`{session.session_id}`"
     if session.error:
-        yield f"\n**Error**\n\n{_fenced(session.error, 'text')}"
+        lines = (session.error, *error_lines(session, full=True))
+        yield f"\n**Error**\n\n{_fenced(chr(10).join(lines), 'text')}"
     for name, value in (("Inputs", session.inputs), ("Outputs", session.outputs)):
         if value:
             yield f"\n**{name}**\n\n{_fenced(_readable(value), 'json')}"
@@ -211,6 +231,6 @@ def _facts(session: Session) -> str:
     facts = [f"project {printable(session.project)}", f"source {printable(session.source)}"]
     facts.append(f"started {started(session.start_time).strip()}")
     if session.duration is not None:
-        facts.append(f"took {span(session.duration)}")
+        facts.append(f"took {_format.duration(session.duration)}")
     facts.append(f"session {session.session_id}")
     return ", ".join(facts)

@@ -281,6 +281,13 @@ def test_ls_missing(run: Run, home: pathlib.Path) -> None:
     assert not home.exists()
 
 
+def test_ls_orphans(run: Run) -> None:
+    """Steps whose outermost session is elsewhere do not look like an empty store."""
+    keep("step", **below(MISSING))
+    assert "are steps of others, which are not stored; list them with --all" in run("ls").out
+    assert "step" in run("ls", "--all").out
+
+
 def test_ls_elsewhere(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """If sessions go to a server, the message says why there are none here."""
     monkeypatch.setenv("HH_API_URL", "http://127.0.0.1:9")
@@ -299,6 +306,30 @@ def test_ls_columns(run: Run) -> None:
         "12.35 s  default  second  ✗ ValueError: boom",
         "8.2 ms  shop     first  how? → by this",
     ]
+
+
+def test_ls_spent(run: Run) -> None:
+    """Tokens and cost of a tree are listed, once, and if a step inside failed that is said."""
+    used = {"prompt_tokens": 1200, "completion_tokens": 85, "cost": 0.004}
+    root = keep("agent", start_time=2, metrics=used)
+    keep("chat", start_time=3, metrics=used, **below(root))
+    keep("tool", start_time=3, error="E: x", **below(root))
+    keep("other", start_time=1)
+    assert [line[29:].strip() for line in run("ls").out.splitlines()] == [
+        "DURATION      TOKENS     COST  PROJECT  NAME",
+        "1,200 → 85  $0.0040  default  agent (a step failed)",
+        "default  other",
+    ]
+    assert "1,200 → 85  $0.0040  default  chat\n" in run("ls", "--all").out
+
+
+def test_ls_extremes(run: Run) -> None:
+    """Times and sums of any size leave the columns readable."""
+    huge = {"prompt_tokens": 1e300, "completion_tokens": 1, "cost": 1e300}
+    keep("huge", duration=1e308, start_time=-6e13, metrics=huge)
+    line = run("ls").out.splitlines()[1]
+    assert len(line) < 100
+    assert re.search(r"  0068-\d\d-\d\d \d\d:\d\d:\d\d  2.78e\+301 h  ", line)
 
 
 def test_ls_start(run: Run) -> None:
@@ -396,7 +427,7 @@ def test_ls_query(run: Run, arguments: list[str], names: list[str]) -> None:
 def test_ls_terminal() -> None:
     """On a terminal lines are as wide as it is, and errors red unless NO_COLOR is set."""
     keep("broken", error="ValueError: " + "x" * 100)
-    keep("n" * 100)
+    keep("n" * 100, metrics={"cost": 0.004})
     for extra, sign in (({}, "\x1b[31m✗"), ({"NO_COLOR": "1"}, "✗")):
         main_end, end = os.openpty()
         process("ls", stdout=end, COLUMNS="70", **extra)
@@ -406,6 +437,7 @@ def test_ls_terminal() -> None:
         assert any(sign in line for line in lines)
         bare = [re.sub("\x1b.*?m", "", line) for line in lines]
         assert max(map(len, bare)) == 70
+        assert "COST" not in bare[0]
 
 
 @pytest.mark.parametrize("flags", [(), ("--json",)])
@@ -550,6 +582,75 @@ def test_show_content(run: Run) -> None:
     assert "question" not in run("show", root, "--no-content").out
 
 
+def test_show_conversation_last(run: Run) -> None:
+    """What was said last is shown, whatever arguments follow the conversation."""
+    messages = [{"role": "user", "content": f"question {number}"} for number in range(5)]
+    keep(inputs={"messages": messages, "model": "gpt-4o", "tools": None, "n": 1, "user": "u"})
+    shown = [line.strip() for line in run("show").out.splitlines()[2:]]
+    assert shown == [
+        "in   … 6 earlier lines",
+        *(f"user: question {number}" for number in (2, 3, 4)),
+    ]
+
+
+def test_show_errors(run: Run) -> None:
+    """Below the innermost step that failed stands where and why; with --full, and in Markdown,
+    all of it."""
+
+    honeytrace.configure()  # an earlier test has left its own directory
+
+    @honeytrace.trace_session
+    def fail() -> None:
+        try:
+            raise KeyError("key")
+        except KeyError as error:
+            raise ValueError("boom") from error
+
+    with suppress(ValueError), honeytrace.trace_session("outer"):
+        fail()
+    honeytrace.flush()
+    lines = run("show").out.splitlines()[3:]
+    assert [line.split(":")[0].strip() for line in lines] == [
+        f"err  {__file__}",
+        "caused by KeyError",
+        __file__,
+    ]
+    assert run("show", "--full").out.count(__file__) == 5
+    assert "caused by KeyError: 'key'" in run("show", "--format", "md").out
+
+
+@pytest.mark.parametrize(
+    ("exception", "lines"),
+    [
+        ([], []),
+        ({"type": "E", "traceback": 1, "notes": ["note"]}, ["note"]),
+        (
+            {"exceptions": [{"type": "A", "message": "a"}, 1, {"type": "B", "message": "b"}]},
+            ["exception 1: A: a", "exception 3: B: b"],
+        ),
+        (
+            {"context": {"type": "C", "message": "c", "traceback": ["x.py:1 in f", "y\x1b"]}},
+            ["while handling C: c", "y\\x1b"],
+        ),
+    ],
+)
+def test_show_foreign_errors(run: Run, exception: Any, lines: list[str]) -> None:
+    """Details of an error that another program recorded are shown as far as they are known."""
+    keep(error="E: x", metadata={"honeytrace": {"exception": exception}})
+    shown = [line.strip().removeprefix("err  ") for line in run("show").out.splitlines()[2:]]
+    assert shown == lines
+
+
+def test_show_slowest(run: Run) -> None:
+    """Above a tree with more than a few steps stands which took most of the time by itself."""
+    times = {"fast": (0, 10), "slow": (10, 80), "next": (90, 5), "last": (95, 5)}
+    inner = [keep(n, start_time=at, duration=ms) for n, (at, ms) in times.items()]
+    root = keep("root", duration=100, start_time=0, children_ids=inner)
+    assert run("show", root).out.startswith(f"{root}  5 steps, slowest slow 80.0 ms (80%)\n")
+    outer = keep("outer", duration=10, start_time=0, children_ids=inner)
+    assert ", slowest slow 80.0 ms\n" in run("show", outer).out
+
+
 CALLED = {"id": "c-1", "function": {"name": "search", "arguments": '{"q": 1}'}}
 
 
@@ -609,6 +710,14 @@ def test_show_bar(run: Run) -> None:
         "100.0 ms  ···············━",
         "",
     ]
+
+
+def test_show_bar_of_a_moment(run: Run) -> None:
+    """A root that took almost no time has bars, too."""
+    child = keep("child", start_time=5000, duration=1)
+    root = keep("root", start_time=1000, duration=5e-324, children_ids=[child])
+    bars = [line.split("  ")[-2:] for line in run("show", root, "--no-content").out.splitlines()]
+    assert "···············━" in bars[2]
 
 
 def test_show_unlisted_child(run: Run) -> None:
@@ -737,6 +846,15 @@ def call(function: str, session_id: str) -> str:
     about = {"function": function, "kind": "function"}
     inputs = {"text": "grüße\x1b[2J"}
     return keep(session_id=session_id, inputs=inputs, metadata={"honeytrace": about})
+
+
+def test_export_control_characters(run: Run) -> None:
+    """Exported lines can be printed to a terminal, and lose nothing."""
+    keep(HOSTILE, inputs={"q": HOSTILE})
+    for extra in ((), ("--format", "perfetto")):
+        shown = run("export", *extra).out
+        assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", shown)
+    assert strict(run("export").out)["inputs"] == {"q": HOSTILE}
 
 
 def test_export(run: Run) -> None:

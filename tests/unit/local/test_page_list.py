@@ -127,6 +127,18 @@ def test_a_query_and_its_chips(browser, agent):
     }
 
 
+def test_steps_without_their_root(store, browser):
+    """Steps whose outermost session is elsewhere do not look like an empty store."""
+    root = str(uuid.uuid4())
+    add(store, "step", metadata={"honeytrace": {"parent_id": root, "root_id": root}})
+    page = browser.tree("/")
+    link = next(each for each in page.iter("a") if each.text == "List the steps")
+    assert "No sessions yet" not in text(page)
+    assert len(rows(browser.tree(link.get("href")))) == 0  # it has no duration
+    add(store, "timed", duration=1.0, metadata={"honeytrace": {"parent_id": root}})
+    assert len(rows(browser.tree(link.get("href")))) == 1
+
+
 def test_models_that_answer_come_first(store, browser):
     """The model that wrote the answer is named before that of the embeddings."""
     root = add(store, "ask", start_time=1000)
