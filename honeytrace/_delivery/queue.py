@@ -40,7 +40,8 @@ class DeliveryQueue(WriteQueue):
     def may_read_on(self) -> bool:
         """Return whether it is time to read sessions from the disk."""
         ready = self._ready
-        older = self._older and not ready.waiting and (self._at_once or self.counts.taken > 0)
+        ours = ready.waiting or self._encoded  # they come first
+        older = self._older and not ours and (self._at_once or self.counts.taken > 0)
         wanted = (ready.cold and ready.low) or older
         return bool(wanted) and not self._reading
 

@@ -375,9 +375,9 @@ def test_running_program(leave: Leave, resend: Resend, server, spool: Path) -> N
         done = resend()
         left = segments(spool)
         running.kill()
-    assert (done.returncode, len(left)) == (0, 1)
     assert "Delivered 2 sessions " in done.stdout
     assert done.stdout.endswith("; 3 held by running programs, which send them.\n")
+    assert (done.returncode, len(left)) == (0, 1)
 
 
 def test_others(leave: Leave, resend: Resend, server) -> None:

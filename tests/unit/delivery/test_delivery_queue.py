@@ -378,6 +378,20 @@ def test_sessions_of_ended_processes_go_after_ours(make):
     assert not second.older
 
 
+def test_sessions_of_ended_processes_wait_for_ours_to_be_written(make):
+    """Another thread may ask while the first session is encoded and not ready to be sent yet."""
+    first, second = make(), make()
+    fill(first, 1)
+    first.close()
+    first._spool.release()
+    put(second)
+    second.encode()
+    assert (second.older, second.may_read_on) == (True, False)
+    second.write()
+    take(second)
+    assert second.may_read_on
+
+
 def test_a_rejected_session_of_an_ended_process_is_counted_apart(make):
     """It is set aside like one of ours, and not resent."""
     first, second = make(), make()
