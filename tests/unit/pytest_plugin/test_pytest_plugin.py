@@ -85,6 +85,7 @@ def api(server, monkeypatch):
     """An API that is configured from outside."""
     monkeypatch.setenv("HH_API_URL", server.url)
     monkeypatch.setenv("HH_API_KEY", "key")
+    monkeypatch.setenv("HONEYTRACE_EXIT_TIMEOUT", "20")  # a busy machine takes its time
     return server
 
 
