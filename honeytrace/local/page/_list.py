@@ -196,8 +196,8 @@ def _empty(listing: Listing) -> Markup:
     if listing.query:
         return tag("div", tag("p", "No session matches."), _HELP, class_="empty")
     if listing.counted:
-        words = tag("p", "No session is older. ", tag("a", "Newest", href="/"))
-        return tag("div", words, class_="empty")
+        newest = tag("a", "Newest", href="/")
+        return tag("div", tag("p", "No session is older. ", newest), class_="empty")
     if listing.last:
         steps = tag("a", "List the steps", href=link("/", q="slower:0s"))
         words = "All sessions here are steps of others, which are not stored. "
