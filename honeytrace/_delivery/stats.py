@@ -16,7 +16,8 @@ from honeytrace._utils.origin import let_through
 class Stats:
     """The fate of all sessions: accepted = delivered + queued + spooled + rejected + dropped.
 
-    This sum holds at every moment.
+    This sum holds at every moment. An update of a session that has ended, such as feedback that
+    comes later, travels like a session and is counted as one.
 
     Attributes:
         accepted: the number of sessions that were taken.
