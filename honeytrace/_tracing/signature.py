@@ -58,10 +58,12 @@ def binder(known: Sequence[Parameter]) -> Binder:
     # With `**kwargs`, the number of inputs does not show whether defaults are missing.
     omitted = {each.name for each in known if is_omitted(each.default)}
     total = math.inf if Parameter.VAR_KEYWORD in kinds else len(known) - len(omitted)
+    # A method of an SDK that marks what was not given means the same by None, as in `extra_body`.
+    left_out = (Parameter.empty, None) if omitted else (Parameter.empty,)
     defaults = [
         (each.name, each.default)
         for each in known
-        if each.default is not Parameter.empty and each.name not in omitted
+        if each.name not in omitted and not any(each.default is value for value in left_out)
     ]
     max_positional = len(names)
 

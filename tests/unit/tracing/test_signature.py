@@ -100,6 +100,22 @@ def test_a_name_that_is_taken_by_position_keeps_both_values():
     assert binder(parameters(f))((1,), {"x": 2, "y": 3}) == {"x": 1, "y": 3, "others": {"x": 2}}
 
 
+def test_what_was_not_given_to_a_method_of_an_sdk_is_left_out():
+    """Such a method marks it by an object of its own or by None; any None that is given stays."""
+    absent = type("NotGiven", (), {})()
+
+    def create(model, *, temperature=absent, extra_body=None, retries=2):
+        pass
+
+    bind = binder(parameters(create))
+    assert bind(("m",), {}) == {"model": "m", "retries": 2}
+    assert bind(("m",), {"extra_body": None, "temperature": absent}) == {
+        "model": "m",
+        "extra_body": None,
+        "retries": 2,
+    }
+
+
 def test_a_keyword_called_as_the_rest_keeps_both_values():
     """`f(1, args=2)` of `def f(*args, **kwargs)` loses neither value."""
 
