@@ -14,7 +14,7 @@ from honeytrace._utils.guard import try_call
 from honeytrace._utils.text import did_you_mean
 from honeytrace.integrations import _litellm, _stainless
 from honeytrace.integrations._imports import when_imported
-from honeytrace.integrations._members import Member, find
+from honeytrace.integrations._members import Member, find, taken
 from honeytrace.integrations._presets import ANTHROPIC, LITELLM, OPENAI
 from honeytrace.integrations._stainless import Sdk
 
@@ -169,5 +169,7 @@ def _replace(preset: Preset, part: Part, made: list[_Replaced], module: ModuleTy
             live.guard.warn(topic, words, preset.sdk.name, part.module, part.path)
         return
     wrapped = part.wrap(member.value, preset.sdk)
-    member.replace(wrapped)
-    made.append(_Replaced(member, wrapped))
+    # A module may have taken a function by `from litellm import completion` before.
+    for each in [member, *([] if member.in_class else taken(member))]:
+        each.replace(wrapped)
+        made.append(_Replaced(each, wrapped))

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from operator import is_
 from types import ModuleType
 from typing import Any
 
@@ -65,6 +68,20 @@ def _inherited(owner: Any, name: str) -> Any:
     if isinstance(owner, type):
         return inspect.getattr_static(owner, name, _FOUND_ON_ACCESS)
     return getattr(owner, name, _FOUND_ON_ACCESS) if owner is not None else _FOUND_ON_ACCESS
+
+
+def taken(member: Member) -> list[Member]:
+    """Return the names by which other modules hold a function, as after `from shop import rank`."""
+    found = []
+    for module in list(sys.modules.values()):
+        # Not `isinstance`: cffi's objects, which have no names, pretend to be modules.
+        if not issubclass(type(module), ModuleType) or module is member.owner:
+            continue
+        names: dict[str, Any] = object.__getattribute__(module, "__dict__")  # loads no lazy module
+        if any(map(partial(is_, member.value), list(names.values()))):
+            held = [name for name, value in list(names.items()) if value is member.value]
+            found += [Member(module, name, member.value, own=True) for name in held]
+    return found
 
 
 def as_function(member: Member) -> Any:

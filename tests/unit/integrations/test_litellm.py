@@ -119,6 +119,29 @@ def test_completion(litellm):
     assert session.metadata["request_id"] == "req_1"
 
 
+class Pretender:
+    """Says that it is a module, as cffi's libraries do."""
+
+    __slots__ = ()
+    __class__ = types.ModuleType
+
+
+def test_function_that_was_imported_before(litellm, monkeypatch):
+    """`from litellm import completion` may stand above `instrument()`."""
+    honeytrace.uninstrument()
+    shop, original = types.ModuleType("shop"), litellm.completion
+    shop.completion = shop.ask = original
+    monkeypatch.setitem(sys.modules, "shop", shop)
+    monkeypatch.setitem(sys.modules, "pretender", Pretender())
+    honeytrace.instrument("litellm")
+    with capture_sessions() as sessions:
+        shop.completion("groq/llama", ASKED)
+        shop.ask("groq/llama", ASKED)
+    assert [each.session_name for each in sessions] == ["litellm.completion"] * 2
+    honeytrace.uninstrument()
+    assert litellm.completion is shop.completion is shop.ask is original
+
+
 def test_unknown_cost(litellm):
     with capture_sessions() as sessions:
         litellm.completion("groq/llama", ASKED, cost=None)
