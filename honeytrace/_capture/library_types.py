@@ -1,10 +1,10 @@
 """Turn values of libraries that are not imported here into text, numbers, or data to copy instead.
 
-The libraries are numpy, pandas, torch, PIL, pytest, rarely used parts of the standard library, and
-frameworks for agents. Without this, objects of frameworks would be recorded with all of their
-internals. A class is recognized by its name, and by being the class that its module holds under
-that name. Code of a library runs only for values of exactly these classes; a value of a subclass is
-described by what the base class knows.
+The libraries are numpy, pandas, torch, PIL, SQLAlchemy, pytest, rarely used parts of the standard
+library, and frameworks for agents. Without this, objects of frameworks would be recorded with all
+of their internals. A class is recognized by its name, and by being the class that its module holds
+under that name. Code of a library runs only for values of exactly these classes; a value of a
+subclass is described by what the base class knows.
 """
 
 from __future__ import annotations
@@ -231,6 +231,20 @@ def _address(value: Any) -> str:
     return str(value) if known else describe(value)
 
 
+def _row(value: Any) -> Any:
+    """Return a row of a database by the names of its columns, or as a list if a name repeats."""
+    kind = type(value)
+    if _is_own(kind, "sqlite3"):
+        names = value.keys()
+    elif _is_own(kind, "sqlalchemy.engine.row"):
+        names = value._fields
+    else:
+        return describe(value)
+    items = list(value)
+    by_name = dict(zip(names, items, strict=True))
+    return by_name if len(by_name) == len(items) else items
+
+
 def _run_context(value: Any) -> Json:
     """Return what a framework tells a tool about its run, without the history and the client."""
     own = state(value, type(value))
@@ -312,6 +326,7 @@ _KNOWN: dict[str, tuple[tuple[str, Read], ...]] = {
     "ndarray": (("numpy", _ndarray),),
     "DataFrame": (("pandas", _frame),),
     "Series": (("pandas", _series),),
+    "Row": (("sqlite3", _row), ("sqlalchemy.engine.row", _row)),
     "Index": (("pandas", _column),),
     "NaTType": (("pandas._libs.tslibs.nattype", lambda _: "NaT"),),
     "Tensor": (("torch", _tensor),),

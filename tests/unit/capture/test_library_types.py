@@ -9,9 +9,11 @@ import fractions
 import io
 import ipaddress
 import json
+import sqlite3
 import subprocess
 import sys
 import types
+from contextlib import closing
 
 import pytest
 
@@ -337,3 +339,36 @@ def test_pydantic_1():
     Open.update_forward_refs(v1=v1)
     copy = {"x": 1, "s": "<pydantic.v1.types.SecretStr>", "more": 2}
     assert take([Open(x=1, s="hunter2", more=2), Root(__root__=[1])]) == [copy, [1]]
+
+
+class OwnRow(sqlite3.Row):
+    keys = __iter__ = forbidden
+
+
+def rows(kind, question):
+    with closing(sqlite3.connect(":memory:")) as store:
+        store.row_factory = kind
+        return store.execute(question).fetchall()
+
+
+@pytest.mark.parametrize(
+    ("kind", "question", "copy"),
+    [
+        (sqlite3.Row, "SELECT 1 AS id, 'Ada' AS name", [{"id": 1, "name": "Ada"}]),
+        (sqlite3.Row, "SELECT 1 AS id, 2 AS id", [[1, 2]]),
+        (OwnRow, "SELECT 1 AS id", [f"<{__name__}.OwnRow>"]),
+    ],
+)
+def test_rows_of_a_database(kind, question, copy):
+    """They have the names of their columns, unless two are the same."""
+    assert take(rows(kind, question)) == copy
+
+
+def test_rows_of_sqlalchemy(monkeypatch):
+    """Also rows of SQLAlchemy; this stands in for its class, which has these two members."""
+    module = types.ModuleType("sqlalchemy.engine.row")
+    module.Row = type(
+        "Row", (), {"_fields": ("id", "name"), "__iter__": lambda _: iter((1, "Ada"))}
+    )
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    assert take([module.Row()]) == [{"id": 1, "name": "Ada"}]
