@@ -176,9 +176,17 @@ def _named(target: Any, kind: Kind, spec: TraceSpec, method: bool) -> TraceSpec:
         function=f"{module}.{name}",
         kind=kind.name,
         bind=binder(known[method:]),
+        ignore_exceptions=(*spec.ignore_exceptions, *_ENDS.get(name.rpartition(".")[2], ())),
         # A default may change until the worker reads it, unless it is passed on as an argument.
         at_once=not (wrappers.is_exact(target) or all(map(constant, defaults))),
     )
+
+
+_ENDS: dict[str, tuple[type[Exception], ...]] = {
+    "__next__": (StopIteration,),
+    "__anext__": (StopAsyncIteration,),
+}
+"""The exceptions by which methods say that there are no more items, which is not an error."""
 
 
 def _titles(target: Any) -> tuple[str, str]:

@@ -675,6 +675,54 @@ def test_an_orderly_end_is_no_error(error, sent):
     assert "error" not in sent()[0]
 
 
+class Countdown:
+    """An iterator, in both worlds, whose steps are traced."""
+
+    def __init__(self, left):
+        self.left = left
+
+    def __iter__(self):
+        return self
+
+    __aiter__ = __iter__
+
+    @trace_session
+    def __next__(self):
+        if not self.left:
+            raise StopIteration
+        self.left -= 1
+        return self.left
+
+    @trace_session
+    async def __anext__(self):
+        if not self.left:
+            raise StopAsyncIteration
+        self.left -= 1
+        return self.left
+
+
+def test_the_end_of_an_iterator_is_no_error(sent):
+    """A `__next__` says by an exception that there are no more items."""
+
+    async def collect():
+        return [each async for each in Countdown(2)]
+
+    assert list(Countdown(2)) == asyncio.run(collect()) == [1, 0]
+    assert [session for session in sent() if "error" in session] == []
+
+
+def test_an_iterator_that_is_empty_by_mistake_is_an_error(sent):
+    """Elsewhere, this exception comes from a `next` that found nothing."""
+
+    @trace_session
+    def first(items):
+        return next(iter(items))
+
+    with pytest.raises(StopIteration):
+        first([])
+    assert sent()[0]["error"] == "StopIteration"
+
+
 def test_a_session_fixed_by_the_user_wins(sent):
     """Later wins, key by key: captured, the decorator, then what was set while it ran."""
 
