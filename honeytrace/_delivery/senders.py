@@ -161,7 +161,7 @@ def _without_signals(thread: threading.Thread) -> None:
     A program that waits for signals, as with `signal.sigwait`, blocks them in its own threads. If
     another thread did not block them, it would get them, and most of them end the process then.
     """
-    if _set_mask is None:
+    if _set_mask is None:  # pragma: no cover - Windows
         _with_stack(thread)
         return
     mask = _set_mask(_signal.SIG_BLOCK, ())

@@ -467,6 +467,17 @@ def test_what_is_given_up_while_it_is_written_is_not_sent(queue):
     assert (counts(queue), on_disk(queue)) == ({"accepted": 1, "dropped": 1}, b"")
 
 
+def test_what_is_given_up_while_it_is_written_later_is_not_sent(queue):
+    """The same if the disk refused it at first, and it was in memory only."""
+    refuse(queue)
+    fill(queue, 1)
+    accept(queue)
+    with at_the_end_of("append_many", queue.give_up_all):
+        queue.secure()
+    queue.close()
+    assert (counts(queue), on_disk(queue)) == ({"accepted": 1, "dropped": 1}, b"")
+
+
 @contextmanager
 def at_the_end_of(name, act):
     """Call `act` when a function of this name returns, as a signal handler may."""
