@@ -14,7 +14,13 @@ from itertools import accumulate, islice
 from honeytrace._redaction import secret_words
 from honeytrace._redaction.lazy import expression, verbose
 from honeytrace._redaction.marker import Span
-from honeytrace._redaction.secret_names import MAX_NAME_CHARACTERS, Name, judge, may_hold_secret
+from honeytrace._redaction.secret_names import (
+    MARKS,
+    MAX_NAME_CHARACTERS,
+    Name,
+    judge,
+    may_hold_secret,
+)
 from honeytrace._redaction.values import (
     MAX_VALUE_CHARACTERS,
     QUOTES,
@@ -23,7 +29,7 @@ from honeytrace._redaction.values import (
     is_secret,
 )
 
-_SEPARATOR = expression(rf":+=?|=+[>~]?|%3[ADad]|{WIDE_COLON}|<-")
+_SEPARATOR = expression(rf":+[=-]?|=+[>~]?|%3[ADad]|{WIDE_COLON}|<-")
 # Replacements of separators: a colon, with the same length. First a character that each has.
 _AS_COLONS = (
     ("=", (("=", ":"),)),
@@ -43,7 +49,7 @@ _BACKWARDS = rf"""{_CLOSERS_BACKWARDS}
       {_CLOSERS_BACKWARDS} )?
     (?P<name> {_ANY_NAME}*[^\n]? )"""
 _NAMES = expression(f":(?={_BACKWARDS})", re.VERBOSE)
-_NOT_NAME = expression(r"[^\w.$-]")
+_NOT_NAME = expression(rf"[^\w.${MARKS}-]")
 _TAIL = expression(r"(?:</[A-Za-z0-9]{1,10}>|[ ]\([^()\n]{1,32}\)|\[[0-9A-Z_]{0,16})[ ]*$")
 _ANY_ESCAPE = r"\\[abfnrtv]|\\u[0-9A-Fa-f]{4}|%[0-9A-Fa-f]{2}"
 _ESCAPES = expression(_ANY_ESCAPE)
@@ -86,8 +92,15 @@ def named_values(text: str) -> Iterator[Span]:
                 kind = "=" if text[start] == "%" else separator[0]
                 closes = quotes.open_at(start, end) and not _is_quoted(text, start, found[2])
                 span = find_value(text, end, *found[:2], kind, closes)
+                span = _before_fragment(text, span) if span and _is_query(found[2]) else span
                 done = span[1] if span else done
             yield span or (start, start, "")
+
+
+def _before_fragment(text: str, span: Span) -> Span:
+    """Return the value in the query of a URL without the fragment that follows."""
+    fragment = text.find("#", span[0] + 1, span[1])
+    return (span[0], fragment, span[2]) if fragment >= 0 else span
 
 
 def comparisons(text: str) -> Iterator[Span]:
@@ -207,7 +220,7 @@ def _named(separator: str, head: str, name: str) -> tuple[Name, str, str] | None
     if head[-1:] in _ENDS and (tail := _TAIL.search(head)):
         head = head[: tail.start()].rstrip(_CLOSERS)
         name = head[len(head.rstrip(_NAME_CHARACTERS)) :]
-    if not head[-1:].isascii():
+    if not head[-len(name) - 1 :].isascii():
         name = _NOT_NAME.split(head[-_TAIL_CHARACTERS:])[-1]
     before = head[: len(head) - len(name)]
     if (

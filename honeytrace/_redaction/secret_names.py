@@ -27,7 +27,10 @@ MAX_NAME_CHARACTERS = 128
 
 _MAX_NAMES = 4096  # names that are remembered
 
-_WORDS = expression(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\dA-Za-z_]+")
+MARKS = "\u0300-\u036f\u0591-\u05c7\u064b-\u065f\u0900-\u0903\u093a-\u094f\u0e31\u0e34-\u0e4e"
+"""The marks of Latin, Hebrew, Arabic, Hindi and Thai that belong to the letter before them."""
+
+_WORDS = expression(rf"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|(?:[^\W\dA-Za-z_][{MARKS}]*)+")
 
 _ACCENTS = expression("[\u0300-\u036f]")
 _LETTERS = str.maketrans(

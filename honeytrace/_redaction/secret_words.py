@@ -13,7 +13,7 @@ PASSWORDS = """
     [a-z]*pass_?(?:word|wd|phrase|code)s? pwds? pswd psk passwd pass_?w pw
     (?:admin|app|auth|bind|database|db|email|ftp|http|imap|jdbc|key|ldap|login|mail|mongo|mqtt|my
       |mysql|pg|postgres|proxy|rabbitmq|redis|root|sftp|smtp|sql|ssh|store|sudo|user|vpn|wifi
-      |wlan)_?pass
+      |wlan)_?pass (?:admin|db|root|user)_?pw requirepass masterauth
     pass_?phrase [a-z]*passwor[dt]e?s? [a-z]*kennwort [a-z]*passwort mot_?(?:de_?)?passe mdp
     contrasenas? clave_?(?:secreta|acceso|privada|api|de_acceso)? senhas? palavra_?passe
     parola(?:_d_ordine)? wachtwoord haslo losenord adgangskode passord salasana heslo
@@ -36,8 +36,8 @@ CREDENTIALS = (
 )
 CONNECTIONS = "dsn conn(?:ection)?_?str(?:ing)?s? sas_?url(?:s)?"
 CODES = """
-    t?otp mfa_?code cvv cvc ssn pin(?=$|_code|_number) (?:backup|recovery|security|two_factor
-    |verification
+    t?otp mfa_?code (?:access|door|unlock)_?code cvv cvc ssn pin(?=$|_code|_number)
+    (?:backup|recovery|security|two_factor|verification
       |mfa|one_time)_?codes? social_?security(?:_number)? card_?number credit_?card iban
 """
 # What a key opens, or who issues it: `<owner>_key`.
@@ -90,13 +90,13 @@ ISSUERS = """
 """
 
 # Secret by one of its words, but the name of something else: in English the last word decides.
-ABOUT = r"""_(?:address|alg|algorithm|algo|arn|at|attempts?|audience|banner|budget|cache|changed
-        |chars|class
+ABOUT = r"""_(?:address|alg|algorithm|algo|arn|at|attempts?|audience|banner|blank|budget|cache
+        |changed|chars|class
       |column|consent|costs?|counts?|created|date|days|desc|description|details?|dir|domain
       |embeddings?
       |enabled|encoding|endpoint|env|errors?|exchange|exists|expir(?:ation|es|y)|expires_(?:at
       |in)|factory|failed|fd|field
-      |file|filename|fingerprint|flow|form|format|func|function|fn|handler|help|ids?|index|info
+      |file|filename|fingerprint|flow|form|format|func|function|fn|handler|hashers?|help|ids?|index|info
       |issued|issuer|kind|label
       |latency|len|length|level|lifetime|limits?|link|list|logprobs?|loss|manager|mask|max
       |message|method|metadata
@@ -109,7 +109,7 @@ ABOUT = r"""_(?:address|alg|algorithm|algo|arn|at|attempts?|audience|banner|budg
       |spans?|start|state|stats
       |status|store|stream|strategy|strength|suffix|text|texts|threshold|throughput|time|timeout
       |ttl|types?|updated
-      |uri|url|urls|usage|used|valid|validation|validator|version|view|warning|weights?|window
+      |uri|url|urls|usage|used|valid|validation|validators?|version|view|warning|weights?|window
       |words)$
     | (?:^|_)hint$ | ^(?:accept|allow|no|num|has|is|needs|needed|requires?|use|uses|with|without
     |enable|disable|forgot|show|hide|reject
@@ -148,7 +148,7 @@ PLAIN_KEYS = """
 # Words that may be the last of a name of several words: `API key`, `security code`.
 LAST_WORDS = """
     key keys code codes token tokens passe phrase pass secreta string id word pat secret
-    number acceso api secrète
+    number acceso api secrète is ist est es è é provided
 """
 # Types that may be between a name and its value: `var token string = "…"`.
 TYPE_WORDS = """

@@ -43,16 +43,27 @@ _NEXT_LINE = expression(
 )
 _BARE = expression(
     r"""[ \t\u00a0\u3000]{0,16}(?P<bare> (?: [^\s"'`\\,;&|<>\[\]{}()\uff0c\u3002]+
-      | [<>|(){}](?=[^\s"'`,;]) | \[(?!REDACTED:) | \](?=[^\s"'`,;)\]}]) | \\(?![abfnrtvu"'`\\])
+      | (?!</[A-Za-z])[<>|(){}](?=[^\s"'`,;])
+      | \[(?!REDACTED:) | \](?=[^\s"'`,;)\]}]) | \\(?![abfnrtvu"'`\\])
       | (?<=[^\s"'`(\[])['"](?=\w) | [,;&](?=[^\s\w"'`]|\w(?![\w.%-]{0,40}[:=])) )+ )""",
     re.VERBOSE,
 )
+# What YAML may have before a value: a tag, an anchor.
+_TAG = verbose(r"[ ]{1,8}(?:!{1,2}[A-Za-z][\w/.:-]{0,32}|&[A-Za-z][\w-]{0,32})(?=[ ]+[^\s=])")
 _TYPED = verbose(
-    r"""[ ]?&?(?:mut[ ])?[A-Za-z_][\w.]{0,40}(?:\[[\w.,|"' \[\]]{1,64}\]|<[\w.,|&' ]{1,64}>)?[?!]?
+    r"""[ ]?&?(?:'[a-z]{1,16}[ ])?(?:mut[ ])?
+      [A-Za-z_][\w.]{0,40}(?:\[[\w.,|"' \[\]]{1,64}\]|<[\w.,|&' ]{1,64}>)?[?!]?
       (?:[ ]?\|[ ]?[\w.]{1,40}){0,3}[ ]{0,4}=(?![=>])[ ]{0,4}"""
 )
-_HEADER = expression(r"[ \t]{0,8}(?P<line>(?:Digest[^\r\n]*|[^\r\n\"'`\\]+))")
-_HEADER_START = expression(r"[ \t]{0,8}(?P<line>(?:Digest[^\r\n]{0,512}|[^\r\n\"'`\\]{1,512}))")
+# Token token="x", scope="y"
+_PARAMETERS = (
+    r"""[A-Za-z0-9-]{1,32}[ ]\w{1,32}=\\{0,7}"[^"\r\n]{0,512}\""""
+    r"""(?:,[ ]{0,8}\w{1,32}=(?:\\{0,7}"[^"\r\n]{0,512}"|[^\s,"'`]{1,256})){0,16}"""
+)
+_HEADER = expression(rf"[ \t]{{0,8}}(?P<line>(?:Digest[^\r\n]*|{_PARAMETERS}|[^\r\n\"'`\\]+))")
+_HEADER_START = expression(
+    rf"[ \t]{{0,8}}(?P<line>(?:Digest[^\r\n]{{0,512}}|{_PARAMETERS}|[^\r\n\"'`\\]{{1,512}}))"
+)
 _COOKIE = expression(r"[\w.$-]{1,128}=[^\s=]")
 _PROBE_CHARACTERS = 256  # more than any bare value has that is not a secret
 _CLOSING = ")]}>.,;:*!"
@@ -62,15 +73,19 @@ _TELLS_NOTHING = expression(
     r"""(?:(?:basic|bearer|token)[ ])? (?:
       (?: any|await|basic|bearer|bool|boolean|byte|bytes|char|chararray|configured|credentials
       |default|dict|digest|disabled|empty|enabled|env|error|expired|false|final|float
-        |forgot|function|generated|hidden|incorrect|int|integer|invalid|kerberos|list|masked
+        |forgot|function|generated|hidden|include|incorrect|inherit|int|integer|invalid|kerberos
+        |list|masked
         |missing|negotiate|never|new|nil|no|none|not|ntlm|null|number
-        |oauth|oauth2|object|off|ok|on|optional|password|prompt|public|redacted|removed|required
+        |oauth|oauth2|object|off|ok|omit|on|optional|password|prompt|public|redacted|removed
+        |required
         |same|secret|securestring|secretstr|self|stdin|str|string
         |text|todo|true|type|unchanged|undefined|unknown|unset|user|valid|value|varchar|void
         |wrong|yes )(?:[^\w\s-].*)?
     | &str | \$\{[^{}]*\}? | \$[A-Za-z_]\w* | \$\(.* | \{+[ ]?[\w.\[\]"'$!-]*[ ]?\}* | <[^<>]*>?
     | \$?\[[\w \-.]*\]? | %\w+% | @\w+@?
-    | %[sdrvq] | %\(\w+\)s | \#\{.*\}? | [*.xX\u2022\u2026_#-]+ | __\w+__ | \W{1,3} | :\w+ | \?
+    | %[sdrvq] | %\(\w+\)s | \#\{.*\}? | (?:file|env|fd):.*
+    | [A-Za-z]{2,4}[-_](?:[A-Za-z]{2,8}[-_])?(?:\.{3}|\u2026|\*+|[xX]{3,})?
+    | [*.xX\u2022\u2026_#-]+ | __\w+__ | \W{1,3} | :\w+ | \?
     | (?:self|this|cls|os|process|env|config|settings|args|options|opts|params|request|req|ctx
     |props|state|data|user|var|local|module|secrets|vars|github|steps|inputs|System
     |Environment)\.[A-Za-z_]\w*.*
@@ -83,7 +98,7 @@ _TELLS_NOTHING = expression(
     re.VERBOSE | re.IGNORECASE | re.DOTALL,
 )
 _CALL = expression(
-    r"[A-Za-z_$][\w.$:]*(?:\(|\[|->|\?\.).*|(?:new|await|typeof|lambda|not|func|fn)\s.*",
+    r"[A-Za-z_$][\w.$:]*(?:\(|\[|->|\?\.|(?<=::)<).*|[A-Z]\w*<[A-Z&'].*|(?:new|await|typeof|lambda|not|func|fn)\s.*",
     re.DOTALL | re.ASCII,
 )
 _REFERENCE = expression(r"[$@&*]{0,2}(?:[A-Za-z_]\w*(?:\.|::|->|\?\.))*[A-Za-z_]\w*[!?]?", re.ASCII)
@@ -98,11 +113,13 @@ _ABOUT_ITSELF = expression(
 )
 _PROSE = expression(r"[A-Za-z][a-z']*[.,;:!?]?[ ]+[A-Za-z][a-z']*(?![\w=:-])")
 SCHEME = expression(
-    r"(?:Basic|Bearer|Digest|Negotiate|Token|Api-?Key|Api-Token|AWS4-HMAC-SHA256|Hawk)[ ]",
+    r"(?:Basic|Bearer|Digest|Negotiate|Token|Api-?Key|Api-Token|AWS4-HMAC-SHA256|Hawk|OAuth)[ ]",
     re.IGNORECASE,
 )
 _SNAKE = expression(r"_*(?:[A-Za-z]+[0-9]{0,2}_+)+[A-Za-z]+[0-9]{0,2}|(?:[A-Z][a-z]+)+[0-9]{0,2}")
-_WORD = expression(r"[A-Za-z_]+(?:\.[A-Za-z_]+)*")
+_WORD = expression(r"[^\W\d]+(?:\.[^\W\d]+)*")
+# What an expression has after the name that it looks for: password=(\S+)
+_PATTERN = expression(r"[()]{0,2}(?:\\{1,2}[SsWwDd]|\[\^|\.[*+]|\?[:P<!=])")
 
 
 def is_prose(text: str, start: int) -> bool:
@@ -127,7 +144,8 @@ def is_secret(value: str, name: Name, label: str = "") -> bool:
         return len(given) >= 6 or (
             name.rule in NUMERIC_RULES and name.rule != "key" and len(given) > 1
         )
-    if _WORD.fullmatch(given) and (judge(given) or (name.rule == "code" and given.islower())):
+    word = _WORD.fullmatch(given.replace(" ", "_"))
+    if word and (judge(given) or (name.rule == "code" and given.islower())):
         return False
     if _INTERPOLATED.search(given) and not re.search(
         r"\w{6}", _INTERPOLATED.sub("", SCHEME.sub("", given))
@@ -168,6 +186,8 @@ def find_value(
         in_quotes: whether a quote that was opened earlier in the line is still open, so that the
             next one closes it.
     """
+    tag = _TAG.match(text, at) if separator == ":" else None
+    at = tag.end() if tag else at
     decoration = _DECORATION.match(text, at)
     if decoration:
         at = decoration.end()
@@ -303,7 +323,7 @@ def _bare(text: str, at: int, name: Name, label: str, separator: str) -> Span | 
     given = text[start:end]
     if not is_secret(given, name, label) or _CALL.match(text[start : end + 1]):
         return None
-    if given[0] in "([{" and text[start - 1] == " ":
+    if (given[0] in "([{" and text[start - 1] == " ") or _PATTERN.match(text, start):
         return None
     digits = any(map(str.isdigit, given))
     if _is_reference(given, digits):

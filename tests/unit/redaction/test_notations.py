@@ -85,6 +85,10 @@ ASSIGNED = [
     ('Authorization: Digest a="b"\nHost', "Authorization: [REDACTED:authorization]\nHost"),
     ("Cookie: a=b; c=d\nHost: x", "Cookie: [REDACTED:cookie]\nHost: x"),
     ("Set-Cookie: sid=abc; Path=/\\r\\nHost: x", "Set-Cookie: [REDACTED:cookie]\\r\\nHost: x"),
+    (
+        'Authorization: Token token="x1-y2", a="b" -v',
+        "Authorization: [REDACTED:authorization] -v",
+    ),
     ("X-Api-Key: abc", "X-Api-Key: [REDACTED:key]"),
     ("x%3Fapi_key=abc1%26", "x%3Fapi_key=[REDACTED:key]"),
     (f"password=x{A}{A * 20}", "password=[REDACTED:password]"),
@@ -464,6 +468,23 @@ __Password__: X
 <b>Password:</b> X
 <b>Password</b>: X
 <td>Password</td><td>X</td>
+<p>Password: <code>X</code></p>
+<li><b>Secret key</b>: X</li>
+**Your new password is:** X
+Das Passwort ist: X
+contraseña: X
+hasło = "X"
+"clé_api": "X"
+mật_khẩu = X
+รหัสผ่าน: X
+पासवर्ड: X
+password: !secret X
+password: &default X
+password: !!str "X"
+static PASSWORD: &'static str = "X";
+https://example.org/?api_key=X#top
+unlock_code: X
+root_pw=X
 password (prod): X
 Passwort: X
 密码：X
@@ -531,6 +552,18 @@ def test_notations(line):
 
 
 CODE = [
+    "pub struct Login {\n    pub password: Option<String>,\n}\n",
+    "let secret = rand::random::<[u8; 32]>();\n",
+    "export OPENAI_API_KEY=sk-...\n",
+    'pattern = r"password=(\\S+)"\n',
+    're.sub(r"(api_key=)[^&]+", "", url)\n',
+    '{"password": "Mot de passe"}\n{"password": "Passwort"}\n',
+    "Пароль: не менее восьми символов\n",
+    "<h2>Password: rules</h2>\n",
+    'PASSWORD_HASHERS = ["Argon2PasswordHasher"]\n',
+    "password: !ENV ${DB_PASSWORD}\n",
+    "    secrets: inherit\n",
+    "openssl enc -pass file:pw.txt\n",
     'name = input("Password: ")\nother = "x"\nmore = "y"\n',
     'print("token:", token)\nprint("done")\n',
     'url = "https://example.org/?api_key=" + key\nnext = "x"\n',

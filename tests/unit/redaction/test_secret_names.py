@@ -12,7 +12,8 @@ from honeytrace._session.session import Session
 SECRET = {
     "password": """password Password PASSWORD DB_PASSWORD dbPassword userPassword user-password
         password2 new_password passwordHash passwd mysql_pwd pwd passphrase PGPASSWORD smtp_pass
-        passcode db.password password_confirmation""",
+        passcode db.password password_confirmation root_pw contraseña हिन्दी_पासवर्ड รหัสผ่าน
+        สำหรับ_รหัสผ่าน mật_khẩu""",
     "secret": "secret client_secret clientSecret ClientSecret secrets webhookSecret seed_phrase",
     "token": """token access_token accessToken AccessToken refresh-token id_token authToken
         api_tokens GITHUB_TOKEN bot_token token2 x-csrf-token csrfmiddlewaretoken
@@ -34,6 +35,7 @@ PLAIN = """token_count tokenCount total_tokens prompt_tokens completion_tokens m
     secretary cookies_enabled tokenizer primary_key foreign_key keyboard cache_key
     passed compass bypass pass_rate next_page_token page_token nextPageToken NextToken
     input_tokens_details eos_token bos_token stop_token pad_token time_to_first_token token_str
+    password_hashers password_validators
     spin pinned opinion pin_memory gpio_pin shopping password_policy token_limit tokens_per_second
     auth_type secret_name secretary_name public_key api_key_id passenger cardinality
     codec authenticity token_logprobs description dsname inputs outputs metadata honeytrace"""
