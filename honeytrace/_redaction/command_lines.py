@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from functools import partial
 from itertools import chain, pairwise, zip_longest
 
@@ -50,19 +50,26 @@ _USER = (
 # What gives a password in the command line of a program.
 _FLAGS = {
     "curl": _USER,
-    "http https": rf"(?:-a|--auth){_GAP}[^\s:\"'$<{{]{{1,64}}:",
+    "http https xh xhs": rf"(?:-a|--auth){_GAP}[^\s:\"'$<{{]{{1,64}}:",
     "wget": r"--(?:http-|ftp-|proxy-)?password[= ]",
     "sshpass": rf"-p{_GAP}?",
     "login": rf"-p{_GAP}",
-    "mysql mysqldump mysqladmin mysqlimport mariadb": r"-p(?=\S)",
+    "mysql mysqldump mysqladmin mysqlimport mariadb": r"-p[\"']?(?=[^\s\"'])",
     "mongo mongosh mongodump mongorestore mongoexport mongoimport": rf"-p{_GAP}",
     "redis-cli": rf"-a{_GAP}",
     "ldapsearch ldapmodify ldapadd ldappasswd ldapwhoami": rf"-w{_GAP}",
     "smbclient rpcclient": r"-U[ ]?[^\s%\"']{1,64}%",
-    "7z 7za unzip": r"-p(?=\S)|-P[ ]",
-    "sqlcmd bcp": r"-P[ ]?",
-    "xfreerdp": r"/p(?:ass(?:word)?)?:",
-    "openssl": r"-pass(?:in|out)?[ ]pass:",
+    "7z 7za unzip zip rar": r"-p(?=\S)|-P[ ]",
+    "sqlcmd bcp": r"-P[ ]?[\"']?",
+    "xfreerdp": r"/p(?:ass(?:word)?)?:[\"']?",
+    "openssl": r"-pass(?:in|out)?[ ]pass:|-k[ ][\"']?",
+    "put-parameter keyvault": rf"--value{_GAP}",
+    "ssh-keygen": rf"-[NP]{_GAP}",
+    "plink pscp psftp": rf"-pw{_GAP}",
+    "useradd usermod cqlsh twine rdesktop": rf"-p{_GAP}",
+    "mosquitto_pub mosquitto_sub": rf"-P{_GAP}",
+    "jenkins-cli": rf"-auth{_GAP}[^\s:\"'$<{{]{{1,64}}:",
+    "ConvertTo-SecureString": r"""[\"'](?=[^\s\"']{1,256}[\"'][ ]-AsPlain)""",
 }
 _WORD = r"""(?P<value> [^\s"'`$<{\\|\[-][^\s"'`\\|]{0,255} | \{[^\s{}$"']{6,255}\} )"""
 _VALUES = {
@@ -72,15 +79,17 @@ _VALUES = {
 }
 _NAMES = "|".join(sorted(set(_VALUES) - {"login"}, key=len, reverse=True))
 _PROGRAM = expression(
-    rf"""(?:{_NAMES}|(?:docker|podman|helm|az|cf|oc)[\s"',]{{1,6}}login)(?![\w:/-])""", re.ASCII
+    rf"""(?:{_NAMES}|(?:docker|podman|nerdctl|buildah|skopeo|helm(?: registry)?|az|cf|oc)"""
+    r"""[\s"',]{1,6}login)(?![\w:/-])""",
+    re.ASCII,
 )
 _BEFORE = expression(r"(?:^|\W|\\[bfnrt]|%[0-9A-Fa-f]{2})$", re.ASCII)  # escapes may touch a word
 _ANY_FLAG = (
     (
         "-",
         expression(
-            r"""-(?<=[\s"'`]-)(?:[apwPU][\s"',:=\\]|[pPU]\S|[A-Za-z]{0,4}[uU]|pass"""
-            r"|-(?:(?:proxy-)?user|auth|\w{0,8}-?password))",
+            r"""-(?<=[\s"'`]-)(?:[apwPUNk][\s"',:=\\]|[pPU]\S|[A-Za-z]{0,4}[uU]|pass"""
+            r"|auth|AsPlain|-(?:(?:proxy-)?user|auth|value|\w{0,8}-?password))",
         ),
     ),
     ("/", expression(r"/p(?:ass(?:word)?)?:")),
@@ -97,8 +106,21 @@ _STATEMENTS = (
     (
         "s",
         verbose(
-            rf"""set(?<![\w.]set)(?:x|env|q)?[ ]+(?:-[a-zA-Z]{{1,3}}[ ]+)?{_NAME}[ ]+
-              ["']?(?P<value>[^\s="'][^\s"']{{0,512}})"""
+            rf"""set(?<![\w.]set)(?:x|env|q)?[ ]+(?:-[a-zA-Z]{{1,3}}[ ]+)?
+              (?:[\w./:-]{{1,64}}[.:])?{_NAME}[ ]+(?:(?:--body|-b)[ =])?
+              ["']?(?P<value>[^\s="'-][^\s"']{{0,512}})"""
+        ),
+    ),
+    ("requirepass ", verbose(r"""(?P<name>requirepass)[ ]["']?(?P<value>[^\s"'\\]{3,512})""")),
+    (
+        "authtoken ",
+        verbose(r"""(?P<name>authtoken)[ ]["']?(?P<value>[^\s"'\\-][^\s"'\\]{11,512})"""),
+    ),
+    (
+        "_header ",
+        verbose(
+            r"""_header[ ]+["']?(?P<name>[A-Za-z][\w-]{1,63})["']?[ ]+["']?
+              (?:(?:Basic|Bearer)[ ])?(?P<value>[^\s"'\\;$]{4,1024})["']?;"""
         ),
     ),
     (
@@ -124,6 +146,10 @@ _SQL = verbose(
 _SQL_BEFORE = expression(
     r"(?:identified\s+(?:with\s+[\w'\"]+\s+)?(?:by|as)|password(?:\s+(?:to|for\s+\S+|=))?)\s*\(?'$",
     re.IGNORECASE,
+)
+_TOKEN_LOGIN = verbose(
+    r"""login(?<=vault[ ]login|cargo[ ]login|wandb[ ]login)[ ](?:--?[a-z-]+[ ]){0,2}
+      (?=[^\s\d]{0,32}\d)(?P<value>[^\s"'\\$<=-][^\s"'\\=]{7,255})(?![^\s\\])"""
 )
 _NETRC = verbose(
     r"""login(?<!\wlogin)[\s\\n]{1,16}\S{1,255}\s{1,64}p(?:assword)[\s]{1,16}(?P<value>\S{1,255})"""
@@ -173,7 +199,7 @@ def options(text: str) -> Iterator[Span]:
 
 def _is_argument(text: str, value: re.Match[str], name: Name, label: str, quoted: bool) -> bool:
     given = value[0].rstrip("\\")
-    if not is_secret(given, name, label):
+    if given.startswith("(") or not is_secret(given, name, label):
         return False
     return quoted or not (is_prose(text, value.start()) or given.lower() in _FILLERS)
 
@@ -239,6 +265,58 @@ def sql(text: str) -> Iterator[Span]:
             yield *match.span("value"), "password"
 
 
+_PIPED = verbose(
+    r"""\|[ ]*(?:sudo[ ]+)?(?:-S|chpasswd|[\w-]{2,32}[ ][^|\n]{0,128}?-stdin)(?![\w-])"""
+)
+_ECHO = verbose(
+    r"""(?:echo|printf)[ ]+(?:-n[ ]+)?["']?(?:[\w.-]{1,64}:)?
+      (?P<value>[^\s"'`|$<>]{3,256})["']?[ ]*$"""
+)
+
+
+def piped(text: str) -> Iterator[Span]:
+    """Find `echo … | docker login --password-stdin`, `echo bob:… | chpasswd`."""
+    if "stdin" in text or "chpasswd" in text or "sudo -S" in text:
+        for program in _PIPED.finditer(text):
+            before = max(text.rfind("\n", 0, program.start()) + 1, program.start() - 384)
+            given = _ECHO.search(text, before, program.start())
+            yield from _passwords(iter((given,) if given else ()))
+
+
+_INSERT = verbose(r"""\((?P<columns>[\w\s,."`\[\]]{3,1024})\)\s{0,16}$""")
+_FIELD = verbose(
+    r"""\s{0,16}(?:N?'(?P<text>(?:[^'\n]|''){0,1024})'|[^,()'\n]{0,256})\s{0,16}(?P<end>[,)])"""
+)
+_NEXT_ROW = verbose(r"""\s{0,16},\s{0,16}\(""")
+_FIRST_ROW = verbose(r"VALUES\s{0,16}\(")
+
+
+def inserts(text: str) -> Iterator[Span]:
+    """Find the passwords in `INSERT INTO users (name, password) VALUES ('bob', '…')`."""
+    for values in _FIRST_ROW.finditer(text) if "VALUES" in text else ():
+        columns = _INSERT.search(text, max(0, values.start() - 1024), values.start())
+        labels = columns["columns"].split(",") if columns else []
+        names = [judge(label.strip(' \n"`[]')) for label in labels]
+        at: int | None = values.end() if any(names) else None
+        while at is not None:
+            at = yield from _row(text, at, names)
+
+
+def _row(text: str, at: int, names: list[Name | None]) -> Generator[Span, None, int | None]:
+    """Find the secrets of a row of values, and return where the next one begins."""
+    for name in names:
+        field = _FIELD.match(text, at)
+        if not field:
+            return None
+        at = field.end()
+        given = field["text"]
+        if name and given and is_secret(given, name) and re.search(r"\d|[^\w\s]", given):
+            yield *field.span("text"), name.rule
+    following = _NEXT_ROW.match(text, at)
+    return following.end() if following else None
+
+
 def logins(text: str) -> Iterator[Span]:
-    """Find the passwords in `.netrc`."""
-    return _passwords(_NETRC.finditer(text) if "login" in text else iter(()))
+    """Find the passwords in `.netrc`, and the tokens in `vault login …`."""
+    if "login" in text:
+        yield from _passwords(chain(_NETRC.finditer(text), _TOKEN_LOGIN.finditer(text)))

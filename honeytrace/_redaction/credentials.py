@@ -117,6 +117,8 @@ def _begins(text: str, start: int) -> bool:
 
 
 def _is_token(text: str) -> bool:
+    if re.fullmatch(r"[A-Z]+(?:_[A-Z]+)+", text):
+        return False
     if len(text) >= 20:
         return not re.fullmatch(r"[a-z]+(?:[-_./][a-z]+)*|[A-Z_]+", text) or (
             text.isalpha() and len(text) >= 24

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from honeytrace._redaction import command_lines, credentials, structures
 from honeytrace._redaction.marker import Span
-from honeytrace._redaction.named_values import comparisons, named_values
+from honeytrace._redaction.named_values import comparisons, defaults, named_values
 from honeytrace._redaction.provider_keys import provider_keys
 from honeytrace._redaction.values import WIDE_COLON
 
@@ -54,11 +54,14 @@ FINDERS = (
     Finder(credentials.schemes, "bB"),
     Finder(credentials.pgpass, "5*"),
     Finder(comparisons, "="),
+    Finder(defaults, "\"'`"),
     Finder(structures.elements, "<"),
     Finder(structures.attributes, "<"),
     Finder(structures.pairs, "([,"),
     Finder(structures.setters, "("),
     Finder(structures.tables, "|"),
+    Finder(command_lines.piped, "|"),
+    Finder(command_lines.inserts, "'"),
     Finder(structures.comma_values, ",;\t"),
     Finder(command_lines.options, "-"),
     Finder(command_lines.commands, "-/"),

@@ -14,6 +14,7 @@ from itertools import accumulate, islice
 from honeytrace._redaction import secret_words
 from honeytrace._redaction.lazy import expression, verbose
 from honeytrace._redaction.marker import Span
+from honeytrace._redaction.randomness import looks_secret
 from honeytrace._redaction.secret_names import (
     MARKS,
     MAX_NAME_CHARACTERS,
@@ -27,6 +28,7 @@ from honeytrace._redaction.values import (
     WIDE_COLON,
     find_value,
     is_secret,
+    quoted_end,
 )
 
 _SEPARATOR = expression(rf":+[=-]?|=+[>~]?|%3[ADad]|{WIDE_COLON}|<-")
@@ -49,7 +51,8 @@ _BACKWARDS = rf"""{_CLOSERS_BACKWARDS}
       {_CLOSERS_BACKWARDS} )?
     (?P<name> {_ANY_NAME}*[^\n]? )"""
 _NAMES = expression(f":(?={_BACKWARDS})", re.VERBOSE)
-_NOT_NAME = expression(rf"[^\w.${MARKS}-]")
+_NOT_NAME = expression(r"[^\w.$-]")
+_NOT_FOREIGN_NAME = expression(rf"[^\w.${MARKS}-]")
 _TAIL = expression(r"(?:</[A-Za-z0-9]{1,10}>|[ ]\([^()\n]{1,32}\)|\[[0-9A-Z_]{0,16})[ ]*$")
 _ANY_ESCAPE = r"\\[abfnrtv]|\\u[0-9A-Fa-f]{4}|%[0-9A-Fa-f]{2}"
 _ESCAPES = expression(_ANY_ESCAPE)
@@ -74,7 +77,15 @@ _LABEL_CHARACTERS = 128  # of a label, its name, and what is between that and th
 _LABELLED = expression(
     rf"""(?P<label>name|Name|key|Key|header|Header|field|variable|param|parameter
         |property)\\?["']?\s?[:=]\s?(?:{QUOTES})?(?P<name>[\w.$-]{{2,64}})(?:{QUOTES})?
-      [\s,;]{{0,24}} (?:{QUOTES})?(?:value|Value|val)(?:{QUOTES})?$""",
+      [\s,;]{{0,24}}
+      (?: (?:{QUOTES})?\w{{1,16}}(?:{QUOTES})?[:=]\s?(?:{QUOTES})?[\w-]{{0,32}}(?:{QUOTES})?
+        [\s,;]{{1,24}} ){{0,2}} (?:{QUOTES})?(?:value|Value|val)(?:{QUOTES})?$""",
+    re.VERBOSE,
+)
+# "value": "…", "name": "Authorization"
+_LABEL_AFTER = expression(
+    r"""["':=\s]{1,4}(?P<q>\\{0,7}["'])[^"'\n]{1,512}(?P=q),\s{0,24}(?P=q)
+      (?:name|Name|key|Key|header|Header)(?P=q)\s?[:=]\s?(?P=q)(?P<name>[\w.$-]{2,64})(?P=q)""",
     re.VERBOSE,
 )
 
@@ -91,16 +102,26 @@ def named_values(text: str) -> Iterator[Span]:
             if start >= done:
                 kind = "=" if text[start] == "%" else separator[0]
                 closes = quotes.open_at(start, end) and not _is_quoted(text, start, found[2])
-                span = find_value(text, end, *found[:2], kind, closes)
-                span = _before_fragment(text, span) if span and _is_query(found[2]) else span
+                limit = _fragment(text, end) if _is_query(found[2]) else -1
+                if limit >= 0:
+                    span = _before(limit, text, end, *found[:2], kind)
+                else:
+                    span = find_value(text, end, *found[:2], kind, closes)
                 done = span[1] if span else done
             yield span or (start, start, "")
 
 
-def _before_fragment(text: str, span: Span) -> Span:
-    """Return the value in the query of a URL without the fragment that follows."""
-    fragment = text.find("#", span[0] + 1, span[1])
-    return (span[0], fragment, span[2]) if fragment >= 0 else span
+def _fragment(text: str, at: int) -> int:
+    """Return where the fragment of a URL begins, if there is one after a value that begins here."""
+    bare = text[at : at + 1].isalnum()
+    return text.find("#", at, at + MAX_NAME_CHARACTERS) if bare else -1
+
+
+def _before(limit: int, text: str, at: int, name: Name, label: str, kind: str) -> Span | None:
+    """Return the secret that begins at `at`, which ends at the limit at the latest."""
+    first = max(0, at - MAX_NAME_CHARACTERS)
+    span = find_value(text[first:limit], at - first, name, label, kind, False)
+    return (span[0] + first, span[1] + first, span[2]) if span else None
 
 
 def comparisons(text: str) -> Iterator[Span]:
@@ -123,6 +144,32 @@ _COMPARED = verbose(
       (?: (?<=["'`]..) | (?<=["'`][ ]..) | (?<=["'`]...) | (?<=["'`][ ]...) )"""
 )
 _COMPARISON = expression(r"""(?P<quote>["'`])[ ]?[!=]={1,2}[ ]?(?P<name>[A-Za-z_$][\w.$]{1,63})""")
+
+
+def defaults(text: str) -> Iterator[Span]:
+    """Find `password or "…"`, `os.getenv("API_KEY") || "…"`."""
+    for character, sign in _DEFAULT_SIGNS:
+        at = text.find(sign) if character in text else -1
+        while at >= 0:
+            opening = _DEFAULT.match(text, at + len(sign))
+            head = text[max(0, at - MAX_NAME_CHARACTERS) : at].rstrip("\"')] ") if opening else ""
+            label = head[len(head.rstrip(_NAME_CHARACTERS)) :]
+            name = judge(label)
+            if opening and name:
+                start = opening.end()
+                end, closed = quoted_end(text, start, opening["quote"])
+                given = text[start:end]
+                given = "" if not closed or _COMPARES.match(text, end + 1) else given
+                random = looks_secret(given) or (name.sure and _DIGIT.search(given))
+                secret = random and " " not in given and is_secret(given, name, label)
+                yield start, end if secret else start, name.rule
+            at = text.find(sign, at + len(sign))
+
+
+_DIGIT = expression("[0-9]")
+_COMPARES = expression(r"\s?[=!]=")
+_DEFAULT = expression(r"""[ ]?(?P<quote>["'`])""")
+_DEFAULT_SIGNS = (("|", "||"), ("?", "??"), ("?", "?:"), (" ", " or "))  # behind one character
 
 
 def _after_names(text: str) -> Iterator[re.Match[str]]:
@@ -154,7 +201,7 @@ _MAX_REMEMBERED = 64  # characters of a name that is remembered as plain
 def _is_plain(backwards: str) -> bool:
     """Return whether a name, read backwards with the character before, is not secret anywhere."""
     whole = backwards[::-1]
-    name = _NOT_NAME.split(whole)[-1]
+    name = _last_name(whole)
     before = whole[: len(whole) - len(name)][-1:]
     if not name:
         return True
@@ -206,9 +253,8 @@ def _candidate(text: str, separator: re.Match[str]) -> tuple[Name, str, str] | N
 def _labelled(text: str, at: int, content: re.Match[str]) -> tuple[Name, str, str] | None:
     """Return the secret name that a label gives: `"name": "Authorization", "value": …`."""
     window = text[max(0, at - _LABEL_CHARACTERS) : at]
-    if not any(map(window.__contains__, _LABELS)):
-        return None
-    label = _LABELLED.search(window)
+    label = _LABELLED.search(window) if any(map(window.__contains__, _LABELS)) else None
+    label = label or _LABEL_AFTER.match(text, at)
     name = judge(label["name"]) if label else None
     return (name, content[1], text[max(0, content.start() - 1) : content.start()]) if name else None
 
@@ -221,7 +267,7 @@ def _named(separator: str, head: str, name: str) -> tuple[Name, str, str] | None
         head = head[: tail.start()].rstrip(_CLOSERS)
         name = head[len(head.rstrip(_NAME_CHARACTERS)) :]
     if not head[-len(name) - 1 :].isascii():
-        name = _NOT_NAME.split(head[-_TAIL_CHARACTERS:])[-1]
+        name = _last_name(head[-_TAIL_CHARACTERS:])
     before = head[: len(head) - len(name)]
     if (
         before
@@ -236,6 +282,11 @@ def _named(separator: str, head: str, name: str) -> tuple[Name, str, str] | None
     name = name.lstrip("-.$")
     found = _judged(separator, before, name)
     return (found, name, before) if found else None
+
+
+def _last_name(text: str) -> str:
+    """Return the name at the end of a text."""
+    return (_NOT_NAME if text.isascii() else _NOT_FOREIGN_NAME).split(text)[-1]
 
 
 def _is_query(before: str) -> bool:

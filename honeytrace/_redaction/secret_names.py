@@ -30,7 +30,8 @@ _MAX_NAMES = 4096  # names that are remembered
 MARKS = "\u0300-\u036f\u0591-\u05c7\u064b-\u065f\u0900-\u0903\u093a-\u094f\u0e31\u0e34-\u0e4e"
 """The marks of Latin, Hebrew, Arabic, Hindi and Thai that belong to the letter before them."""
 
-_WORDS = expression(rf"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|(?:[^\W\dA-Za-z_][{MARKS}]*)+")
+_WORDS = expression(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+_FOREIGN_WORDS = expression(rf"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|(?:[^\W\dA-Za-z_][{MARKS}]*)+")
 
 _ACCENTS = expression("[\u0300-\u036f]")
 _LETTERS = str.maketrans(
@@ -115,7 +116,8 @@ def _judge(name: str) -> Name | None:
         name = _without_accents(name)
     elif not _HINTS.search(name.lower()) or name == "accesskey":  # an attribute of HTML
         return None
-    words = "_".join(_WORDS.findall(MARK.sub("", name))).lower()
+    pattern = _WORDS if name.isascii() else _FOREIGN_WORDS
+    words = "_".join(pattern.findall(MARK.sub("", name))).lower()
     *_, found = None, *_SURE.finditer(words)  # the last word is the noun of a compound
     if _ABOUT.search(words):
         return None

@@ -13,7 +13,7 @@ PASSWORDS = """
     [a-z]*pass_?(?:word|wd|phrase|code)s? pwds? pswd psk passwd pass_?w pw
     (?:admin|app|auth|bind|database|db|email|ftp|http|imap|jdbc|key|ldap|login|mail|mongo|mqtt|my
       |mysql|pg|postgres|proxy|rabbitmq|redis|root|sftp|smtp|sql|ssh|store|sudo|user|vpn|wifi
-      |wlan)_?pass (?:admin|db|root|user)_?pw requirepass masterauth
+      |wlan)_?pass (?:admin|db|root|user)_?pw requirepass
     pass_?phrase [a-z]*passwor[dt]e?s? [a-z]*kennwort [a-z]*passwort mot_?(?:de_?)?passe mdp
     contrasenas? clave_?(?:secreta|acceso|privada|api|de_acceso)? senhas? palavra_?passe
     parola(?:_d_ordine)? wachtwoord haslo losenord adgangskode passord salasana heslo

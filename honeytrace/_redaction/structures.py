@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from itertools import accumulate
+from itertools import accumulate, chain
 
 from honeytrace._redaction.lazy import expression, verbose
 from honeytrace._redaction.marker import Span
@@ -28,10 +28,17 @@ _ATTRIBUTES = verbose(
       (?:\s[^<>]{0,256}?\bvalue\s?=\s?(?P<v>\\?["'])(?P<value>[^"'<>\n]{1,1024})(?P=v) |
       [^<>]{0,256}>(?P<content>[^<>\n]{1,1024})</ )"""
 )
-# <td>Password</td><td>x</td>
+# <td>Password</td><td>x</td>, <dt>Password</dt><dd>x</dd>, <key>password</key><string>x</string>
 _CELLS = verbose(
-    r"""<(?=t[dh][\s>])t[dh][^<>]{0,128}>\s{0,16}(?P<name>[^<>\n]{2,64}?)\s?:?\s{0,16}</t[dh]>
-      \s{0,32}<td[^<>]{0,128}>\s{0,16}(?P<content>[^<>\n]{1,1024}?)\s{0,16}</td>"""
+    r"""<(?=[tdk])(?:t[dh]|dt|key)(?=[\s>])[^<>]{0,128}>\s{0,16}
+      (?P<name>[^<>\n]{2,64}?)\s?:?\s{0,16}</(?:t[dh]|dt|key)>
+      \s{0,32}<(?:td|dd|string)(?=[\s>])[^<>]{0,128}>\s{0,16}
+      (?P<content>[^<>\n]{1,1024}?)\s{0,16}</(?:td|dd|string)>"""
+)
+# <password value="x"/>
+_VALUED = verbose(
+    r"""<(?=[A-Za-z])(?P<name>[A-Za-z][\w.-]{1,63})\s(?:[^<>]{0,128}?\s)?value\s?=\s?
+      (?P<v>\\?["'])(?P<value>[^"'<>\n]{1,1024})(?P=v)"""
 )
 # ("Authorization", "x"), setPassword("x"), put('token', 'x'), ["X-Api-Key", "x"]
 _PAIR = r"""\s{0,2}[bfru]?(?P<q>\\{0,7}["'`])(?P<name>[A-Za-z][\w.:-]{1,63})(?P=q)
@@ -44,17 +51,31 @@ _PAIRS = (
 )
 # Between the two texts of a pair.
 _QUOTED_COMMA = verbose(r""",(?:(?<=["'`],)|(?<=["'`]\s,))(?=\s{0,16}[bfru]?\\{0,7}["'`])""")
-_CALL = verbose(r"""\((?=\s?[bfru]?\\{0,7}["'`])(?:\s?[bfru]?)(?P<opening>\\{0,7}["'`])""")
+_CALL = verbose(
+    r"""\((?=\s?[bfru]?\\{0,7}["'`]|\n[ ]{1,32}[bfru]?["'`])\s{0,33}[bfru]?
+      (?P<opening>\\{0,7}["'`])"""
+)
+_SECOND = verbose(r"""\s?,\s{0,16}[bfru]?(?P<opening>\\{0,7}["'`])""")
+# What takes the name of a user and a password.
+_LOGINS = (
+    *("auth", "authenticate", "authenticationtoken", "credential", "credentials", "log_in"),
+    *("login", "sign_in", "signin"),
+)
+_PASSWORD = Name("password", True)
 _CALLED_CHARACTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_."
 _SETTER = expression(
     r"(?:.*[._])?(?:set|with|use|add|put|update|configure|init)_?(?=[A-Z_a-z])", re.ASCII
 )
 _HEADER_NAME = expression(r"[A-Za-z]+(?:-[A-Za-z]+)+")
-_CLOSED = expression(r"""\s?,?\s?[)\]]""")
+_CLOSED = expression(r"\s{0,32},?\s{0,32}[)\]]")
 # | Password | x |, and a column named so, with the rows below
-_ROW = expression(r"^[ \t>]*\|(?P<cells>[^\n]{3,2048})$", re.MULTILINE)
+_ROW = expression(r"^[ \t>]*(?:\||\+(?=-))(?P<cells>[^\n]{3,2048})$", re.MULTILINE)
 _CELL = expression(r"\|[^|\nA-Za-z\x80-\U0010ffff]*([A-Za-z\x80-\U0010ffff][^|\n]{1,100})")
 _RULE = expression(r"[\s|:+-]+")
+_RULED = expression(
+    r"^(?P<header>[^|\n]+\|[^\n]{1,2048})\n[ ]?-+\+[-+]+[ ]*\n(?P<rows>(?:[^|\n]+\|[^\n]*\n?)+)",
+    re.MULTILINE,
+)
 _EMPHASIS = ' \t*_`~"'
 
 
@@ -83,7 +104,7 @@ def _content(text: str, name: str, end: int) -> tuple[int, int]:
 
 def attributes(text: str) -> Iterator[Span]:
     """Find `<add key="Password" value="…"/>`, `<entry key="token">…</entry>` and cells beside."""
-    for match in (*_ATTRIBUTES.finditer(text), *_CELLS.finditer(text)):
+    for match in chain(*(pattern.finditer(text) for pattern in (_ATTRIBUTES, _CELLS, _VALUED))):
         name = judge(match["name"])
         group = "value" if match.groupdict().get("value") else "content"
         if name:
@@ -135,6 +156,8 @@ def setters(text: str) -> Iterator[Span]:
         if len(called) < 3:
             continue
         label = called.rpartition(".")[2]
+        if label.lower().endswith(_LOGINS):
+            yield from _second(text, match)
         setter = _SETTER.match(label)
         name = judge(label[setter.end() :] if setter else label)
         if name is None:
@@ -145,9 +168,22 @@ def setters(text: str) -> Iterator[Span]:
         yield match.end(), end if secret else match.end(), name.rule
 
 
+def _second(text: str, call: re.Match[str]) -> Iterator[Span]:
+    """Find the second of two texts, which is a password: `login("bob", "…")`."""
+    user, _ = quoted_end(text, call.end(), call["opening"])
+    opening = _SECOND.match(text, user + len(call["opening"]))
+    if opening:
+        end, closed = quoted_end(text, opening.end(), opening["opening"])
+        given = text[opening.end() : end]
+        closed = closed and _CLOSED.match(text, end + len(opening["opening"])) is not None
+        secret = closed and _is_argument(given, _PASSWORD, "", setter=False)
+        yield opening.end(), end if secret else opening.end(), "password"
+
+
 def _called(head: str) -> str:
-    """Return the name of the function or macro at the end of a text, with its path."""
+    """Return the name at the end of a text, with its path: of a function, a macro, a variable."""
     head = head.removesuffix("\n").removesuffix("!")
+    head = head.rstrip("= ") if head.endswith(("=", "= ")) else head
     return head[len(head.rstrip(_CALLED_CHARACTERS)) :].lstrip(".0123456789")
 
 
@@ -162,6 +198,8 @@ def _is_argument(given: str, name: Name, label: str, setter: bool) -> bool:
 
 def tables(text: str) -> Iterator[Span]:
     """Find the cells beside or below a secret name in a Markdown table."""
+    if "-+-" in text:
+        yield from _ruled(text)
     if not any(map(judge, {*_CELL.findall(text)})):
         return
     columns: dict[int, Name] = {}
@@ -186,6 +224,16 @@ def tables(text: str) -> Iterator[Span]:
                 yield start, end if _is_cell(cell, name) else start, name.rule
         if named and not columns and len(cells) > 1:
             columns = named
+
+
+def _ruled(text: str) -> Iterator[Span]:
+    """Find the cells of a table without lines around it, as `psql` prints it."""
+    for table in _RULED.finditer(text):
+        columns = _columns(table["header"].split("|"))
+        at = table.start("rows")
+        for row in table["rows"].split("\n") if columns else ():
+            yield from _secret_fields(row.split("|"), at, columns)
+            at += len(row) + 1
 
 
 def _cells(row: re.Match[str]) -> Iterator[tuple[int, int, str]]:

@@ -266,7 +266,7 @@ LEFT = [
     "API_KEY=$OPENAI_KEY and ${TOKEN}, password=${DB_PASSWORD}",
     "api_key: <your key>, token={token}, password={{ password }}, secret=***",
     "Use the `Authorization: Bearer <token>` header",
-    "Authorization: Bearer ${TOKEN}",
+    "Authorization: Bearer ${TOKEN}, Bearer YOUR_API_KEY",
     "f(password=self._password)",
     "KeyError: 'api_key'",
     "--token is required; run with --password",
@@ -469,6 +469,54 @@ __Password__: X
 <b>Password</b>: X
 <td>Password</td><td>X</td>
 <p>Password: <code>X</code></p>
+<dt>Password</dt><dd>X</dd>
+<key>password</key>¶<string>X</string>
+<connection><password value="X"/></connection>
+{"name": "client_secret", "type": "secret", "value": "X"}
+{"value": "X", "name": "api_key"}
+| user | password |¶+------+----------+¶| bob  | X |
+ user | password¶------+----------¶ bob  | X
+password = ("X")
+set_password(¶    "X"¶)
+client.basic_auth("bob", "X")
+requests.get(url, auth=("bob", "X"))
+auth=HTTPBasicAuth('bob', 'X')
+new NetworkCredential("bob", "X")
+smtp.login("bob", "X")
+process.env.PASSWORD || 'X'
+process.env.API_KEY ?? "X"
+os.getenv("DB_PASSWORD") or "X"
+getenv("DB_PASS") ?: 'X'
+INSERT INTO users (name, password) VALUES ('bob', 'X');
+INSERT INTO users ("password", n) VALUES ('X', 1);
+requirepass X
+proxy_set_header Api-Key X;
+proxy_set_header Authorization "Basic X";
+ngrok config add-authtoken X
+aws configure set default.aws_secret_access_key X
+gh secret set API_KEY --body "X"
+gh secret set API_KEY -b X
+mysql -ubob -p'X' db
+sqlcmd -S a -P 'X' -Q "select 1"
+ssh-keygen -t ed25519 -N 'X' -f id
+plink -ssh bob@a -pw X
+useradd -p 'X' bob
+openssl enc -aes-256-cbc -k X -in a
+zip -P X a.zip a
+mosquitto_pub -h a -u bob -P X -t x -m y
+twine upload -u bob -p X dist/a
+aws ssm put-parameter --name /db --value 'X' --type SecureString
+az keyvault secret set --vault-name v --name n --value X
+helm registry login -u bob -p X registry.example
+xfreerdp /u:bob /p:'X' /v:a
+jenkins-cli -auth bob:X who-am-i
+ConvertTo-SecureString -String 'X' -AsPlainText -Force
+New-LocalUser bob -Password (ConvertTo-SecureString "X" -AsPlainText -Force)
+vault login X
+wandb login --relogin X
+echo "X" | docker login -u bob --password-stdin
+echo bob:X | sudo chpasswd
+echo 'X' | sudo -S apt update
 <li><b>Secret key</b>: X</li>
 **Your new password is:** X
 Das Passwort ist: X
@@ -552,6 +600,13 @@ def test_notations(line):
 
 
 CODE = [
+    "name = os.getenv('PASSWORD') or 'none'\nif token == 'a' or 'b1': pass\n",
+    'login("bob", password)\nauth("token", "key")\ni18n.login("user", "Log in, please")\n',
+    "INSERT INTO users (name, password) VALUES (?, ?), ($1, $2)\nvalues (1, 'a')\n",
+    "echo $TOKEN | docker login --password-stdin\ncat a.txt | docker login --password-stdin\n",
+    "vault login -method=userpass\nwandb login\nngrok authtoken YOUR_TOKEN\nzip -r a.zip a\n",
+    "ssh-keygen -t ed25519 -N ''\ngh secret set KEY < a.txt\nopenssl enc -k $KEY\n",
+    "aws ssm put-parameter --name x --value $VALUE\nConvertTo-SecureString $x -AsPlainText\n",
     "pub struct Login {\n    pub password: Option<String>,\n}\n",
     "let secret = rand::random::<[u8; 32]>();\n",
     "export OPENAI_API_KEY=sk-...\n",
