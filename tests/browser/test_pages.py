@@ -77,6 +77,21 @@ def test_a_narrow_window_scrolls_one_way(agent, open_page):
         assert page.evaluate("document.documentElement.scrollWidth") <= 390, name
 
 
+@pytest.mark.parametrize("width", [390, 1280])
+def test_long_words_do_not_widen_the_list(empty, open_page, width):
+    """Names and models without a space, and endless times, do not make the page wider."""
+    add(
+        empty.store,
+        "x" * 300,
+        config={"model": "m" * 300},
+        duration=1e308,
+        user_properties={"user": "u" * 300},
+    )
+    add(empty.store, "y" * 300, config={"model": "n" * 300})
+    page = open_page(empty.url, size=(width, 800))
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
 def test_logging_in(tmp_path, open_page):
     """Beyond loopback the token is asked for once."""
     for locked in serve(tmp_path / "locked", tmp_path, token="the token"):
