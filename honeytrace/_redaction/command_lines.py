@@ -111,13 +111,9 @@ _STATEMENTS = (
               ["']?(?P<value>[^\s="'-][^\s"']{{0,512}})"""
         ),
     ),
-    ("requirepass ", verbose(r"""(?P<name>requirepass)[ ]["']?(?P<value>[^\s"'\\]{3,512})""")),
+    ("q", verbose(r"""(?P<name>requirepass)[ ]["']?(?P<value>[^\s"'\\]{3,512})""")),
     (
-        "authtoken ",
-        verbose(r"""(?P<name>authtoken)[ ]["']?(?P<value>[^\s"'\\-][^\s"'\\]{11,512})"""),
-    ),
-    (
-        "_header ",
+        "_",
         verbose(
             r"""_header[ ]+["']?(?P<name>[A-Za-z][\w-]{1,63})["']?[ ]+["']?
               (?:(?:Basic|Bearer)[ ])?(?P<value>[^\s"'\\;$]{4,1024})["']?;"""

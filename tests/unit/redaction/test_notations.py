@@ -486,13 +486,11 @@ smtp.login("bob", "X")
 process.env.PASSWORD || 'X'
 process.env.API_KEY ?? "X"
 os.getenv("DB_PASSWORD") or "X"
-getenv("DB_PASS") ?: 'X'
 INSERT INTO users (name, password) VALUES ('bob', 'X');
 INSERT INTO users ("password", n) VALUES ('X', 1);
 requirepass X
 proxy_set_header Api-Key X;
 proxy_set_header Authorization "Basic X";
-ngrok config add-authtoken X
 aws configure set default.aws_secret_access_key X
 gh secret set API_KEY --body "X"
 gh secret set API_KEY -b X
@@ -603,6 +601,7 @@ CODE = [
     "name = os.getenv('PASSWORD') or 'none'\nif token == 'a' or 'b1': pass\n",
     'login("bob", password)\nauth("token", "key")\ni18n.login("user", "Log in, please")\n',
     "INSERT INTO users (name, password) VALUES (?, ?), ($1, $2)\nvalues (1, 'a')\n",
+    "INSERT INTO users (password) VALUES (make('x1-y2'))\n",
     "echo $TOKEN | docker login --password-stdin\ncat a.txt | docker login --password-stdin\n",
     "vault login -method=userpass\nwandb login\nngrok authtoken YOUR_TOKEN\nzip -r a.zip a\n",
     "ssh-keygen -t ed25519 -N ''\ngh secret set KEY < a.txt\nopenssl enc -k $KEY\n",
