@@ -50,8 +50,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 LONG = {
-    *("faults", "transparency"),
-    *("test_examples.py", "test_load.py", "test_resend.py", "test_soak.py"),
+    *("browser", "faults", "transparency"),
+    *("test_examples.py", "test_load.py", "test_readme.py", "test_resend.py", "test_soak.py"),
 }
 """The folders and files whose tests are long."""
 
