@@ -6,10 +6,13 @@ costs less than a microsecond; to search it costs a hundred times as much.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 
-MAX_KNOWN_CHARACTERS = 2**20
-"""Characters of all texts that are remembered; when there are more, all are forgotten."""
+MAX_KNOWN_BYTES = 2**21
+"""Memory of all texts that are remembered; when they take more, all are forgotten."""
+
+_ENTRY_BYTES = 48  # of a set, for each text, on average
 
 _MAX_CHARACTERS = 2**14  # of one text; what is longer hardly comes again
 
@@ -19,7 +22,7 @@ class KnownTexts:
 
     def __init__(self) -> None:
         self._texts: set[str] = set()
-        self._characters = 0
+        self._bytes = 0
 
     def __contains__(self, text: str) -> bool:
         return text in self._texts
@@ -31,8 +34,9 @@ class KnownTexts:
     def add(self, texts: Iterable[str]) -> None:
         """Remember texts, except very long ones."""
         kept = [text for text in texts if len(text) <= _MAX_CHARACTERS]
-        self._characters += sum(map(len, kept))
-        if self._characters > MAX_KNOWN_CHARACTERS:
+        taken = sum(map(sys.getsizeof, kept)) + _ENTRY_BYTES * len(kept)
+        self._bytes += taken
+        if self._bytes > MAX_KNOWN_BYTES:
             self._texts = set()
-            self._characters = sum(map(len, kept))
+            self._bytes = taken
         self._texts.update(kept)

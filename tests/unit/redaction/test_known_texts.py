@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from honeytrace._redaction.known_texts import MAX_KNOWN_CHARACTERS, KnownTexts
+import tracemalloc
+
+import pytest
+
+from honeytrace._redaction.known_texts import MAX_KNOWN_BYTES, KnownTexts
 from honeytrace._redaction.secrets import suspects
 from honeytrace._redaction.secrets import without_secrets as clean
 
@@ -17,16 +21,26 @@ def test_texts_are_remembered():
     assert "b" not in known
 
 
-def test_the_memory_is_bounded():
-    """When there are too many characters, all are forgotten; very long texts are not kept."""
+@pytest.mark.parametrize("characters", [0, 2**13])
+def test_the_memory_is_bounded(characters):
+    """When they take too much, all are forgotten, however short they are."""
     known = KnownTexts()
-    known.add(["x" * MAX_KNOWN_CHARACTERS])
-    assert known.others(["x" * MAX_KNOWN_CHARACTERS])
-    texts = [f"{number} {'x' * 2**13}" for number in range(2 * MAX_KNOWN_CHARACTERS // 2**13)]
-    for text in texts:
-        known.add([text])
-        assert text in known
-    assert sum(text in known for text in texts) * 2**13 <= MAX_KNOWN_CHARACTERS
+    texts = [f"{number} {'x' * characters}" for number in range(40_000 if not characters else 500)]
+    tracemalloc.start()
+    try:
+        for text in texts:
+            known.add([f"{text}."])  # a copy, which only the known texts keep
+            assert f"{text}." in known
+            assert tracemalloc.get_traced_memory()[0] < 2 * MAX_KNOWN_BYTES
+    finally:
+        tracemalloc.stop()
+
+
+def test_very_long_texts_are_not_remembered():
+    """They hardly ever come again."""
+    known = KnownTexts()
+    known.add(["x" * 2**15])
+    assert known.others(["x" * 2**15])
 
 
 def test_a_text_with_a_secret_is_found_again():
