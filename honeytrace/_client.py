@@ -126,7 +126,7 @@ def _raise_for_status(response: httpx.Response) -> None:
 
 
 def _base_url(http_client: httpx.Client | httpx.AsyncClient | None) -> str | None:
-    """Return the base URL of the user's own HTTP client, if it has one."""
+    """Return the base URL that the user's own HTTP client has, if any."""
     return str(http_client.base_url) or None if http_client else None
 
 

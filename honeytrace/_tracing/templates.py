@@ -193,11 +193,11 @@ _KINDS = {each.name: each for each in (FUNCTION, COROUTINE, GENERATOR, ASYNC_GEN
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """The parts of the text that depend on the parameters of the user's function.
+    """The parts of the text that depend on the parameters of the traced function.
 
     Attributes:
         parameters: the parameter list of the `def`.
-        call: the call of the user's function with these parameters.
+        call: the call of the traced function with these parameters.
         positional: the tuple of positional arguments for `begin`.
         keywords: the dict of keyword arguments for `begin`.
         forget: the statement that deletes the parameters, for generators.

@@ -2,8 +2,8 @@
 
 It has the parameters of the function that it stands for, so Python itself binds the arguments. A
 wrong call raises Python's own TypeError at the call, not at the first step of a generator or in the
-event loop. Its code carries the file, line and names of the user's function, so that
-tracebacks, debuggers, error pages and coverage show the user's source.
+event loop. Its code carries the same file, line and names as the traced one, so that tracebacks,
+debuggers, error pages and coverage show the user's source.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ _COPIED = [
 
 
 def _locate(traced: types.FunctionType, target: types.FunctionType) -> None:
-    """Give a stand-in the names, the file and the line of the user's function."""
+    """Give a stand-in the same names, file and line as the user's function."""
     traced.__name__, traced.__qualname__ = target.__name__, target.__qualname__
     found = {label: getattr(target.__code__, label) for label in _COPIED}
     traced.__code__ = traced.__code__.replace(**found)

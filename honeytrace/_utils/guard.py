@@ -134,7 +134,7 @@ def _describe(error: BaseException) -> str:
 
 
 def log_safely(words: str, *arguments: object, cause: BaseException | None = None) -> None:
-    """Log a warning; ignore exceptions of the user's log handlers and of a closed stderr."""
+    """Log a warning; ignore what the user's log handlers, or a closed stderr, raise."""
     try_call(_log_warning, words, arguments, cause)
 
 
