@@ -166,7 +166,7 @@ def deliver(
     make = partial(Delivery, partial(_connect, config), encode, guard, _spool(config))
     make = partial(make, lasting=ends_abruptly(), is_locked=is_locked, ending=ending)
     if config.local:  # SQLite takes one writer at a time
-        return make(most_senders=1, batches=True)
+        return make(most_requests=1, batches=True)
     return make(shrink=wire.shrunk)
 
 

@@ -1,11 +1,13 @@
 """The threads of one delivery: one writes sessions to disk, the others send them.
 
-    new → write │ quick server: the writer sends, too │ slow server: senders do, up to `most`
+    new → write │ quick server: the writer sends, too │ slow server: senders do, several at once
 
 All threads run the same code; being the writer is a role. While the server answers at once, the
 writer also sends, because handing a session to another thread would cost more than the request. A
 second thread stands by. If a request hangs, it becomes the writer, so that new sessions still get
-to the disk. No thread sends, writes or starts another thread while it holds the lock.
+to the disk. If the server is slow, each sender has up to eight requests under way, so that a few
+threads use many connections. No thread sends, writes or starts another thread while it holds the
+lock.
 
 Most sessions are delivered within milliseconds. So the writer first sends what it has encoded. Only
 what the server does not take at once is written to disk. It does so only while the second
@@ -14,6 +16,7 @@ thread looks at it every few milliseconds.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from honeytrace._delivery.exchange import Attempt, Exchange
@@ -27,6 +30,8 @@ from honeytrace._utils.guard import ErrorGuard
 
 HANG_SECONDS = 0.02  # a longer request makes another thread the writer
 TICK_SECONDS = 1.0  # how often a disk that refused is tried again
+REQUESTS = 8  # under way at once on one thread, if the server is slow
+REQUEST_BYTES = 64 * 1024  # total size of their bodies
 SEND_SESSIONS = 32  # sent in a row before their outcomes are recorded
 SEND_SECONDS = 0.01  # likewise: at most this long
 
@@ -78,12 +83,16 @@ class Crew(Threads):
     @property
     def _most_sending(self) -> int:
         """Return how many requests may be under way at once; just one at a quick server."""
-        return self.retry.senders(self._queue.sendable + self._sending)
+        return self.retry.requests(self._unanswered, REQUESTS * (len(self._members) - 1))
+
+    @property
+    def _unanswered(self) -> int:
+        return self._queue.sendable + self._sending
 
     @property
     def _wanted(self) -> int:
         """Return how many threads there should be."""
-        return 1 + self._most_sending
+        return 1 + math.ceil(self.retry.requests(self._unanswered) / REQUESTS)
 
     def _step(self, me: Member, now: float) -> Step | None:
         """Return the next step of this thread; None if there is none."""
@@ -133,16 +142,26 @@ class Crew(Threads):
         if queue.may_read_on:
             queue.begin_reading()
             return (self._read_on,)
-        item = queue.take(now)
-        if item is None:
+        items = self._take(now, 1 if me is self._writer else REQUESTS)
+        if not items:
             return None
-        self._sending += 1
+        me.requests = len(items)
+        self._sending += me.requests
         me.sends = now
         if me is self._writer:
             self._have_watched(me, now)
         elif queue.sendable and self._sending < self._most_sending:
             self.wake_sender()
-        return self._send, me, item
+        return self._send, me, items
+
+    def _take(self, now: float, most: int) -> list[Item]:
+        """Take the sessions that one thread sends next."""
+        items, size = list[Item](), 0
+        most = min(most, self._most_sending - self._sending)
+        while len(items) < most and size < REQUEST_BYTES and (item := self._queue.take(now)):
+            items.append(item)
+            size += len(item.body)
+        return items
 
     def _have_watched(self, me: Member, now: float) -> None:
         """While this thread sends, let new sessions wake another thread.
@@ -245,18 +264,23 @@ class Crew(Threads):
                 return self._queue.take(now)
         return None
 
-    def _send(self, me: Member, item: Item | None) -> None:
-        """Send one session. The writer sends a few more and records all outcomes at once."""
+    def _send(self, me: Member, items: list[Item]) -> None:
+        """Send sessions at the same time, or as the writer one after the other, and a few more.
+
+        All outcomes are recorded at once.
+        """
         attempts: list[Attempt] = []
-        end = clock.now() + SEND_SECONDS
+        tried, end = 0, clock.now() + SEND_SECONDS
         try:
-            while item is not None:
-                attempt = self._exchange.send(item)
-                attempts += [attempt] if attempt else []
-                item = self._another(me, attempt, end) if len(attempts) < SEND_SESSIONS else None
+            while tried < len(items):
+                for attempt in self._exchange.send(items[tried:]):
+                    tried += 1
+                    attempts += [attempt] if attempt else []
+                if tried < SEND_SESSIONS and (item := self._another(me, attempt, end)):
+                    items.append(item)
         finally:
             with self._lock:
-                if item is not None and not (attempts and attempts[-1].item is item):
+                for item in items[tried:]:
                     self._queue.put_back(item, 0.0)
             self._settle(me, attempts)
 
@@ -267,7 +291,8 @@ class Crew(Threads):
         finally:
             with self._lock:
                 me.sends = None
-                self._sending -= me.life == self._life
+                self._sending -= me.requests if me.life == self._life else 0
+                me.requests = 0
         with self._lock:
             self._queue.counts.wake(anyway=changed)
             if changed or quick != self.retry.quick:

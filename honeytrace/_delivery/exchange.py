@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import starmap
 from typing import NamedTuple
 
 from honeytrace._delivery.queue import DeliveryQueue
@@ -57,12 +58,19 @@ class Exchange:
         self.retry.begin_again()
         self._renewed = clock.now()
 
-    def send(self, item: Item) -> Attempt | None:
-        """Send one session; return None if the disk has lost it."""
-        began = clock.now()
-        if body := self._queue.body(item):
-            answer = self._sender.send(body)
-            return Attempt(item, answer, began, clock.now() - began)
+    def send(self, items: Sequence[Item]) -> Iterator[Attempt | None]:
+        """Send sessions at the same time; yield what became of each, None if the disk lost it."""
+        return starmap(self._finish, [self._begin(item) for item in items])
+
+    def _begin(self, item: Item) -> tuple[Item, float, Callable[[], Answer] | None]:
+        began, body = clock.now(), self._queue.body(item)
+        return item, began, self._sender.begin(body) if body else None
+
+    def _finish(
+        self, item: Item, began: float, answer: Callable[[], Answer] | None
+    ) -> Attempt | None:
+        if answer:
+            return Attempt(item, answer(), began, clock.now() - began)
         self._queue.lose(item)
         return None
 

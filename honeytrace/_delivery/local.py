@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from honeytrace._delivery.retry import Answer, Verdict
@@ -29,8 +30,8 @@ class LocalSender:
     ) -> None:
         self._store = Store(store_path(home), max_bytes=max_bytes, max_age=max_age)
 
-    def send(self, body: bytes) -> Answer:
-        return self.send_many([body])
+    def begin(self, body: bytes) -> Callable[[], Answer]:
+        return partial(self.send_many, [body])
 
     def send_many(self, bodies: Sequence[bytes]) -> Answer:
         """Store all of them in one transaction, or none."""

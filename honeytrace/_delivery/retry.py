@@ -1,4 +1,4 @@
-"""Decide how many senders there are, when to pause, and when to try a failed session again.
+"""Decide how many requests are made at once, when to pause, and when to try a failed session again.
 
 Plain state without a lock or a clock of its own: `crew` calls it under its lock.
 """
@@ -25,8 +25,8 @@ _jitter = random.Random()  # noqa: S311 - not for secrets; the global `random` i
 class RetryPolicy:
     """Judges the server by its answers so far."""
 
-    def __init__(self, most_senders: int) -> None:
-        self._most_senders = most_senders
+    def __init__(self, most_requests: int) -> None:
+        self._most_requests = most_requests
         self._answer_times: deque[float] = deque(maxlen=16)
         self._quickest: float | None = None  # of these; None until there are two
         self._refusals = 0
@@ -54,12 +54,17 @@ class RetryPolicy:
         """Return the time before which nothing is to be sent."""
         return self._until
 
-    def senders(self, waiting: int) -> int:
-        """Return how many senders would soon empty the backlog."""
+    def requests(self, waiting: int, possible: int = 1) -> int:
+        """Return how many requests should be under way at once.
+
+        If one is not enough, there are as many as would soon empty the backlog, and no fewer than
+        `possible`, for which there are threads.
+        """
         quickest = self._quickest
         if self._pauses or quickest is None or quickest <= _QUICK_SECONDS:
             return 1
-        return max(1, min(math.ceil(waiting * quickest / _DRAIN_SECONDS), self._most_senders))
+        needed = math.ceil(waiting * quickest / _DRAIN_SECONDS)
+        return max(1, min(max(needed, possible), self._most_requests))
 
     def settled(self, seconds: float, now: float) -> bool:
         """Note that the server took or rejected a session; return whether it was failing.

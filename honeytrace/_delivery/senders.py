@@ -6,6 +6,7 @@ import _signal  # type: ignore[import-not-found] # see `_utils.origin`
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import tee
 from typing import Protocol, cast
 
@@ -30,9 +31,10 @@ _FAULT = Answer(Verdict.RETRY, "a fault of honeytrace", answered=False)
 
 
 class Sender(Protocol):
-    """Delivers one encoded session. Called from several threads at once; does not raise."""
+    """Delivers encoded sessions. Called from several threads at once; does not raise."""
 
-    def send(self, body: bytes) -> Answer: ...
+    def begin(self, body: bytes) -> Callable[[], Answer]:
+        """Begin to send a session; return the function that waits for the answer."""
 
     def close(self) -> None: ...
 
@@ -62,20 +64,31 @@ class LazySender:
         self._connecting = threading.RLock()  # under gevent, the imports that it causes may fork
         self._held = False
 
-    def send(self, body: bytes) -> Answer:
-        answer = self._attempt(body)
-        return self._send_smaller(body, answer) if answer.verdict is Verdict.TOO_LARGE else answer
+    def begin(self, body: bytes) -> Callable[[], Answer]:
+        """Begin to send a body; return the function that waits for the answer.
 
-    def _attempt(self, body: bytes) -> Answer:
-        return self._guard.call(self._exchange, body) or _FAULT
+        So one thread can have several requests under way.
+        """
+        return partial(self._finish, body, self._guard.call(self._exchange, body))
 
-    def _exchange(self, body: bytes) -> Answer:
+    def _finish(self, body: bytes, answer: Callable[[], Answer] | None) -> Answer:
+        got = self._await(answer)
+        return self._send_smaller(body, got) if got.verdict is Verdict.TOO_LARGE else got
+
+    def _await(self, answer: Callable[[], Answer] | None) -> Answer:
+        return (self._guard.call(self._read_answer, answer) if answer else None) or _FAULT
+
+    def _read_answer(self, answer: Callable[[], Answer]) -> Answer:
+        return answer()
+
+    def _exchange(self, body: bytes) -> Callable[[], Answer]:
         try:
             sender = self._sender or self.connected()
         except OSError as error:  # for example, no descriptor is left to load httpcore
             let_through(error)
-            return Answer(Verdict.RETRY, f"{type(error).__name__}: {error}", answered=False)
-        return sender.send(body)
+            words = f"{type(error).__name__}: {error}"
+            return partial(Answer, Verdict.RETRY, words, answered=False)
+        return sender.begin(body)
 
     def connected(self) -> Sender:
         """Return the sender; connect at the first use."""
@@ -97,7 +110,7 @@ class LazySender:
             if not smaller or len(smaller) >= len(body):
                 return replace(answer, verdict=Verdict.REJECTED)
             body = smaller
-            answer = self._attempt(body)
+            answer = self._await(self._guard.call(self._exchange, body))
         return answer
 
     def change(self, connect: Callable[[], Sender]) -> Sender | None:

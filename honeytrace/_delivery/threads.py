@@ -35,6 +35,7 @@ class Member:
         thread: the thread.
         bell: wakes this thread.
         sends: the time since which it has been sending; None if it is not sending.
+        requests: how many of its requests are under way.
         rests: the time since which it has had nothing to do; None if it is busy.
         dozes: whether it waits only briefly, and then checks on the writer.
         wrote: whether it wrote last, so that sending is next.
@@ -45,6 +46,7 @@ class Member:
     thread: threading.Thread = field(default_factory=threading.current_thread)
     bell: Bell = field(default_factory=Bell)
     sends: float | None = None
+    requests: int = 0
     rests: float | None = None
     dozes: bool = False
     wrote: bool = False
@@ -200,7 +202,7 @@ class Threads:
             self._members.remove(me)
             self._writer = None if me is self._writer else self._writer
             self._rung = self._writer.bell if self._writer else Bell()
-            self._sending -= me.sends is not None
+            self._sending -= me.requests
             self.asleep = self.asleep or not self._members
             self._wake_all()
         if not self._members and self._queue.loose:

@@ -55,7 +55,7 @@ class Delivery:
         guard: ErrorGuard,
         spool: Spool | None = None,
         shrink: Callable[[bytes], bytes] | None = None,
-        most_senders: int = 64,
+        most_requests: int = 64,
         *,
         batches: bool = False,
         lasting: bool = False,
@@ -67,7 +67,7 @@ class Delivery:
         self._sender = LazySender(connect, guard, shrink)
         self._batches = batches
         self._queue = DeliveryQueue(encode, guard, spool, self._store if batches else None)
-        self._crew = Crew(self._queue, self._sender, guard, most_senders)
+        self._crew = Crew(self._queue, self._sender, guard, most_requests)
         self._new = self._queue.new
         self._counts = self._queue.counts
         self._lock = self._queue.lock

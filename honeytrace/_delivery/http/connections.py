@@ -15,13 +15,14 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import closing, suppress
+from functools import partial
 from typing import TypeVar, cast
 
 import certifi
 import httpcore
 
 from honeytrace._delivery.http.addresses import Proxy, require_socks
-from honeytrace._delivery.http.network import DeadlineNetwork
+from honeytrace._delivery.http.network import DeadlineNetwork, OwnedStream
 from honeytrace._delivery.http.reply import MAX_REPLY_BYTES, Reply, join_headers, read_plain
 from honeytrace._session import wire
 from honeytrace._utils import clock
@@ -55,7 +56,7 @@ class Connections:
         headers: list[tuple[bytes, bytes]],
         timeout: float,
         proxy: Proxy | None = None,
-        kept: int = 32,
+        kept: int = 64,
         expiry: float = 30.0,
     ) -> None:
         self._url = url
@@ -71,15 +72,22 @@ class Connections:
         for name in _LOGGERS:
             logging.getLogger(f"httpcore.{name}").addFilter(_quiet.filter)
 
-    def post(self, body: bytes) -> Reply:
-        """Post a body within the timeout. Raises `TransportError` if no answer comes."""
-        return _reported(self._post, body)
+    def begin(self, body: bytes) -> Callable[[], Reply]:
+        """Post a body; return the function that waits for the answer, within the timeout.
+
+        The body is sent at once if a connection is open, so that many can be under way. The
+        function raises `TransportError` if no answer comes.
+        """
+        now = clock.now()
+        connection = self._take(now) or self._open()
+        request = _Request(connection, body, now + self._timeout)
+        return partial(_reported, self._finish, request)
 
     def get(self, path: str) -> Reply:
         """Read another path of the server within the timeout, over a connection of its own."""
         return _reported(self._get, path)
 
-    def _get(self, path: str, now: float) -> Reply:
+    def _get(self, path: str) -> Reply:
         origin = self._url.origin
         base = self._url.target.removesuffix(wire.START.encode())
         url = httpcore.URL(
@@ -87,7 +95,7 @@ class Connections:
         )
         connection = self._open()
         try:
-            return connection.get(url, now + self._timeout)
+            return connection.get(url, clock.now() + self._timeout)
         finally:
             connection.close()
 
@@ -98,23 +106,21 @@ class Connections:
             while True:
                 self._idle.pop().close()
 
-    def _post(self, body: bytes, now: float) -> Reply:
-        kept, deadline = self._take(now), now + self._timeout
-        if kept is not None:
-            try:
-                return self._exchange(kept, body, deadline)
-            except _CUT:
-                # The server closed it while the request was on its way. Once part of an answer
-                # has arrived, the server was at work on it, and it is not sent again at once.
-                if kept.network.heard:
-                    raise
-        return self._exchange(self._open(), body, deadline)
-
-    def _exchange(self, connection: _Connection, body: bytes, deadline: float) -> Reply:
+    def _finish(self, request: _Request) -> Reply:
         try:
-            return connection.post(body, deadline)
+            return self._answer(request)
+        except _CUT:
+            # The server closed it while the request was on its way. Once part of an answer has
+            # arrived, the server was at work on it, and it is not sent again at once.
+            if request.first or request.connection.network.heard:
+                raise
+        return self._answer(_Request(self._open(), request.body, request.deadline))
+
+    def _answer(self, request: _Request) -> Reply:
+        try:
+            return request.finish()
         finally:
-            self._put_back(connection)
+            self._put_back(request.connection)
 
     def _take(self, now: float) -> _Connection | None:
         """Return the connection used last that the server has not closed meanwhile."""
@@ -211,6 +217,41 @@ class _Quiet(threading.local):
 _quiet = _Quiet()
 
 
+class _Request:
+    """A request that is under way.
+
+    Attributes:
+        connection: what it is sent over.
+        body: its body.
+        deadline: the moment, by our clock, at which it is given up.
+        first: whether it is the first one over this connection.
+    """
+
+    def __init__(self, connection: _Connection, body: bytes, deadline: float) -> None:
+        self.connection = connection
+        self.body = body
+        self.deadline = deadline
+        self.first = connection.network.stream is None
+        self._finished = False
+        self._error: httpcore.WriteError | httpcore.WriteTimeout | None = None
+        try:
+            self._sent = connection.begin(body, deadline)
+        except (httpcore.WriteError, httpcore.WriteTimeout) as error:
+            self._error = error
+
+    def finish(self) -> Reply:
+        """Return the answer. Raises what httpcore raises."""
+        self._finished = True
+        if self._error:
+            raise self._error
+        return self.connection.finish(self.body, sent=self._sent)
+
+    def __del__(self) -> None:
+        """Close the connection if nobody reads the answer: a thread was ended from outside."""
+        if not self._finished:
+            self.connection.close()
+
+
 class _Connection:
     """A connection that sends the same request again and again with other bodies.
 
@@ -238,10 +279,20 @@ class _Connection:
         self._headers = headers
         self._head: tuple[bytes, bytes] | None = None  # what goes before and after the length
 
-    def post(self, body: bytes, deadline: float) -> Reply:
+    def begin(self, body: bytes, deadline: float) -> bool:
+        """Begin a request; return whether it was sent, which takes an open connection."""
         self.network.deadline, self.network.heard = deadline, False
         self.reusable = False
-        reply = self._post_plainly(body)
+        stream = self.network.stream
+        if self._head is None or stream is None:
+            return False
+        before, after = self._head
+        stream.send(b"%b%d%b%b" % (before, len(body), after, body))
+        return True
+
+    def finish(self, body: bytes, *, sent: bool) -> Reply:
+        """Read the answer, after sending the body unless this was done."""
+        reply = self._read_plainly() if sent else None
         if reply is None:
             reply = self._post_by_httpcore(body)
             self.reusable = self._http.is_available()
@@ -256,13 +307,10 @@ class _Connection:
         with _quiet:
             return _read(self._http.handle_request(request), MAX_SESSION_BYTES)
 
-    def _post_plainly(self, body: bytes) -> Reply | None:
-        """Send a body over the open connection; None if httpcore has to read the answer."""
-        stream = self.network.stream
-        if self._head is None or stream is None:
-            return None
-        before, after = self._head
-        data = stream.exchange(b"%b%d%b%b" % (before, len(body), after, body))
+    def _read_plainly(self) -> Reply | None:
+        """Read the answer to what was sent; None if httpcore has to do it."""
+        stream = cast("OwnedStream", self.network.stream)
+        data = stream.receive()
         reply = read_plain(data)
         if reply is None:
             stream.replay(data)
@@ -297,10 +345,10 @@ class _Connection:
             self.network.close()
 
 
-def _reported(request: Callable[[_V, float], Reply], what: _V) -> Reply:
-    """Make a request that begins now; raise `TransportError` for what httpcore raises."""
+def _reported(request: Callable[[_V], Reply], what: _V) -> Reply:
+    """Make a request; raise `TransportError` for what httpcore raises."""
     try:
-        return request(what, clock.now())
+        return request(what)
     except httpcore.LocalProtocolError as error:  # its message repeats the header
         words = "a header cannot be sent; check api_key and server_url"
         raise TransportError(f"LocalProtocolError: {words}") from error

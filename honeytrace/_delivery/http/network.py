@@ -107,10 +107,39 @@ class OwnedStream(httpcore.NetworkStream):
         self._unsent: list[bytes] = []
         self._answer: bytes | None = None
 
-    def exchange(self, request: bytes) -> bytes:
-        """Write a whole request, and return what the first read of the answer gives."""
-        self._send(request)
-        return self._receive(_MAX_READ_BYTES)
+    def send(self, data: bytes) -> None:
+        """Write a whole request in pieces that never go to the file of somebody else."""
+        for start in range(0, len(data), _MAX_WRITE_BYTES):
+            if not self._is_ours():
+                raise httpcore.WriteError("the descriptor of the connection was closed by others")
+            left = self._network.left(httpcore.WriteTimeout)
+            piece = data[start : start + _MAX_WRITE_BYTES]
+            if self._nested:
+                self._stream.write(piece, left)
+                continue
+            self._set_timeout(left)
+            try:
+                self._socket.sendall(piece)
+            except TimeoutError as error:
+                raise httpcore.WriteTimeout("timed out") from error
+            except OSError:
+                return  # the server may have refused, with an answer, before it had read it all
+
+    def receive(self, max_bytes: int = _MAX_READ_BYTES) -> bytes:
+        """Return what the next read of the answer gives."""
+        left = self._network.left(httpcore.ReadTimeout)
+        if self._nested:
+            data = self._stream.read(max_bytes, left)
+        else:
+            self._set_timeout(left)
+            try:
+                data = self._socket.recv(max_bytes)
+            except TimeoutError as error:
+                raise httpcore.ReadTimeout("timed out") from error
+            except OSError as error:
+                raise httpcore.ReadError(error) from error
+        self._network.heard = self._network.heard or bool(data)
+        return data
 
     def replay(self, answer: bytes) -> None:
         """Let httpcore repeat an exchange: its request is not sent, and it reads `answer` first."""
@@ -127,8 +156,8 @@ class OwnedStream(httpcore.NetworkStream):
             return answer
         if unsent:
             self.head = unsent[0]
-            self._send(b"".join(unsent))
-        return self._receive(max_bytes)
+            self.send(b"".join(unsent))
+        return self.receive(max_bytes)
 
     def is_silent(self) -> bool:
         """Return whether nothing has arrived, not even the end of the connection."""
@@ -138,38 +167,6 @@ class OwnedStream(httpcore.NetworkStream):
             return not self._stream.get_extra_info("is_readable")
         except (OSError, ValueError):  # without `poll`, a missing descriptor raises
             return False
-
-    def _receive(self, max_bytes: int) -> bytes:
-        left = self._network.left(httpcore.ReadTimeout)
-        if self._nested:
-            data = self._stream.read(max_bytes, left)
-        else:
-            self._set_timeout(left)
-            try:
-                data = self._socket.recv(max_bytes)
-            except TimeoutError as error:
-                raise httpcore.ReadTimeout("timed out") from error
-            except OSError as error:
-                raise httpcore.ReadError(error) from error
-        self._network.heard = self._network.heard or bool(data)
-        return data
-
-    def _send(self, data: bytes) -> None:
-        for start in range(0, len(data), _MAX_WRITE_BYTES):
-            if not self._is_ours():
-                raise httpcore.WriteError("the descriptor of the connection was closed by others")
-            left = self._network.left(httpcore.WriteTimeout)
-            piece = data[start : start + _MAX_WRITE_BYTES]
-            if self._nested:
-                self._stream.write(piece, left)
-                continue
-            self._set_timeout(left)
-            try:
-                self._socket.sendall(piece)
-            except TimeoutError as error:
-                raise httpcore.WriteTimeout("timed out") from error
-            except OSError:
-                return  # the server may have refused, with an answer, before it had read it all
 
     def _set_timeout(self, seconds: float) -> None:
         """Set the timeout of the socket unless it is close enough, since this is a system call."""

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from honeytrace._delivery.http.addresses import netloc, parsed, proxy
 from honeytrace._delivery.http.connections import Connections, lasts
@@ -25,8 +25,6 @@ from honeytrace._utils.json import Json
 from honeytrace._utils.text import mask
 from honeytrace._utils.urls import why_unusable
 
-_V = TypeVar("_V")
-
 _NOT_FOUND = 404
 _MAX_SHOWN = 500  # characters of the server's words
 _MAX_SEARCHED = 4 * _MAX_SHOWN  # characters in which secrets are looked for
@@ -34,9 +32,9 @@ _DELIVERED = Answer(Verdict.DELIVERED)
 
 
 class _Way(Protocol):
-    """Posts a body to where sessions go. Raises `TransportError` if no answer comes."""
+    """Sends to where sessions go. An answer that does not come raises `TransportError`."""
 
-    def post(self, body: bytes) -> Reply: ...
+    def begin(self, body: bytes) -> Callable[[], Reply]: ...
 
     def get(self, path: str) -> Reply: ...
 
@@ -49,11 +47,11 @@ class _NoWay:
     def __init__(self, cause: ConfigurationError) -> None:
         self._cause = cause
 
-    def post(self, body: bytes) -> Reply:  # noqa: ARG002
-        raise TransportError(str(self._cause)) from self._cause
+    def begin(self, body: bytes) -> Callable[[], Reply]:  # noqa: ARG002
+        return partial(self.get, "")
 
-    def get(self, path: str) -> Reply:
-        return self.post(path.encode())
+    def get(self, path: str) -> Reply:  # noqa: ARG002
+        raise TransportError(str(self._cause)) from self._cause
 
     def close(self) -> None:
         """Do nothing, because there is no connection."""
@@ -78,20 +76,25 @@ class HttpSender:
         self._turns = Turns(locks)
         self._way = _way(server_url, api_key, timeout)
 
-    def send(self, body: bytes) -> Answer:
-        """Send one body and read at most 64 KiB of the answer."""
+    def begin(self, body: bytes) -> Callable[[], Answer]:
+        """Send one body; return the function that waits for the answer and reads 64 KiB of it.
+
+        An update is sent by that function, which has to wait for its turn.
+        """
         update = wire.update_of(body)
         if update is not None:
-            with self._turns.take(update["session_id"]):
-                return self._update(update)
-        return self._judged(self._way.post, body, self._received)
+            return partial(self._update, update)
+        return partial(self._judged, self._way.begin(body), self._received)
 
     def _judged(
-        self, request: Callable[[_V], Reply], what: _V, received: Callable[[Reply], Answer]
+        self,
+        request: Callable[[], Reply],
+        received: Callable[[Reply], Answer],
+        missing: Verdict | None = None,
     ) -> Answer:
-        """Make a request; an answer with a 2xx status is judged by `received`."""
+        """Judge the answer to a request: a 2xx status by `received`; 404 is `missing`, if given."""
         try:
-            reply = request(what)
+            reply = request()
         except TransportError as error:
             verdict = Verdict.HOLD if lasts(error) else Verdict.RETRY
             return Answer(verdict, self._clean(str(error)), answered=False)
@@ -100,15 +103,16 @@ class HttpSender:
             return received(reply)
         words = self._clean(_words(reply))
         said = f"status {reply.status}: {words}" if words else f"status {reply.status}"
-        if reply.status == _NOT_FOUND and request == self._way.get:
-            return Answer(Verdict.EARLY, said)
+        if missing and reply.status == _NOT_FOUND:
+            return Answer(missing, said)
         return Answer(verdict, said, retry_after(reply.header(b"retry-after"), time.time()))
 
     def _update(self, update: Json) -> Answer:
         """Read the session, merge the update into it, and start it again under the same id."""
-        return self._judged(
-            self._way.get, wire.path(update["session_id"]), partial(self._merge, update)
-        )
+        identity = update["session_id"]
+        read = partial(self._way.get, wire.path(identity))
+        with self._turns.take(identity):
+            return self._judged(read, partial(self._merge, update), Verdict.EARLY)
 
     def _merge(self, update: Json, reply: Reply) -> Answer:
         if not reply.complete:
@@ -117,7 +121,7 @@ class HttpSender:
             body = wire.updated(reply.body, update)
         except ValueError as error:
             return Answer(Verdict.HOLD, f"the answer to getSession is unusable ({error})")
-        return self._judged(self._way.post, body, self._received)
+        return self._judged(self._way.begin(body), self._received)
 
     def _received(self, reply: Reply) -> Answer:
         """Judge an answer with a 2xx status: only the session API takes sessions."""

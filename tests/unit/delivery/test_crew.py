@@ -138,11 +138,11 @@ def test_threads_that_are_ended_from_outside_are_replaced(sending, server):
     ended = []
 
     class Ends(HttpSender):
-        def send(self, body):
+        def begin(self, body):
             if len(ended) < 3:
                 ended.append(threading.current_thread())
                 raise SystemExit
-            return super().send(body)
+            return super().begin(body)
 
     sending.sender.change(lambda: Ends(server.url, "key", 1.0))
     for number in range(3):
@@ -165,11 +165,11 @@ def test_the_only_thread_is_replaced(server, monkeypatch):
         start(self)
 
     class Ends(HttpSender):
-        def send(self, body):
+        def begin(self, body):
             if not ended:
                 ended.append(threading.current_thread())
                 raise SystemExit
-            return super().send(body)
+            return super().begin(body)
 
     monkeypatch.setattr(threading.Thread, "start", allow_one)
     sending = Sending(server.url)
@@ -251,6 +251,77 @@ def test_a_slow_server_gets_several_requests_at_once(sending, server):
         sending.put(number)
     assert sending.flush(8)
     assert 4 < server.connections <= 40
+
+
+def test_one_thread_has_several_requests_under_way(server, monkeypatch):
+    """A slow server gets eight at once from the one thread that can be started for it."""
+    start, together, gate = threading.Thread.start, threading.Barrier(8), threading.Event()
+
+    def allow_one_sender(self):
+        if self.name.startswith(f"{THREADS}sender") and self.name != f"{THREADS}sender-1":
+            raise RuntimeError("can't start new thread")
+        start(self)
+
+    def answer(request):
+        number = request.json["session"]["n"]
+        if number == 99:
+            gate.wait(10)
+        elif number > 99:
+            together.wait(10)
+        return server.after(0.02)
+
+    monkeypatch.setattr(threading.Thread, "start", allow_one_sender)
+    sending = Sending(server.url)
+    sending.start()
+    server.script = answer
+    for number in range(40):  # they open connections
+        sending.put(number)
+    assert sending.flush(20)
+    sending.put(99)
+    server.wait(41)
+    for number in range(100, 108):
+        sending.put(number)
+    gate.set()
+    assert sending.flush(20)
+    assert (len(server.requests), together.broken) == (49, False)
+    sending.stop()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_thread_that_ends_with_requests_under_way(sending, server):
+    """Sessions that it had taken are sent by others, whether it had begun to send them or not."""
+    ended = []
+
+    class Ends(HttpSender):
+        def begin(self, body):
+            if b'"n": 77' in body and not ended:
+                ended.append(threading.current_thread())
+                raise SystemExit
+            return super().begin(body)
+
+    sending.sender.change(lambda: Ends(server.url, "key", 1.0))
+    server.script = lambda request: server.after(0.02)
+    for number in range(150):
+        sending.put(number)
+    assert sending.flush(20)
+    assert {session["n"] for session in server.sessions} == set(range(150))
+    assert sending.counts.delivered == 150
+    ended.pop().join(10)
+
+
+def test_failures_of_requests_under_way_at_once(sending, server):
+    """Each session that was refused is sent again, and each that was taken is not."""
+    count = iter(range(10**6))
+
+    def answer(request):
+        number = next(count)
+        return (503, {}, b"") if number > 40 and number % 3 == 0 else server.after(0.02)
+
+    server.script = answer
+    for number in range(150):
+        sending.put(number)
+    assert sending.flush(30)
+    assert (sending.counts.delivered, sending.counts.loose) == (150, 0)
 
 
 def test_idle_senders_end(server):

@@ -23,7 +23,7 @@ BODY = json.dumps(
 @pytest.fixture
 def send(server, connect):
     """Sends one session to the scripted server."""
-    return lambda **settings: connect(server.url, "k-1", **settings).send(BODY)
+    return lambda **settings: connect(server.url, "k-1", **settings).begin(BODY)()
 
 
 @pytest.fixture
@@ -57,13 +57,13 @@ def test_the_body_is_posted_as_it_is(server, send):
 
 def test_without_a_key_there_is_no_authorization(server, connect):
     """A server of one's own may want no key."""
-    connect(server.url).send(BODY)
+    connect(server.url).begin(BODY)()
     assert "Authorization" not in server.requests[0].headers
 
 
 def test_a_path_in_the_address_is_kept(server, connect):
     """The operation's path follows the path of the address."""
-    connect(f"{server.url}/api/v2").send(BODY)
+    connect(f"{server.url}/api/v2").begin(BODY)()
     assert server.requests[0].path == "/api/v2/session/start"
 
 
@@ -72,7 +72,7 @@ def test_the_connection_stays(server, connect):
     server.script = [(503, {}, b"later"), (400, {}, b"{}")]
     sender = connect(server.url)
     for _ in range(4):
-        sender.send(BODY)
+        sender.begin(BODY)()
     assert (len(server.requests), server.connections) == (4, 1)
 
 
@@ -85,7 +85,9 @@ def test_threads_share_a_sender(server, connect):
         return server.ok(request)
 
     server.script, sender, answers = together, connect(server.url), []
-    threads = [threading.Thread(target=lambda: answers.append(sender.send(BODY))) for _ in range(4)]
+    threads = [
+        threading.Thread(target=lambda: answers.append(sender.begin(BODY)())) for _ in range(4)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -182,7 +184,7 @@ def test_an_object_without_a_session_is_delivered_and_said_once(server, connect,
     """The server has taken it, but it may be another API."""
     server.script = [(200, {}, body), (200, {}, body)]
     sender = connect(server.url)
-    assert [sender.send(BODY), sender.send(BODY)] == [Answer(Verdict.DELIVERED)] * 2
+    assert [sender.begin(BODY)(), sender.begin(BODY)()] == [Answer(Verdict.DELIVERED)] * 2
     (message,) = said()
     assert message.startswith("the server took a session and answered without a session_id (")
 
@@ -244,7 +246,7 @@ def test_after_an_endless_answer_there_is_a_new_connection(server, connect):
     """The connection of an answer that was not read to its end is not used again."""
     server.script = [(500, {}, itertools.repeat(b"x" * 4096))]
     sender = connect(server.url)
-    assert [sender.send(BODY).verdict, sender.send(BODY).verdict] == [
+    assert [sender.begin(BODY)().verdict, sender.begin(BODY)().verdict] == [
         Verdict.RETRY,
         Verdict.DELIVERED,
     ]
@@ -303,7 +305,7 @@ def test_a_server_that_is_not_there_is_tried_again(connect):
     """A refused connection is not an answer."""
     with socket.socket() as bound:  # bound but not listening, so that nobody else can be there
         bound.bind(("127.0.0.1", 0))
-        answer = connect(address(bound)).send(BODY)
+        answer = connect(address(bound)).begin(BODY)()
     assert (answer.verdict, answer.answered) == (Verdict.RETRY, False)
     assert answer.words.startswith("ConnectError")
 
@@ -319,14 +321,14 @@ def test_a_server_that_speaks_no_http_is_tried_again(listener, connect):
 
     thread = threading.Thread(target=talk)
     thread.start()
-    answer = connect(address(listener)).send(BODY)
+    answer = connect(address(listener)).begin(BODY)()
     thread.join()
     assert (answer.verdict, answer.answered) == (Verdict.RETRY, False)
 
 
 def test_a_failure_of_tls_is_held(server, connect):
     """A server without TLS where there should be some is a matter of the settings."""
-    answer = connect(server.url.replace("http:", "https:")).send(BODY)
+    answer = connect(server.url.replace("http:", "https:")).begin(BODY)()
     assert (answer.verdict, answer.answered) == (Verdict.HOLD, False)
 
 
@@ -340,7 +342,7 @@ def test_a_handshake_that_breaks_off_is_tried_again(listener, connect):
 
     thread = threading.Thread(target=leave)
     thread.start()
-    answer = connect(address(listener, "https")).send(BODY)
+    answer = connect(address(listener, "https")).begin(BODY)()
     thread.join()
     assert answer.verdict is Verdict.RETRY
 
@@ -360,7 +362,7 @@ def test_the_key_is_in_no_words(server, send):
 def test_a_proxy_of_the_environment_is_used(server, connect, monkeypatch, variable, scheme):
     """A request for a host elsewhere goes to the proxy, with the whole address."""
     monkeypatch.setenv(variable, f"{scheme}127.0.0.1:{server.port}")
-    assert connect("http://honeyhive.test/base").send(BODY) == Answer(Verdict.DELIVERED)
+    assert connect("http://honeyhive.test/base").begin(BODY)() == Answer(Verdict.DELIVERED)
     assert server.requests[0].path == "http://honeyhive.test/base/session/start"
 
 
@@ -368,7 +370,7 @@ def test_a_proxy_is_asked_for_a_tunnel_to_https(server, connect, monkeypatch):
     """For https the proxy gets a CONNECT, without the key; if it refuses, we try again."""
     monkeypatch.setenv("https_proxy", server.url)
     server.script = [(503, {}, b"")]
-    assert connect("https://honeyhive.test", "k-1").send(BODY).verdict is Verdict.RETRY
+    assert connect("https://honeyhive.test", "k-1").begin(BODY)().verdict is Verdict.RETRY
     (request,) = server.requests
     assert (request.method, request.path) == ("CONNECT", "honeyhive.test:443")
     assert "k-1" not in str(request.headers)
@@ -379,14 +381,14 @@ def test_a_proxy_that_wants_a_password_is_held(server, connect, monkeypatch):
     monkeypatch.setenv("all_proxy", server.url)
     server.script = [(407, {}, b""), (407, {}, b"")]
     senders = [connect(f"{scheme}://honeyhive.test") for scheme in ("http", "https")]
-    assert [sender.send(BODY).verdict for sender in senders] == [Verdict.HOLD] * 2
+    assert [sender.begin(BODY)().verdict for sender in senders] == [Verdict.HOLD] * 2
 
 
 @pytest.mark.parametrize("value", ["socks4://127.0.0.1:9", "ftp://u:secret@h", "http://:99"])
 def test_a_proxy_that_cannot_be_used_is_said(connect, monkeypatch, value):
     """Sessions are kept, and the sentence does not repeat a password."""
     monkeypatch.setenv("ALL_PROXY", value)
-    answer = connect("http://honeyhive.test").send(BODY)
+    answer = connect("http://honeyhive.test").begin(BODY)()
     assert (answer.verdict, answer.answered) == (Verdict.HOLD, False)
     assert "use http://, https:// or socks5://" in answer.words
     assert "secret" not in answer.words
@@ -395,7 +397,7 @@ def test_a_proxy_that_cannot_be_used_is_said(connect, monkeypatch, value):
 @pytest.mark.parametrize("address", ["hh.internal:8080", "'http://h'", "${HH_URL}", "http://…@h"])
 def test_an_address_that_cannot_be_used_is_held(connect, address):
     """Nothing is sent anywhere."""
-    answer = connect(address, "k-1").send(BODY)
+    answer = connect(address, "k-1").begin(BODY)()
     assert (answer.verdict, answer.answered) == (Verdict.HOLD, False)
     assert answer.words.startswith(f"{address!r} is not the address of a server: give ")
 
@@ -406,7 +408,7 @@ def test_no_proxy_is_obeyed(server, serve, connect, monkeypatch, pattern):
     proxy = serve()
     monkeypatch.setenv("http_proxy", proxy.url)
     monkeypatch.setenv("no_proxy", pattern.format(host=f"127.0.0.1:{server.port}"))
-    connect(server.url).send(BODY)
+    connect(server.url).begin(BODY)()
     assert (len(server.requests), len(proxy.requests)) == (1, 0)
 
 

@@ -20,7 +20,7 @@ REFUSED = Answer(Verdict.HOLD, "status 401")
 
 @pytest.fixture
 def retry():
-    return RetryPolicy(most_senders=32)
+    return RetryPolicy(most_requests=32)
 
 
 def quick(retry, seconds, answers=2):
@@ -28,45 +28,53 @@ def quick(retry, seconds, answers=2):
         retry.settled(seconds, now=100.0)
 
 
-def test_one_sender_until_the_server_is_known(retry):
-    """With fewer than two answers, one sender serves any backlog."""
+def test_one_request_at_a_time_until_the_server_is_known(retry):
+    """With fewer than two answers, whatever the backlog."""
     retry.settled(0.05, now=100.0)
-    assert retry.senders(10_000) == 1
+    assert retry.requests(10_000) == 1
 
 
-def test_a_quick_server_has_one_sender(retry):
+def test_a_quick_server_gets_one_request_at_a_time(retry):
     """A server that answers within 5 ms is limited by our own work, so more would not help."""
     quick(retry, 0.005)
-    assert retry.senders(10_000) == 1
+    assert retry.requests(10_000) == 1
 
 
-@pytest.mark.parametrize(("waiting", "senders"), [(0, 1), (10, 1), (100, 10), (10_000, 32)])
-def test_a_slow_server_has_senders_by_the_backlog(retry, waiting, senders):
-    """At 50 ms an answer, there are as many senders as empty the backlog in half a second."""
+@pytest.mark.parametrize(("waiting", "requests"), [(0, 1), (10, 1), (100, 10), (10_000, 32)])
+def test_a_slow_server_gets_requests_by_the_backlog(retry, waiting, requests):
+    """At 50 ms an answer, there are as many at once as empty the backlog in half a second."""
     quick(retry, 0.05)
-    assert retry.senders(waiting) == senders
+    assert retry.requests(waiting) == requests
+
+
+def test_threads_that_run_are_used(retry):
+    """Towards the end of a backlog, no thread idles while there is something to send."""
+    quick(retry, 0.05)
+    assert [retry.requests(20, possible) for possible in (0, 16, 64)] == [2, 16, 32]
+    quick(retry, 0.001)
+    assert retry.requests(20, 16) == 1
 
 
 def test_the_quickest_answer_of_late_counts(retry):
-    """Slow answers beside a quick one add no senders: they waited for the interpreter."""
+    """Slow answers beside a quick one do not count: they waited for the interpreter."""
     quick(retry, 0.5, answers=15)
     retry.settled(0.001, now=100.0)
-    assert retry.senders(10_000) == 1
+    assert retry.requests(10_000) == 1
 
 
 def test_old_answers_are_forgotten(retry):
     """The pace follows the latest sixteen answers."""
     retry.settled(0.001, now=100.0)
     quick(retry, 0.05, answers=16)
-    assert retry.senders(10_000) == 32
+    assert retry.requests(10_000) == 32
 
 
 def test_a_missing_answer_pauses_at_once(retry):
-    """When no answer came, nothing is sent for a moment, and then by one sender."""
+    """When no answer came, nothing is sent for a moment, and then one request at a time."""
     quick(retry, 0.05)
     retry.note_failure(NO_ANSWER, now=100.0)
     assert 100.0 <= retry.until <= 100.2
-    assert (retry.failing, retry.senders(10_000)) == (True, 1)
+    assert (retry.failing, retry.requests(10_000)) == (True, 1)
 
 
 def test_a_lone_refusal_pauses_nothing(retry):

@@ -8,7 +8,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import pytest
@@ -69,7 +69,7 @@ def test_no_thread_runs_before_the_first_session(delivery):
 
 def test_everything_arrives_once(server, guard):
     """A thousand sessions from eight threads, each of them once, over few connections."""
-    delivery = Delivery(partial(HttpSender, server.url), encode, guard, most_senders=8)
+    delivery = Delivery(partial(HttpSender, server.url), encode, guard, most_requests=8)
 
     def work(thread):
         for number in range(125):
@@ -217,8 +217,11 @@ class Slow:
     def __init__(self) -> None:
         self.begun, self.gate = threading.Event(), threading.Event()
 
-    def send(self, body: bytes) -> Answer:
+    def begin(self, body: bytes) -> Callable[[], Answer]:
         self.begun.set()
+        return self.answer
+
+    def answer(self) -> Answer:
         self.gate.wait(10)
         return Answer(Verdict.DELIVERED)
 

@@ -134,7 +134,7 @@ def test_memory_holds_a_part_of_what_waits(deliver, server, monkeypatch):
     monkeypatch.setattr(send_queue, "MAX_SESSIONS", 100)
     gate = threading.Event()
     server.script = lambda request: (gate.wait(30), server.ok(request))[1]
-    delivery = deliver(most_senders=1)
+    delivery = deliver(most_requests=1)
     for number in range(1000):
         delivery.accept(ended(number))
     while delivery.stats().queued:
@@ -151,7 +151,7 @@ def test_damage_is_counted(deliver, server, tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(send_queue, "MAX_SESSIONS", 100)
     gate = threading.Event()
     server.script = lambda request: (gate.wait(30), server.ok(request))[1]
-    delivery = deliver(most_senders=1)
+    delivery = deliver(most_requests=1)
     for number in range(500):
         delivery.accept(ended(number))
     while delivery.stats().queued:
@@ -237,7 +237,7 @@ def test_a_durable_session_is_on_disk_at_once(deliver, server, waiting):
 
 def test_durable_sessions_and_others(deliver, server, waiting):
     """Those that come while others are in the queue arrive with them."""
-    delivery = deliver(most_senders=1)
+    delivery = deliver(most_requests=1)
     for number in range(100):
         (delivery.accept_durably if number % 2 else delivery.accept)(ended(number))
     assert delivery.flush(10)
