@@ -171,6 +171,24 @@ def test_a_child_of_multiprocessing_delivers_at_its_end(program, server):
     assert [session["session_name"] for session in server.sessions] == ["child"]
 
 
+def test_a_first_session_that_begins_at_exit_is_stored(program):
+    """Nothing that is registered then would be called any more."""
+    done = program(
+        """
+        import atexit
+
+        @atexit.register
+        def late():
+            import honeytrace
+
+            with honeytrace.trace_session("late"):
+                pass
+            print([each.session_name for each in honeytrace.sessions()])
+        """
+    )
+    assert (done.stdout, done.stderr) == ("['late']\n", "")
+
+
 @pytest.mark.parametrize(
     ("setting", "running"), [({}, True), ({"HONEYTRACE_ENABLED": "false"}, False)]
 )
