@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from honeytrace._capture.providers.embeddings import without_vectors
-from honeytrace._capture.snapshot import Snapshot, rules
+from honeytrace._capture.rules import rules
+from honeytrace._capture.snapshot import Snapshot
 from honeytrace._capture.stdlib_types import EXACT
 from honeytrace._utils.json import parse
 from honeytrace._utils.origin import let_through

@@ -16,7 +16,7 @@ from honeytrace._capture.providers.events import EventReader
 from honeytrace._capture.providers.openai_chat import Completion
 from honeytrace._capture.providers.openai_responses import Response
 from honeytrace._capture.providers.other_chunks import OTHER_RUNS
-from honeytrace._capture.snapshot import rules
+from honeytrace._capture.rules import rules
 
 _MAX_WAITING_BYTES = 2**20  # size of the items that wait to be merged
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from honeytrace._capture.providers.prices import Price
-from honeytrace._capture.snapshot import Limits
+from honeytrace._capture.rules import Limits
 from honeytrace._utils.origin import let_through
 from honeytrace._utils.paths import absolute
 from honeytrace._utils.urls import checked_url

@@ -14,7 +14,7 @@ from os import urandom  # a program's tests may patch it in `os`
 from typing import Any, Protocol, cast
 from weakref import WeakKeyDictionary
 
-from honeytrace._capture.snapshot import rules
+from honeytrace._capture.rules import rules
 from honeytrace._config.exit import at_exit, end_as_interrupted, is_interrupted
 from honeytrace._config.pipeline import Exporter, Pipeline, Processor, deliverer
 from honeytrace._config.routes import Routes

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from honeytrace._capture.snapshot import rules
+from honeytrace._capture.rules import rules
 from honeytrace._config.live import live
 from honeytrace._config.settings import Config
 from honeytrace._delivery.stats import Stats

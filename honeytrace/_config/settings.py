@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from honeytrace._capture.providers.prices import Price
-from honeytrace._capture.snapshot import Limits
+from honeytrace._capture.rules import Limits
 from honeytrace._config import checks
 from honeytrace._utils.errors import ConfigurationError
 from honeytrace._utils.guard import log_safely

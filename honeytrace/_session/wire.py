@@ -15,7 +15,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import astuple, replace
 from typing import Any
 
-from honeytrace._capture.snapshot import Limits, Snapshot, rules
+from honeytrace._capture.rules import Limits, rules
+from honeytrace._capture.snapshot import Snapshot
 from honeytrace._session.session import OBJECTS, RESERVED, SENT, TYPES, Session
 from honeytrace._utils.json import Json, dumps, loads
 from honeytrace._utils.text import did_you_mean

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from honeytrace._capture.snapshot import Limits, Snapshot
+from honeytrace._capture.rules import Limits
+from honeytrace._capture.snapshot import Snapshot
 from honeytrace._session.session import RESERVED, SEARCHED, Session
 from honeytrace._utils.json import Json
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol, TypeGuard
 
-from honeytrace._capture.snapshot import rules
+from honeytrace._capture.rules import rules
 from honeytrace._utils.json import loads
 
 MAX_ENTRIES = 1_000

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, fields, replace
 from urllib.parse import urlsplit
 
-from honeytrace._capture.snapshot import Limits
+from honeytrace._capture.rules import Limits
 from honeytrace._config import settings
 from honeytrace._config.settings import Config
 from honeytrace._utils.guard import try_call

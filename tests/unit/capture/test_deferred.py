@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from honeytrace._capture import deferred
 from honeytrace._capture.deferred import Encoded, arguments, as_object, keep, named, read
-from honeytrace._capture.snapshot import Limits, Snapshot, rules
+from honeytrace._capture.rules import Limits, rules
+from honeytrace._capture.snapshot import Snapshot
 from honeytrace._session import wire
 from honeytrace._session.build import close
 from honeytrace._session.record import CallRecord, TraceSpec

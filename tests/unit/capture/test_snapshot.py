@@ -28,7 +28,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from honeytrace._capture.snapshot import Limits, Rules, Snapshot, rules
+from honeytrace._capture.rules import Limits, Rules, rules
+from honeytrace._capture.snapshot import Snapshot
 
 
 def take(value):
