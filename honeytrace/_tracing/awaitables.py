@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, cast
 from honeytrace._config.live import live
 from honeytrace._session import context
 from honeytrace._session.record import ABSENT, CallRecord
+from honeytrace._tracing.botocore_streams import follow_botocore
 from honeytrace._tracing.following import body_returned, follow_returned
 from honeytrace._tracing.recorder import Call, end, end_unguarded
 
@@ -77,8 +78,11 @@ def _finish(call: Call | None, returned: object) -> object:
     if call is None:
         return None
     kind = type(returned)
-    if returned is None or kind is str or kind is dict or kind is list or kind is int:
+    if returned is None or kind is str or kind is list or kind is int:
         end_unguarded(call, returned)
+    elif kind is dict:
+        of_botocore = "ResponseMetadata" in returned  # type: ignore[operator] # it is a dict
+        (_conclude if of_botocore else end_unguarded)(call, returned)
     elif kind is CoroutineType and sys.getrefcount(returned) <= _UNSHARED:
         return _follow_coroutine(call, returned)  # type: ignore[arg-type] # it is one
     elif _is_future(kind):
@@ -98,7 +102,7 @@ finish = partial(_guard, _finish)
 def _conclude(call: Call | None, returned: object) -> None:
     if call is None or call.ended:  # a root that is not sampled counts as ended
         end_unguarded(call, returned)
-    elif follow_returned(call, returned):
+    elif follow_returned(call, returned) or follow_botocore(call, returned):
         _leave(call, call.parent)
     else:
         end_unguarded(call, body_returned(returned) or returned)

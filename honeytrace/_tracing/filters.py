@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from honeytrace._capture.deferred import Inputs, Kept, as_object, copied
+from honeytrace._capture.deferred import Encoded, Inputs, Kept, as_object, copied
 from honeytrace._capture.streams import StreamBuffer
 from honeytrace._config.live import live
 from honeytrace._config.pipeline import Pipeline
@@ -38,7 +38,8 @@ def chosen_outputs(spec: TraceSpec, pipeline: Pipeline, returned: object) -> obj
     if spec.reduce and type(returned) is StreamBuffer:
         returned = _applied(spec, "reduce", spec.reduce, returned.value())
     if spec.process_outputs:
-        value = returned.value() if type(returned) is StreamBuffer else returned
+        unread = type(returned) is StreamBuffer or type(returned) is Encoded
+        value = returned.value() if unread else returned  # type: ignore[attr-defined] # both have
         returned = _applied(spec, "process_outputs", spec.process_outputs, value)
     return returned
 

@@ -8,20 +8,15 @@ from __future__ import annotations
 
 import functools
 import inspect
-import weakref
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from honeytrace._capture.exceptions import is_cancellation
-from honeytrace._capture.providers.events import has_token
 from honeytrace._capture.providers.exchange import Exchange
-from honeytrace._capture.streams import StreamBuffer
-from honeytrace._config.exit import end_if_alive
 from honeytrace._config.live import live
 from honeytrace._session.context import make_current
-from honeytrace._session.record import ABSENT, Streamed
 from honeytrace._tracing.filters import wants_outputs
+from honeytrace._tracing.item_streams import OpenFollowing
 from honeytrace._tracing.recorder import Call, begin_unguarded, end_unguarded
 from honeytrace._utils.json import Json
 from honeytrace.integrations._stainless import Sdk, fail, is_inside_a_call, on_error, spec_of
@@ -36,52 +31,6 @@ SHAPES = {
     "responses": ("responses", "model"),
 }
 """For each function of LiteLLM, how its request is read, and the kind of step."""
-
-
-class Following:
-    """Collects the chunks of one stream, and ends its session with it.
-
-    It has no `__del__`: Python drops what a signal handler raises in one.
-    """
-
-    __slots__ = ("__weakref__", "_first", "_items", "call")
-
-    def __init__(self, call: Call) -> None:
-        self.call = call
-        self._first: float | None = None
-        wanted = wants_outputs(call.spec, call.defaults)
-        self._items = StreamBuffer(wanted=wanted, raw=False)
-        live.suspended[id(self)] = partial(end_if_alive, weakref.ref(self), Following.end)
-
-    def take(self, chunk: object) -> None:
-        if self._first is None and has_token(chunk):
-            now = self.call.defaults.clock.perf_counter_ns()
-            self._first = (now - self.call.ticks) / 1e6
-        self._items.take(chunk)
-
-    def stopped(self, error: BaseException) -> None:
-        completed = isinstance(error, (StopIteration, StopAsyncIteration))
-        left = is_cancellation(error)
-        self.end(None if completed or left else error, completed, "cancelled" if left else "ok")
-
-    def end(
-        self, error: BaseException | None = None, completed: bool = False, status: str = "ok"
-    ) -> None:
-        self.__class__ = Following
-        live.suspended.pop(id(self), None)
-        if not self.call.ended:
-            items = self._items
-            self.call.streamed = Streamed(completed, items, self._first, None, {}, status)
-            end_unguarded(self.call, items if items.count else ABSENT, error)
-
-
-class OpenFollowing(Following):
-    """A `Following` whose stream has not ended. If it is dropped, the session ends with it."""
-
-    __slots__ = ()
-
-    def __del__(self) -> None:
-        _guard(self.end)
 
 
 def _start(
