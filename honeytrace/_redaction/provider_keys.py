@@ -21,25 +21,30 @@ from honeytrace._redaction.randomness import is_mixed
 MIN_TAIL = 16
 """Characters of the random part of a key that are not interrupted by a dot or an equals sign."""
 
-_LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-_TAIL_CHARACTERS = b"-_~+/0123456789" + _LETTERS
-_TAIL = b"x" * MIN_TAIL
+_ALNUM = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+_TAIL_CHARACTERS = b"-_~+/" + _ALNUM
 _RUNS = bytes(
     ord("x") if byte in _TAIL_CHARACTERS else ord(".") if byte in b".=" else ord(" ")
     for byte in range(256)
 )
+_TAIL = b"x" * MIN_TAIL
+_WORDS = bytes(byte if byte in _ALNUM else ord(" ") for byte in range(256))
 _LONG_RUN = 64  # characters of a run that is longer than a word
 _LETTERS_ONLY = expression(r"[a-z]+")
 _DIGIT = expression(r"[0-9]")
 _SMALL = expression(rf"[a-z]{{{MIN_TAIL}}}")
 _COMMON = "sk-"  # what follows need not look random
-_UUID = expression(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_UUID = b"hhhhhhhh-hhhh-hhhh-hhhh-hhhhhhhhhhhh"
+_SHAPES = bytes(
+    ord("h") if byte in b"0123456789abcdef" else byte if byte == ord("-") else ord(" ")
+    for byte in range(256)
+)
 # Escapes of JSON, of URLs and of terminals' colours may touch a key.
 _ESCAPE = expression(
     r"(?<=\\)(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}|[abfnrtv])|(?<=%)[0-9A-Fa-f]{2}"
     r"|(?<=[\[;])[0-9]{0,3}[mK]"
 )
-_ESCAPERS = "\\%[;"
+_ESCAPERS = frozenset(b"\\%[;")
 _WORD = expression(r"[A-Za-z0-9]+")
 _AWS_SECRET = expression(r"""[\s"',:;|/]{1,8}([A-Za-z0-9/+]{40})(?![A-Za-z0-9/+=])""")
 
@@ -131,25 +136,43 @@ def _by_start() -> defaultdict[str, _Formats]:
 
 
 @cache
-def _by_part() -> list[tuple[str, _Formats]]:
-    """Return the formats that may begin within a word, each with a part that is in every key."""
-    rows = [(row.prefix, _format(row)) for row in providers() if row.reading == "glued"]
-    rows += [(row.part, _Format(row.rule, row.expression)) for row in SPECIAL if not row.starts]
-    formats = [(part, _Formats()) for part, _ in rows]
-    for (part, row), (_, one) in zip(rows, formats, strict=True):
-        one.add(row, part)
-    return formats
+def _three() -> set[str]:
+    """Return the three first characters of the words that may be any that begin so."""
+    return {start[:3] for start in _by_start() if start.endswith("*")}
+
+
+@cache
+def _by_part() -> list[tuple[str, int, _Formats]]:
+    """Return the formats that may begin within a word.
+
+    Each comes with a part that is in every key, and the length of the shortest key.
+    """
+    rows = [
+        (row.prefix, len(row.prefix) + min(row.least, MIN_TAIL), _format(row))
+        for row in providers()
+        if row.reading == "glued"
+    ]
+    rows += [
+        (row.part, row.least, _Format(row.rule, row.expression))
+        for row in SPECIAL
+        if not row.starts
+    ]
+    found = []
+    for part, least, row in rows:
+        found.append((part, least, _Formats()))
+        found[-1][2].add(row, part)
+    return found
 
 
 def provider_keys(text: str) -> Iterator[Span]:
     """Find what begins as the keys of a known provider do."""
-    runs = list(_runs(text))
+    runs = _runs(text)
+    if not runs:
+        return
     joined = " ".join([text[at:end] for at, end in runs])
-    words = {*_WORD.findall(joined)}
-    known = _by_start()
-    starts = words.union([_start(word) for word in words]) & known.keys()
-    fitting = {start: known[start] for start in starts if known[start].may_fit(joined)}
-    parts = [formats for part, formats in _by_part() if part in joined]
+    longest = max([end - at for at, end in runs])
+    parts = [row for part, least, row in _by_part() if least <= longest and part in joined]
+    fitting = _fitting(joined)
     for at, end in runs if parts or fitting else ():
         if _is_random(text[at:end]):
             if text[at - 1 : at].isalnum():  # the end of an escape
@@ -159,19 +182,35 @@ def provider_keys(text: str) -> Iterator[Span]:
                 yield from _in_run(text, at, end, parts, fitting)
 
 
-def _runs(text: str) -> Iterator[tuple[int, int]]:
-    """Find the runs of characters that are long enough for a key."""
-    runs = text.encode("latin-1", "replace").translate(_RUNS)
-    tail = runs.find(_TAIL)
-    while tail >= 0:
-        at = runs.rfind(b" ", 0, tail) + 1
+def _fitting(joined: str) -> dict[str, _Formats]:
+    """Return the formats whose prefix is in these runs, by the start of their keys."""
+    known = _by_start()
+    words = {*joined.encode().translate(_WORDS).decode().split()}
+    starts = words & known.keys()
+    starts.update(map(_start, {word[:3] for word in words} & _three()))
+    return {start: known[start] for start in starts if known[start].may_fit(joined)}
+
+
+def _runs(text: str) -> list[tuple[int, int]]:
+    """Return where the runs of characters are that are long enough for a key."""
+    raw = text.encode("latin-1", "replace") + b" "
+    runs = raw.translate(_RUNS)
+    found = []
+    shapes = b""
+    end = 0
+    while (tail := runs.find(_TAIL, end)) >= 0:
+        at = runs.rfind(b" ", end, tail) + 1 or end
         end = runs.find(b" ", tail)
-        end = len(runs) if end < 0 else end
-        plain = _UUID if end - at < _LONG_RUN else _LETTERS_ONLY
-        if not plain.fullmatch(text, at, end):
-            escape = _ESCAPE.match(text, at) if text[at - 1 : at] in _ESCAPERS else None
-            yield escape.end() if escape else at, end
-        tail = runs.find(_TAIL, end)
+        if end - at == len(_UUID):
+            shapes = shapes or raw.translate(_SHAPES)
+            if shapes.startswith(_UUID, at):
+                continue
+        elif end - at >= _LONG_RUN and _LETTERS_ONLY.fullmatch(text, at, end):
+            continue
+        if at and raw[at - 1] in _ESCAPERS and (escape := _ESCAPE.match(text, at)):
+            at = escape.end()
+        found.append((at, end))
+    return found
 
 
 def _is_random(run: str) -> bool:

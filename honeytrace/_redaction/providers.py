@@ -382,12 +382,14 @@ class Special(NamedTuple):
             if a key may begin anywhere.
         part: a part that is in every key; empty if the start says enough.
         expression: what matches a key.
+        least: the length of the shortest key in characters, if a key may begin anywhere.
     """
 
     rule: str
     starts: str
     part: str
     expression: str
+    least: int = 0
 
 
 _B64 = "[A-Za-z0-9_-]"
@@ -397,11 +399,11 @@ SPECIAL = (
     Special("jwt", "eyJ* eyK*", "", rf"ey[JK]{_B64}{{13,}}\.{_B64}{{4,}}(?:\.{_B64}*){{0,3}}"),
     Special("", "eyJ* eyK*", "", rf"ey[JK]{_B64}{{13,}}"),
     Special("jwt", "ZXl*", "", "ZXlK[A-Za-z0-9]{30,}={0,2}"),
-    Special("provider", "", "pat", r"pat(?<![A-Za-z0-9]pat)[A-Za-z0-9]{14}\.[0-9a-f]{64}"),
+    Special("provider", "", "pat", r"pat(?<![A-Za-z0-9]pat)[A-Za-z0-9]{14}\.[0-9a-f]{64}", 82),
     Special("provider", "pat sat", "at.", r"[ps]at\.[\w-]{22}\.[A-Za-z0-9]{24}\.[A-Za-z0-9]{20}"),
     Special("provider", "1000", "1000.", r"1000\.[0-9a-f]{32}\.[0-9a-f]{32}"),
     Special("provider", "3MV*", "", r"3MVG9[\w.+/=]{80,251}"),
-    Special("provider", "", ".", r"(?<=00D[A-Za-z0-9]{12}!)[\w.]{60,}"),
+    Special("provider", "", ".", r"(?<=00D[A-Za-z0-9]{12}!)[\w.]{60,}", 60),
     Special(
         "provider",
         "sc ext scauth authress",
@@ -411,27 +413,36 @@ SPECIAL = (
     ),
     Special("provider", "na1", "na1.", r"na1\.[A-Za-z0-9+/]{100}"),
     Special("provider", "api", "api_", r"api_(?=[A-Za-z.]*[0-9])[A-Za-z0-9.]{45}(?![\w-])"),
-    Special("provider", "", "-us", rf"{_WORD}[0-9a-f]{{32}}-us[0-9]{{1,2}}(?![\w-])"),
-    Special("provider", "", "_mmk", rf"{_WORD}[A-Za-z0-9]{{6}}_[A-Za-z0-9]{{29}}_mmk(?![\w-])"),
+    Special("provider", "", "-us", rf"{_WORD}[0-9a-f]{{32}}-us[0-9]{{1,2}}(?![\w-])", 36),
+    Special("provider", "", "_mmk", rf"{_WORD}[A-Za-z0-9]{{6}}_[A-Za-z0-9]{{29}}_mmk(?![\w-])", 40),
     Special(
-        "provider", "", "NRAL", rf"{_WORD}(?:[0-9a-f]{{36}}|eu01xx[0-9a-f]{{30}})NRAL(?![\w-])"
+        "provider", "", "NRAL", rf"{_WORD}(?:[0-9a-f]{{36}}|eu01xx[0-9a-f]{{30}})NRAL(?![\w-])", 40
     ),
-    Special("provider", "", "FFFFNRAL", rf"{_WORD}(?:[0-9a-f]{{32}}|eu01xx[0-9a-f]{{26}})FFFFNRAL"),
     Special(
-        "provider", "", "-NRMA", rf"{_WORD}(?:AA[0-9a-f]{{40}}|eu01xx[0-9a-f]{{36}})-NRMA(?![\w-])"
+        "provider", "", "FFFFNRAL", rf"{_WORD}(?:[0-9a-f]{{32}}|eu01xx[0-9a-f]{{26}})FFFFNRAL", 40
+    ),
+    Special(
+        "provider",
+        "",
+        "-NRMA",
+        rf"{_WORD}(?:AA[0-9a-f]{{40}}|eu01xx[0-9a-f]{{36}})-NRMA(?![\w-])",
+        47,
     ),
     Special(
         "provider",
         "",
         ".",
         r"[MNO](?<![A-Za-z0-9].)(?=[A-Za-z_-]{0,23}[0-9])[\w-]{23,27}\.[\w-]{6}\.[\w-]{27,38}(?![\w-])",
+        59,
     ),
-    Special("provider", "", "AZDO", rf"{_WORD}[A-Za-z0-9]{{76}}AZDO[A-Za-z0-9]{{4}}(?![\w-])"),
-    Special("provider", "", "JQQJ99", rf"{_WORD}[A-Za-z0-9]{{52}}JQQJ99[A-Za-z0-9]{{26}}(?![\w-])"),
-    Special("provider", "", "v1.0-", r"(?<![A-Za-z0-9]v1\.)(?<=v1\.)0-[\w-]{16,}"),
-    Special("twilio", "", "SK", r"SK(?<![A-Za-z0-9]SK)[0-9a-fA-F]{32}(?![\w-])"),
-    Special("provider", "", "A", r"A(?<=[0-9]:A)[\w-]{34}(?![\w-])"),
-    Special("provider", "", "Q~", r"(?<=[0-9]Q~)[\w.~-]{31,34}"),
+    Special("provider", "", "AZDO", rf"{_WORD}[A-Za-z0-9]{{76}}AZDO[A-Za-z0-9]{{4}}(?![\w-])", 84),
+    Special(
+        "provider", "", "JQQJ99", rf"{_WORD}[A-Za-z0-9]{{52}}JQQJ99[A-Za-z0-9]{{26}}(?![\w-])", 84
+    ),
+    Special("provider", "", "v1.0-", r"(?<![A-Za-z0-9]v1\.)(?<=v1\.)0-[\w-]{16,}", 18),
+    Special("twilio", "", "SK", r"SK(?<![A-Za-z0-9]SK)[0-9a-fA-F]{32}(?![\w-])", 34),
+    Special("provider", "", "A", r"A(?<=[0-9]:A)[\w-]{34}(?![\w-])", 35),
+    Special("provider", "", "Q~", r"(?<=[0-9]Q~)[\w.~-]{31,34}", 31),
 )
 
 
