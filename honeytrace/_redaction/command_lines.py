@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from functools import partial
 from itertools import chain, pairwise, zip_longest
 
-from honeytrace._redaction.lazy import expression, verbose
+from honeytrace._redaction.lazy import beginning, expression, verbose
 from honeytrace._redaction.marker import Span, mark
 from honeytrace._redaction.secret_names import Name, hides, judge
 from honeytrace._redaction.values import is_prose, is_secret
@@ -15,8 +15,6 @@ from honeytrace._redaction.values import is_prose, is_secret
 _compile = partial(re.compile, flags=re.ASCII | re.VERBOSE)
 _PASSWORD = Name("password", True)
 
-# What begins an option, and seldom something else.
-_DASH = expression(r"-(?<!\w-)(?=[A-Za-z-])")
 # In the next line after a backslash.
 _NEXT_WORD = r"[ \t]{1,8}(?:\\(?:\r?\n|\\{2,6}n)[ \t]{0,32})?(?![\s-])"
 # In a line, or in a list; not another option.
@@ -97,29 +95,33 @@ _ANY_FLAG = (
 
 _END = expression(r"(?<!\\)(?:\r?\n|\\n)|[|;]")
 
-# Statements that name what follows without a separator.
 _NAME = r"(?P<name>[A-Za-z_]\w{1,63})"
+# Instructions of a Dockerfile.
+_INSTRUCTION = verbose(rf"(?:ENV|ARG)(?<!\w...)[ ]+{_NAME}[ ]+(?P<value>[^\s=][^\n]{{0,512}})")
+# Statements that name what follows without a separator. Each behind a character that it needs, and
+# with its start.
 _STATEMENTS = (
-    ("V", verbose(rf"ENV(?<!\wENV)[ ]+{_NAME}[ ]+(?P<value>[^\s=][^\n]{{0,512}})")),
-    ("G", verbose(rf"ARG(?<!\wARG)[ ]+{_NAME}[ ]+(?P<value>[^\s=][^\n]{{0,512}})")),
-    ("#", verbose(rf"\#[ ]?define[ ]+{_NAME}[ ]+L?[\"'](?P<value>[^\"'\n]{{1,512}})[\"']")),
+    ("#", "#", verbose(rf"\#[ ]?define[ ]+{_NAME}[ ]+L?[\"'](?P<value>[^\"'\n]{{1,512}})[\"']")),
     (
         "s",
+        "set",
         verbose(
             rf"""set(?<![\w.]set)(?:x|env|q)?[ ]+(?:-[a-zA-Z]{{1,3}}[ ]+)?
               (?:[\w./:-]{{1,64}}[.:])?{_NAME}[ ]+(?:(?:--body|-b)[ =])?
               ["']?(?P<value>[^\s="'-][^\s"']{{0,512}})"""
         ),
     ),
-    ("q", verbose(r"""(?P<name>requirepass)[ ]["']?(?P<value>[^\s"'\\]{3,512})""")),
+    ("q", "requirepass", verbose(r"""(?P<name>requirepass)[ ]["']?(?P<value>[^\s"'\\]{3,512})""")),
     (
         "_",
+        "_header",
         verbose(
             r"""_header[ ]+["']?(?P<name>[A-Za-z][\w-]{1,63})["']?[ ]+["']?
               (?:(?:Basic|Bearer)[ ])?(?P<value>[^\s"'\\;$]{4,1024})["']?;"""
         ),
     ),
     (
+        "(",
         "(",
         verbose(
             r"""\((?=[dsp])(?:def\w*|setq|setf|set!|put)[ ]+(?P<name>[A-Za-z*][\w*-]{1,63})[ ]+
@@ -181,7 +183,7 @@ def _named(option: str) -> Name | None:
 
 def options(text: str) -> Iterator[Span]:
     """Find `--password …` in a command line, and `"--password", "…"` in a list of arguments."""
-    for pattern in (_OPTION, _SHORT_OPTION) if _DASH.search(text) else ():
+    for pattern in (_OPTION, _SHORT_OPTION):
         for match in pattern.finditer(text):
             name = _named(match["name"])
             if name:
@@ -231,10 +233,26 @@ def _passwords(matches: Iterator[re.Match[str]]) -> Iterator[Span]:
         yield start, end if secret else start, "password"
 
 
+def instructions(text: str) -> Iterator[Span]:
+    """Find `ENV X_PASSWORD …`."""
+    yield from _statements(_INSTRUCTION.finditer(text))
+
+
 def statements(text: str) -> Iterator[Span]:
-    """Find `ENV X_PASSWORD …`, `#define API_KEY "…"`, `setx TOKEN …` and `token "…"`."""
-    found = [pattern.finditer(text) for part, pattern in _STATEMENTS if part in text]
-    for match in chain(*found, _lines(text) if '"' in text or "'" in text else ()):
+    """Find `#define API_KEY "…"` and `setx TOKEN …`."""
+    found = [
+        beginning(start, pattern, text) for part, start, pattern in _STATEMENTS if part in text
+    ]
+    yield from _statements(chain(*found))
+
+
+def lines(text: str) -> Iterator[Span]:
+    """Find the lines that give a text to a name: `token "…"`."""
+    yield from _statements(_lines(text))
+
+
+def _statements(matches: Iterable[re.Match[str]]) -> Iterator[Span]:
+    for match in matches:
         name = judge(match["name"])
         if name:
             given = match["value"].rstrip()
@@ -272,11 +290,10 @@ _ECHO = verbose(
 
 def piped(text: str) -> Iterator[Span]:
     """Find `echo … | docker login --password-stdin`, `echo bob:… | chpasswd`."""
-    if "stdin" in text or "chpasswd" in text or "sudo -S" in text:
-        for program in _PIPED.finditer(text):
-            before = max(text.rfind("\n", 0, program.start()) + 1, program.start() - 384)
-            given = _ECHO.search(text, before, program.start())
-            yield from _passwords(iter((given,) if given else ()))
+    for program in _PIPED.finditer(text):
+        before = max(text.rfind("\n", 0, program.start()) + 1, program.start() - 384)
+        given = _ECHO.search(text, before, program.start())
+        yield from _passwords(iter((given,) if given else ()))
 
 
 _INSERT = verbose(r"""\((?P<columns>[\w\s,."`\[\]]{3,1024})\)\s{0,16}$""")
@@ -289,7 +306,7 @@ _FIRST_ROW = verbose(r"VALUES\s{0,16}\(")
 
 def inserts(text: str) -> Iterator[Span]:
     """Find the passwords in `INSERT INTO users (name, password) VALUES ('bob', '…')`."""
-    for values in _FIRST_ROW.finditer(text) if "VALUES" in text else ():
+    for values in _FIRST_ROW.finditer(text):
         columns = _INSERT.search(text, max(0, values.start() - 1024), values.start())
         labels = columns["columns"].split(",") if columns else []
         names = [judge(label.strip(' \n"`[]')) for label in labels]
@@ -314,5 +331,4 @@ def _row(text: str, at: int, names: list[Name | None]) -> Generator[Span, None, 
 
 def logins(text: str) -> Iterator[Span]:
     """Find the passwords in `.netrc`, and the tokens in `vault login …`."""
-    if "login" in text:
-        yield from _passwords(chain(_NETRC.finditer(text), _TOKEN_LOGIN.finditer(text)))
+    yield from _passwords(chain(_NETRC.finditer(text), _TOKEN_LOGIN.finditer(text)))

@@ -4,9 +4,8 @@ To add a rule, write a function from a text to spans and add it to `FINDERS`, wi
 without which it finds nothing. Every finder looks at the text as it was given, so they do not
 depend on each other; spans that overlap become one.
 
-Most texts hold no secret, and a finder should notice that soon. Look for single characters first,
-which costs next to nothing, then for short words with `in`, and last for expressions that begin
-with a rare character.
+Most texts hold no secret, and a finder should notice that soon. The rules say so as data: first
+single characters, which cost next to nothing, then words, then what an `Outline` shows.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ from typing import NamedTuple
 from honeytrace._redaction import command_lines, credentials, structures
 from honeytrace._redaction.marker import Span
 from honeytrace._redaction.named_values import comparisons, defaults, named_values
+from honeytrace._redaction.outline import Outline
 from honeytrace._redaction.provider_keys import provider_keys
 from honeytrace._redaction.values import WIDE_COLON
 
@@ -28,44 +28,59 @@ class Finder(NamedTuple):
         find: yields the spans of a text in order, and an empty one where it looks closely. If it
             yields something for a text, it does so for texts that are joined by newlines.
         characters: `find` yields nothing for a text without one of these; empty if it may.
+        words: the same for these texts.
+        shows: returns whether the outline of a text lets `find` yield something.
     """
 
     find: Callable[[str], Iterator[Span]]
     characters: str
+    words: tuple[str, ...] = ()
+    shows: Callable[[Outline], bool] | None = None
 
-    def applies(self, text: str) -> bool:
-        """Return whether the text has one of the characters."""
+    def applies(self, outline: Outline) -> bool:
+        """Return whether the text has what the finder needs."""
+        text = outline.text
         for character in self.characters:
             if character in text:
-                return True
-        return not self.characters
+                break
+        else:
+            return not self.characters
+        for word in self.words:
+            if word in text:
+                break
+        else:
+            if self.words:
+                return False
+        return self.shows is None or self.shows(outline)
 
-    def suspects(self, text: str) -> bool:
+    def suspects(self, outline: Outline) -> bool:
         """Return whether something in the text looks like a secret."""
-        return self.applies(text) and next(self.find(text), None) is not None
+        return self.applies(outline) and next(self.find(outline.text), None) is not None
 
 
 FINDERS = (
     Finder(provider_keys, ""),
     Finder(named_values, ":=%<" + WIDE_COLON),
-    Finder(credentials.private_keys, "G"),
+    Finder(credentials.private_keys, "G", shows=Outline.has_private_key),
     Finder(credentials.urls, "@\u2026"),
-    Finder(credentials.webhooks, "/"),
+    Finder(credentials.webhooks, "/", words=("hook", "/v1/spaces/")),
     Finder(credentials.schemes, "bB"),
-    Finder(credentials.pgpass, "5*"),
-    Finder(comparisons, "="),
-    Finder(defaults, "\"'`"),
+    Finder(credentials.pgpass, "5*", words=(":5432:", ":*:")),
+    Finder(comparisons, "=", shows=Outline.compares_literal),
+    Finder(defaults, "\"'`", shows=Outline.opens_literal),
     Finder(structures.elements, "<"),
     Finder(structures.attributes, "<"),
-    Finder(structures.pairs, "([,"),
-    Finder(structures.setters, "("),
+    Finder(structures.pairs, "([,", shows=Outline.pairs_literals),
+    Finder(structures.setters, "(", shows=Outline.passes_literal),
     Finder(structures.tables, "|"),
-    Finder(command_lines.piped, "|"),
-    Finder(command_lines.inserts, "'"),
-    Finder(structures.comma_values, ",;\t"),
-    Finder(command_lines.options, "-"),
-    Finder(command_lines.commands, "-/"),
-    Finder(command_lines.statements, " \t"),
-    Finder(command_lines.sql, "'"),
-    Finder(command_lines.logins, "l"),
+    Finder(command_lines.piped, "|", words=("stdin", "chpasswd", "sudo -S")),
+    Finder(command_lines.inserts, "'", shows=Outline.has_values),
+    Finder(structures.comma_values, ",;\t", shows=Outline.has_header),
+    Finder(command_lines.options, "-", shows=Outline.has_dash),
+    Finder(command_lines.commands, "-/", shows=Outline.has_flag),
+    Finder(command_lines.instructions, "VG", shows=Outline.has_instruction),
+    Finder(command_lines.statements, "s#q_("),
+    Finder(command_lines.lines, "\"'", shows=Outline.opens_literal),
+    Finder(command_lines.sql, "'", shows=Outline.opens_literal),
+    Finder(command_lines.logins, "l", words=("login",)),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any, cast
 
 _METHODS = ("findall", "finditer", "fullmatch", "match", "search", "split", "sub")
@@ -33,3 +34,19 @@ def expression(text: str, flags: int = 0) -> re.Pattern[str]:
 def verbose(text: str) -> re.Pattern[str]:
     """Return a pattern for ASCII that is written with spaces and comments."""
     return expression(text, re.ASCII | re.VERBOSE)
+
+
+def beginning(start: str, pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
+    """Yield the matches of a pattern, each of which begins with `start`, without overlaps.
+
+    To find a text takes less time than to search for an expression, except for one character.
+    """
+    if len(start) == 1:
+        yield from pattern.finditer(text)
+        return
+    at = text.find(start)
+    while at >= 0:
+        match = pattern.match(text, at)
+        if match:
+            yield match
+        at = text.find(start, match.end() if match else at + 1)

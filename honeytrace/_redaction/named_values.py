@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
-from itertools import accumulate, islice
+from itertools import islice
 
 from honeytrace._redaction import secret_words
-from honeytrace._redaction.lazy import expression, verbose
+from honeytrace._redaction.lazy import expression
 from honeytrace._redaction.marker import Span
 from honeytrace._redaction.randomness import looks_secret
 from honeytrace._redaction.secret_names import (
@@ -34,22 +34,25 @@ from honeytrace._redaction.values import (
 _SEPARATOR = expression(rf":+[=-]?|=+[>~]?|%3[ADad]|{WIDE_COLON}|<-")
 # Replacements of separators: a colon, with the same length. First a character that each has.
 _AS_COLONS = (
-    ("=", (("=", ":"),)),
     (WIDE_COLON, ((WIDE_COLON, ":"),)),
     ("<", (("<-", ":\0"),)),
     ("%", tuple((f"%3{digit}", ":\0\0") for digit in "ADad")),
 )
+# Digits mean nothing in a name: without them there are fewer names, and no times of a day.
+_WITHOUT_DIGITS = bytes.maketrans(b"=0123456789", b":..........")
 _NAME_CHARACTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.$"
 _CLOSERS = " \t\"'`*\\]?!+|&~^."
 _ENDS = tuple(">)[0123456789")
 # A character of a name: a letter, a digit, one of `_.$-`, or any that is not in ASCII.
 _ANY_NAME = r"[^\x00-\x23%-,/:-@\[-^`{-\x7f]"
 # What is before a separator, read backwards: what closes the name, a remark, the name itself.
+_OPEN = r"""[ \t"'`*\\?!+|&~^.]*"""
 _CLOSERS_BACKWARDS = r"""[ \t"'`*\\\]?!+|&~^.]*"""
-_BACKWARDS = rf"""{_CLOSERS_BACKWARDS}
-    (?: (?: >[A-Za-z0-9]{{1,10}}/< | \)[^()\n]{{1,32}}\([ ] | [0-9][0-9A-Z_]{{0,15}}\[ | \[ )
-      {_CLOSERS_BACKWARDS} )?
-    (?P<name> {_ANY_NAME}*[^\n]? )"""
+# Each alternative begins with one character, so that most names are read without trying them.
+_BACKWARDS = rf"""{_OPEN}
+    (?: (?: >[A-Za-z0-9.]{{1,10}}/< | \)[^()\n]{{1,32}}\([ ] | \[
+          | \]{_CLOSERS_BACKWARDS}(?:[0-9A-Z_.]{{0,16}}\[)? ) {_CLOSERS_BACKWARDS} )?
+    (?P<name> {_ANY_NAME}+[^\n]? )"""
 _NAMES = expression(f":(?={_BACKWARDS})", re.VERBOSE)
 _NOT_NAME = expression(r"[^\w.$-]")
 _NOT_FOREIGN_NAME = expression(rf"[^\w.${MARKS}-]")
@@ -126,7 +129,7 @@ def _before(limit: int, text: str, at: int, name: Name, label: str, kind: str) -
 
 def comparisons(text: str) -> Iterator[Span]:
     """Find `"…" == password`."""
-    for match in _COMPARISON.finditer(text) if _COMPARED.search(text) else ():
+    for match in _COMPARISON.finditer(text):
         name = judge(match["name"])
         if name and name.sure and not text.startswith("(", match.end()):
             first = max(
@@ -138,11 +141,6 @@ def comparisons(text: str) -> Iterator[Span]:
                 yield quote + 1, match.start(), name.rule
 
 
-# The end of what is between a quote and a name, by its length.
-_COMPARED = verbose(
-    r"""=(?=[ ]?[A-Za-z_$])(?<=[!=]=)
-      (?: (?<=["'`]..) | (?<=["'`][ ]..) | (?<=["'`]...) | (?<=["'`][ ]...) )"""
-)
 _COMPARISON = expression(r"""(?P<quote>["'`])[ ]?[!=]={1,2}[ ]?(?P<name>[A-Za-z_$][\w.$]{1,63})""")
 
 
@@ -182,20 +180,24 @@ def _after_names(text: str) -> Iterator[re.Match[str]]:
 
     A name ends at its separator, so the text is read backwards; most names were seen before.
     """
-    colons = text
+    backwards = _with_colons(text)[::-1]
+    names = _NAMES.findall(backwards)
+    likely = {name for name in {*names} - _plain if not _is_plain(name)}
+    if likely:
+        found = [match.start() for match in _NAMES.finditer(backwards) if match["name"] in likely]
+        for at in reversed(found):
+            yield from islice(_SEPARATOR.finditer(text, len(text) - at - 1), 1)
+
+
+def _with_colons(text: str) -> str:
+    """Return the text, as long as it is, with colons as its only separators."""
     for character, separators in _AS_COLONS:
         if character in text:
             for separator, colon in separators:
-                colons = colons.replace(separator, colon)
-    backwards = colons[::-1]
-    names = _NAMES.findall(backwards) if ":" in colons else []
-    likely = {name for name in {*names} - _plain if not _is_plain(name)}
-    if likely:
-        lengths = list(accumulate(map(len, backwards.split(":"))))  # without the colons
-        for index in range(len(names) - 1, -1, -1):
-            if names[index] in likely:
-                start = len(text) - lengths[index] - index - 1
-                yield from islice(_SEPARATOR.finditer(text, start), 1)
+                text = text.replace(separator, colon)
+    if text.isascii():
+        return text.encode().translate(_WITHOUT_DIGITS).decode()
+    return text.replace("=", ":")
 
 
 _plain: set[str] = set()  # names, read backwards, that are not secret, whatever is around them

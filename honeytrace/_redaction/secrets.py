@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from honeytrace._redaction.finders import FINDERS, Finder
 from honeytrace._redaction.known_texts import KnownTexts
 from honeytrace._redaction.marker import MARK, MAX_STEPS, Span, mark
+from honeytrace._redaction.outline import Outline
 from honeytrace._redaction.randomness import is_uuid
 
 MIN_KEY_CHARACTERS = 8
@@ -35,8 +36,8 @@ def suspects(texts: Iterable[str]) -> list[Finder]:
     new = [text for text in _known.others(texts) if not is_uuid(text)]
     if not new:
         return []
-    text = "\n".join(("", *new))
-    found = [finder for finder in FINDERS if finder.suspects(text)]
+    outline = Outline("\n".join(("", *new)))
+    found = [finder for finder in FINDERS if finder.suspects(outline)]
     if not found:
         _known.add(new)
     return found
@@ -96,8 +97,9 @@ def _found(text: str, finders: Iterable[Finder]) -> list[Span]:
     """Return the spans of all finders that may find something in a text."""
     found: list[Span] = []
     if text not in _known:
+        outline = Outline(text)
         for finder in finders:
-            if finder.applies(text):
+            if finder.applies(outline):
                 found += _bounded(finder.find(text), len(text))
         if not found:
             _known.add((text,))

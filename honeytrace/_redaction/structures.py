@@ -49,8 +49,6 @@ _PAIRS = (
     verbose(r"""\[(?=[\s\\bfru"'`])""" + _PAIR),
     verbose(r""",(?=\s?[bfru]?[\\"'`])""" + _PAIR.replace(r"\s{0,2}", r"\s?", 1)),
 )
-# Between the two texts of a pair.
-_QUOTED_COMMA = verbose(r""",(?:(?<=["'`],)|(?<=["'`]\s,))(?=\s{0,16}[bfru]?\\{0,7}["'`])""")
 _CALL = verbose(
     r"""\((?=\s?[bfru]?\\{0,7}["'`]|\n[ ]{1,32}[bfru]?["'`])\s{0,33}[bfru]?
       (?P<opening>\\{0,7}["'`])"""
@@ -115,7 +113,7 @@ def attributes(text: str) -> Iterator[Span]:
 
 def pairs(text: str) -> Iterator[Span]:
     """Find `("Authorization", "…")` and `["X-Api-Key", "…"]`."""
-    for pattern in _PAIRS if _QUOTED_COMMA.search(text) else ():
+    for pattern in _PAIRS:
         for match in pattern.finditer(text):
             name = judge(match["name"])
             if name:

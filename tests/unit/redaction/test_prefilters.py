@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from itertools import pairwise
 
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from honeytrace._redaction import command_lines, credentials, named_values, provider_keys
+from honeytrace._redaction import named_values, provider_keys
 from honeytrace._redaction import structures as shapes
+from honeytrace._redaction.finders import FINDERS
+from honeytrace._redaction.outline import Outline
+from honeytrace._redaction.providers import SPECIAL
 
 WORDS = """password token api_key Authorization secret key value Passwort 密码 sig name size city
     login x1-y2 hunter2 tr0ub4dor&3x A1b2C3d4E5f6G7h8I9j0 [REDACTED:token] --password -p -token curl
     user bob -u --user https hooks.slack.com/services/T00/B00/aB3dE6gH9jK2mN5p ENV set #define BEGIN
     PRIVATE Bearer Basic PASSWORD BY = : := == != => ： %3D %26 ? & ( ) [ ] { } , ; | < > </ " ' `
     \\n \\" * - -- . / @ …"""
+PARSER = getattr(re, "_parser", None) or importlib.import_module("sre_parse")
 BLANKS = [" ", " ", "\n", "\t", "\r\n", ""]
 STARTS = sorted({start.rstrip("*") for start in provider_keys._by_start()})
 PREFIXES = [row.prefix for row in provider_keys.providers()]
@@ -49,23 +54,27 @@ def test_keys_in_runs(text):
                 assert any(start < span[1] and end > span[0] for start, end, _ in found), match[0]
 
 
-SLOW = [
-    (command_lines._DASH.search, [command_lines._OPTION, command_lines._SHORT_OPTION]),
-    (
-        lambda text: any(flag.search(text) for _, flag in command_lines._ANY_FLAG),
-        [*command_lines._VALUES.values()],
-    ),
-    (credentials._HOOK.search, [credentials._WEBHOOK]),
-    (named_values._COMPARED.search, [named_values._COMPARISON]),
-    (shapes._QUOTED_COMMA.search, [*shapes._PAIRS]),
-]
-
-
 @given(TEXTS)
-def test_expressions(text):
-    """Where an expression finds something, what is looked for before it is found, too."""
-    for quick, patterns in SLOW:
-        assert quick(text) or not any(pattern.search(text) for pattern in patterns)
+@example("'password', 'x1-y2'")
+@example("f(b'password', b'x1-y2')")
+@example('"x1-y2" !== password')
+@example("PASSWORD 'x1-y2'")
+@example("password,a\nx1-y2,b")
+@example("curl /p:x1-y2")
+def test_outlines(text):
+    """A finder finds nothing in a text that does not have what it needs."""
+    outline = Outline(text)
+    for finder in FINDERS:
+        if not finder.applies(outline):
+            assert not list(finder.find(text))
+
+
+def test_lengths_of_special_formats():
+    """Of formats that may begin anywhere, the shortest length is that of the expression."""
+    for special in SPECIAL:
+        if not special.starts:
+            least, _ = PARSER.parse(special.expression, re.ASCII).getwidth()
+            assert special.least == least
 
 
 FIELDS = st.sampled_from(
