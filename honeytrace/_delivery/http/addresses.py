@@ -40,6 +40,15 @@ def _host(parts: SplitResult) -> bytes:
     return host.encode("ascii") if host.isascii() else host.encode("idna")
 
 
+def is_numeric(host: bytes) -> bool:
+    """Return whether a host is an IP address, or `localhost`, which is looked up in a file."""
+    try:
+        ip_address(host.decode())
+    except ValueError:
+        return host.lower() == b"localhost"
+    return True
+
+
 def netloc(url: httpcore.URL) -> bytes:
     """Return the value of the header `Host`."""
     host = b"[%s]" % url.host if b":" in url.host else url.host

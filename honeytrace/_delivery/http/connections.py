@@ -8,6 +8,7 @@ other answer goes through httpcore. Tools that instrument httpx do not see our r
 from __future__ import annotations
 
 import logging
+import math
 import os
 import re
 import ssl
@@ -21,7 +22,7 @@ from typing import TypeVar, cast
 import certifi
 import httpcore
 
-from honeytrace._delivery.http.addresses import Proxy, require_socks
+from honeytrace._delivery.http.addresses import Proxy, is_numeric, require_socks
 from honeytrace._delivery.http.network import DeadlineNetwork, OwnedStream
 from honeytrace._delivery.http.reply import MAX_REPLY_BYTES, Reply, join_headers, read_plain
 from honeytrace._session import wire
@@ -67,6 +68,7 @@ class Connections:
         self._expiry = expiry
         require_socks(proxy)
         self._tls = trust() if url.scheme == b"https" else None
+        self._until = math.inf
         self._idle: deque[_Connection] = deque()  # the last one used is used next
         self._closed = False
         for name in _LOGGERS:
@@ -80,7 +82,7 @@ class Connections:
         """
         now = clock.now()
         connection = self._take(now) or self._open()
-        request = _Request(connection, body, now + self._timeout)
+        request = _Request(connection, body, self._deadline(now))
         return partial(_reported, self._finish, request)
 
     def get(self, path: str) -> Reply:
@@ -95,7 +97,7 @@ class Connections:
         )
         connection = self._open()
         try:
-            return connection.get(url, clock.now() + self._timeout)
+            return connection.get(url, self._deadline(clock.now()))
         finally:
             connection.close()
 
@@ -105,6 +107,14 @@ class Connections:
         with ignoring(IndexError):
             while True:
                 self._idle.pop().close()
+
+    def limit(self, until: float) -> bool:
+        """Give up all requests at this moment; return False if a lookup may take longer."""
+        self._until = until
+        return is_numeric((self._proxy.url if self._proxy else self._url).host)
+
+    def _deadline(self, now: float) -> float:
+        return min(now + self._timeout, self._until)
 
     def _finish(self, request: _Request) -> Reply:
         try:

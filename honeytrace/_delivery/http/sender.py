@@ -38,6 +38,8 @@ class _Way(Protocol):
 
     def get(self, path: str) -> Reply: ...
 
+    def limit(self, until: float) -> bool: ...
+
     def close(self) -> None: ...
 
 
@@ -52,6 +54,9 @@ class _NoWay:
 
     def get(self, path: str) -> Reply:  # noqa: ARG002
         raise TransportError(str(self._cause)) from self._cause
+
+    def limit(self, until: float) -> bool:  # noqa: ARG002
+        return False
 
     def close(self) -> None:
         """Do nothing, because there is no connection."""
@@ -138,6 +143,13 @@ class HttpSender:
                 self._clean(_words(reply)),
             )
         return _DELIVERED
+
+    def limit(self, until: float) -> bool:
+        """Give up all requests at this moment, by our clock; return False if that cannot be kept.
+
+        It cannot if the system has to look up a name.
+        """
+        return self._way.limit(until)
 
     def close(self) -> None:
         self._way.close()

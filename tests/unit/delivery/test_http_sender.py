@@ -13,6 +13,7 @@ from time import time
 import pytest
 
 from honeytrace._delivery.retry import Answer, Verdict
+from honeytrace._utils import clock
 
 ID = "6f0fdd4b-38d8-4ce2-a0b3-1f3c0a8f5a11"
 BODY = json.dumps(
@@ -292,6 +293,33 @@ def test_a_hanging_server_is_a_timeout(server, send):
     answer = send(timeout=0.1)
     assert (answer.verdict, answer.answered) == (Verdict.RETRY, False)
     assert answer.words.startswith("ReadTimeout")
+
+
+def test_a_limit_ends_a_request(server, connect):
+    """However long the timeout of a request is."""
+    server.script = [server.hang]
+    sender = connect(server.url, timeout=60.0)
+    assert sender.limit(clock.now() + 0.1)
+    assert sender.send(BODY).words.startswith("ReadTimeout")
+
+
+@pytest.mark.parametrize(
+    ("address", "proxy", "kept"),
+    [
+        ("http://[::1]:9", "", True),
+        ("http://LOCALHOST:9", "", True),
+        ("http://honeyhive.test", "", False),
+        ("http://honeyhive.test", "http://127.0.0.1:9", True),
+        ("http://honeyhive.test", "http://proxy.test:9", False),
+        ("no address", "", False),
+    ],
+)
+def test_a_limit_cannot_be_kept_while_a_name_is_looked_up(
+    connect, monkeypatch, address, proxy, kept
+):
+    """The system gives that up when it likes. Of a proxy, only its own name matters."""
+    monkeypatch.setenv("http_proxy", proxy)
+    assert connect(address).limit(0.0) is kept
 
 
 def test_a_reset_connection_is_tried_again(server, send):
