@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from os import urandom  # a program's tests may patch it in `os`
-from typing import Any, Protocol, cast
+from typing import Protocol, cast
 from weakref import WeakKeyDictionary
 
 from honeytrace._capture.rules import rules
@@ -25,6 +25,7 @@ from honeytrace._session.record import CallRecord
 from honeytrace._session.update import Update
 from honeytrace._utils import pytest_compat
 from honeytrace._utils.guard import ErrorGuard
+from honeytrace._utils.locks import is_lost, is_owned
 
 _DRAWN_IDS = 256  # ids that one system call draws
 _split_ids = struct.Struct("16s" * _DRAWN_IDS).unpack
@@ -92,6 +93,8 @@ class Live:
         The first session reads the environment even if `configure()` has read it before: a program
         may load its variables from a file in between.
         """
+        if is_lost(self._lock):
+            raise RuntimeError("the interpreter has killed a thread that held the lock")
         with self._lock:
             if not self._decided:
                 self._refresh()
@@ -119,7 +122,7 @@ class Live:
         It must not wait for our other threads then, since a `__del__` in one of them may want the
         lock. What is left to do is done once the lock is released.
         """
-        return bool(cast("Any", self._lock)._is_owned())
+        return is_owned(self._lock)
 
     def _catch_up(self) -> None:
         """Do what must not be done under the lock."""

@@ -96,6 +96,8 @@ class Routes:
 
     def end(self, timeout: float | None) -> bool:
         self._ending = True
+        for route in self._routes:
+            route.delivery.prepare_end()
         return self._each(Delivery.end, timeout)
 
     def stats(self) -> Stats:

@@ -245,10 +245,10 @@ class Crew(Threads):
             self._queue.counts.wake()
             self.wake_sender()
 
-    def send_here(self, until: float) -> None:
-        """Send the sessions that are due on this thread."""
+    def send_here(self, until: float, *, older: bool = True) -> None:
+        """Send the sessions that are due on this thread; `older`: also those of ended processes."""
         me = Member(self._life)
-        while (now := clock.now()) < until:
+        while (now := clock.now()) < until and (older or self._queue.own):
             with self._lock:
                 step = None if self.retry.failing else self._send_step(me, now)
             if step is None:

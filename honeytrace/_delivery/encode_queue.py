@@ -11,13 +11,13 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Any
 
 from honeytrace._delivery.send_queue import Item
 from honeytrace._delivery.stats import Counts
 from honeytrace._session.record import CallRecord
 from honeytrace._utils import clock
 from honeytrace._utils.guard import ErrorGuard
+from honeytrace._utils.locks import is_lost, is_owned
 
 RUN_SESSIONS = 64  # encoded in a row before they are written
 RUN_BYTES = 512 * 1024  # likewise: at most so many bytes
@@ -78,6 +78,11 @@ class EncodeQueue:
         return is_owned(self.lock) or is_owned(self._disk)
 
     @property
+    def lost(self) -> bool:
+        """Return whether the interpreter has killed a thread that was inside the queue."""
+        return is_lost(self.lock, self._disk)
+
+    @property
     def encoded(self) -> int:
         """Return the number of sessions that are encoded and yet to be written."""
         return len(self._encoded)
@@ -87,9 +92,9 @@ class EncodeQueue:
         """Return the number of sessions that are in memory only."""
         return self.waiting + len(self._loose)
 
-    def encode(self, most: int = RUN_SESSIONS) -> bool:
-        """Encode some new sessions, oldest first; return whether there were any."""
-        return self._encode_run(Run(), most) > 0
+    def encode(self, most: int = RUN_SESSIONS) -> int:
+        """Encode some new sessions, oldest first; return their number, 0 if there were none."""
+        return self._encode_run(Run(), most)
 
     def encode_now(self, record: CallRecord) -> None:
         """Encode a session that is not in the queue yet."""
@@ -178,8 +183,3 @@ def _move(source: deque[CallRecord], target: deque[CallRecord], *, back: bool = 
     """Move the first session by one call, so that no signal handler can lose it."""
     if source:
         (target.extendleft if back else target.extend)(map(deque.popleft, (source,)))
-
-
-def is_owned(lock: Any) -> bool:
-    """Return whether this thread holds the lock, as `threading.Condition` finds out."""
-    return bool(lock._is_owned())

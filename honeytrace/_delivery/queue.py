@@ -94,6 +94,11 @@ class DeliveryQueue(WriteQueue):
         return self._older or (self._spool is not None and self._spool.adopted > 0)
 
     @property
+    def own(self) -> int:
+        """Return the number of sessions of this process that are yet to be delivered."""
+        return self.loose + self.counts.spooled
+
+    @property
     def sendable(self) -> int:
         """Return the number of sessions that could be sent now, in memory or on disk."""
         return self._ready.waiting

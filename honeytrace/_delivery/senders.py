@@ -13,6 +13,7 @@ from typing import Protocol, cast
 from honeytrace._delivery.retry import Answer, Verdict
 from honeytrace._session.context import as_own_work
 from honeytrace._utils.guard import ErrorGuard
+from honeytrace._utils.locks import is_lost
 from honeytrace._utils.origin import ignoring, let_through
 
 HOLD_SECONDS = 5.0  # how long a fork waits for a thread that is connecting
@@ -43,6 +44,12 @@ class BatchSender(Sender, Protocol):
     """Delivers many encoded sessions at once, all of them or none."""
 
     def send_many(self, bodies: Sequence[bytes]) -> Answer: ...
+
+
+class LimitedSender(Sender, Protocol):
+    """Can be told to give up requests, for a thread that must not wait long."""
+
+    def limit(self, until: float) -> bool: ...
 
 
 class LazySender:
@@ -103,6 +110,13 @@ class LazySender:
     def _exchange_many(self, bodies: Sequence[bytes]) -> Answer:
         return cast("BatchSender", self.connected()).send_many(bodies)
 
+    def limit(self, until: float) -> bool:
+        """Give up all requests at this moment; return False if the sender cannot promise that."""
+        return bool(self._guard.call(self._limit, until))
+
+    def _limit(self, until: float) -> bool:
+        return cast("LimitedSender", self.connected()).limit(until)
+
     def _send_smaller(self, body: bytes, answer: Answer) -> Answer:
         """Cut a session more and more until it fits or nothing is left to cut."""
         while answer.verdict is Verdict.TOO_LARGE:
@@ -122,6 +136,11 @@ class LazySender:
         """Connect again before the next body; return the old sender for the caller to close."""
         sender, self._sender = self._sender, None
         return sender
+
+    @property
+    def lost(self) -> bool:
+        """Return whether the interpreter has killed a thread that was connecting."""
+        return is_lost(self._connecting)
 
     def hold(self) -> None:
         """Wait until no thread is connecting, and let none connect until `let_go`.

@@ -8,6 +8,7 @@ So the disk keeps up, however many threads there are.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Sequence
 
 from honeytrace._delivery.crew import Crew
@@ -29,8 +30,10 @@ WRITE_BYTES = 2**20  # with more encoded bytes than this, a caller writes them
 STALLED_SECONDS = 10.0  # without progress for this long, a flush without timeout gives up
 SAFE_SECONDS = 1.0  # likewise if the server is down and everything is on disk
 LOOK_SECONDS = 0.2  # how often a flush checks for progress
-LAST_SECONDS = 0.25  # at least this much time to write sessions that end during a shutdown
+LAST_SECONDS = 3.0  # time to write what is left in memory after that, on a very busy machine
+RUN_SECONDS = 1.0  # time for other threads to finish the sessions that they are encoding
 GRACE_SECONDS = 2.0  # time to write everything to disk, however short the timeout
+SWITCH_SECONDS = 0.0001  # how long threads that compute may keep ours waiting at exit
 
 
 class Delivery:
@@ -75,6 +78,7 @@ class Delivery:
         self._is_locked = is_locked
         self._abandoned = self._held = False
         self._ending = ending
+        self._at_once = lasting or ending  # whether callers write their sessions
         self._refused = 0
 
     def _store(self, bodies: Sequence[bytes]) -> bool:
@@ -84,7 +88,7 @@ class Delivery:
         """Take an ended session. This costs one append as long as the worker keeps up."""
         queue = self._queue
         weight = queue.weight = queue.weight + RECORD_BYTES + record.size
-        if weight > WORK_BYTES or self._lasting:
+        if weight > WORK_BYTES or self._at_once:
             self._accept_slowly(record, weight)
             return
         self._new.append(record)
@@ -105,11 +109,26 @@ class Delivery:
             self._write_now(record)
             self._queue.await_runs(GRACE_SECONDS)
             return
+        if self._ending:
+            self._accept_at_end(record)
+            return
         self._new.append(record)
         if self._crew.asleep:
             self._ring()
         elif weight > WORK_BYTES:
             self._work_off(record.size)
+
+    def _accept_at_end(self, record: CallRecord) -> None:
+        """Write a session that ends while the program does: soon, no thread of ours will.
+
+        A loop in another thread may end one after another. None of them waits for its turn, so
+        that it is only cut off in the middle of a call.
+        """
+        if self._nested:
+            self._new.append(record)
+            return
+        self._queue.encode()  # help with earlier ones
+        self._write_now(record)
 
     def accept_durably(self, record: CallRecord) -> None:
         """Take an ended session and write it to disk before returning, if the disk allows it."""
@@ -123,7 +142,7 @@ class Delivery:
     def _write_now(self, record: CallRecord) -> None:
         self._queue.encode_now(record)
         self._write()
-        if not self._crew.running:
+        if not (self._crew.running or self._ending):
             self._ring()
 
     def _write(self) -> None:
@@ -155,9 +174,16 @@ class Delivery:
     def _nested(self) -> bool:
         """Return whether this thread holds a lock, since a signal handler or `__del__` is running.
 
-        Waiting for another thread could then be a deadlock.
+        Waiting for another thread could then be a deadlock. So it is at the interpreter's end, if
+        another thread was killed while it held a lock.
         """
-        return self._queue.entered or self._is_locked()
+        return self._queue.entered or self._is_locked() or self._is_cut_off
+
+    @property
+    def _is_cut_off(self) -> bool:
+        """Return whether the interpreter has killed a thread in the middle of delivery."""
+        lost = self._queue.lost or self._sender.lost
+        return lost or (self._spool is not None and self._spool.lost)
 
     def ring(self) -> None:
         """Have sessions delivered that could only be queued."""
@@ -166,7 +192,7 @@ class Delivery:
 
     def _ring(self) -> None:
         """Wake or start the crew; do its work here if no thread can be started."""
-        if self._is_locked() or self._crew.ring():
+        if self._is_locked() or self._is_cut_off or self._crew.ring():
             return
         if self._ending or not self._crew.start():
             as_own_work(self._work_here, math.inf)
@@ -185,8 +211,13 @@ class Delivery:
         queue = self._queue
         if self._nested:
             return
-        while clock.now() < until and (queue.encode() or queue.encoded):
+        left = len(queue.new)  # no more: other threads may add sessions without end
+        while clock.now() < until:
+            count = queue.encode()
             self._write()
+            left -= count
+            if left <= 0 or not count:
+                break
         if self._batches and not self._crew.running:
             self._crew.send_here(until)
 
@@ -196,8 +227,8 @@ class Delivery:
         `timeout` is in seconds. Without one, wait for as long as there is progress. If not
         `patient`, do not wait for a server known to be down once everything is on disk.
         """
-        if self._abandoned:  # a thread of the parent process may hold the lock
-            return True
+        if self._abandoned or self._is_cut_off:  # a thread that is gone may hold the lock
+            return self._abandoned
         if self._new:  # a signal handler may have kept another thread from ringing
             self._ring()
         with self._lock:
@@ -253,6 +284,8 @@ class Delivery:
         lasts = self._spool is not None or self._batches
         if lasts or not self._crew.running:
             self._work_here(grace)
+        if self._ending and not (self._crew.running or self._batches):
+            self._send_here(end)
         done = self._flush_until(end, patient)
         with self._lock:
             self._crew.stop()
@@ -260,15 +293,21 @@ class Delivery:
             lost = 0 if lasts else self._queue.give_up_all()
             self._counts.wake(anyway=True)
         last = max(grace, clock.now() + LAST_SECONDS)
+        complete = True
         if lasts:  # other threads ended more; from now on they write themselves
             self._work_here(last)
-            self._queue.await_runs(last - clock.now())
-        lost += self._queue.close(give_up=not self._writable or clock.now() >= last)
+            complete = self._queue.await_runs(RUN_SECONDS) and clock.now() < last
+        lost += self._queue.close(give_up=not (complete and self._writable))
         sender = sender or self._sender.part()
         if sender is not None:
             sender.close()
         self._tell_end(lost)
         return done
+
+    def _send_here(self, until: float) -> None:
+        """Send on this thread: from Python 3.12 on, an exiting program cannot start any."""
+        if self._queue.own and clock.now() < until and self._sender.limit(until):
+            self._crew.send_here(until, older=False)
 
     @property
     def _writable(self) -> bool:
@@ -283,7 +322,7 @@ class Delivery:
             left = max(end - clock.now(), 0)
             done = self.flush(None if math.isinf(left) else left, patient=patient)
             with self._lock:
-                waiting = self._queue.loose or self._counts.spooled
+                waiting = self._queue.own
             if not (done and waiting) or math.isinf(left) or left == 0:
                 return done
 
@@ -296,12 +335,21 @@ class Delivery:
             words = "sessions on disk: %d; the next run %s"
             self.guard.warn("kept", words, self._counts.spooled, then)
 
+    def prepare_end(self) -> None:
+        """From now on start no thread, and have callers write their sessions."""
+        self._ending = self._at_once = True
+
     def end(self, timeout: float | None) -> bool:
         """Shut down at exit. After that no thread starts, and ours have ended if possible."""
-        self._ending = True
+        self.prepare_end()
         until = clock.now() + (timeout or 0.0)
-        done = self.shutdown(timeout, patient=False)
-        self._crew.join(until)
+        before = sys.getswitchinterval()
+        try:
+            sys.setswitchinterval(SWITCH_SECONDS)
+            done = self.shutdown(timeout, patient=False)
+            self._crew.join(until)
+        finally:
+            sys.setswitchinterval(before)
         return done
 
     def try_again(self, connect: Callable[[], Sender]) -> None:

@@ -13,13 +13,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
 
-from honeytrace._delivery.encode_queue import Encode, EncodeQueue, is_owned
+from honeytrace._delivery.encode_queue import Encode, EncodeQueue
 from honeytrace._delivery.send_queue import Item, SendQueue
 from honeytrace._delivery.spool.directory import Spool
 from honeytrace._delivery.spool.segment import RecordRef
 from honeytrace._delivery.stats import Bell
 from honeytrace._utils import clock
 from honeytrace._utils.guard import ErrorGuard
+from honeytrace._utils.locks import is_owned
 
 WRITE_SESSIONS = 2_000  # sessions in one write; with many threads, each call of the system is slow
 POLL_SECONDS = 0.002  # how often to check whether other threads have finished encoding
@@ -200,14 +201,15 @@ class WriteQueue(EncodeQueue):
         if write.refs and write.refs[0].first:
             self._trim(spool)
 
-    def await_runs(self, seconds: float) -> None:
-        """Wait until the sessions that other threads are encoding now are written."""
+    def await_runs(self, seconds: float) -> bool:
+        """Wait until the sessions that other threads are encoding now are written, if in time."""
         with self.lock:
             end, runs = clock.now() + seconds, list(self._runs.values())
         pause = Bell()
         while any(runs) and clock.now() < end:
             pause.wait(POLL_SECONDS)
         self.write()
+        return not any(runs)
 
     @property
     def unsafe(self) -> bool:

@@ -103,6 +103,8 @@ class ErrorGuard:
         self, about: str, words: str, *arguments: object, cause: BaseException | None = None
     ) -> None:
         """Log a warning; further ones on the same topic within a minute are only counted."""
+        if self._finalizing():  # pragma: no cover - likewise; a killed thread may hold the locks
+            return
         now = self._clock()
         with self._lock:
             then, unlogged = self._logged.get(about, (now - _REPEAT_SECONDS, 0))

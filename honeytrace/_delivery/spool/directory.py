@@ -38,6 +38,7 @@ from honeytrace._delivery.spool.segment import (
 )
 from honeytrace._utils import clock
 from honeytrace._utils.json import dumps
+from honeytrace._utils.locks import is_lost
 from honeytrace._utils.origin import ignoring, let_through
 
 ROUTE = "route.json"
@@ -372,6 +373,11 @@ class Spool:
         """Close the segments in a forked child: they and the lock belong to the parent."""
         for segment in (*self._own, *self._claimed):
             segment.close()
+
+    @property
+    def lost(self) -> bool:
+        """Return whether the interpreter has killed a thread that was inside the spool."""
+        return is_lost(self._lock)
 
     def hold(self) -> bool:
         """Lock the spool during a fork; return False if that takes more than a second."""

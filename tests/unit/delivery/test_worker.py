@@ -174,6 +174,30 @@ def test_a_flush_starts_threads_that_were_stopped_meanwhile(server, guard):
     delivery.shutdown(0)
 
 
+@pytest.mark.parametrize("durable", [True, False])
+def test_a_lock_of_a_killed_thread_is_not_waited_for(delivery, server, monkeypatch, durable):
+    """The interpreter kills threads at its end; a session that ends then can only be counted."""
+    delivery.accept(ended(1))
+    assert delivery.end(10)
+    taken, done = threading.Event(), threading.Event()
+
+    def hold():
+        with delivery._queue.lock:
+            taken.set()
+            done.wait()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    taken.wait()
+    monkeypatch.setattr(sys, "is_finalizing", lambda: True)
+    (delivery.accept_durably if durable else delivery.accept)(ended(2))
+    assert not delivery.flush(10)
+    monkeypatch.undo()
+    done.set()
+    thread.join()
+    assert (delivery.stats().accepted, delivery.stats().queued) == (2, 1)
+
+
 def test_what_cannot_be_encoded_is_dropped_and_counted(server, guard, caplog):
     """A fault of ours costs one session, is counted by its place, and the next one goes out."""
 
