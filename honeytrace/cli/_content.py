@@ -2,32 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from honeytrace._session.session import Session, about
 from honeytrace._utils.json import dumps
 from honeytrace._utils.text import printable, shorten
+from honeytrace.cli._terminal import wrap
 from honeytrace.local._format import plural
 from honeytrace.local._messages import Call, Image, answered, is_conversation, messages
 
 _LINES = 3  # shown of the inputs, the outputs and the error, without `--full`
-_CHARACTERS = 100  # shown of a line, without `--full`
+_WIDTH = 100  # columns of a line that does not go to a terminal, without `--full`
+_LEAST_WIDTH = 20  # columns of a line on a terminal that is too narrow for the tree
 _ALL_CHARACTERS = 1 << 40
+_NO_HEAD = "   "  # in the place of "in ", "out" or "err"
+_MARGIN = len(_NO_HEAD) + 2
 
 
-def content(session: Session, full: bool = False, origin: bool = True) -> Iterator[str]:
+def content(
+    session: Session, full: bool = False, origin: bool = True, width: int | None = None
+) -> Iterator[str]:
     """Yield the lines to print below a session: its inputs, its outputs, and its error.
 
+    width: columns to cut lines to, unless `full`; None if they do not go to a terminal.
     origin: False if a session inside this one has the same error, so that only `full` repeats
         where it was raised.
     """
-    yield from _section("in ", session.inputs, full)
-    yield from _section("out", session.outputs, full)
+    room = _WIDTH if width is None else max(width - _MARGIN, _LEAST_WIDTH)
+    width = None if full else room
+    yield from _section("in ", session.inputs, width)
+    yield from _section("out", session.outputs, width)
     if session.error and (full or origin):
         lines = session.error.strip().splitlines()
         lines = lines if full and len(lines) > 1 else []
-        yield from _laid_out("err", [*lines, *error_lines(session, full)], full)
+        yield from _laid_out("err", [*lines, *error_lines(session, full)], width)
 
 
 def error_lines(session: Session, full: bool) -> Iterator[str]:
@@ -57,23 +66,39 @@ def _list(value: object) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _section(head: str, value: Mapping[str, Any], full: bool) -> Iterator[str]:
+def _section(head: str, value: Mapping[str, Any], width: int | None) -> Iterator[str]:
     if value:
         talks = any(map(is_conversation, value.values()))
-        yield from _laid_out(head, list(_told(value, full)), full, last=talks)
+        yield from _laid_out(head, list(_told(value, width is None)), width, last=talks)
 
 
-def _laid_out(head: str, lines: list[str], full: bool, last: bool = False) -> Iterator[str]:
-    """Yield the first lines, or the `last` ones, and how many more there are."""
-    more = 0 if full else max(len(lines) - _LINES, 0)
+def _laid_out(
+    head: str, lines: Sequence[str], width: int | None, last: bool = False
+) -> Iterator[str]:
+    """Yield the first lines, or the `last` ones, and how many more there are; all without a width.
+
+    Long lines take the rows that the others leave.
+    """
+    more = 0 if width is None else max(len(lines) - _LINES, 0)
     shown = lines[more:] if last else lines[: len(lines) - more]
     if more and last:
         yield f"{head}  … {plural(more, 'earlier line')}"
-    for number, line in enumerate(shown):
-        cut = printable(line, _ALL_CHARACTERS if full else _CHARACTERS)
-        yield f"{'   ' if number or (more and last) else head}  {cut}"
+        head = _NO_HEAD
+    spare = _LINES - len(shown)
+    for line in shown:
+        rows = _rows(line, width, 1 + spare)
+        spare -= len(rows) - 1
+        for row in rows:
+            yield f"{head}  {row}"
+            head = _NO_HEAD
     if more and not last:
-        yield f"     … {plural(more, 'more line')}"
+        yield f"{_NO_HEAD}  … {plural(more, 'more line')}"
+
+
+def _rows(line: str, width: int | None, most: int) -> list[str]:
+    if width is None:
+        return [printable(line, _ALL_CHARACTERS)]
+    return wrap(printable(line, 2 * width * most), width, most)
 
 
 def _told(value: Mapping[str, Any], full: bool) -> Iterator[str]:
@@ -111,7 +136,7 @@ def _said(head: str, value: Any, full: bool) -> Iterator[str]:
     if full or len(lines) == 1:
         yield from lines
     else:
-        yield f"{shorten(lines[0], _CHARACTERS - 2)} …"
+        yield f"{shorten(lines[0], _WIDTH - 2)} …"
 
 
 def _headed(head: str, lines: Iterator[str]) -> Iterator[str]:

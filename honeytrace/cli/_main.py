@@ -95,12 +95,14 @@ def _add_readers(command: _Add) -> None:
         "show", "_show.show_session", "Show a session as a tree, with what went in and out."
     )
     show.add_argument(
-        "id", nargs="?", metavar="ID", help="an id, its beginning, or a name; else the latest"
+        "id", nargs="*", metavar="ID", help="an id, its beginning, or a name; else the latest"
     )
     show.add_argument("--full", action="store_true", help="all of the inputs, outputs and errors")
     show.add_argument("--no-content", action="store_true", help="the tree alone")
-    show.add_argument("--format", choices=["tree", "md"], default="tree", help="md is Markdown")
-    show.add_argument("--json", action="store_true", help="the whole session as JSON")
+    show.add_argument(
+        "--format", choices=["tree", "md", "json"], default="tree", help="md is Markdown"
+    )
+    show.add_argument("--json", action="store_true", help="the same as --format json")
     tail = command(
         "tail", "_sessions.tail_sessions", "List the latest sessions, and new ones as they end."
     )

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import os
 import re
-import shutil
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -16,6 +14,14 @@ from honeytrace._session.session import STEPS
 from honeytrace._utils.text import printable
 from honeytrace.cli._output import Stop, print_json, print_text, rewrite, started
 from honeytrace.cli._reading import open_store, session_of
+from honeytrace.cli._terminal import (
+    PIPE_COLUMNS,
+    columns,
+    fit,
+    pad,
+    terminal_columns,
+    with_color,
+)
 from honeytrace.local import Store, _format
 from honeytrace.local._query import Query, parse
 from honeytrace.local._store import Found
@@ -23,12 +29,13 @@ from honeytrace.local._summary import Summary
 from honeytrace.local._trees import Totals, total, totals
 
 _POLL_SECONDS = 0.5
-_PIPE_WIDTH = 200  # characters of a line that does not go to a terminal
 _HEADER = ("ID", "STARTED", "DURATION", "TOKENS", "COST", "PROJECT", "NAME")
-_NUMBERS = (2, 3, 4)  # columns that are aligned at the right
-_OPTIONAL = (3, 4)  # columns that are left out if they would be empty, or without room for them
-_NAME = 6  # the last column, which gets the rest of the line
-_MAX_SHARE = 0.7  # of the width that the columns before it may take
+_STARTED, _TOKENS, _COST, _PROJECT, _NAME = 1, 3, 4, 5, 6  # positions of columns
+_NUMBERS = (2, _TOKENS, _COST)  # columns that are aligned at the right
+_SPENT = (_TOKENS, _COST)  # columns that are left out if they are empty
+_LEFT_OUT = (_PROJECT, _TOKENS, _COST, _STARTED)  # on a narrow terminal, in this order
+_MAX_SHARE = 0.6  # of the width that the columns before the name may take
+_NARROW = 100  # columns of a terminal, below which the start has neither year nor seconds
 _OPTIONS = (
     *("name", "project", "source", "user", "model", "kind"),
     *("slower", "cost", "since", "marked"),
@@ -71,6 +78,7 @@ def tail_sessions(options: argparse.Namespace, config: Config) -> None:
     with suppress(KeyboardInterrupt):
         while True:
             time.sleep(_POLL_SECONDS)
+            last = min(last, store.last_number())  # an emptied store counts from 1 again
             found = store.search(query, 1000, children=options.all, above=last)
             last = max([last, *(each.number for each in found)])
             _print_found(store, found[::-1], options.json)
@@ -126,16 +134,28 @@ def _catch_up(store: Store, query: str) -> None:
 
 def _table(store: Store, found: Sequence[Found], header: bool = False) -> Iterator[str]:
     """Yield one line per session, in columns, cut to the width of the terminal."""
+    width = terminal_columns() or PIPE_COLUMNS
     size = enough([each.summary.id for each in found])
-    rows = [_row(each.summary, _totals(store, each.summary), size) for each in found]
-    filled = [at for at in _OPTIONAL if any(row[at] for row in rows)]
+    when = slice(5, 16) if width < _NARROW else slice(None)
+    rows = [_row(each.summary, _totals(store, each.summary), size, when) for each in found]
+    filled = [at for at in range(_NAME) if at not in _SPENT or any(row[at] for row in rows)]
     rows = [_HEADER, *rows] if header else rows
-    widths = [max((len(row[at]) for row in rows), default=0) for at in range(_NAME)]
-    has_room = sum(widths) + 2 * _NAME < _width() * _MAX_SHARE
-    shown = [at for at in range(_NAME) if at not in _OPTIONAL or (has_room and at in filled)]
+    widths = [max((columns(row[at]) for row in rows), default=0) for at in range(_NAME)]
+    shown = _shown(filled, widths, width)
     for row in rows:
-        columns = [f"{row[at]:{'>' * (at in _NUMBERS)}{widths[at]}}" for at in shown]
-        yield _cut("  ".join([*columns, row[_NAME]]))
+        cells = [pad(row[at], widths[at], right=at in _NUMBERS) for at in shown]
+        yield with_color(fit("  ".join([*cells, row[_NAME]]), width))
+
+
+def _shown(filled: Sequence[int], widths: Sequence[int], width: int) -> list[int]:
+    """Return which columns to show before the name: all that are filled, if there is room."""
+    shown = list(filled)
+    for column in _LEFT_OUT:
+        if sum(widths[at] + 2 for at in shown) < width * _MAX_SHARE:
+            break
+        if column in shown:
+            shown.remove(column)
+    return shown
 
 
 def _totals(store: Store, summary: Summary) -> Totals:
@@ -145,7 +165,7 @@ def _totals(store: Store, summary: Summary) -> Totals:
     return store.read(totals, summary.root)
 
 
-def _row(summary: Summary, sums: Totals, size: int) -> tuple[str, ...]:
+def _row(summary: Summary, sums: Totals, size: int, when: slice) -> tuple[str, ...]:
     name = printable(summary.name, 60)
     if summary.kind in STEPS:
         name += f" [{summary.kind}]"
@@ -157,26 +177,13 @@ def _row(summary: Summary, sums: Totals, size: int) -> tuple[str, ...]:
         name += f"  {printable(summary.preview)}"
     return (
         summary.id[:size],
-        started(summary.start),
+        started(summary.start)[when],
         _format.duration(summary.duration),
         _format.tokens(sums.tokens_in, sums.tokens_out),
         _format.cost(sums.cost),
         printable(summary.project, 30),
         name,
     )
-
-
-def _cut(line: str) -> str:
-    """Cut a line to the width of the terminal, or to a fixed width for a pipe."""
-    width = _width()
-    if sys.stdout.isatty() and "NO_COLOR" not in os.environ and "✗" in line[:width]:
-        head, _, error = line[:width].partition("✗")
-        return f"{head}\x1b[31m✗{error}\x1b[0m"
-    return line if len(line) <= width else f"{line[: width - 1]}…"
-
-
-def _width() -> int:
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else _PIPE_WIDTH
 
 
 def enough(ids: Sequence[str]) -> int:

@@ -15,6 +15,7 @@ from honeytrace._utils.text import printable
 from honeytrace.cli._content import content, error_lines
 from honeytrace.cli._output import print_json, print_text, started
 from honeytrace.cli._reading import Reader, reader
+from honeytrace.cli._terminal import columns, fit, pad, terminal_columns, with_color
 from honeytrace.local import _format
 from honeytrace.local._format import plural
 from honeytrace.local._summary import Summary, summarize
@@ -22,13 +23,14 @@ from honeytrace.local._trees import total
 
 _BAR = 16  # characters of the time axis
 _MANY_STEPS = 5  # from here on, the slowest step is named: in fewer ones it is plain to see
+_BAR_FITS = 60  # columns of a terminal, from which on the tree has bars
 _NAME = 48  # names are padded to at most so many characters, to align the columns
 
 
 def show_session(options: argparse.Namespace, config: Config) -> None:
     with reader(options, config) as read:
-        session = read.find(options.id)
-        if options.json:
+        session = read.find(" ".join(options.id) if options.id else None)
+        if options.json or options.format == "json":
             print_json(session, READABLE)
         elif options.format == "md":
             _print_markdown(session, read)
@@ -40,20 +42,30 @@ def _print_tree(session: Session, read: Reader, options: argparse.Namespace) -> 
     steps = list(walk(session, read.fetch, read.children))
     print_text(f"{session.session_id}  {_sums(steps)}".rstrip())
     heads = [f"{step.lead}{_name(step)}" for step in steps]
-    width = min(max(map(len, heads)), _NAME)
+    width = min(max(map(columns, heads)), _NAME)
     spans = [_span(step) for step in steps]
     widest = max(map(len, spans))
     below = _children_of(steps)
+    screen = None if options.full else terminal_columns()
+    bars = screen is None or screen >= _BAR_FITS
     for step, head, time in zip(steps, heads, spans, strict=True):
         times = [f"{time:>{widest}}"] if widest else []
-        columns = [f"{head:{width}}", *times, *_columns(step, session, below)]
-        print_text("  ".join(columns).rstrip())
+        bar = _bar(step.session, session) if bars and step.session else ""
+        cells = [pad(head, width), *times, bar, *_facts_of(step, below)]
+        _print_line("  ".join(filter(None, cells)), screen, colored=True)
         if step.session and not step.again and not options.no_content:
             rail = step.below + ("│  " if below.get(step.session.session_id) else "   ")
             inside = below.get(step.session.session_id, ())
             origin = all(each.error != step.session.error for each in inside)
-            for line in content(step.session, options.full, origin):
-                print_text(f"{rail}{line}".rstrip())
+            room = screen and screen - len(rail)
+            for line in content(step.session, options.full, origin, room):
+                _print_line(f"{rail}{line}", screen)
+
+
+def _print_line(line: str, screen: int | None, colored: bool = False) -> None:
+    """Print a line, cut to the width of the terminal; `screen` is None to cut nothing."""
+    line = line.rstrip() if screen is None else fit(line.rstrip(), screen)
+    print_text(with_color(line) if colored else line)
 
 
 def _sums(steps: Sequence[Step]) -> str:
@@ -133,12 +145,10 @@ def _children_of(steps: Sequence[Step]) -> dict[str, list[Session]]:
     return found
 
 
-def _columns(step: Step, root: Session, below: dict[str, list[Session]]) -> Iterator[str]:
+def _facts_of(step: Step, below: dict[str, list[Session]]) -> Iterator[str]:
     session = step.session
     if session is None:
         return
-    if bar := _bar(session, root):
-        yield bar
     children = below.get(session.session_id, [])
     if children and session.duration is not None:
         yield f"{_format.duration(_self_time(session, children))} self"
