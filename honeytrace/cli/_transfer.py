@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
-from pathlib import Path
 
 from honeytrace._client import Client
 from honeytrace._config.settings import Config
 from honeytrace._session import wire
 from honeytrace._session.session import SENT
-from honeytrace._utils.errors import SDKError, TransportError
+from honeytrace._utils.errors import SDKError, StoreError, TransportError
 from honeytrace._utils.json import Json, dumps, loads
 from honeytrace._utils.text import printable
 from honeytrace.cli._output import Stop, print_text, rewrite
 from honeytrace.cli._reading import open_store
+from honeytrace.local import Store
 from honeytrace.local._query import seconds
 from honeytrace.local._schema import Row
 from honeytrace.local._store import row
 
 _BATCH = 500  # sessions per transaction
+_REFUSED = (400, 409, 413, 422)  # statuses that tell of one session, not of all of them
+_MISCONFIGURED = (401, 403, 404, 405)
 
 
 def import_sessions(options: argparse.Namespace, config: Config) -> int:
@@ -58,7 +59,8 @@ def _row(name: str, number: int, line: bytes) -> Row | None:
     try:
         fields = wire.received(dumps({"session": _session(_parsed(line))}))
     except ValueError as error:
-        words = printable(f"{name}, line {number}: {error}")
+        where = "stdin" if name == "-" else name
+        words = printable(f"{where}, line {number}: {error}")
         print(f"honeytrace: {words}; the line was left out", file=sys.stderr)
         return None
     return row(dumps({"session": fields}), fields)
@@ -71,11 +73,15 @@ def _parsed(line: bytes) -> object:
         raise ValueError(f"it is not JSON ({error})") from None
 
 
-def _session(found: object) -> object:
+def _session(found: object) -> Json:
     """Return the session in a line of `export`, in a request, or in a line of `rejected.jsonl`."""
     for name in ("request", "session"):
         if isinstance(found, dict) and name in found:
             found = found[name]
+    if not isinstance(found, dict):
+        raise ValueError("it is not a JSON object")
+    if not {"session_id", "session_name"} & found.keys():
+        raise ValueError("it is not a session: it has neither a session_id nor a session_name")
     return found
 
 
@@ -83,67 +89,63 @@ def push_sessions(options: argparse.Namespace, config: Config) -> int:
     """Send the sessions in the store to the server, in the order in which they were added."""
     if config.server_url is None:
         raise Stop("there is no server to push to; set HH_API_KEY, or HH_API_URL")
-    store, sent, refused = open_store(config), 0, 0
-    note = _Pushed(config)
-    last = 0 if options.again else note.read()
-    left = store.count_above(last)
-    with Client.configured(config) as client:
-        while found := store.above(last, _BATCH):
-            for number, fields in found:
-                rewrite(f"Pushing {left} sessions: {sent} delivered")
-                if _sent(client, fields):
-                    sent += 1
-                else:
-                    refused += 1
-                last = number
-                note.write(last)
-    rewrite("")
-    words = f", {refused} refused" if refused else ""
-    print_text(f"Pushed {_count(sent)} to {config.server_url}{words}.")
-    return int(refused > 0)
-
-
-def _sent(client: Client, fields: Json) -> bool:
-    """Send one session; return True if the server accepted it.
-
-    Raises `Stop` on an error that the next session would meet as well.
-    """
-    known = {name: value for name, value in fields.items() if name in SENT}
-    known = {"project": "default", "session_name": "unknown", "source": "dev", **known}
+    push = _Push(open_store(config), config.server_url)
     try:
-        client.start_session(known)
-    except TransportError as error:
-        raise Stop(f"{error}; run it again to go on from there") from None
-    except SDKError as error:
-        if error.status_code in (400, 409, 413, 422):
-            print(f"honeytrace: {printable(str(error))}", file=sys.stderr)
-            return False
-        raise Stop(f"{printable(str(error))}; run it again to go on from there") from None
-    return True
+        with Client.configured(config) as client:
+            push.run(client, again=options.again)
+    except KeyboardInterrupt:
+        rewrite("")
+        words = f"interrupted after {_count(push.sent)}"
+        print(f"honeytrace: {words}; run it again to go on from there", file=sys.stderr)
+        return 130
+    rewrite("")
+    words = f", {push.refused} refused" if push.refused else ""
+    print_text(f"Pushed {_count(push.sent)} to {config.server_url}{words}.")
+    return int(push.refused > 0)
 
 
-class _Pushed:
-    """Records how far the store has been pushed to a server, so that the next push continues."""
+class _Push:
+    """Sends the sessions of a store. How far it came is kept in the store, for the next push.
 
-    def __init__(self, config: Config) -> None:
-        self._path = config.home / "pushed.json"
-        self._server = str(config.server_url)
+    Attributes:
+        sent: number of sessions that the server accepted.
+        refused: number of sessions that the server refused for what is in them.
+    """
 
-    def read(self) -> int:
-        found = self._all().get(self._server)
-        return found if isinstance(found, int) else 0
+    def __init__(self, store: Store, server: str) -> None:
+        self._store = store
+        self._server = server
+        self.sent = self.refused = 0
 
-    def write(self, number: int) -> None:
-        draft = Path(f"{self._path}.{os.getpid()}")
-        with suppress(OSError):  # without the record, the next push repeats some, with the same ids
-            draft.write_bytes(dumps({**self._all(), self._server: number}))
-            draft.replace(self._path)
+    def run(self, client: Client, again: bool) -> None:
+        last = 0 if again else self._store.pushed(self._server)
+        left = self._store.count_above(last)
+        while found := self._store.above(last, _BATCH):
+            for last, fields in found:
+                rewrite(f"Pushing {left} sessions: {self.sent} delivered")
+                self._send(client, fields)
+                with suppress(StoreError):  # the next push repeats some, with the same ids
+                    self._store.note_pushed(self._server, last)
 
-    def _all(self) -> Json:
-        with suppress(OSError, ValueError):
-            found = loads(self._path.read_bytes())
-            return found if isinstance(found, dict) else {}
-        return {}
+    def _send(self, client: Client, fields: Json) -> None:
+        """Send one session. Raises `Stop` on an error that the next one would meet as well."""
+        known = {name: value for name, value in fields.items() if name in SENT}
+        known = {"project": "default", "session_name": "unknown", "source": "dev", **known}
+        try:
+            client.start_session(known)
+        except TransportError as error:
+            raise Stop(f"{error}; run it again to go on from there") from None
+        except SDKError as error:
+            words = printable(str(error))
+            if error.status_code in _MISCONFIGURED:
+                raise Stop(f"{words}; check HH_API_KEY and HH_API_URL, then run it again") from None
+            if error.status_code not in _REFUSED:
+                raise Stop(f"{words}; run it again to go on from there") from None
+            title = printable(f"session {known['session_name']!r} ({known['session_id']})")
+            print(f"honeytrace: {title} was left out: {words}", file=sys.stderr)
+            self.refused += 1
+        else:
+            self.sent += 1
 
 
 def prune_sessions(options: argparse.Namespace, config: Config) -> None:

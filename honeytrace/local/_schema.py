@@ -45,7 +45,9 @@ _INDEXES = {
     "summaries_name": "(name, start)",
     "summaries_marked": "(start) WHERE marked IS NOT NULL",
 }
-_STATE = "CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, value INTEGER NOT NULL)"
+_STATE = """
+CREATE {temporary} TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, value INTEGER NOT NULL)
+"""
 _UPDATES = """
 CREATE TABLE IF NOT EXISTS updates (number INTEGER PRIMARY KEY, id TEXT NOT NULL, body BLOB)
 """
@@ -100,7 +102,9 @@ def _prepare_memory(connection: sqlite3.Connection) -> None:
     tables = _tables(connection)
     if "sessions" not in tables:
         connection.execute(_BODIES.format(temporary="TEMP"))
-    if "summaries" not in tables or _state(connection, "unfilled") or _missing_columns(connection):
+    if "state" not in tables:
+        connection.execute(_STATE.format(temporary="TEMP"))
+    if "summaries" not in tables or state(connection, "unfilled") or _missing_columns(connection):
         connection.execute(_SUMMARIES.format(temporary="TEMP"))
         bodies = connection.execute("SELECT number, body FROM sessions").fetchall()
         _summarize_all(connection, bodies)
@@ -115,9 +119,9 @@ def _upgrade(connection: sqlite3.Connection, version: int) -> None:
         connection.execute(f"ALTER TABLE summaries ADD COLUMN {column}")
     for name, columns in _INDEXES.items():
         connection.execute(f"CREATE INDEX IF NOT EXISTS {name} ON summaries {columns}")
-    connection.execute(_STATE)
+    connection.execute(_STATE.format(temporary=""))
     if version < VERSION:
-        _set_state(connection, "unfilled", last_number(connection))
+        set_state(connection, "unfilled", last_number(connection))
     connection.execute(f"PRAGMA user_version = {VERSION}")
 
 
@@ -185,11 +189,8 @@ def delete(connection: sqlite3.Connection, numbers: Iterable[int]) -> int:
         connection.execute("DELETE FROM sessions WHERE number = ?", (number,))
         connection.execute("DELETE FROM summaries WHERE number = ?", (number,))
         deleted += 1
-    # SQLite reuses the numbers above the highest one left.
-    last = last_number(connection)
-    for name in ("unfilled", "indexed"):
-        if _state(connection, name) > last:
-            _set_state(connection, name, last)
+    # SQLite reuses the numbers above the highest one left. Every value of the state is a number.
+    connection.execute("UPDATE state SET value = min(value, ?)", (last_number(connection),))
     return deleted
 
 
@@ -198,13 +199,13 @@ def fill(connection: sqlite3.Connection, most: int) -> int:
 
     Only a store that was made with schema 1 has any. Returns how many are left, at most.
     """
-    unfilled = _state(connection, "unfilled")
+    unfilled = state(connection, "unfilled")
     if not unfilled:
         return 0
     found = connection.execute(_NEXT_UNFILLED, (unfilled, most)).fetchall()
     _summarize_all(connection, found)
     left: int = found[-1][0] - 1 if len(found) == most else 0
-    _set_state(connection, "unfilled", left)
+    set_state(connection, "unfilled", left)
     return left
 
 
@@ -216,14 +217,14 @@ def _summarize_all(connection: sqlite3.Connection, bodies: Iterable[tuple[int, s
 
 def to_fill(connection: sqlite3.Connection) -> int:
     """Return at most how many sessions have no summary."""
-    return _state(connection, "unfilled")
+    return state(connection, "unfilled")
 
 
 def to_index(connection: sqlite3.Connection) -> int:
     """Return at most how many sessions are missing from the index of words."""
     if not has_words(connection):
         return last_number(connection) if _can_index(connection) else 0
-    return last_number(connection) - _state(connection, "indexed")
+    return last_number(connection) - state(connection, "indexed")
 
 
 def index_words(connection: sqlite3.Connection, most: int) -> int:
@@ -233,13 +234,13 @@ def index_words(connection: sqlite3.Connection, most: int) -> int:
     """
     if not has_words(connection):
         connection.execute(_WORDS)
-        _set_state(connection, "indexed", 0)
-    indexed = _state(connection, "indexed")
+        set_state(connection, "indexed", 0)
+    indexed = state(connection, "indexed")
     found = connection.execute(_NEXT_UNINDEXED, (indexed, most)).fetchall()
     for number, body in found:
         _add_words(connection, number, body)
     indexed = max([indexed, *(number for number, _ in found)])
-    _set_state(connection, "indexed", indexed)
+    set_state(connection, "indexed", indexed)
     left: int = last_number(connection) - indexed
     return left
 
@@ -259,7 +260,7 @@ def _can_index(connection: sqlite3.Connection) -> bool:
 
 
 def _is_indexed(connection: sqlite3.Connection, number: int) -> bool:
-    return number <= _state(connection, "indexed")
+    return number <= state(connection, "indexed")
 
 
 def _add_words(connection: sqlite3.Connection, number: int, body: str | bytes) -> None:
@@ -288,10 +289,11 @@ def last_number(connection: sqlite3.Connection) -> int:
     return found
 
 
-def _state(connection: sqlite3.Connection, name: str) -> int:
+def state(connection: sqlite3.Connection, name: str) -> int:
+    """Return the number of the session up to which something was done; 0 if to none."""
     row = connection.execute("SELECT value FROM state WHERE name = ?", (name,)).fetchone()
     return int(row[0]) if row else 0
 
 
-def _set_state(connection: sqlite3.Connection, name: str, value: int) -> None:
+def set_state(connection: sqlite3.Connection, name: str, value: int) -> None:
     connection.execute("INSERT OR REPLACE INTO state VALUES (?, ?)", (name, value))

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from honeytrace._session import wire
-from honeytrace._session.context import as_own_work
-from honeytrace._utils.errors import StoreError
 from honeytrace._utils.json import Json, dumps, loads
 from honeytrace.local import _schema, _search
 from honeytrace.local._database import BUSY_SECONDS, Database
@@ -20,6 +15,7 @@ from honeytrace.local._query import Query, parse
 from honeytrace.local._schema import Row
 from honeytrace.local._search import Position
 from honeytrace.local._summary import Summary, summarize
+from honeytrace.local._upkeep import Upkeep, can_write, do_nothing, used_bytes
 
 if TYPE_CHECKING:
     import sqlite3
@@ -27,21 +23,14 @@ if TYPE_CHECKING:
 _WRAPPER = b'{"session":'
 _REPLACED = "\ufffd".encode()
 _FILLED = 50  # sessions without a summary (from schema 1) that each write summarizes
-_BATCH = 500  # sessions that one transaction summarizes, indexes or deletes
-_SOON = 1000  # sessions that are summarized or indexed while somebody waits
-_CLOCK_IS_SET = 946_684_800_000.0  # 2000 in milliseconds: an earlier time means an unset clock
 
 _GET = "SELECT body FROM sessions WHERE id = ?"
 _FIND = "SELECT id FROM sessions WHERE id >= ? AND id < ? ORDER BY id LIMIT ?"
 _CHILDREN = "SELECT id FROM summaries WHERE parent = ? ORDER BY start, number"
-_TOO_OLD = "SELECT number FROM summaries WHERE start >= ? AND start < ? ORDER BY start LIMIT ?"
 _ABOVE = "SELECT number, body FROM sessions WHERE number > ? ORDER BY number LIMIT ?"
 _COUNT_ABOVE = "SELECT count(*) FROM sessions WHERE number > ?"
-_FIRST = "SELECT number FROM sessions ORDER BY number LIMIT ?"
 
 
-_Count = Callable[["sqlite3.Connection"], int]
-_Step = Callable[["sqlite3.Connection", int], int]
 _Result = TypeVar("_Result")
 
 
@@ -102,9 +91,7 @@ class Store:
         max_age: each write deletes sessions that started more than so many seconds ago.
         """
         self._database = Database(path, _schema.prepare, busy)
-        self._max_bytes = max_bytes
-        self._max_age = max_age
-        self._catching_up: threading.Thread | None = None
+        self._upkeep = Upkeep(self._database, max_bytes, max_age)
 
     @property
     def path(self) -> Path:
@@ -116,10 +103,9 @@ class Store:
     def open(self) -> bool:
         """Open the store, or create it; return True if it can be written."""
         if not self._database.exists():
-            self._database.write(_nothing)
+            self._database.write(do_nothing)
             return True
-        self._database.read(_nothing)
-        return not self._database.read_only
+        return can_write(self._database)
 
     def add(self, fields: Json) -> Json:
         """Store a session and return the stored object.
@@ -134,7 +120,7 @@ class Store:
         if _schema.updates_wait(connection):
             for waiting in _schema.take_updates(connection, added.summary.id):
                 self._change(connection, loads(waiting))
-        self._keep_bounds(connection)
+        self._upkeep.keep_bounds(connection)
         return stored
 
     def put_many(self, rows: Iterable[Row | Json], *, busy: float | None = None) -> None:
@@ -157,7 +143,7 @@ class Store:
             if waiting:
                 for fields in _schema.take_updates(connection, each.summary.id):
                     self._change(connection, loads(fields))
-        self._keep_bounds(connection)
+        self._upkeep.keep_bounds(connection)
         _schema.fill(connection, _FILLED)
 
     def _add(self, connection: sqlite3.Connection, row: Row) -> Json | None:
@@ -326,6 +312,13 @@ class Store:
     def count_above(self, number: int) -> int:
         return int(self.read(_rows, _COUNT_ABOVE, number)[0][0])
 
+    def pushed(self, server: str) -> int:
+        """Return the number of the last session that was pushed to a server; 0 for none."""
+        return self.read(_schema.state, f"pushed to {server}")
+
+    def note_pushed(self, server: str, number: int) -> None:
+        self._database.write(_schema.set_state, f"pushed to {server}", number)
+
     def searches_all(self) -> bool:
         """Return True if a text search covers all sessions, not only the newest ones."""
         return self.read(_schema.has_words)
@@ -336,73 +329,25 @@ class Store:
         Works in steps and yields after each how many sessions are left, at most. Without a query
         it adds all of them. Does nothing if the store cannot be written.
         """
-        if not self._database.exists() or not self.open():
-            return
-        yield from self._repeat(_schema.to_fill, _schema.fill)
-        if query is None or query.texts:
-            yield from self._repeat(_schema.to_index, _schema.index_words)
+        return self._upkeep.catch_up(query is None or bool(query.texts))
 
     def catch_up_soon(self, query: str) -> int:
         """Catch up at once if little is left to do, else in a thread in the background.
 
         Returns how many sessions are left, at most.
         """
-        if not self._database.exists() or not self.open():
-            return 0
-        parsed = parse(query, 0)
-        left = self.read(_schema.to_fill)
-        if parsed.texts:
-            left = max(left, self.read(_schema.to_index))
-        if left <= _SOON:
-            for _ in self.catch_up(parsed):
-                pass
-            return 0
-        if self._catching_up is None or not self._catching_up.is_alive():
-            self._catching_up = threading.Thread(
-                target=as_own_work,
-                args=(_catch_up, self.path, parsed),
-                name="honeytrace store",
-                daemon=True,
-            )
-            self._catching_up.start()
-        return left
-
-    def _repeat(self, left: _Count, step: _Step) -> Iterator[int]:
-        """Repeat a step in short transactions; if nothing is left to do, take no write lock."""
-        while self.read(left):
-            yield self._database.write(step, _BATCH)
-
-    def _keep_bounds(self, connection: sqlite3.Connection) -> None:
-        """Delete some of the too old sessions, and the first ones while the store is too large."""
-        if self._max_age is not None:
-            limit = (time.time() - self._max_age) * 1000
-            old = connection.execute(_TOO_OLD, (_CLOCK_IS_SET, limit, _BATCH)).fetchall()
-            _schema.delete(connection, [number for (number,) in old])
-        while self._max_bytes is not None and _used(connection) > self._max_bytes:
-            first = connection.execute(_FIRST, (_BATCH,)).fetchall()
-            # Keep the last session, however large it is.
-            if not _schema.delete(connection, [number for (number,) in first[: len(first) // 2]]):
-                return
+        return self._upkeep.catch_up_soon(bool(parse(query, 0).texts))
 
     def prune(self, older_than: float) -> Iterator[int]:
         """Delete the sessions that started more than so many seconds ago, and free disk space.
 
         Works in steps and yields after each how many it deleted.
         """
-        if not self._database.exists():
-            return
-        limit = (time.time() - older_than) * 1000
-        found = 1
-        for _ in self._repeat(_schema.to_fill, _schema.fill):
-            pass
-        while found:
-            found = self._database.write(_delete_old, limit)
-            yield found
-        self.read(_free_space)
+        return self._upkeep.prune(older_than)
 
     def size(self) -> int:
         """Return how many bytes of the file are in use."""
-        return self.read(_used)
+        return self.read(used_bytes)
 
     def count(self) -> int:
         return int(self.read(_rows, "SELECT count(*) FROM sessions")[0][0])
@@ -419,36 +364,5 @@ def _found(row: Sequence[Any] | None) -> Found | None:
     return Found(row[0], Summary(*row[1:])) if row else None
 
 
-def _catch_up(path: Path, query: Query) -> None:
-    """Catch up with a connection of our own, so that nobody waits for it."""
-    store = Store(path)
-    with suppress(StoreError):  # the next search meets the same error, and reports it
-        for _ in store.catch_up(query):
-            pass
-    store.close()
-
-
-def _nothing(connection: sqlite3.Connection) -> None:
-    """Do nothing: the file only has to be opened."""
-
-
 def _rows(connection: sqlite3.Connection, query: str, *values: object) -> list[Any]:
     return connection.execute(query, values).fetchall()
-
-
-def _delete_old(connection: sqlite3.Connection, limit: float) -> int:
-    old = _rows(connection, _TOO_OLD, -sys.float_info.max, limit, _BATCH)
-    return _schema.delete(connection, [number for (number,) in old])
-
-
-def _free_space(connection: sqlite3.Connection) -> None:
-    connection.execute("VACUUM")
-    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-
-
-def _used(connection: sqlite3.Connection) -> int:
-    pages, free, size = (
-        connection.execute(f"PRAGMA {name}").fetchone()[0]
-        for name in ("page_count", "freelist_count", "page_size")
-    )
-    return int((pages - free) * size)

@@ -25,8 +25,11 @@ _MAX_COUNTED = 1000
 
 def new_sessions(store: Store, query: str, after: int) -> int:
     """Return how many sessions of a query came in after a number."""
-    if store.last_number() <= after:
+    last = store.last_number()
+    if last == after:
         return 0
+    if last < after:  # the store was emptied or replaced, and counts from 1 again
+        after = 0
     store.catch_up_soon(query)
     return len(store.search(query, _MAX_COUNTED, above=after, wait=False))
 

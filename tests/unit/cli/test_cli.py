@@ -10,6 +10,7 @@ import pathlib
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -423,21 +424,85 @@ def test_ls_query(run: Run, arguments: list[str], names: list[str]) -> None:
     assert names or re.fullmatch("No session in .* matches '.*'.", shown[0])
 
 
-@pytest.mark.skipif(not hasattr(os, "openpty"), reason="this system has no terminals to make")
+def on_terminal(*arguments: str, **environment: str) -> list[str]:
+    """Runs the command with a terminal as its output, and returns the lines of that."""
+    main_end, end = os.openpty()
+    try:
+        process(*arguments, stdout=end, **environment)
+        os.close(end)
+        return os.read(main_end, 100_000).decode().split("\r\n")
+    finally:
+        os.close(main_end)
+
+
+needs_terminal = pytest.mark.skipif(
+    not hasattr(os, "openpty"), reason="this system has no terminals to make"
+)
+
+
+@needs_terminal
 def test_ls_terminal() -> None:
-    """On a terminal lines are as wide as it is, and errors red unless NO_COLOR is set."""
+    """On a terminal lines are as wide as it is, and errors red unless that is not wanted."""
     keep("broken", error="ValueError: " + "x" * 100)
     keep("n" * 100, metrics={"cost": 0.004})
-    for extra, sign in (({}, "\x1b[31m✗"), ({"NO_COLOR": "1"}, "✗")):
-        main_end, end = os.openpty()
-        process("ls", stdout=end, COLUMNS="70", **extra)
-        os.close(end)
-        lines = os.read(main_end, 10_000).decode().split("\r\n")
-        os.close(main_end)
+    for extra, sign in (
+        ({"TERM": "xterm"}, "\x1b[31m✗"),
+        ({"TERM": "xterm", "NO_COLOR": "1"}, " ✗"),
+        ({"TERM": "dumb"}, " ✗"),
+    ):
+        lines = on_terminal("ls", COLUMNS="70", **extra)
         assert any(sign in line for line in lines)
         bare = [re.sub("\x1b.*?m", "", line) for line in lines]
         assert max(map(len, bare)) == 70
         assert "COST" not in bare[0]
+
+
+@needs_terminal
+@pytest.mark.parametrize(
+    ("width", "head"),
+    [
+        ("120", ["ID", "STARTED", "DURATION", "TOKENS", "COST", "PROJECT", "NAME"]),
+        ("80", ["ID", "STARTED", "DURATION", "COST", "NAME"]),
+        ("40", ["ID", "DURATION", "NAME"]),
+    ],
+)
+def test_ls_narrow(width: str, head: list[str]) -> None:
+    """The narrower the terminal, the fewer columns: the name always has room."""
+    used = {"prompt_tokens": 1200, "completion_tokens": 85, "cost": 0.004}
+    keep("answer", start_time=1_700_000_000_000, duration=1500, metrics=used)
+    first, row, *_ = on_terminal("ls", COLUMNS=width)
+    assert first.split() == head
+    assert row.endswith("answer")
+    assert ("2023" in row) == (width == "120")
+
+
+@needs_terminal
+def test_show_narrow() -> None:
+    """On a terminal no line of a tree is wider than it, and long texts go on in the next row."""
+    text = "Seven words that go over several rows. "
+    outputs = {"role": "assistant", "content": f"{text * 2}end"}
+    step = keep(
+        "step", error="E: " + "x" * 90, start_time=1, duration=1, inputs={"q": "長い文章" * 99}
+    )
+    keep("answer", start_time=1, duration=2, outputs=outputs, children_ids=[step])
+    _, *lines = on_terminal("show", COLUMNS="40", NO_COLOR="1")
+    assert lines[1:4] == [
+        "│  out  assistant: Seven words that go",
+        "│       over several rows. Seven words",
+        "│       that go over several rows. end",
+    ]
+    assert lines[0] == "answer   2.0 ms  1.0 ms self"
+    assert lines[4] == "└─ step  1.0 ms  ✗ E: xxxxxxxxxxxxxxxxx…"
+    assert lines[5] == "      in   q: 長い文章長い文章長い文章長"
+    assert lines[7] == "           章長い文章長い文章長い文章長…"
+
+
+@needs_terminal
+def test_show_terminal() -> None:
+    """A wide terminal has room for bars, and `--full` cuts nothing."""
+    keep("answer", start_time=1, duration=2, error="E: " + "x" * 90)
+    assert "━" in on_terminal("show", COLUMNS="80")[1]
+    assert "x" * 90 in on_terminal("show", "--full", COLUMNS="40")[1]
 
 
 @pytest.mark.parametrize("flags", [(), ("--json",)])
@@ -509,12 +574,19 @@ def test_show_missing(run: Run, home: pathlib.Path) -> None:
     assert not home.exists()
 
 
+def test_show_words(run: Run) -> None:
+    """A name with spaces needs no quotes."""
+    session_id = keep("RAG pipeline")
+    assert run("show", "RAG", "pipeline").out.startswith(session_id)
+
+
 def test_show_json(run: Run) -> None:
     """`--json` prints the whole session under the names that a session has in Python."""
     session_id = keep("Frage", inputs={"q": "wie groß? 🍯"}, metrics={"hits": 3}, duration=1.5)
     shown = strict(run("show", session_id, "--json").out)
     assert (shown["session_name"], shown["inputs"]) == ("Frage", {"q": "wie groß? 🍯"})
     assert (shown["metrics"], shown["duration"]) == ({"hits": 3}, 1.5)
+    assert strict(run("show", session_id, "--format", "json").out) == shown
 
 
 def test_show_latest(run: Run) -> None:
@@ -911,6 +983,24 @@ def test_import_stdin(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "refused" in run("ls").out
 
 
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("[]", "it is not a JSON object"),
+        ('{"a": 1}', "it is not a session: it has neither a session_id nor a session_name"),
+        ('{"session": {"session_id": 5}}', "session_id"),
+    ],
+)
+def test_import_not_a_session(
+    run: Run, monkeypatch: pytest.MonkeyPatch, line: str, words: str
+) -> None:
+    """JSON that is not a session is left out, with the reason."""
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(line.encode())))
+    ran = run("import", "-")
+    assert (ran.code, "Imported 0 sessions" in ran.out) == (1, True)
+    assert re.fullmatch(f"honeytrace: stdin, line 1: .*{words}.*; the line was left out\n", ran.err)
+
+
 def test_export_ids(run: Run, pipeline: str) -> None:
     """With ids, everything below them is written, once; with conditions, what they hold for."""
     keep("other")
@@ -950,6 +1040,7 @@ def test_push(run: Run, server: Any, home: pathlib.Path, monkeypatch: pytest.Mon
     server.script = [server.ok, (400, {}, b"no such project"), (503, {}, b"busy")]
     stopped = run("push")
     assert (stopped.code, stopped.out) == (2, "")
+    assert f"session 's1' ({ids[1]}) was left out: " in stopped.err
     assert "no such project" in stopped.err
     assert stopped.err.endswith("run it again to go on from there\n")
     assert run("push") == Ran(0, f"Pushed 2 sessions to {server.url}.\n", "")
@@ -960,15 +1051,78 @@ def test_push(run: Run, server: Any, home: pathlib.Path, monkeypatch: pytest.Mon
     assert run("push", "--again").out == f"Pushed 3 sessions to {server.url}, 1 refused.\n"
 
 
-@pytest.mark.parametrize("note", ["{", "[]", '{"http://127.0.0.1:9": "x"}'])
-def test_push_unreachable(
-    run: Run, home: pathlib.Path, note: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A server that is not there ends it with a sentence; a damaged note costs nothing."""
+def test_push_unreachable(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that is not there ends it with a sentence."""
     keep()
-    (home / "pushed.json").write_text(note)
     monkeypatch.setenv("HH_API_URL", "http://127.0.0.1:9")
     assert "run it again to go on from there" in run("push").refused
+
+
+@pytest.mark.parametrize("status", [401, 404])
+def test_push_misconfigured(
+    run: Run, server: Any, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that would refuse all sessions gets one, and the user is told what to check."""
+    keep()
+    keep()
+    monkeypatch.setenv("HH_API_URL", server.url)
+    server.script = [(status, {}, b"")]
+    assert "check HH_API_KEY and HH_API_URL, then run it again" in run("push").refused
+    assert len(server.requests) == 1
+
+
+def test_push_after_prune(
+    run: Run, server: Any, home: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What comes into an emptied store is pushed, though it gets the numbers of what was pushed."""
+    for number in range(3):
+        keep(f"old {number}", start_time=number)
+    monkeypatch.setenv("HH_API_URL", server.url)
+    assert run("push").out.startswith("Pushed 3 sessions ")
+    run("prune", "--older-than", "1w")
+    monkeypatch.delenv("HH_API_URL")
+    keep("new")
+    monkeypatch.setenv("HH_API_URL", server.url)
+    assert run("push").out.startswith("Pushed 1 session ")
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_push_read_only(
+    run: Run,
+    server: Any,
+    open_home: pathlib.Path,
+    unwritable: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    version: int,
+) -> None:
+    """A store that cannot be written is pushed, again and again, since nothing can be noted."""
+    monkeypatch.setenv("HONEYTRACE_HOME", str(open_home))
+    keep()
+    if version == 1:
+        with sqlite3.connect(store_path(open_home)) as connection:
+            connection.executescript(
+                "DROP TABLE state; DROP TABLE summaries; PRAGMA user_version = 1"
+            )
+        connection.close()
+    monkeypatch.setenv("HH_API_URL", server.url)
+    with unwritable(open_home):
+        outs = [run("push").out for _ in range(2)]
+    assert outs == [f"Pushed 1 session to {server.url}.\n"] * 2
+
+
+def test_push_interrupted(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C says how far it came; the next push goes on from there."""
+    keep("first", start_time=1)
+    keep("second", start_time=2)
+    monkeypatch.setenv("HH_API_URL", server.url)
+    server.script = [server.ok, server.hang]
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    command = [sys.executable, "-m", "honeytrace", "push"]
+    push = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    server.wait(2)
+    push.send_signal(signal.SIGINT)
+    words = "honeytrace: interrupted after 1 session; run it again to go on from there\n"
+    assert (*push.communicate(timeout=20), push.returncode) == ("", words, 130)
 
 
 def test_export_marked(run: Run, tmp_path: pathlib.Path) -> None:

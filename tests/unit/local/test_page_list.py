@@ -242,7 +242,7 @@ def test_a_large_old_store_is_prepared_in_the_background(browser):
     store = browser.http._transport.app.store
     old_store(store.path, 1500)
     assert "are still being prepared" in browser.page("/")
-    store._catching_up.join(60)
+    store._upkeep.catching_up.join(60)
     assert len(browser.data("/?q=name:s1499")["sessions"]) == 1
     assert "being prepared" not in browser.page("/")
 
@@ -251,9 +251,9 @@ def test_an_old_store_is_prepared_once(browser):
     """As long as one thread prepares a store, no other one is started."""
     store = browser.http._transport.app.store
     old_store(store.path, 1500)
-    store._catching_up = threading.current_thread()
+    store._upkeep.catching_up = threading.current_thread()
     assert "are still being prepared" in browser.page("/")
-    assert store._catching_up is threading.current_thread()
+    assert store._upkeep.catching_up is threading.current_thread()
 
 
 def test_a_store_that_cannot_be_used(tmp_path, browser):
