@@ -105,10 +105,15 @@ def _details(error: BaseException, told: set[int]) -> Json:
         details["notes"] = [_cut(note) for note in notes[:_MAX_NOTES] if type(note) is str]
     cause = _cause(error)
     context = None if cause is not None or _suppressed(error) else _context(error)
-    for name, other in (("cause", cause), ("context", context)):
-        if other is not None and _is_new(other, told):
-            details[name] = _details(other, told)
     members = _members(error)
+    for name, other in (("cause", cause), ("context", context)):
+        # A group is often raised while its first member is handled: that one is a member.
+        if (
+            other is not None
+            and _is_new(other, told)
+            and all(other is not each for each in members)
+        ):
+            details[name] = _details(other, told)
     if members:
         known = [_details(each, told) for each in members if _is_new(each, told)]
         details["exceptions"] = known

@@ -345,6 +345,20 @@ class TestGroups:
         assert [each["type"] for each in details["exceptions"]] == ["ValueError", "ExceptionGroup"]
         assert details["exceptions"][1]["exceptions"][0]["message"] == "'a'"
 
+    def test_a_member_that_is_handled_is_told_as_a_member(self):
+        """A group that is raised while its first member is handled was not caused by something
+        else."""
+
+        def raising():
+            try:
+                raise KeyError("a")
+            except KeyError as error:
+                raise Group("both", [error, ValueError("b")])  # noqa: B904 - without a cause
+
+        details = failure(caught(raising)).details
+        assert "context" not in details
+        assert [each["type"] for each in details["exceptions"]] == ["KeyError", "ValueError"]
+
     def test_a_large_group_is_cut(self):
         """The first members are told, the others counted."""
         details = failure(Group("many", [ValueError(str(n)) for n in range(100)])).details
