@@ -15,6 +15,7 @@ from honeytrace._utils.paths import default_home, store_path
 from honeytrace.local._answers import Answer, json_answer
 from honeytrace.local._doors import (
     LOOPBACK,
+    SECURITY,
     RequestError,
     check_host,
     check_origin,
@@ -33,10 +34,6 @@ if TYPE_CHECKING:
 HERE = "http://honeytrace.local"
 """The address of the store on this machine, used only in messages: nothing connects to it."""
 
-_EVERYWHERE = (
-    ("X-Content-Type-Options", "nosniff"),
-    ("Cross-Origin-Resource-Policy", "same-origin"),
-)
 _IDS = {"session_id", "project", "session_name", "source", "parent_id"}
 _LARGE_BYTES = 1024 * 1024  # above this, only the ids of a session are sent back, to save memory
 
@@ -65,7 +62,7 @@ class App:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         answer = self._answer(environ)
-        headers = [*answer.headers, *_EVERYWHERE]
+        headers = [*answer.headers, *SECURITY]
         if isinstance(answer.body, list):
             headers.append(("Content-Length", str(sum(map(len, answer.body)))))
         start_response(f"{answer.status.value} {answer.status.phrase}", headers)

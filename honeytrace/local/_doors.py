@@ -18,6 +18,21 @@ if TYPE_CHECKING:
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
+SECURITY = (
+    (
+        "Content-Security-Policy",
+        (
+            "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
+            "img-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+        ),
+    ),
+    # With "no-referrer" browsers send `Origin: null` with our own forms.
+    ("Referrer-Policy", "same-origin"),
+    ("X-Content-Type-Options", "nosniff"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+)
+"""Headers of every answer, also of JSON: a browser shows that as well, and it holds any text."""
+
 _HOST = re.compile(r"\[([0-9a-fA-F:.]+)\](?::\d+)?|([^:/?#@\s]*)(?::\d+)?")
 
 

@@ -21,6 +21,7 @@ from honeytrace._utils.errors import ConfigurationError
 from honeytrace._utils.json import dumps
 from honeytrace._utils.version import __version__
 from honeytrace.local._body import Body
+from honeytrace.local._doors import SECURITY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -102,7 +103,8 @@ class _Handler(BaseHTTPRequestHandler):
         status = HTTPStatus(code)
         words = f"the request cannot be answered: {message or explain or status.phrase}"
         body = dumps({"message": words})
-        self._send(f"{code} {status.phrase}", [("Content-Type", "application/json")], body)
+        headers = [("Content-Type", "application/json"), *SECURITY]
+        self._send(f"{code} {status.phrase}", headers, body)
 
     def _run(self) -> None:
         if fault := self._fault():

@@ -22,18 +22,7 @@ if TYPE_CHECKING:
     from honeytrace.local._store import Store
 
 _MAX_FORM_BYTES = 64 * 1024
-_SECURITY = (
-    (
-        "Content-Security-Policy",
-        (
-            "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
-            "img-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-        ),
-    ),
-    # With "no-referrer" browsers send `Origin: null` with our own forms.
-    ("Referrer-Policy", "same-origin"),
-)
-_HTML = (("Content-Type", "text/html; charset=utf-8"), ("Cache-Control", "no-store"), *_SECURITY)
+_HTML = (("Content-Type", "text/html; charset=utf-8"), ("Cache-Control", "no-store"))
 
 Page = Callable[..., Answer]
 
@@ -112,7 +101,7 @@ def _html(body: bytes, status: HTTPStatus = HTTPStatus.OK, *headers: tuple[str, 
 
 def _file(request: Request) -> Answer:
     kind, content = _layout.FILES[request.path]
-    headers = (("Content-Type", kind), ("Cache-Control", "max-age=31536000, immutable"), *_SECURITY)
+    headers = (("Content-Type", kind), ("Cache-Control", "max-age=31536000, immutable"))
     return Answer(HTTPStatus.OK, headers, [content])
 
 

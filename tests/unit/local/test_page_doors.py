@@ -41,23 +41,27 @@ def locked(store):
     browser.http.close()
 
 
-@pytest.mark.parametrize("path", [*PAGES, "/style.css", "/script.js", "/nothing"])
+@pytest.mark.parametrize(
+    "path",
+    [*PAGES, "/style.css", "/script.js", "/nothing", "/index.json", f"/session/{ID}", "/live.json"],
+)
 def test_what_every_answer_forbids(browser, path):
-    """No answer is guessed to be another type, or is read by a page of another origin."""
-    headers = browser.get(path).headers
-    assert headers["X-Content-Type-Options"] == "nosniff"
-    assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
-
-
-@pytest.mark.parametrize("path", [*PAGES, "/nothing"])
-def test_what_every_page_forbids(browser, path):
-    """The whole policy: scripts, styles and forms of our own alone, and no frame."""
+    """The whole policy: scripts, styles and forms of our own alone, and no frame. No answer is
+    guessed to be another type, or is read by a page of another origin."""
     headers = browser.get(path).headers
     assert headers["Content-Security-Policy"] == (
         "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
         "img-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     )
-    assert (headers["Cache-Control"], headers["Referrer-Policy"]) == ("no-store", "same-origin")
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
+    assert headers["Referrer-Policy"] == "same-origin"
+
+
+@pytest.mark.parametrize("path", [*PAGES, "/nothing"])
+def test_no_page_is_kept(browser, path):
+    """What was shown is not in the cache of the browser, after logging out or deleting it."""
+    assert browser.get(path).headers["Cache-Control"] == "no-store"
 
 
 @pytest.mark.parametrize("path", PAGES)

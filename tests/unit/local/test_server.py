@@ -141,6 +141,13 @@ def test_head_has_no_body(server):
     assert [status for status, _ in answers(second)] == [200]
 
 
+def test_what_cannot_be_answered_has_the_policy(server):
+    """A request that is not even read gets the headers that every answer has."""
+    received = talk(server, b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n")
+    assert received.startswith(b"HTTP/1.1 400 ")
+    assert b"\r\nContent-Security-Policy: default-src 'none'; " in received
+
+
 def echoing(environ, start_response):
     """Answers with its headers through the older half of the protocol."""
     write = start_response("200 OK", [("Content-Type", "application/json")])
