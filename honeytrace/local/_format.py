@@ -45,10 +45,13 @@ def count(number: float | None) -> str:
 
 
 def tokens(given: float | None, made: float | None) -> str:
-    """Return the tokens of prompt and completion, such as `1,204 → 85`; "" if unknown."""
-    if given is None and made is None:
-        return ""
-    return " → ".join("?" if each is None else count(each) for each in (given, made))
+    """Return the tokens of prompt and completion, such as `1,204 → 85`; "" if unknown.
+
+    An embedding has no completion: its tokens are one number.
+    """
+    if made is None:
+        return count(given)
+    return f"{'?' if given is None else count(given)} → {count(made)}"
 
 
 def cost(dollars: float | None) -> str:

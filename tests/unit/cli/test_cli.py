@@ -639,7 +639,7 @@ def test_show_content(run: Run) -> None:
         "│       1",
         "│       2",
         "│       … 2 more lines",
-        "└─ model           1,200 → ? tokens",
+        "└─ model           1,200 tokens",
         "      in   … 3 earlier lines",
         "           ← found …",
         "           → b()",
@@ -760,7 +760,7 @@ def test_show_cost(run: Run) -> None:
         f"{root}  3 steps, gpt-4o, small, 1,210 → 85 tokens, $0.0040",
         "agent    1,200 → 85 tokens, $0.0040",
         "├─ chat  gpt-4o  1,200 → 85 tokens, $0.0040",
-        "└─ chat  small  10 → ? tokens",
+        "└─ chat  small  10 tokens",
     ]
     assert run("show", first).out.startswith(f"{first}\nchat  gpt-4o")
     page = run("show", root, "--format", "md").out

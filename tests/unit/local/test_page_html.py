@@ -132,7 +132,13 @@ def test_costs(dollars, shown):
 
 @pytest.mark.parametrize(
     ("given", "made", "shown"),
-    [(None, None, ""), (1200, None, "1,200 → ?"), (0, 5.0, "0 → 5"), (1e30, 0, "1e+30 → 0")],
+    [
+        (None, None, ""),
+        (1200, None, "1,200"),
+        (None, 5, "? → 5"),
+        (0, 5.0, "0 → 5"),
+        (1e30, 0, "1e+30 → 0"),
+    ],
 )
 def test_tokens(given, made, shown):
     """Of prompt and completion; one may be unknown."""
