@@ -85,9 +85,11 @@ def prepare(connection: sqlite3.Connection, temporary: bool) -> None:
     """
     found: int = connection.execute("PRAGMA user_version").fetchone()[0]
     if found > VERSION:
+        path = connection.execute("PRAGMA database_list").fetchone()[2]
         raise StoreError(
-            f"the session store is of version {found}, and this honeytrace knows {VERSION}; "
-            "upgrade honeytrace, move the file away, or set HONEYTRACE_HOME to another directory"
+            f"the session store {path!r} is of version {found}, and this honeytrace knows "
+            f"{VERSION}; upgrade honeytrace, move the file away, or set HONEYTRACE_HOME to another "
+            "directory"
         )
     if temporary:
         _prepare_memory(connection)

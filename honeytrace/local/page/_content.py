@@ -57,9 +57,9 @@ class Content:
 
         It is shown as code, with letters of one width, if `as_code` or if its layout matters.
         """
-        shown = self._cut(visible(text), _MAX_TEXT_CHARACTERS)
+        shown = self._cut(text, _MAX_TEXT_CHARACTERS)
         dropped = len(text) - len(shown)
-        head, rest = _folded(shown, characters)
+        head, rest = _folded(visible(shown), characters)
         more = rest.count("\n") + 1
         words = (
             f"{_format.plural(more, 'more line')}" if more > 1 else f"{len(rest):,} more characters"
@@ -71,7 +71,7 @@ class Content:
             if rest
             else None,
             tag("p", f"… and {dropped:,} more characters", class_="soft") if dropped > 0 else None,
-            class_="text code" if as_code or _LAID_OUT.search(text) else "text",
+            class_="text code" if as_code or _LAID_OUT.search(shown) else "text",
         )
 
     def _cut(self, text: str, most: int) -> str:

@@ -491,7 +491,7 @@ def test_a_newer_version(tmp_path):
     with sqlite3.connect(path) as connection:
         connection.execute("PRAGMA user_version = 7")
     connection.close()
-    assert "is of version 7, and this honeytrace knows 2; upgrade honeytrace" in failure(path)
+    assert f"{str(path)!r} is of version 7, and this honeytrace knows 2; upgrade" in failure(path)
 
 
 @pytest.mark.parametrize("name", ["directory", "file/sessions.db", "~nobody-of-this-name/x.db"])
