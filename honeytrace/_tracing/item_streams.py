@@ -6,7 +6,7 @@ import weakref
 from functools import partial
 
 from honeytrace._capture.exceptions import is_cancellation
-from honeytrace._capture.providers.events import has_token
+from honeytrace._capture.providers.events import EventReader, has_token
 from honeytrace._capture.streams import StreamBuffer
 from honeytrace._config.exit import end_if_alive
 from honeytrace._config.live import live
@@ -20,23 +20,40 @@ _guard = live.guard.call
 class Following:
     """Collects the chunks of one stream, and ends its session with it.
 
+    Chunks that are bytes are events as a server sends them; they may be split anywhere.
+
     It has no `__del__`: Python drops what a signal handler raises in one.
     """
 
-    __slots__ = ("__weakref__", "_first", "_items", "call")
+    __slots__ = ("__weakref__", "_first", "_items", "_reader", "_rest", "call")
 
     def __init__(self, call: Call) -> None:
         self.call = call
         self._first: float | None = None
+        self._reader: EventReader | None = None
+        self._rest = b""  # the beginning of the next event
         wanted = wants_outputs(call.spec, call.defaults)
         self._items = StreamBuffer(wanted=wanted, raw=False)
         live.suspended[id(self)] = partial(end_if_alive, weakref.ref(self), Following.end)
 
     def take(self, chunk: object) -> None:
+        if type(chunk) is bytes:
+            self._take_bytes(chunk)
+            return
         if self._first is None and has_token(chunk):
             now = self.call.defaults.clock.perf_counter_ns()
             self._first = (now - self.call.ticks) / 1e6
         self._items.take(chunk)
+
+    def _take_bytes(self, chunk: bytes) -> None:
+        if self._reader is None:
+            now = self.call.defaults.clock.perf_counter_ns
+            self._reader = EventReader(self.call.ticks, now)
+            self._items = StreamBuffer(self._items.wanted, raw=False, reader=self._reader)
+        *events, self._rest = (self._rest + chunk.replace(b"\r\n", b"\n")).split(b"\n\n")
+        for event in events:
+            self._reader.arrived()
+            self._items.event(event)
 
     def stopped(self, error: BaseException) -> None:
         completed = isinstance(error, (StopIteration, StopAsyncIteration))
@@ -51,7 +68,8 @@ class Following:
         if not self.call.ended:
             items = self._items
             self.call.streamed = Streamed(completed, items, self._first, None, {}, status)
-            end_unguarded(self.call, items if items.count else ABSENT, error)
+            came = items.count or self._reader is not None
+            end_unguarded(self.call, items if came else ABSENT, error)
 
 
 class OpenFollowing(Following):

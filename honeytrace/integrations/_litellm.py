@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from functools import partial
+from types import AsyncGeneratorType
 from typing import Any
 
 from honeytrace._capture.providers.exchange import Exchange
+from honeytrace._capture.stdlib_types import state
 from honeytrace._config.live import live
 from honeytrace._session.context import make_current
 from honeytrace._tracing.filters import wants_outputs
 from honeytrace._tracing.item_streams import OpenFollowing
 from honeytrace._tracing.recorder import Call, begin_unguarded, end_unguarded
+from honeytrace._utils.guard import try_call
 from honeytrace._utils.json import Json
 from honeytrace.integrations._stainless import Sdk, fail, is_inside_a_call, on_error, spec_of
 
@@ -29,6 +32,7 @@ SHAPES = {
     "text_completion": ("completions", "model"),
     "embedding": ("embeddings", "embedding"),
     "responses": ("responses", "model"),
+    "anthropic_messages": ("messages", "model"),
 }
 """For each function of LiteLLM, how its request is read, and the kind of step."""
 
@@ -58,12 +62,55 @@ def _finish(call: Call, result: Any) -> None:
     headers = about.get("additional_headers")
     exchange.received = _Prefixed(headers) if type(headers) is dict else None
     if hasattr(type(result), "__next__") or hasattr(type(result), "__anext__"):
-        setattr(result, _MARK, OpenFollowing(call))
+        _follow(call, result)
         make_current(call.parent)
         return
     cost = about.get("response_cost")
     exchange.known = {"cost": cost} if type(cost) is float else {}
     end_unguarded(call, result)
+
+
+def _follow(call: Call, stream: Any) -> None:
+    """Follow a stream; the session of one that cannot be followed ends without outputs."""
+    following = OpenFollowing(call)
+    inner = _bytes_of(stream)
+    if call.exchange.operation == "messages" and inner is not None:  # type: ignore[union-attr]
+        setattr(stream, inner, _Events(getattr(stream, inner), following))
+    elif try_call(setattr, stream, _MARK, following)[1] is not None:  # a generator
+        following.end()
+
+
+def _bytes_of(stream: Any) -> str | None:
+    """Return the name of the attribute from which a stream takes its bytes.
+
+    It depends on the version and the provider; a generator is more likely than another iterator.
+    """
+    held = state(stream, type(stream))
+    found = [name for name, value in held.items() if hasattr(type(value), "__anext__")]
+    return min(found, key=lambda name: type(held[name]) is not AsyncGeneratorType, default=None)
+
+
+class _Events:
+    """Passes on the bytes of a stream, and tells its `Following` about them."""
+
+    __slots__ = ("_following", "_inner")
+
+    def __init__(self, inner: Any, following: OpenFollowing) -> None:
+        self._inner = inner
+        self._following = following
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        __tracebackhide__ = __honeytrace__ = True  # noqa: F841 - both mark the frame
+        with on_error(self._following.stopped):
+            chunk: bytes = await self._inner.__anext__()
+        _guard(self._following.take, chunk)
+        return chunk
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
 
 
 class _Prefixed:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import sys
 import types
 
@@ -287,3 +288,101 @@ def test_switched_off(litellm):
         assert asyncio.run(litellm.acompletion("m", ASKED))["id"] == "chatcmpl-1"
     finally:
         honeytrace.configure(enabled=None)
+
+
+START = {"id": "m", "type": "message", "role": "assistant", "content": []}
+START["usage"] = {"input_tokens": 2, "output_tokens": 1}
+MESSAGE_EVENTS = (
+    b"event: message_start\ndata: "
+    + json.dumps({"type": "message_start", "message": START}).encode()
+    + b'\n\ndata: {"type": "content_block_delta", "index": 0,'
+    b' "delta": {"type": "text_delta", "text": "HI"}}'
+    b'\r\n\r\ndata: {"type": "message_delta", "delta": {"stop_reason": "end_turn"},'
+    b' "usage": {"output_tokens": 3}}\n\ndata: {"type": "message_stop"}\n\n'
+)
+
+
+async def message_bytes():
+    for at in range(0, len(MESSAGE_EVENTS), 50):
+        yield MESSAGE_EVENTS[at : at + 50]
+
+
+class AnthropicMessagesStreamingResponse:
+    def __init__(self):
+        self.wrapper = CustomStreamWrapper()
+        self.completion_stream = message_bytes()
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        return await self.completion_stream.__anext__()
+
+    async def aclose(self):
+        await self.completion_stream.aclose()
+
+
+@pytest.fixture
+def messages(monkeypatch):
+    """Add the function that speaks Anthropic's protocol; its streams consist of bytes."""
+    module = types.ModuleType("litellm")
+
+    async def anthropic_messages(max_tokens, messages, model, stream=False, wrapped=True):
+        if stream:
+            return AnthropicMessagesStreamingResponse() if wrapped else message_bytes()
+        content = [{"type": "text", "text": "HI"}]
+        usage = {"input_tokens": 2, "output_tokens": 3}
+        return {"type": "message", "role": "assistant", "content": content, "usage": usage}
+
+    module.completion = print
+    module.anthropic_messages = anthropic_messages
+    monkeypatch.setitem(sys.modules, "litellm", module)
+    honeytrace.instrument("litellm")
+    yield module.anthropic_messages
+    honeytrace.uninstrument()
+
+
+CLAUDE = {"max_tokens": 9, "messages": ASKED, "model": "anthropic/claude"}
+
+
+def test_anthropic_messages(messages):
+    """It has the session of a model call."""
+    with capture_sessions() as sessions:
+        asyncio.run(messages(**CLAUDE))
+    session = sessions.one("litellm.anthropic_messages")
+    assert session.inputs == {"chat_history": ASKED}
+    assert session.config == {"model": "anthropic/claude", "max_tokens": 9, "provider": "anthropic"}
+    assert session.outputs == {"role": "assistant", "content": "HI"}
+    assert session.metadata["total_tokens"] == 5
+
+
+def test_anthropic_messages_stream(messages):
+    """A stream of bytes becomes one message, wherever the events are split."""
+
+    async def ask():
+        stream = await messages(**CLAUDE, stream=True)
+        assert type(stream) is AnthropicMessagesStreamingResponse
+        assert stream.completion_stream.__aiter__() is stream.completion_stream
+        assert b"".join([chunk async for chunk in stream]) == MESSAGE_EVENTS
+        await stream.aclose()
+
+    with capture_sessions() as sessions:
+        asyncio.run(ask())
+    session = sessions.one("litellm.anthropic_messages")
+    assert session.outputs == {"role": "assistant", "content": "HI"}
+    assert session.metrics["completion_tokens"] == 3
+    assert session.metrics["ttft_ms"] > 0
+    assert session.metadata["honeytrace"]["stream"] == {"completed": True}
+
+
+def test_anthropic_messages_generator(messages):
+    """A generator cannot be followed: the program gets it as it is, and the session ends."""
+
+    async def ask():
+        stream = await messages(**CLAUDE, stream=True, wrapped=False)
+        assert len(sessions) == 1
+        return b"".join([chunk async for chunk in stream])
+
+    with capture_sessions() as sessions:
+        assert asyncio.run(ask()) == MESSAGE_EVENTS
+    assert sessions.one().outputs == {}
