@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found] # see `_utils.origin`
+import _thread
+import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import tee
-from typing import Protocol, cast
+from types import BuiltinFunctionType
+from typing import Any, Protocol, cast
 
 from honeytrace._delivery.retry import Answer, Verdict
 from honeytrace._session.context import as_own_work
@@ -167,16 +171,38 @@ class DeliveryThread(threading.Thread):
 
     The thread may begin with a collection, and so with a `__del__` that wants a lock of the thread
     that started it.
+
+    The program's `threading.settrace` and `threading.setprofile` do not apply to it. Such a
+    function could end the thread by raising, or trace what it does and so never be done.
     """
 
     def __init__(self, target: Callable[[], None], name: str) -> None:
-        super().__init__(target=as_own_work, args=(target,), name=THREADS + name, daemon=True)
+        super().__init__(name=THREADS + name, daemon=True)
         self._started = _Unawaited()
+        # All of this is C code, so no such function can run before it is removed.
+        steps = (*_untracing(), partial(as_own_work, target))
+        run: Any = partial(deque, map(partial.__call__, steps), 0)
+        self.run = run  # type: ignore[method-assign]
 
     def join(self, timeout: float | None = None) -> None:
         threading.Event.wait(self._started, timeout)
         if self._started.is_set():
             super().join(timeout)
+
+
+def _untracing() -> Iterator[partial[None]]:
+    """Yield calls that remove the functions which `threading` sets in a new thread.
+
+    Coverage measures our threads in our own tests, and does no harm. If a thread is a greenlet, the
+    functions are those of the thread that it runs in, and so of the program.
+    """
+    if not isinstance(_thread.start_new_thread, BuiltinFunctionType):
+        return
+    trace = threading.gettrace()
+    if trace is not None and not str(getattr(trace, "__module__", "")).startswith("coverage."):
+        yield partial(sys.settrace, None)
+    if threading.getprofile() is not None:
+        yield partial(sys.setprofile, None)
 
 
 def start_thread(thread: threading.Thread) -> bool:

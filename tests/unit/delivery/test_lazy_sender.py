@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import json
 import threading
 
@@ -163,3 +164,54 @@ def test_our_threads_have_enough_stack():
         after = threading.stack_size(before)
     thread.join(10)
     assert (after, len(found)) == (chosen, 1)
+
+
+SETTERS = [
+    (threading.settrace, threading.gettrace),
+    (threading.setprofile, threading.getprofile),
+]
+
+
+def started(setter, getter, function, target):
+    """Run a thread of ours to its end while the program has a function for new threads."""
+    before = getter()
+    setter(function)
+    try:
+        thread = DeliveryThread(target, "observed")
+        assert start_thread(thread)
+    finally:
+        thread.join(10)
+        setter(before)
+
+
+@pytest.mark.parametrize(("setter", "getter"), SETTERS)
+def test_functions_of_the_program_do_not_see_our_threads(setter, getter):
+    """Debuggers and profilers set them. They could end the thread, or trace what it does."""
+    seen, done = [], []
+
+    def function(frame, event, argument):
+        seen.append(event)
+        raise ValueError("only for threads that I know")
+
+    started(setter, getter, function, lambda: done.append(True))
+    assert (seen, done) == ([], [True])
+
+
+def test_coverage_sees_our_threads():
+    """It is known to do no harm, and measures this very code."""
+    seen = []
+
+    def function(frame, event, argument):
+        seen.append(event)
+
+    function.__module__ = "coverage.collector"
+    started(*SETTERS[0], function, lambda: None)
+    assert "call" in seen
+
+
+def test_functions_of_greenlets_are_left_alone(monkeypatch):
+    """Under gevent they are those of the thread that all greenlets run in."""
+    seen, start = [], _thread.start_new_thread
+    monkeypatch.setattr(_thread, "start_new_thread", lambda *arguments: start(*arguments))
+    started(*SETTERS[0], lambda *arguments: seen.append(arguments[1]), lambda: None)
+    assert "call" in seen
