@@ -29,6 +29,8 @@ from honeytrace._utils import clock
 from honeytrace._utils.guard import ErrorGuard
 
 HANG_SECONDS = 0.02  # a longer request makes another thread the writer
+SILENT_SECONDS = 0.1  # how long to wait for an answer before looking for those to other requests
+STUCK_SECONDS = 0.5  # without an answer for so long, a sender is replaced
 TICK_SECONDS = 1.0  # how often a disk that refused is tried again
 REQUESTS = 8  # under way at once on one thread, if the server is slow
 REQUEST_BYTES = 64 * 1024  # total size of their bodies
@@ -92,7 +94,14 @@ class Crew(Threads):
     @property
     def _wanted(self) -> int:
         """Return how many threads there should be."""
-        return 1 + math.ceil(self.retry.requests(self._unanswered) / REQUESTS)
+        senders = math.ceil(self.retry.requests(self._unanswered) / REQUESTS)
+        return 1 + senders + (self._stuck if self.retry.slow else 0)
+
+    @property
+    def _stuck(self) -> int:
+        """Return how many senders have waited so long for an answer that others have to send."""
+        since = clock.now() - STUCK_SECONDS
+        return sum(each.sends is not None and each.sends <= since for each in self._members)
 
     def _step(self, me: Member, now: float) -> Step | None:
         """Return the next step of this thread; None if there is none."""
@@ -255,8 +264,8 @@ class Crew(Threads):
                 break
             step[0](*step[1:])
 
-    def _another(self, me: Member, last: Attempt | None, end: float) -> Item | None:
-        if last is None or last.answer.verdict is not Verdict.DELIVERED:
+    def _another(self, me: Member, attempts: Sequence[Attempt], end: float) -> Item | None:
+        if not attempts or attempts[-1].answer.verdict is not Verdict.DELIVERED:
             return None
         with self._lock:
             now = clock.now()
@@ -267,32 +276,46 @@ class Crew(Threads):
     def _send(self, me: Member, items: list[Item]) -> None:
         """Send sessions at the same time, or as the writer one after the other, and a few more.
 
-        All outcomes are recorded at once.
+        The outcomes are recorded at once, unless some answers take much longer than others.
         """
         attempts: list[Attempt] = []
-        tried, end = 0, clock.now() + SEND_SECONDS
+        begun, recorded, end = 0, 0, clock.now() + SEND_SECONDS
         try:
-            while tried < len(items):
-                for attempt in self._exchange.send(items[tried:]):
-                    tried += 1
-                    attempts += [attempt] if attempt else []
-                if tried < SEND_SESSIONS and (item := self._another(me, attempt, end)):
+            while begun < len(items):
+                new, begun = items[begun:], len(items)
+                patience = None if me is self._writer else SILENT_SECONDS
+                for attempt in self._exchange.send(new, patience):
+                    if attempt:
+                        attempts.append(attempt)
+                    else:
+                        some, recorded = attempts[recorded:], len(attempts)
+                        self._meanwhile(me, some, len(items) - recorded)
+                if begun < SEND_SESSIONS and (item := self._another(me, attempts, end)):
                     items.append(item)
         finally:
+            tried = [each.item for each in attempts]
             with self._lock:
-                for item in items[tried:]:
-                    self._queue.put_back(item, 0.0)
-            self._settle(me, attempts)
+                for item in items:
+                    if item not in tried:
+                        self._queue.put_back(item, 0.0)
+            self._settle(me, attempts[recorded:])
 
-    def _settle(self, me: Member, attempts: Sequence[Attempt]) -> None:
+    def _meanwhile(self, me: Member, attempts: Sequence[Attempt], left: int) -> None:
+        """While answers are late, record those that came, and let others send if it takes long."""
+        self._hire(me.life)
+        if attempts:
+            self._settle(me, attempts, left)
+
+    def _settle(self, me: Member, attempts: Sequence[Attempt], left: int = 0) -> None:
+        """Record outcomes while `left` requests of this thread are still under way."""
         quick = self.retry.quick
         try:
             changed = self._exchange.settle(attempts)
         finally:
             with self._lock:
-                me.sends = None
-                self._sending -= me.requests if me.life == self._life else 0
-                me.requests = 0
+                me.sends = me.sends if left else None
+                self._sending -= me.requests - left if me.life == self._life else 0
+                me.requests = left
         with self._lock:
             self._queue.counts.wake(anyway=changed)
             if changed or quick != self.retry.quick:

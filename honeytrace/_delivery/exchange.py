@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from itertools import starmap
+from collections import deque
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from honeytrace._delivery.queue import DeliveryQueue
 from honeytrace._delivery.retry import Answer, RetryPolicy, Verdict, back_off
 from honeytrace._delivery.send_queue import Item
-from honeytrace._delivery.senders import LazySender
+from honeytrace._delivery.senders import LazySender, Sending
 from honeytrace._utils import clock
 from honeytrace._utils.guard import ErrorGuard
 
@@ -58,19 +58,26 @@ class Exchange:
         self.retry.begin_again()
         self._renewed = clock.now()
 
-    def send(self, items: Sequence[Item]) -> Iterator[Attempt | None]:
-        """Send sessions at the same time; yield what became of each, None if the disk lost it."""
-        return starmap(self._finish, [self._begin(item) for item in items])
+    def send(self, items: Sequence[Item], patience: float | None) -> Iterator[Attempt | None]:
+        """Send sessions at the same time; yield an attempt for each answer when it comes.
 
-    def _begin(self, item: Item) -> tuple[Item, float, Callable[[], Answer] | None]:
-        began, body = clock.now(), self._queue.body(item)
-        return item, began, self._sender.begin(body) if body else None
+        With `patience`, yield None when no answer has come for so many seconds. There is no attempt
+        for a session that the disk has lost.
+        """
+        begun = deque(filter(None, map(self._begin, items)))
+        while begun:
+            item, began, sending = begun[0]
+            if patience and not sending.is_answered(patience):
+                begun.rotate(-1)
+                yield None
+            else:
+                yield Attempt(item, sending.answer(), began, clock.now() - began)
+                begun.popleft()
 
-    def _finish(
-        self, item: Item, began: float, answer: Callable[[], Answer] | None
-    ) -> Attempt | None:
-        if answer:
-            return Attempt(item, answer(), began, clock.now() - began)
+    def _begin(self, item: Item) -> tuple[Item, float, Sending] | None:
+        began = clock.now()
+        if body := self._queue.body(item):
+            return item, began, self._sender.send(body)
         self._queue.lose(item)
         return None
 

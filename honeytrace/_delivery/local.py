@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 from honeytrace._delivery.retry import Answer, Verdict
+from honeytrace._delivery.senders import Sending
 from honeytrace._session import wire
 from honeytrace._utils.errors import StoreError
 from honeytrace._utils.json import Json
@@ -30,8 +31,8 @@ class LocalSender:
     ) -> None:
         self._store = Store(store_path(home), max_bytes=max_bytes, max_age=max_age)
 
-    def begin(self, body: bytes) -> Callable[[], Answer]:
-        return partial(self.send_many, [body])
+    def send(self, body: bytes) -> Sending:
+        return Sending(partial(self.send_many, [body]))
 
     def send_many(self, bodies: Sequence[bytes]) -> Answer:
         """Store all of them in one transaction, or none."""

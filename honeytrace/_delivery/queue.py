@@ -126,11 +126,12 @@ class DeliveryQueue(WriteQueue):
             self._ready.postpone(item, until)
 
     def lose(self, item: Item) -> None:
-        """Count a session as dropped because it was damaged on disk."""
+        """Count a session as dropped because it was damaged on disk. It cannot be put back."""
         if item.place and all(self._acknowledge([item.place])):
             with self.lock:
                 if item.place.segment.own:
                     self.counts.drop_spooled(item.serial)
+            item.place = None
             self._tell_damage(1)
 
     def settle(self, answers: Sequence[tuple[Item, Answer]]) -> None:

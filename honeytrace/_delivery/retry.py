@@ -50,6 +50,11 @@ class RetryPolicy:
         return not self._pauses and self._quickest is not None and self._quickest <= _QUICK_SECONDS
 
     @property
+    def slow(self) -> bool:
+        """Return whether it works, and answers so late that several requests may be under way."""
+        return not self._pauses and self._quickest is not None and self._quickest > _QUICK_SECONDS
+
+    @property
     def until(self) -> float:
         """Return the time before which nothing is to be sent."""
         return self._until
@@ -60,10 +65,9 @@ class RetryPolicy:
         If one is not enough, there are as many as would soon empty the backlog, and no fewer than
         `possible`, for which there are threads.
         """
-        quickest = self._quickest
-        if self._pauses or quickest is None or quickest <= _QUICK_SECONDS:
+        if self._quickest is None or not self.slow:
             return 1
-        needed = math.ceil(waiting * quickest / _DRAIN_SECONDS)
+        needed = math.ceil(waiting * self._quickest / _DRAIN_SECONDS)
         return max(1, min(max(needed, possible), self._most_requests))
 
     def settled(self, seconds: float, now: float) -> bool:

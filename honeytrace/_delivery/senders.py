@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import tee
 from types import BuiltinFunctionType
-from typing import Any, Protocol, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 from honeytrace._delivery.retry import Answer, Verdict
 from honeytrace._session.context import as_own_work
@@ -35,13 +35,27 @@ _set_mask = getattr(_signal, "pthread_sigmask", None)  # Windows has none
 _FAULT = Answer(Verdict.RETRY, "a fault of honeytrace", answered=False)
 
 
+class Sending(NamedTuple):
+    """A session that is being sent.
+
+    Attributes:
+        answer: waits for the answer.
+        is_answered: waits up to so many seconds; returns False if `answer` would wait even longer.
+    """
+
+    answer: Callable[[], Answer]
+    is_answered: Callable[[float], bool] = lambda _: True
+
+
 class Sender(Protocol):
     """Delivers encoded sessions. Called from several threads at once; does not raise."""
 
-    def begin(self, body: bytes) -> Callable[[], Answer]:
-        """Begin to send a session; return the function that waits for the answer."""
+    def send(self, body: bytes) -> Sending: ...
 
     def close(self) -> None: ...
+
+
+_FAILED = Sending(lambda: _FAULT)
 
 
 class BatchSender(Sender, Protocol):
@@ -75,31 +89,29 @@ class LazySender:
         self._connecting = threading.RLock()  # under gevent, the imports that it causes may fork
         self._held = False
 
-    def begin(self, body: bytes) -> Callable[[], Answer]:
-        """Begin to send a body; return the function that waits for the answer.
+    def send(self, body: bytes) -> Sending:
+        """Send a body. One thread can send several before it asks for the first answer."""
+        sending = self._attempt(body)
+        return Sending(partial(self._finish, body, sending.answer), sending.is_answered)
 
-        So one thread can have several requests under way.
-        """
-        return partial(self._finish, body, self._guard.call(self._exchange, body))
+    def _attempt(self, body: bytes) -> Sending:
+        return self._guard.call(self._exchange, body) or _FAILED
 
-    def _finish(self, body: bytes, answer: Callable[[], Answer] | None) -> Answer:
-        got = self._await(answer)
+    def _finish(self, body: bytes, answer: Callable[[], Answer]) -> Answer:
+        got = self._guard.call(self._read_answer, answer) or _FAULT
         return self._send_smaller(body, got) if got.verdict is Verdict.TOO_LARGE else got
-
-    def _await(self, answer: Callable[[], Answer] | None) -> Answer:
-        return (self._guard.call(self._read_answer, answer) if answer else None) or _FAULT
 
     def _read_answer(self, answer: Callable[[], Answer]) -> Answer:
         return answer()
 
-    def _exchange(self, body: bytes) -> Callable[[], Answer]:
+    def _exchange(self, body: bytes) -> Sending:
         try:
             sender = self._sender or self.connected()
         except OSError as error:  # for example, no descriptor is left to load httpcore
             let_through(error)
             words = f"{type(error).__name__}: {error}"
-            return partial(Answer, Verdict.RETRY, words, answered=False)
-        return sender.begin(body)
+            return Sending(partial(Answer, Verdict.RETRY, words, answered=False))
+        return sender.send(body)
 
     def connected(self) -> Sender:
         """Return the sender; connect at the first use."""
@@ -128,7 +140,7 @@ class LazySender:
             if not smaller or len(smaller) >= len(body):
                 return replace(answer, verdict=Verdict.REJECTED)
             body = smaller
-            answer = self._await(self._guard.call(self._exchange, body))
+            answer = self._guard.call(self._read_answer, self._attempt(body).answer) or _FAULT
         return answer
 
     def change(self, connect: Callable[[], Sender]) -> Sender | None:

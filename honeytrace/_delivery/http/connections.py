@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import closing, suppress
 from functools import partial
-from typing import TypeVar, cast
+from typing import NamedTuple, TypeVar, cast
 
 import certifi
 import httpcore
@@ -42,6 +42,18 @@ _CUT = (httpcore.RemoteProtocolError, httpcore.ReadError, httpcore.WriteError)
 _LASTING = (ssl.SSLError, httpcore.LocalProtocolError, ConfigurationError)
 MAX_SESSION_BYTES = 64 * 2**20  # of a session that is read
 _LOGGERS = ("connection", "http11", "proxy", "socks")
+
+
+class Posted(NamedTuple):
+    """A request that was made.
+
+    Attributes:
+        reply: waits for the answer. Raises `TransportError` if none comes within the timeout.
+        is_answered: waits up to so many seconds; returns False if `reply` would wait even longer.
+    """
+
+    reply: Callable[[], Reply]
+    is_answered: Callable[[float], bool]
 
 
 class Connections:
@@ -74,16 +86,12 @@ class Connections:
         for name in _LOGGERS:
             logging.getLogger(f"httpcore.{name}").addFilter(_quiet.filter)
 
-    def begin(self, body: bytes) -> Callable[[], Reply]:
-        """Post a body; return the function that waits for the answer, within the timeout.
-
-        The body is sent at once if a connection is open, so that many can be under way. The
-        function raises `TransportError` if no answer comes.
-        """
+    def post(self, body: bytes) -> Posted:
+        """Post a body. Without an open connection, this is done when the answer is read."""
         now = clock.now()
         connection = self._take(now) or self._open()
         request = _Request(connection, body, self._deadline(now))
-        return partial(_reported, self._finish, request)
+        return Posted(partial(_reported, self._finish, request), request.is_answered)
 
     def get(self, path: str) -> Reply:
         """Read another path of the server within the timeout, over a connection of its own."""
@@ -243,11 +251,19 @@ class _Request:
         self.deadline = deadline
         self.first = connection.network.stream is None
         self._finished = False
+        self._sent = False
         self._error: httpcore.WriteError | httpcore.WriteTimeout | None = None
         try:
             self._sent = connection.begin(body, deadline)
         except (httpcore.WriteError, httpcore.WriteTimeout) as error:
             self._error = error
+
+    def is_answered(self, seconds: float) -> bool:
+        """Wait up to `seconds`; return False if `finish` would wait even longer."""
+        stream = self.connection.network.stream
+        if stream is None or not (self._sent and stream.can_wait):
+            return True
+        return not stream.is_silent(seconds) or clock.now() >= self.deadline
 
     def finish(self) -> Reply:
         """Return the answer. Raises what httpcore raises."""

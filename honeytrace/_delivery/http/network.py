@@ -91,6 +91,7 @@ class OwnedStream(httpcore.NetworkStream):
 
     Attributes:
         head: the head of the last request that httpcore wrote.
+        can_wait: whether `is_silent` can wait, which takes `select.poll`.
     """
 
     def __init__(self, network: DeadlineNetwork, stream: httpcore.NetworkStream) -> None:
@@ -103,6 +104,7 @@ class OwnedStream(httpcore.NetworkStream):
         self._nested = isinstance(stream.get_extra_info("ssl_object"), ssl.SSLObject)
         self._file = _file(self._socket)
         self._poll = _poll(self._socket)
+        self.can_wait = self._poll is not None
         self._timeout = 0.0
         self._unsent: list[bytes] = []
         self._answer: bytes | None = None
@@ -159,10 +161,13 @@ class OwnedStream(httpcore.NetworkStream):
             self.send(b"".join(unsent))
         return self.receive(max_bytes)
 
-    def is_silent(self) -> bool:
-        """Return whether nothing has arrived, not even the end of the connection."""
+    def is_silent(self, seconds: float = 0.0) -> bool:
+        """Return whether nothing arrives, not even the end of the connection.
+
+        Wait for it up to `seconds`, if `can_wait`.
+        """
         if self._poll is not None:
-            return not self._poll.poll(0)
+            return not self._poll.poll(seconds * 1e3)
         try:
             return not self._stream.get_extra_info("is_readable")
         except (OSError, ValueError):  # without `poll`, a missing descriptor raises

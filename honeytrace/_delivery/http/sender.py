@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Protocol
 
 from honeytrace._delivery.http.addresses import netloc, parsed, proxy
-from honeytrace._delivery.http.connections import Connections, lasts
+from honeytrace._delivery.http.connections import Connections, Posted, lasts
 from honeytrace._delivery.http.reply import Receipt, Reply, read_receipt
 from honeytrace._delivery.http.turns import Turns
 from honeytrace._delivery.retry import Answer, Verdict, retry_after, verdict_of
+from honeytrace._delivery.senders import Sending
 from honeytrace._redaction.secrets import without_secrets
 from honeytrace._session import wire
 from honeytrace._utils.errors import ConfigurationError, TransportError
@@ -34,7 +35,7 @@ _DELIVERED = Answer(Verdict.DELIVERED)
 class _Way(Protocol):
     """Sends to where sessions go. An answer that does not come raises `TransportError`."""
 
-    def begin(self, body: bytes) -> Callable[[], Reply]: ...
+    def post(self, body: bytes) -> Posted: ...
 
     def get(self, path: str) -> Reply: ...
 
@@ -49,8 +50,8 @@ class _NoWay:
     def __init__(self, cause: ConfigurationError) -> None:
         self._cause = cause
 
-    def begin(self, body: bytes) -> Callable[[], Reply]:  # noqa: ARG002
-        return partial(self.get, "")
+    def post(self, body: bytes) -> Posted:  # noqa: ARG002
+        return Posted(partial(self.get, ""), lambda _: True)
 
     def get(self, path: str) -> Reply:  # noqa: ARG002
         raise TransportError(str(self._cause)) from self._cause
@@ -81,15 +82,16 @@ class HttpSender:
         self._turns = Turns(locks)
         self._way = _way(server_url, api_key, timeout)
 
-    def begin(self, body: bytes) -> Callable[[], Answer]:
-        """Send one body; return the function that waits for the answer and reads 64 KiB of it.
+    def send(self, body: bytes) -> Sending:
+        """Send one body. Of the answer, 64 KiB are read.
 
-        An update is sent by that function, which has to wait for its turn.
+        An update is sent when the answer is asked for, since it has to wait for its turn.
         """
         update = wire.update_of(body)
         if update is not None:
-            return partial(self._update, update)
-        return partial(self._judged, self._way.begin(body), self._received)
+            return Sending(partial(self._update, update))
+        reply, is_answered = self._way.post(body)
+        return Sending(partial(self._judged, reply, self._received), is_answered)
 
     def _judged(
         self,
@@ -126,7 +128,7 @@ class HttpSender:
             body = wire.updated(reply.body, update)
         except ValueError as error:
             return Answer(Verdict.HOLD, f"the answer to getSession is unusable ({error})")
-        return self._judged(self._way.begin(body), self._received)
+        return self._judged(self._way.post(body).reply, self._received)
 
     def _received(self, reply: Reply) -> Answer:
         """Judge an answer with a 2xx status: only the session API takes sessions."""

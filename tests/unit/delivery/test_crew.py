@@ -138,11 +138,11 @@ def test_threads_that_are_ended_from_outside_are_replaced(sending, server):
     ended = []
 
     class Ends(HttpSender):
-        def begin(self, body):
+        def send(self, body):
             if len(ended) < 3:
                 ended.append(threading.current_thread())
                 raise SystemExit
-            return super().begin(body)
+            return super().send(body)
 
     sending.sender.change(lambda: Ends(server.url, "key", 1.0))
     for number in range(3):
@@ -165,11 +165,11 @@ def test_the_only_thread_is_replaced(server, monkeypatch):
         start(self)
 
     class Ends(HttpSender):
-        def begin(self, body):
+        def send(self, body):
             if not ended:
                 ended.append(threading.current_thread())
                 raise SystemExit
-            return super().begin(body)
+            return super().send(body)
 
     monkeypatch.setattr(threading.Thread, "start", allow_one)
     sending = Sending(server.url)
@@ -293,11 +293,11 @@ def test_a_thread_that_ends_with_requests_under_way(sending, server):
     ended = []
 
     class Ends(HttpSender):
-        def begin(self, body):
+        def send(self, body):
             if b'"n": 77' in body and not ended:
                 ended.append(threading.current_thread())
                 raise SystemExit
-            return super().begin(body)
+            return super().send(body)
 
     sending.sender.change(lambda: Ends(server.url, "key", 1.0))
     server.script = lambda request: server.after(0.02)
@@ -322,6 +322,26 @@ def test_failures_of_requests_under_way_at_once(sending, server):
         sending.put(number)
     assert sending.flush(30)
     assert (sending.counts.delivered, sending.counts.loose) == (150, 0)
+
+
+def test_a_late_answer_does_not_hold_up_those_beside_it(server, sending):
+    """Sessions that the server has answered are settled, although another one waits."""
+    gate = threading.Event()
+    sending.sender.change(lambda: HttpSender(server.url, "key", 30.0))
+    server.script = lambda request: (
+        (gate.wait(20), server.ok(request))[1]
+        if request.json["session"]["n"] in (100, 103)
+        else server.after(0.02)
+    )
+    for number in range(148):
+        sending.put(number)
+    deadline = time.monotonic() + 20
+    while sending.counts.delivered < 146 and time.monotonic() < deadline:
+        sending.flush(0.05)
+    assert (sending.counts.delivered, sending.counts.loose) == (146, 2)
+    gate.set()
+    assert sending.flush(20)
+    assert len(server.requests) == 148
 
 
 def test_idle_senders_end(server):

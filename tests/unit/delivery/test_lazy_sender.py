@@ -11,7 +11,7 @@ import pytest
 from honeytrace._delivery import senders
 from honeytrace._delivery.http.sender import HttpSender
 from honeytrace._delivery.retry import Answer, Verdict
-from honeytrace._delivery.senders import DeliveryThread, LazySender, start_thread
+from honeytrace._delivery.senders import DeliveryThread, LazySender, Sending, start_thread
 from honeytrace._utils.guard import ErrorGuard
 
 DELIVERED = Answer(Verdict.DELIVERED)
@@ -26,9 +26,9 @@ class Scripted:
         self.bodies = []
         self.closed = False
 
-    def begin(self, body):
+    def send(self, body):
         self.bodies.append(body)
-        return self.answer
+        return Sending(self.answer)
 
     def answer(self):
         answer = self.script.pop(0)
@@ -49,7 +49,9 @@ def test_a_body_arrives(server, guard):
     """It is connected when there is something to send, once."""
     sender = LazySender(lambda: HttpSender(server.url, "key", 1.0), guard)
     assert server.connections == 0
-    assert [sender.begin(b'{"session": {}}')().verdict for _ in range(2)] == [Verdict.DELIVERED] * 2
+    assert [sender.send(b'{"session": {}}').answer().verdict for _ in range(2)] == [
+        Verdict.DELIVERED
+    ] * 2
     assert server.connections == 1
     sender.part().close()
 
@@ -57,7 +59,7 @@ def test_a_body_arrives(server, guard):
 def test_a_fault_is_an_attempt_that_failed(guard):
     """While sending; it is counted, and the session is to be sent again."""
     sender = LazySender(lambda: Scripted(RuntimeError("a fault")), guard)
-    answer = sender.begin(b"x")()
+    answer = sender.send(b"x").answer()
     assert (answer.verdict, answer.answered) == (Verdict.RETRY, False)
     assert guard.by_place == {"read_answer": 1}
 
@@ -76,8 +78,8 @@ def test_a_connection_that_cannot_be_made(error, counted, guard):
         return Scripted(DELIVERED)
 
     sender = LazySender(connect, guard)
-    assert sender.begin(b"x")().verdict is Verdict.RETRY
-    assert sender.begin(b"x")() == DELIVERED
+    assert sender.send(b"x").answer().verdict is Verdict.RETRY
+    assert sender.send(b"x").answer() == DELIVERED
     assert guard.by_place == counted
 
 
@@ -94,14 +96,14 @@ def test_a_connection_that_cannot_be_made(error, counted, guard):
 def test_what_is_too_large_is_sent_with_less(shrink, bodies, verdict, guard):
     """Less and less, until it fits or nothing is left to cut; then it is rejected."""
     sender = Scripted(TOO_LARGE, TOO_LARGE, DELIVERED)
-    assert LazySender(lambda: sender, guard, shrink).begin(b"xxxx")().verdict is verdict
+    assert LazySender(lambda: sender, guard, shrink).send(b"xxxx").answer().verdict is verdict
     assert sender.bodies == bodies
 
 
 def test_what_stays_too_large_is_rejected(guard):
     """With the words of the server."""
     sender = LazySender(lambda: Scripted(TOO_LARGE, TOO_LARGE), guard, lambda body: body[:1])
-    assert sender.begin(b"xx")() == Answer(Verdict.REJECTED, "too large")
+    assert sender.send(b"xx").answer() == Answer(Verdict.REJECTED, "too large")
 
 
 def test_another_way(guard):
@@ -109,16 +111,16 @@ def test_another_way(guard):
     old, new = Scripted(DELIVERED), Scripted(DELIVERED)
     sender = LazySender(lambda: old, guard)
     assert sender.part() is None
-    sender.begin(b"1")()
+    sender.send(b"1").answer()
     assert sender.change(lambda: new) is old
-    sender.begin(b"2")()
+    sender.send(b"2").answer()
     assert (old.bodies, new.bodies) == ([b"1"], [b"2"])
 
 
 def test_nobody_connects_while_it_is_held(guard):
     """As around a fork."""
     sender, connected = LazySender(lambda: Scripted(DELIVERED), guard), threading.Event()
-    thread = threading.Thread(target=lambda: (sender.begin(b"x")(), connected.set()))
+    thread = threading.Thread(target=lambda: (sender.send(b"x").answer(), connected.set()))
     sender.hold()
     thread.start()
     assert not connected.wait(0.1)
@@ -138,7 +140,7 @@ def test_a_fork_does_not_wait_long_for_a_thread_that_connects(guard, monkeypatch
         return Scripted(DELIVERED)
 
     sender = LazySender(connect, guard)
-    thread = threading.Thread(target=lambda: answers.append(sender.begin(b"x")()))
+    thread = threading.Thread(target=lambda: answers.append(sender.send(b"x").answer()))
     thread.start()
     connecting.wait(10)
     sender.hold()

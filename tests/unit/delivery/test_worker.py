@@ -8,7 +8,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 
 import pytest
@@ -17,7 +17,7 @@ import honeytrace
 from honeytrace._delivery import send_queue, worker
 from honeytrace._delivery.http.sender import HttpSender
 from honeytrace._delivery.retry import Answer, Verdict
-from honeytrace._delivery.senders import THREADS
+from honeytrace._delivery.senders import THREADS, Sending
 from honeytrace._delivery.worker import Delivery
 from honeytrace._session import wire
 from honeytrace._session.build import close
@@ -241,9 +241,9 @@ class Slow:
     def __init__(self) -> None:
         self.begun, self.gate = threading.Event(), threading.Event()
 
-    def begin(self, body: bytes) -> Callable[[], Answer]:
+    def send(self, body: bytes) -> Sending:
         self.begun.set()
-        return self.answer
+        return Sending(self.answer)
 
     def answer(self) -> Answer:
         self.gate.wait(10)
