@@ -66,7 +66,7 @@ class EncodeQueue:
     @property
     def waiting(self) -> int:
         """Return the number of sessions that are yet to be encoded."""
-        return len(self.new) + sum(map(len, self._runs.values()))
+        return len(self.new) + sum(map(len, list(self._runs.values())))  # others add runs
 
     @property
     def entered(self) -> bool:

@@ -50,12 +50,19 @@ def test_loops_in_other_threads_lose_nothing():
 def test_a_killed_thread_keeps_no_exit_waiting(lock):
     """The interpreter kills daemon threads anywhere, and then runs finalizers that trace."""
     before = f"""
-    import atexit
+    import atexit, threading
+    wanted, held = threading.Event(), threading.Event()
+    def hold():
+        from honeytrace._config.live import live
+        wanted.wait()
+        live.base.delivery._queue.{lock}.acquire()
+        held.set()
+        threading.Event().wait()
+    threading.Thread(target=hold, daemon=True).start()
     @atexit.register
     def last():
-        from honeytrace._config.live import live
-        lock = live.base.delivery._queue.{lock}
-        until(lambda: not (lock.acquire(blocking=False) and [lock.release()]))
+        wanted.set()
+        held.wait()
     """
     program = """
     class Traces:

@@ -303,7 +303,7 @@ def test_a_limit_ends_a_request(server, connect):
     server.script = [server.hang]
     sender = connect(server.url, timeout=60.0)
     assert sender.limit(clock.now() + 0.1)
-    assert sender.begin(BODY)().words.startswith("ReadTimeout")
+    assert sender.send(BODY).answer().words.startswith("ReadTimeout")
 
 
 @pytest.mark.parametrize(
