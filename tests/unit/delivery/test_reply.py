@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from honeytrace._delivery.http.connections import _Connection, _Request
+from honeytrace._delivery.http.connection import Connection, Request
 from honeytrace._delivery.http.network import DeadlineNetwork
 from honeytrace._delivery.http.reply import Reply, read_plain
 from honeytrace._utils import clock
@@ -75,14 +75,14 @@ def outcome(pieces, quick):
     network = Network(stream)
     http = httpcore.HTTPConnection(URL.origin, network_backend=network)
     headers = [(b"Host", b"honeyhive.test")]
-    connection = _Connection(network, http, httpcore.Request(b"POST", URL), headers)
+    connection = Connection(network, http, httpcore.Request(b"POST", URL), headers)
     try:
         stream.pieces = [OK]
-        _Request(connection, b"{first}", clock.now() + 60).finish()
+        Request(connection, b"{first}", clock.now() + 60).finish()
         if not quick:
             connection._head = None  # as it is before the first request
         stream.pieces, stream.written = list(pieces), []
-        reply = _Request(connection, b"{the second}", clock.now() + 60).finish()
+        reply = Request(connection, b"{the second}", clock.now() + 60).finish()
         result = (reply.status, normal(reply.head), reply.body, reply.complete)
     except httpcore.ProtocolError as error:
         result = type(error), str(error)
