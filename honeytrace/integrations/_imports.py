@@ -32,6 +32,17 @@ def can_be_found(name: str) -> bool:
     return name in sys.modules or top in sys.modules or try_call(find_spec, top)[0] is not None
 
 
+def spec_of(module: ModuleType) -> object:
+    """Return the `__spec__`; `importlib.reload` and a new import both make a new one."""
+    return getattr(module, "__spec__", None)
+
+
 def is_importing(module: ModuleType) -> bool:
     """Return whether the module's own code is still running, so names may be missing."""
-    return bool(getattr(getattr(module, "__spec__", None), "_initializing", False))
+    return bool(getattr(spec_of(module), "_initializing", False))
+
+
+def loaded_again(name: str, before: object) -> ModuleType | None:
+    """Return a module if its code has run again since its `__spec__` was `before`; else None."""
+    module = sys.modules.get(name)
+    return module if module is not None and spec_of(module) is not before else None

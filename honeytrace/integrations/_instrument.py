@@ -13,7 +13,7 @@ from honeytrace._config.live import live
 from honeytrace._utils.guard import try_call
 from honeytrace._utils.text import did_you_mean
 from honeytrace.integrations import _litellm, _stainless
-from honeytrace.integrations._imports import when_imported
+from honeytrace.integrations._imports import is_importing, loaded_again, spec_of, when_imported
 from honeytrace.integrations._members import Member, find, taken
 from honeytrace.integrations._presets import ANTHROPIC, LITELLM, OPENAI
 from honeytrace.integrations._stainless import Sdk
@@ -86,7 +86,19 @@ class _Replaced(NamedTuple):
     made: Any
 
 
-_replaced: dict[str, list[_Replaced]] = {}
+class _Installed(NamedTuple):
+    """What is in place for one SDK.
+
+    Attributes:
+        replaced: its members that have been replaced.
+        loaded: for each of its modules, the `__spec__` of the module as it was replaced.
+    """
+
+    replaced: list[_Replaced]
+    loaded: dict[str, object]
+
+
+_installed: dict[str, _Installed] = {}
 _lock = threading.RLock()
 
 
@@ -96,8 +108,9 @@ def instrument(*names: str) -> None:
         honeytrace.instrument()                       # all of them
         honeytrace.instrument("openai", "anthropic")
 
-    SDKs that are imported later are included. Nothing is imported here, and calling it again
-    changes nothing. The SDKs return and send the same as before.
+    SDKs that are imported later are included. Nothing is imported here. Calling it again changes
+    nothing, unless a module of an SDK has been reloaded since. The SDKs return and send the same as
+    before.
 
     Args:
         names: "openai", "anthropic" or "litellm"; all of them if none is given.
@@ -106,14 +119,20 @@ def instrument(*names: str) -> None:
         TypeError, ValueError: if a name is not that of a known SDK.
     """
     for name in _checked(names):
+        preset = PRESETS[name]
         with _lock:
-            preset = PRESETS[name]
-            if preset.sdk.active:
-                continue
-            preset.sdk.active.append(True)
-            made = _replaced[name] = []
-        for part in preset.parts:
+            made, parts = _installed.get(name), preset.parts
+            if made is None:
+                made = _installed[name] = _Installed([], {})
+                preset.sdk.active.append(True)
+            else:
+                parts = tuple(part for part in parts if _is_reloaded(part.module, made))
+        for part in parts:
             when_imported(part.module, partial(_apply, preset, part, made))
+
+
+def _is_reloaded(module: str, made: _Installed) -> bool:
+    return loaded_again(module, made.loaded.get(module)) is not None
 
 
 def uninstrument(*names: str) -> None:
@@ -125,8 +144,8 @@ def uninstrument(*names: str) -> None:
     for name in _checked(names):
         with _lock:
             PRESETS[name].sdk.active.clear()
-            replaced = _replaced.pop(name, [])
-        for member, made in reversed(replaced):
+            installed = _installed.pop(name, None)
+        for member, made in reversed(installed.replaced if installed else []):
             # If another library has wrapped ours since, ours stays inside and does nothing.
             if member.holds(made):
                 member.restore()
@@ -149,22 +168,25 @@ def _checked(names: tuple[str, ...]) -> tuple[str, ...]:
         if not isinstance(name, str):
             raise TypeError(f"{name!r} is not the name of an SDK; give one of {known}")
         if name not in PRESETS:
-            hint = did_you_mean(name, PRESETS, f"the known ones are {known}")
+            hint = did_you_mean(name.lower(), PRESETS, f"the known ones are {known}")
             raise ValueError(f"{name!r} is not an SDK that can be instrumented; {hint}")
     return names or tuple(PRESETS)
 
 
-def _apply(preset: Preset, part: Part, made: list[_Replaced], module: ModuleType) -> None:
+def _apply(preset: Preset, part: Part, made: _Installed, module: ModuleType) -> None:
     _guard(_replace, preset, part, made, module)
 
 
-def _replace(preset: Preset, part: Part, made: list[_Replaced], module: ModuleType) -> None:
-    if _replaced.get(preset.sdk.name) is not made:  # undone before the import
+def _replace(preset: Preset, part: Part, made: _Installed, module: ModuleType) -> None:
+    if _installed.get(preset.sdk.name) is not made:  # undone before the import
         return
+    made.loaded[part.module] = None if is_importing(module) else spec_of(module)
     member = find(module, part.path)
     if member is None or not callable(member.value):
         if part.needed:
             words = "cannot instrument %s: the module %r has no %r, so its calls are not recorded"
+            if is_importing(module):
+                words += " yet: it is still being imported, so call instrument() again afterwards"
             topic = f"instrument {preset.sdk.name}"
             live.guard.warn(topic, words, preset.sdk.name, part.module, part.path)
         return
@@ -172,4 +194,4 @@ def _replace(preset: Preset, part: Part, made: list[_Replaced], module: ModuleTy
     # A module may have taken a function by `from litellm import completion` before.
     for each in [member, *([] if member.in_class else taken(member))]:
         each.replace(wrapped)
-        made.append(_Replaced(each, wrapped))
+        made.replaced.append(_Replaced(each, wrapped))

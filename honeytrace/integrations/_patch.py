@@ -15,7 +15,13 @@ from honeytrace._tracing.classes import methods_to_trace, spec_of_method
 from honeytrace._tracing.decorate import decorate, is_traced
 from honeytrace._tracing.options import parse_options
 from honeytrace._utils.guard import try_call
-from honeytrace.integrations._imports import can_be_found, is_importing, when_imported
+from honeytrace.integrations._imports import (
+    can_be_found,
+    is_importing,
+    loaded_again,
+    spec_of,
+    when_imported,
+)
 from honeytrace.integrations._members import Member, as_function, find
 
 if TYPE_CHECKING:
@@ -37,8 +43,9 @@ def patch(target: str, /, name: str | None = None, **options: Unpack[Options]) -
 
     If the module is not imported yet, the patch waits for its import. If there is no such function,
     a warning names what is missing, and nothing else happens. A second patch of the same target
-    returns the first one, so each call is one session. Code that has taken the function from its
-    module before (`from shop.search import rank`) keeps the untraced one.
+    returns the first one, so each call is one session. If the module has been reloaded since, that
+    also puts the patch back. Code that has taken the function from its module before
+    (`from shop.search import rank`) keeps the untraced one.
 
     Args:
         target: `"module:function"`, `"module:Class.method"` or `"module:Class"` for the public
@@ -57,6 +64,7 @@ def patch(target: str, /, name: str | None = None, **options: Unpack[Options]) -
         known = _patches.get(target)
         if known is not None and known.active:
             known._holders += 1
+            known._renew(module)
             return known
         made = _patches[target] = Patch(target, path, spec)
     if not can_be_found(module):
@@ -98,7 +106,16 @@ class Patch:
         active: False once it has been undone.
     """
 
-    __slots__ = ("_holders", "_path", "_replaced", "_spec", "_waits", "active", "target")
+    __slots__ = (
+        "_holders",
+        "_loaded",
+        "_path",
+        "_replaced",
+        "_spec",
+        "_waits",
+        "active",
+        "target",
+    )
 
     def __init__(self, target: str, path: str, spec: TraceSpec) -> None:
         self.target = target
@@ -107,6 +124,7 @@ class Patch:
         self._spec = spec
         self._replaced: list[_Replaced] = []
         self._holders = 1
+        self._loaded: object = None  # the `__spec__` of the module as it was patched
         self._waits = True  # for the import of the module
 
     def undo(self) -> bool:
@@ -147,6 +165,14 @@ class Patch:
             return "waiting for its import"
         return "active" if self._replaced else "without effect"
 
+    def _renew(self, name: str) -> None:
+        """Patch the module again if it has been loaded again."""
+        module = loaded_again(name, self._loaded)
+        if module is not None:
+            # What a reload has put in place of ours must not be reported when this is undone.
+            self._replaced = [each for each in self._replaced if each.member.holds(each.traced)]
+            self._apply(module)
+
     def _apply(self, module: ModuleType) -> None:
         _guard(self._replace, module)
 
@@ -154,9 +180,14 @@ class Patch:
         if not self.active:
             return
         self._waits = False
+        self._loaded = None if is_importing(module) else spec_of(module)
         member = find(module, self._path)
         if member is None:
-            yet = " yet, as it is still being imported" if is_importing(module) else ""
+            yet = (
+                " yet, as it is still being imported; call patch() again later"
+                if is_importing(module)
+                else ""
+            )
             words = f"the module %r has no %r{yet}"
             self._warn(words, module.__name__, self._path)
         elif isinstance(member.value, type):

@@ -308,6 +308,7 @@ def test_anthropic_alone(server):
     ("name", "error", "words"),
     [
         ("opanai", ValueError, "'opanai' is not an SDK.*; did you mean 'openai'"),
+        ("OpenAI", ValueError, "did you mean 'openai'"),
         ("qqq", ValueError, "the known ones are openai, anthropic"),
         (openai, TypeError, "is not the name of an SDK; give one of openai"),
     ],
@@ -326,6 +327,42 @@ def test_other_layout(caplog, monkeypatch):
     honeytrace.uninstrument("openai")
     assert caplog.text.count("cannot instrument openai") == 1
     assert "has no 'SyncAPIClient.request', so its calls are not recorded" in caplog.text
+
+
+@pytest.fixture
+def small_litellm(tmp_path, monkeypatch):
+    """A module that is quick to import and to load again."""
+    (tmp_path / "litellm.py").write_text("def completion(model): return model\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    yield importlib.import_module("litellm")
+    honeytrace.uninstrument("litellm")
+    monkeypatch.delitem(sys.modules, "litellm")
+
+
+def test_reloaded(small_litellm):
+    """A reload makes new functions, which a second `instrument` replaces."""
+    honeytrace.instrument("litellm")
+    module = importlib.reload(small_litellm)
+    with capture_sessions() as sessions:
+        module.completion("a")
+        honeytrace.instrument("litellm")
+        honeytrace.instrument("litellm")
+        module.completion("b")
+    assert sessions.one().outputs == {"result": "b"}
+
+
+def test_half_imported(small_litellm, caplog):
+    """A module that is still being imported is replaced by a second `instrument`."""
+    completion = vars(small_litellm).pop("completion")
+    small_litellm.__spec__._initializing = True
+    honeytrace.instrument("litellm")
+    small_litellm.__spec__._initializing = False
+    assert "it is still being imported, so call instrument() again" in caplog.text
+    small_litellm.completion = completion
+    honeytrace.instrument("litellm")
+    with capture_sessions() as sessions:
+        small_litellm.completion("a")
+    assert len(sessions) == 1
 
 
 def test_undone_before_the_import(tmp_path, monkeypatch):

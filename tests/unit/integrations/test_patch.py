@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import inspect
 import os
 import subprocess
@@ -144,6 +145,26 @@ def test_twice(shop):
     second.undo()
     assert shop.price is original
     assert first.undo() is True
+
+
+def test_reloaded_module(tmp_path, monkeypatch, caplog):
+    """A reload makes new functions; a second `patch` traces them, and undoing it is silent."""
+    tmp_path.joinpath("reloaded.py").write_text("def greet():\n    return 'hello'\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    module = importlib.import_module("reloaded")
+    patch = honeytrace.patch("reloaded:greet")
+    importlib.reload(module)
+    untraced = module.greet
+    with capture_sessions() as sessions:
+        module.greet()
+        assert honeytrace.patch("reloaded:greet") is patch
+        honeytrace.patch("reloaded:greet")
+        module.greet()
+    assert names_of(sessions) == ["greet"]
+    assert patch.undo() is True
+    assert module.greet is untraced
+    assert not caplog.text
+    monkeypatch.delitem(sys.modules, "reloaded")
 
 
 def test_nested_blocks(shop):
@@ -315,7 +336,18 @@ def test_state_of_a_missing_target(shop):
 def test_module_that_is_being_imported(shop, caplog):
     shop.__spec__ = types.SimpleNamespace(_initializing=True)
     honeytrace.patch("shop:later").undo()
-    assert "has no 'later' yet, as it is still being imported" in caplog.text
+    assert "has no 'later' yet, as it is still being imported; call patch() again" in caplog.text
+
+
+def test_module_that_has_been_imported_since(shop):
+    """A second `patch` finds what was missing while the module was being imported."""
+    shop.__spec__ = types.SimpleNamespace(_initializing=True)
+    with honeytrace.patch("shop:later"), capture_sessions() as sessions:
+        shop.later = lambda: "done"
+        shop.__spec__ = types.SimpleNamespace(_initializing=False)
+        with honeytrace.patch("shop:later"):
+            shop.later()
+    assert len(sessions) == 1
 
 
 @pytest.mark.parametrize("inside", ["os", "os.path"], ids=["package", "module"])
