@@ -18,6 +18,7 @@ from honeytrace._capture.rules import rules
 from honeytrace._config.exit import at_exit, end_as_interrupted, is_interrupted
 from honeytrace._config.pipeline import Exporter, Pipeline, Processor, deliverer
 from honeytrace._config.routes import Routes
+from honeytrace._config.sampler import ALL_SAMPLED, Sampler
 from honeytrace._config.settings import Config, resolve
 from honeytrace._delivery.stats import Stats
 from honeytrace._delivery.worker import Delivery
@@ -49,7 +50,8 @@ class Live:
         guard: the guard for internal errors.
         pipeline: the pipeline of new sessions; None while `start` has to choose one for each.
         off: True if tracing is switched off.
-        rare: True if not every call is traced: tracing is off, or trees are sampled.
+        rare: True if some calls are not recorded: tracing is off, or some trees are not sampled.
+        sampler: the sampler of `pipeline`; one that drops nothing if that is None.
         base: the pipeline for the settings in force; None before the first use.
         ids: random ids that have been drawn but not used.
         suspended: functions that end the streams still running, by the `id` of the stream.
@@ -65,6 +67,7 @@ class Live:
         self.pipeline: Pipeline | None = None
         self.off = False
         self.rare = False
+        self.sampler: Sampler = ALL_SAMPLED
         self.base: Pipeline | None = None
         self.ids: list[bytes] = []
         self.suspended: dict[int, Callable[[], None]] = {}
@@ -154,7 +157,8 @@ class Live:
 
     def _install(self, config: Config) -> Pipeline:
         # If an exception from outside interrupts this, the next session does it again.
-        self.base = self.pipeline = None
+        self.base = None
+        self._use(None)
         self._sides.clear()
         if not self._hooked:
             at_exit(self.exit)
@@ -192,7 +196,7 @@ class Live:
     def push(self, override: Override) -> None:
         """Let this override choose the pipeline of new sessions from now on."""
         with self._lock:
-            self.pipeline = None
+            self._use(None)
             self.overrides.append(override)
 
     def pop(self, override: Override) -> None:
@@ -257,7 +261,11 @@ class Live:
 
     def _choose(self) -> None:
         chosen = self._decided and self._begun and not self.overrides
-        self.pipeline = self.base if chosen else None
+        self._use(self.base if chosen else None)
+
+    def _use(self, pipeline: Pipeline | None) -> None:
+        self.pipeline = pipeline
+        self.sampler = ALL_SAMPLED if pipeline is None else pipeline.sampler()
 
     def _is_strict(self) -> bool:
         return bool(self.overrides) and self.overrides[-1].is_strict()
@@ -318,7 +326,8 @@ class Live:
         """Start again with new ids, queue and threads, and without the parent's sessions."""
         self._routes.after_fork_in_child()
         self.guard.clear()
-        self.pipeline = self.base = None
+        self.base = None
+        self._use(None)
         self._sides = WeakKeyDictionary()
         self.ids = []
         self.suspended = {}

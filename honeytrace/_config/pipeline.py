@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Protocol, TypeVar, cast, runtime_checkable
 
+from honeytrace._config.sampler import Sampler, threshold
 from honeytrace._config.settings import Config
 from honeytrace._delivery.worker import Delivery
 from honeytrace._redaction.custom import Custom
@@ -72,7 +72,6 @@ class Pipeline:
         choosy: True if inputs or outputs are recorded only where `trace_session` asks for them.
         threshold: a root whose id is below this is sampled; None if all are.
         keep: the user's function that keeps trees which are not sampled; None without one.
-        drop_limit: the same as `threshold` if there is no `keep`, so that other trees are dropped.
         special: True if sessions start in another way than most.
         redact: removes the secrets from a session; None if redaction is off.
         exporters: called with each finished session before it is sent.
@@ -82,12 +81,12 @@ class Pipeline:
     """
 
     __slots__ = (
+        "_samplers",
         "accept",
         "choosy",
         "clock",
         "config",
         "delivery",
-        "drop_limit",
         "exporters",
         "ids",
         "keep",
@@ -123,7 +122,7 @@ class Pipeline:
         self.choosy = not (config.capture_inputs and config.capture_outputs)
         self.keep = config.keep
         self.threshold = threshold(config.sample_rate)
-        self.drop_limit = self.threshold if config.keep is None else None
+        self._samplers: dict[float | None, Sampler] = {}
         self.special = self.choosy or self.threshold is not None
         self.redact = _redactor(config, delivery.guard)
         self.exporters = exporters
@@ -132,6 +131,18 @@ class Pipeline:
         # Usually there is only one: calling it directly costs the caller less than a loop.
         each = partial(_call_each, delivery.guard, tuple(processors))
         self.accept = processors[0] if len(processors) == 1 else each
+
+    def sampler(self, rate: float | None = None) -> Sampler:
+        """Return the sampler of roots with a rate of their own; with None, of all others.
+
+        It drops nothing if tracing is off, or if `keep` decides about trees that are not sampled.
+        """
+        found = self._samplers.get(rate)
+        if found is None:
+            limit = self.threshold if rate is None else threshold(rate)
+            drops = self.config.enabled and self.keep is None
+            found = self._samplers[rate] = Sampler(limit if drops else None)
+        return found
 
     def update(self, session_id: str, fields: dict[str, Json]) -> bool:
         """Merge fields into a session that has ended; return False if nothing may be sent."""
@@ -156,12 +167,6 @@ def _then_wait_at_root(accept: Processor, delivery: Delivery, record: CallRecord
     accept(record)
     if is_outermost(record):
         delivery.flush(_ROOT_SECONDS, patient=False)
-
-
-@functools.lru_cache(maxsize=1024)
-def threshold(rate: float) -> bytes | None:
-    """Return the bytes below which the ids of sampled roots are; None if all roots are sampled."""
-    return None if rate >= 1 else int(rate * 2**32).to_bytes(4, "big")
 
 
 def _redactor(config: Config, guard: ErrorGuard) -> Callable[[Session], Session] | None:

@@ -68,6 +68,7 @@ class TraceSpec:
             filtered or passed to the user's function.
         tracer: the `Tracer` whose settings count; None for those of the process.
         special: True if a session starts in another way than most, for example below a `parent`.
+        usual: True if the configuration of the process decides whether a root is sampled.
     """
 
     name: str
@@ -97,6 +98,7 @@ class TraceSpec:
     tracer: Any = None
     chosen: bool = field(init=False)
     special: bool = field(init=False)
+    usual: bool = field(init=False)
 
     def __post_init__(self) -> None:
         switched = self.capture_inputs is not None or self.capture_outputs is not None
@@ -104,8 +106,10 @@ class TraceSpec:
         chosen = self.at_once or switched or any(lists) or any(functions)
         chosen = chosen or self.reduce is not None
         rare = (self.session_id, self.parent, self.sample_rate, self.tracer)
+        usual = all(each is None for each in rare)
         object.__setattr__(self, "chosen", chosen)
-        object.__setattr__(self, "special", chosen or any(each is not None for each in rare))
+        object.__setattr__(self, "special", chosen or not usual)
+        object.__setattr__(self, "usual", usual)
 
 
 class Defaults(Protocol):
@@ -179,8 +183,10 @@ class CallRecord:
         tags: the objects that `tag` adds to this session and those below it, by field name.
         exchange: the request and the answer of a model call that an integration recorded; None for
             any other call.
+        silent: True for a scope inside which nothing is recorded.
     """
 
+    silent: bool = False
     __slots__ = (
         "__weakref__",
         "captured",

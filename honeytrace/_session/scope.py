@@ -117,7 +117,7 @@ class _OwnWork(Scope):
         return True
 
 
-OWN_WORK = _OwnWork(silent=True)
+OWN_WORK = _OwnWork()
 
 
 def innermost(record: CallRecord | None) -> CallRecord | None:
@@ -177,7 +177,7 @@ def tagged(record: CallRecord | None, tags: Tags) -> Scope:
         inner.parent if inner is not None and inside else inner,
         link=(outer.id, outer.root_id) if outer is not None and outer.linked else None,
         tags=merged(inner.tags if inner is not None else None, tags),
-        silent=outer is not None and outer.silent and inside,
+        silent=outer is not None and outer.is_silent() and inside,
     )
 
 

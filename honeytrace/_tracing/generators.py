@@ -18,6 +18,7 @@ from honeytrace._session.record import CallRecord, Streamed, TraceSpec
 from honeytrace._session.scope import Scope
 from honeytrace._tracing.filters import wants_outputs
 from honeytrace._tracing.recorder import Call, begin, end
+from honeytrace._tracing.sampling import UNSAMPLED, is_dropped
 from honeytrace._utils import pytest_compat
 from honeytrace._utils.json import Json
 
@@ -139,8 +140,10 @@ class Untraced:
 class Unsampled(Untraced):
     """Stands in for the `Stream` of a root that is not sampled: nothing inside is recorded."""
 
-    def __init__(self, scope: Scope) -> None:
-        self.call = scope
+    call = UNSAMPLED
+
+    def __reduce__(self) -> str:
+        return "UNSAMPLED_STREAM"
 
     # Called for each step, as the methods of `Stream` are.
     get = staticmethod(context.get)  # type: ignore[assignment]
@@ -149,16 +152,23 @@ class Unsampled(Untraced):
 
 
 UNTRACED = Untraced()
+UNSAMPLED_STREAM = Unsampled()
 
 
 def _open(
     spec: TraceSpec, args: tuple[Any, ...], kwargs: dict[str, Any] | None, in_tests: bool
 ) -> Stream | None:
+    if live.rare:
+        outer = context.get()
+        if outer is not None and outer.silent:
+            return None
+        if is_dropped(spec, outer):
+            return cast("Stream", UNSAMPLED_STREAM)
     call = begin(spec, args, kwargs)
     if call is None:
         return None
     if isinstance(call, Scope):
-        return cast("Stream", Unsampled(call))
+        return cast("Stream", UNSAMPLED_STREAM)
     wanted = wants_outputs(spec, call.defaults)
     stream = OpenStream(call, StreamBuffer(wanted=wanted, raw=spec.reduce is not None), in_tests)
     live.suspended[id(stream)] = partial(end_if_alive, weakref.ref(stream), _close_waiting)

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import threading
 import zlib
+from functools import partial
 from typing import cast
 
 from honeytrace._config.live import live
-from honeytrace._config.pipeline import Keep, Pipeline, threshold
+from honeytrace._config.pipeline import Keep, Pipeline
+from honeytrace._config.sampler import threshold
 from honeytrace._session.build import close
 from honeytrace._session.context import without_tracing
 from honeytrace._session.record import CallRecord, TraceSpec
-from honeytrace._session.scope import Scope
+from honeytrace._session.scope import Scope, enclosing
 from honeytrace._utils.guard import try_call
 
 MAX_HELD_SESSIONS = 1_000  # in one tree; a larger one is kept
@@ -39,22 +41,45 @@ def is_sampled(drawn: bytes | str, limit: bytes) -> bool:
     return drawn < limit
 
 
-def drops(spec: TraceSpec) -> bool:
-    """Return whether a root is not recorded because it is not sampled.
+def _drops(spec: TraceSpec, outer: CallRecord | None) -> bool:
+    """Return whether a session is a root that is not recorded; `drops` calls this under the guard.
 
-    This answers the usual case, which should cost next to nothing; `choose` decides all others.
+    If this returns False, `choose` decides. A root that is sampled gets the next id.
     """
     pipeline = live.pipeline
-    if pipeline is None or spec.special:
+    if pipeline is None or spec.parent is not None:
         return False
-    limit, ids = pipeline.drop_limit, live.ids
-    if limit is None or not ids:
+    parent, scope = enclosing(outer)
+    if parent is not None or (scope is not None and (scope.linked or scope.is_silent())):
         return False
-    drawn = ids.pop()
-    if drawn < limit:
-        ids.append(drawn)  # the session that starts next takes it
+    if spec.tracer is not None:
+        pipeline = spec.tracer.pipeline()
+    sampler = pipeline.sampler(spec.sample_rate)
+    if sampler.samples_all:
         return False
-    return True
+    if next(sampler.dropped, False):
+        return True
+    live.ids.append(sampler.sampled_id())
+    return False
+
+
+drops = partial(live.guard.call, _drops)
+"""Returns True for a root that is not recorded, because it is not sampled.
+
+    drops(spec, outer) -> bool | None
+
+`outer` is the current record. Ask this if `live.sampler` does not drop the root.
+"""
+
+
+def is_dropped(spec: TraceSpec, outer: CallRecord | None) -> bool:
+    """Return True for a root that is not recorded, because it is not sampled.
+
+    The text of stand-ins says the same in place, which costs less.
+    """
+    if outer is None and spec.usual and next(live.sampler.dropped, False):
+        return True
+    return bool((outer is None or outer.ended) and drops(spec, outer))
 
 
 def choose(
@@ -71,6 +96,7 @@ def choose(
         limit = pipeline.threshold if spec.sample_rate is None else threshold(spec.sample_rate)
         if limit is not None and not is_sampled(drawn, limit):
             if pipeline.keep is None:
+                live.rare = True
                 return UNSAMPLED if scope is None else Scope(scope, tags=scope.tags, silent=True)
             tree = HeldTree(pipeline.keep)
     return pipeline if tree is None else tree.pipeline(pipeline)

@@ -22,17 +22,26 @@ _CALL = f"""
 {{async_}}def traced({{parameters}}):
     __tracebackhide__ = {MARK} = True
     if ht_runtime.live.rare:
-        ht_outer = ht_runtime.get()
-        if ht_runtime.live.off or ht_outer is ht_runtime.unsampled:
-            return {{await_}}{{call}}
-        if ht_outer is None and ht_runtime.drops(ht_spec):
+        ht_get = ht_runtime.get
+        ht_outer = ht_get()
+        ht_dropped = (
+            ht_outer is None and ht_spec.usual and ht_next(ht_runtime.live.sampler.dropped, False)
+        )
+        if not ht_dropped:
+            if ht_runtime.live.off or ht_outer is not None and ht_outer.silent:
+                return {{await_}}{{call}}
+            ht_dropped = (
+                (ht_outer is None or ht_outer.ended) and ht_runtime.drops(ht_spec, ht_outer)
+            )
+        if ht_dropped:
             try:
                 {{put}}(ht_runtime.unsampled)
                 ht_result = {{await_}}{{call}}
             finally:
-                {{put}}(None)
+                {{put}}(ht_outer)
             {{dropped}}
-    ht_call = ht_runtime.begin(ht_spec, {{positional}}, {{keywords}})
+    ht_begin = ht_runtime.begin
+    ht_call = ht_begin(ht_spec, {{positional}}, {{keywords}})
     try:
         if ht_call is not None:
             {{put}}(ht_call)

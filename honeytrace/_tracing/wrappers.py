@@ -107,7 +107,7 @@ def _locate(traced: types.FunctionType, target: types.FunctionType) -> None:
 
 _BUILTINS = {
     each.__name__: each
-    for each in (BaseException, StopAsyncIteration, StopIteration, len, str, type)
+    for each in (BaseException, StopAsyncIteration, StopIteration, len, next, str, type)
 }
 
 

@@ -15,6 +15,7 @@ from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote, unquote
 
+from honeytrace._config.live import live
 from honeytrace._session import context
 from honeytrace._session.record import CallRecord, format_id
 from honeytrace._session.scope import Scope, enclosing, find, innermost, make_known
@@ -155,6 +156,7 @@ def scope_of(headers: Any) -> Scope | None:
     tags = inner.tags if inner is not None else None
     parent_id, _ = found
     if not parent_id:
+        live.rare = True
         return Scope(tags=tags, silent=True)
     return Scope(find(parent_id), link=found, tags=tags)
 

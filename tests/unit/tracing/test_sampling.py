@@ -14,7 +14,7 @@ from contextlib import suppress
 import pytest
 
 import honeytrace
-from honeytrace import ConfigurationError, trace_session
+from honeytrace import ConfigurationError, Tracer, trace_session
 from honeytrace._config.live import live
 from honeytrace._config.settings import resolve
 from honeytrace._tracing import sampling
@@ -312,7 +312,12 @@ def test_a_tree_whose_root_never_ends_is_kept_at_exit(server):
     )
     subprocess.run(
         [sys.executable, "-c", code],
-        env={**os.environ, "HH_API_URL": server.url, "HH_API_KEY": "k"},
+        env={
+            **os.environ,
+            "HH_API_URL": server.url,
+            "HH_API_KEY": "k",
+            "HONEYTRACE_EXIT_TIMEOUT": "60",
+        },
         check=True,
     )
     assert [each["session_name"] for each in server.sessions] == ["child"]
@@ -347,3 +352,69 @@ def test_a_keep_that_cannot_be_called_with_a_session_is_refused(keep):
 
 def test_a_builtin_may_keep():
     honeytrace.configure(keep=bool)
+
+
+def accepted(call, times=1):
+    """Return how many sessions these calls leave to deliver."""
+    before = honeytrace.stats().accepted
+    for _ in range(times):
+        call()
+    return honeytrace.stats().accepted - before
+
+
+def nothing() -> None:
+    pass
+
+
+half = trace_session(sample_rate=0.5)(nothing)
+half_stream = trace_session(sample_rate=0.5)(stream)
+half_tracer = Tracer(project="other", sample_rate=0.5).trace_session(nothing)
+
+
+def tagged_root() -> None:
+    with honeytrace.tag(metadata={"a": 1}):
+        half()
+
+
+@pytest.mark.parametrize(
+    ("call", "sessions"),
+    [(half, 1), (lambda: list(half_stream()), 4), (half_tracer, 1), (tagged_root, 1)],
+    ids=["function", "generator", "tracer", "tagged"],
+)
+@pytest.mark.parametrize("others", [1, 0.0])
+def test_the_rate_of_a_function_or_a_tracer_wins(call, sessions, others):
+    honeytrace.configure(sample_rate=others)
+    assert 140 < accepted(call, 400) / sessions < 260
+
+
+def test_a_rate_of_one_and_a_parent_elsewhere_win():
+    honeytrace.configure(sample_rate=0.0)
+    assert accepted(trace_session(sample_rate=1)(nothing), 10) == 10
+    assert accepted(trace_session(parent=str(uuid.uuid4()))(nothing), 10) == 10
+    with extract({"honeytrace-parent": str(uuid.uuid4())}):
+        assert accepted(root, 10) == 20
+
+
+def test_what_is_sampled_changes_with_the_configuration():
+    honeytrace.configure(sample_rate=0.0)
+    assert accepted(root, 20) == 0
+    honeytrace.configure(sample_rate=None)
+    assert accepted(root, 20) == 40
+    honeytrace.configure(sample_rate=0.0, enabled=False)
+    assert accepted(root, 20) == 0
+    honeytrace.configure(enabled=None)
+    assert accepted(root, 20) == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on Windows")
+def test_each_forked_process_draws_for_itself():
+    """Workers that serve one call each would otherwise all be sampled, or none."""
+    honeytrace.configure(sample_rate=0.5)
+    root()
+    sampled = 0
+    for _ in range(60):
+        child = os.fork()
+        if child == 0:
+            os._exit(accepted(root) > 0)
+        sampled += os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert 10 < sampled < 50
