@@ -11,10 +11,11 @@ from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 from honeytrace._config.live import live
+from honeytrace._session import context
 from honeytrace._session.active import NOTHING, ActiveSession
 from honeytrace._session.context import make_current
-from honeytrace._session.record import ABSENT, TraceSpec
-from honeytrace._session.scope import Scope
+from honeytrace._session.record import ABSENT, CallRecord, TraceSpec
+from honeytrace._session.scope import Scope, tagged
 from honeytrace._tracing.decorate import decorate
 from honeytrace._tracing.options import parse_options
 from honeytrace._tracing.recorder import Call, begin, end, innermost
@@ -154,7 +155,8 @@ class TraceSession:
 
     def __init__(self, spec: TraceSpec) -> None:
         self._spec = spec
-        self._open: list[Call | Scope] = []
+        # Each entry and what was current around it. None is an entry that is not recorded.
+        self._open: dict[CallRecord | None, CallRecord | None] = {}
 
     def __reduce__(self) -> tuple[type[TraceSession], tuple[TraceSpec]]:
         """Copy or pickle it without its open blocks."""
@@ -178,13 +180,25 @@ class TraceSession:
         if not spec.name:
             spec = replace(spec, name=_scope())
         call = begin(spec)
-        if call is None:
+        if not isinstance(call, Call):
+            self._enter_unrecorded(call)
             return NOTHING
         if spec.session_id is not None:  # the next entry is another session
             self._spec = replace(self._spec, session_id=None)
-        self._open.append(call)
+        self._open[call] = None  # its parent becomes current again
         make_current(call)
-        return NOTHING if isinstance(call, Scope) else ActiveSession(call)
+        return ActiveSession(call)
+
+    def _enter_unrecorded(self, scope: Scope | None) -> None:
+        """Note an entry that is not recorded, so that its exit ends no other entry's session."""
+        outer = context.get()
+        if scope is not None:
+            scope = Scope(silent=True)  # the one that was given may be shared by all roots
+        elif self._open:
+            scope = tagged(outer, {})
+        self._open[scope] = outer
+        if scope is not None:
+            make_current(scope)
 
     def __exit__(
         self,
@@ -195,9 +209,14 @@ class TraceSession:
         if not self._open:
             return
         # Usually the innermost session of this context, but a block may end in another context.
-        call = innermost(lambda record: record in self._open) or self._open[-1]
-        self._open.remove(cast("Call | Scope", call))
-        end(call, ABSENT, error)
+        call = innermost(self._open.__contains__)
+        if call is None and None not in self._open:
+            call = list(self._open)[-1]
+        outer = self._open.pop(call, None)
+        if isinstance(call, Call):
+            end(call, ABSENT, error)
+        elif call is not None and context.get() is call:
+            make_current(outer)
 
     async def __aenter__(self) -> ActiveSession:
         return self.__enter__()

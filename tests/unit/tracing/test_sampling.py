@@ -354,6 +354,37 @@ def test_a_builtin_may_keep():
     honeytrace.configure(keep=bool)
 
 
+def test_an_unrecorded_entry_of_a_shared_block_ends_no_other_entry():
+    block = trace_session("block")
+    silent = trace_session("silent", sample_rate=0)
+
+    def elsewhere() -> None:
+        with silent, block as session:
+            assert not session
+
+    with capture_sessions() as sessions:
+        with trace_session("root"), block as session:
+            thread = threading.Thread(target=elsewhere)
+            thread.start()
+            thread.join()
+            session.outputs = {"content": "late"}
+            step()
+        with silent, block, block, silent:
+            step()
+    assert [each.session_name for each in sessions] == ["step", "block", "root"]
+    assert sessions.one(name="block").outputs == {"content": "late"}
+    assert len(sessions.one(name="block").children_ids) == 1
+
+
+def test_a_block_entered_again_leaves_the_rest_of_its_unsampled_tree_unrecorded():
+    silent = trace_session("silent", sample_rate=0)
+    with capture_sessions() as sessions, silent:
+        with silent:
+            step()
+        step()
+    assert len(sessions) == 0
+
+
 def accepted(call, times=1):
     """Return how many sessions these calls leave to deliver."""
     before = honeytrace.stats().accepted
