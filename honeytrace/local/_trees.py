@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from honeytrace._utils.json import loads
+from honeytrace._utils.json import dumps, loads
 from honeytrace.local._summary import Summary
 
 if TYPE_CHECKING:
@@ -31,6 +31,12 @@ SELECT s.number, {_COLUMNS} FROM sessions b JOIN summaries s ON s.number = b.num
 WHERE b.id IN ({{}})
 """  # noqa: S608 - names of columns
 _COUNTED = f"SELECT {_COLUMNS} FROM summaries s WHERE s.root = ? ORDER BY s.start LIMIT ?"  # noqa: S608 - names of columns
+_MODELS = """
+SELECT model, count(DISTINCT root) FROM (
+    SELECT root, model FROM summaries WHERE root IN (SELECT value FROM json_each(?)) LIMIT ?
+) WHERE model IS NOT NULL GROUP BY model
+"""
+_MAX_STEPS_OF_MODELS = 20_000
 
 
 @dataclass(slots=True, eq=False)
@@ -225,6 +231,12 @@ def totals(connection: sqlite3.Connection, root: str) -> Totals:
     rows = connection.execute(_COUNTED, (root, _MAX_COUNTED + 1)).fetchall()
     summaries = [Summary(*row) for row in rows[:_MAX_COUNTED]]
     return total(summaries, partial=len(rows) > _MAX_COUNTED)
+
+
+def models(connection: sqlite3.Connection, roots: Sequence[str]) -> dict[str, int]:
+    """Count in how many of these trees each model was used; large trees are not read to the end."""
+    found = connection.execute(_MODELS, (dumps(list(roots)).decode(), _MAX_STEPS_OF_MODELS))
+    return dict(found.fetchall())
 
 
 def total(summaries: Sequence[Summary], partial: bool = False) -> Totals:

@@ -246,7 +246,7 @@ _COLUMNS = ("Step", "", "Duration", "Change", "Tokens", "Change", "Cost", "Chang
 def _table(comparison: Comparison, request: Request) -> Markup:
     titles = [tag("th", title, scope="col") if title else tag("td") for title in _COLUMNS]
     rows = [_row(pair, pair is comparison.chosen, request) for pair in comparison.pairs]
-    return _layout.numbers(titles, rows)
+    return _layout.numbers(titles, [*rows, _sums(*comparison.totals)])
 
 
 def _row(pair: Pair, chosen: bool, request: Request) -> Markup:
@@ -257,26 +257,46 @@ def _row(pair: Pair, chosen: bool, request: Request) -> Markup:
         "tr",
         tag("td", tag("span", name, class_=f"d{min(pair.depth, 14)} indent"), class_="what"),
         tag("td", state if pair.state != "same" else None),
-        _cells(pair, lambda one: one.duration, _format.duration),
-        _cells(pair, _tokens, _format.count),
-        _cells(pair, lambda one: one.cost, _format.cost),
+        _cells(_each(pair, lambda one: one.duration), _format.duration),
+        _cells(_each(pair, _tokens), _format.count),
+        _cells(_each(pair, lambda one: one.cost), _format.cost),
         class_="chosen" if chosen else None,
     )
 
 
-def _tokens(summary: Summary) -> float | None:
-    known = [each for each in (summary.tokens_in, summary.tokens_out) if each is not None]
+def _sums(left: Totals, right: Totals) -> Node:
+    """Return a row with what the whole trees cost."""
+    tokens, cost = (_tokens(left), _tokens(right)), (left.cost, right.cost)
+    if not any(each is not None for each in (*tokens, *cost)):
+        return None
+    return tag(
+        "tr",
+        tag("th", "All steps", scope="row", class_="what"),
+        [tag("td")] * 3,
+        _cells(tokens, _format.count),
+        _cells(cost, _format.cost),
+        class_="total",
+    )
+
+
+def _tokens(one: Summary | Totals) -> float | None:
+    known = [each for each in (one.tokens_in, one.tokens_out) if each is not None]
     return sum(known) if known else None
 
 
-_Value = Callable[[Summary], float | None]
+_Values = tuple[float | None, float | None]
 _Shown = Callable[[float | None], str]
 
 
-def _cells(pair: Pair, value: _Value, shown: _Shown) -> Node:
-    """Show both values in one cell, and in the next how much larger the right one is."""
+def _each(pair: Pair, value: Callable[[Summary], float | None]) -> _Values:
     left, right = (value(each) if each else None for each in (pair.left, pair.right))
-    both = " → ".join(shown(each) for each in (left, right) if each is not None)
+    return left, right
+
+
+def _cells(values: _Values, shown: _Shown) -> Node:
+    """Show both values in one cell, and in the next how much larger the right one is."""
+    left, right = values
+    both = " → ".join("–" if each is None else shown(each) for each in values)  # noqa: RUF001 - a dash
     return (
         tag("td", shown(left) if left == right else both, class_="number"),
         tag("td", _change(left, right, shown), class_="number soft"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 from honeytrace._utils.json import Json
 from honeytrace.local import _format, _trees
@@ -34,6 +34,7 @@ class Listing:
         counted: the newest matches, which the counts are taken from.
         older: position after which the next page begins; None on the last page.
         end: position at which the search stopped, if it did so before the page was full.
+        models: in how many of `counted` each model was used.
         unfinished: number of sessions that the search does not know yet.
         last: number of the last session that was stored.
     """
@@ -43,6 +44,7 @@ class Listing:
     counted: list[Found]
     older: Position | None
     end: Position | None = None
+    models: Counter[str] = field(default_factory=Counter)
     error: str | None = None
     unfinished: int = 0
     last: int = 0
@@ -63,7 +65,17 @@ def load(store: Store, request: Request) -> Listing:
     is_full = len(found) > _SHOWN
     end = None if is_full else store.end_of_reach(query, after, _REACH)
     older = found[_SHOWN - 1].position if is_full else end
-    return Listing(query, rows, counted, older, end, unfinished=unfinished, last=last)
+    models = _count_models(store, counted)
+    return Listing(query, rows, counted, older, end, models, unfinished=unfinished, last=last)
+
+
+def _count_models(store: Store, counted: Sequence[Found]) -> Counter[str]:
+    """Count the models of steps, and in how many trees of roots each was used."""
+    summaries = [each.summary for each in counted]
+    models = Counter(each.model for each in summaries if each.model and each.parent)
+    roots = [each.root for each in summaries if not each.parent]
+    models.update(store.read(_trees.models, roots) if roots else {})
+    return models
 
 
 def _position(text: str) -> Position | None:
@@ -152,7 +164,6 @@ def _facets(listing: Listing) -> Node:
         return None
     summaries = [each.summary for each in listing.counted]
     failed = sum(each.status == "error" for each in summaries)
-    models = Counter(each.model for each in summaries if each.model)
     names = Counter(each.name for each in summaries)
     marks = Counter(each.marked for each in summaries if each.marked)
     total = len(summaries)
@@ -162,7 +173,7 @@ def _facets(listing: Listing) -> Node:
         tag("span", words),
         _facet(listing.query, [("error", "failed", failed)] if failed else [], "failed"),
         _facet(listing.query, [(f"marked:{m}", f"marked {m}", n) for m, n in marks.items()]),
-        _facet(listing.query, _most("model", models)),
+        _facet(listing.query, _most("model", listing.models)),
         _facet(listing.query, _most("name", names)),
         class_="facets",
     )

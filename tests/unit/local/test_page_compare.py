@@ -84,6 +84,16 @@ def test_numbers(browser, trees):
     assert text(row) == "root 100.0 ms → 150.0 ms +50.0 ms (+50%) 110 → 55 −55 (−50%) $0.5000"
 
 
+def test_sums(browser, trees):
+    """The last row has what the whole trees cost, even if a model was called on one side alone."""
+    metrics = {"prompt_tokens": 100, "completion_tokens": 10, "cost": 0.5}
+    one = trees.add("root", ("chat", {"metrics": metrics}), ("chat", {}))
+    other = trees.add("root", ("chat", {"metrics": metrics}), ("chat", {"metrics": metrics}))
+    *_, last, sums = browser.tree(f"/d/{one}/{other}").iter("tr")
+    assert text(last).endswith("– → 110 – → $0.5000")
+    assert text(sums) == "All steps 110 → 220 +110 (+100%) $0.5000 → $1.00 +$0.5000 (+100%)"
+
+
 def test_a_change_from_nothing_has_no_share(browser, trees):
     """Nothing is divided by zero."""
     one, other = trees.add("root", duration=0.0), trees.add("root", duration=5.0)

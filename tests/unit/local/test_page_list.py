@@ -151,6 +151,18 @@ def test_models_that_answer_come_first(store, browser):
     assert text(classed(browser.tree("/"), "model")[1]) == "writer, embedder"
 
 
+def test_models_inside_sessions_are_counted(browser, agent):
+    """The list of roots counts in how many of them each model was used, at whatever depth."""
+    words = [text(each) for each in classed(browser.tree("/"), "facets")[0].iter("a")]
+    for model in ("gpt-4o", "claude-sonnet-4"):
+        used = [
+            tree
+            for tree in agent
+            if any(each.get("config", {}).get("model") == model for each in tree)
+        ]
+        assert f"{model} {len(used)}" in words
+
+
 def test_counts_are_links(browser, agent):
     """The counts of failures and models are links that list these sessions."""
     page = browser.tree("/?q=name:chat")
