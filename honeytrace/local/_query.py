@@ -19,9 +19,9 @@ from honeytrace.local._summary import MARKS
 
 SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
 _WORD = re.compile(r'(?:[^\s"]|"[^"]*")+')
-_META = re.compile(r"meta\.([^=\s\"\\]+)=(.*)", re.DOTALL)
+_META = re.compile(r"meta\.([^=\\]+)=(.*)", re.DOTALL)
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
-_COST = re.compile(r"(>=|<=|>|<|)(\d+(?:\.\d+)?)")
+_COST = re.compile(r"(>=|<=|>|<|=|)\$?(\d+(?:\.\d+)?|\.\d+)")
 
 _AT_PATH = (
     "CASE json_type(b.body, ?) WHEN 'true' THEN 'true' WHEN 'false' THEN 'false' "
@@ -93,22 +93,39 @@ def _read(word: str, query: Query, now: float) -> None:
     if word == "error":
         query.add("s.status <> 'ok'")
     elif found := _META.fullmatch(word):
-        _meta(query, found[1], _unquoted(found[2]))
+        _meta(query, _unquoted(found[1]), _unquoted(found[2]))
     elif colon and name in CONDITIONS:
         if not _unquoted(value):
             raise ValueError(f"{word!r} has no value; write it right after the colon")
         CONDITIONS[name](query, _unquoted(value), now)
-    elif colon and re.fullmatch("[a-z_]+", name):
-        raise ValueError(f"{word!r} is not a condition; {_hint(name)}")
+    elif _is_mistyped(name, colon, value):
+        raise ValueError(
+            f"{word!r} is not a condition; {_hint(name)} (put it in double quotes to search for it)"
+        )
     elif plain := _unquoted(word):
         query.texts.append(plain)
         query.steps = True
 
 
+def _is_mistyped(name: str, colon: str, value: str) -> bool:
+    """Return True for a word that looks like a condition; what `ValueError: …` begins is text."""
+    if not colon:
+        return _OTHER_SIGN.match(name) is not None
+    is_address = value.startswith("//")
+    return not is_address and re.fullmatch("[a-z_]+|meta\\..+", name) is not None
+
+
 def _hint(name: str) -> str:
-    close = closest(name, CONDITIONS)
-    known = f"did you mean '{close}:'?" if close else f"the conditions are {', '.join(CONDITIONS)}"
-    return f"{known} (put text that has a colon in double quotes)"
+    """Return what to write instead of a word that begins like this."""
+    if name.startswith("meta"):
+        return "use meta.KEY=VALUE, such as meta.team=search"
+    if found := _OTHER_SIGN.match(name):
+        return (
+            f"write a colon after {found[1]!r}, such as {_EXAMPLES.get(found[1], found[1] + ':x')}"
+        )
+    if close := closest(name, CONDITIONS, cutoff=0.7):
+        return f"did you mean '{close}:'?"
+    return f"the conditions are {', '.join(CONDITIONS)}, and meta.KEY=VALUE"
 
 
 def _unquoted(text: str) -> str:
@@ -135,7 +152,9 @@ def _literal(value: str) -> str:
 
 
 def _slower(query: Query, value: str, now: float) -> None:  # noqa: ARG001 - one signature for all
-    query.add("s.duration >= ?", seconds(value, "slower") * 1000)
+    if not _SPAN.fullmatch(value.lstrip(">=")):
+        raise ValueError(f"{'slower:' + value!r} is not a time; use slower:500ms, 2s, 5m or 1h")
+    query.add("s.duration >= ?", seconds(value.lstrip(">="), "slower") * 1000)
 
 
 def _since(query: Query, value: str, now: float) -> None:
@@ -201,3 +220,6 @@ CONDITIONS: dict[str, Callable[[Query, str, float], None]] = {
     "since": _since,
     "marked": _marked,
 }
+
+_EXAMPLES = {"slower": "slower:2s", "cost": "cost:>0.01", "since": "since:1h"}
+_OTHER_SIGN = re.compile(f"({'|'.join(CONDITIONS)})[=<>]")  # such as `cost>0.01`

@@ -53,7 +53,8 @@ def stored(store):
             "messages": [{"role": "user", "content": "old"}, {"role": "user", "content": "new"}]
         },
     )
-    add(store, "broken", error="ValueError: boom\nmore", source="production", start_time=NOW - 1)
+    about = {"start_time": NOW - 1, "metadata": {"a b": "c d"}, "source": "production"}
+    add(store, "broken", error="ValueError: boom\nmore", **about)
     add(store, "old", start_time=NOW - 3_600_000 * 30, project="50%_done", duration=1 << 70)
     add(store, "-> arrow", start_time=NOW - 2, inputs={"url": "https://a.example/x?y=z"})
     return store
@@ -74,8 +75,10 @@ def stored(store):
         ("error:more", []),
         ("slower:2s", ["Pipeline.answer", "old"]),
         ("slower:3000ms", ["old"]),
+        ("slower:>3000ms", ["old"]),
         ("cost:>0.01", ["complete"]),
         ("cost:0.02", ["complete"]),
+        ("cost:=$.02", ["complete"]),
         ("cost:<0.02", []),
         ("model:gpt", ["complete"]),
         ("kind:session since:1d", ["complete", "Pipeline.answer", "broken", "-> arrow"]),
@@ -92,6 +95,10 @@ def stored(store):
         ("new", ["complete"]),
         ("->", ["-> arrow"]),
         ('"https://a.example"', ["-> arrow"]),
+        ("https://a.example", ["-> arrow"]),
+        ('"name=new"', []),
+        ("ValueError: boom", ["broken"]),
+        ('meta."a b"="c d"', ["broken"]),
         ("boom", ["broken"]),
         ('""', ["Pipeline.answer", "broken", "-> arrow", "old"]),
     ],
@@ -108,7 +115,13 @@ def test_a_query_finds(stored, query, names):
         ("xyzzy:1", "'xyzzy:1' is not a condition; the conditions are name, project"),
         ("name:", "'name:' has no value; write it right after the colon"),
         ('name:""', "has no value"),
-        ("slower:2", "'2' is not a time for slower; use 500ms, 2s"),
+        ("slower:2", "'slower:2' is not a time; use slower:500ms, 2s"),
+        ("slower:>x", "'slower:>x' is not a time"),
+        ("meta.team:search", "'meta.team:search' is not a condition; use meta.KEY=VALUE"),
+        ("meta:team=search", "'meta:team=search' is not a condition; use meta.KEY=VALUE"),
+        ("duration:>2s", "'duration:>2s' is not a condition; the conditions are name, project"),
+        ("boom cost>0.01", "'cost>0.01' is not a condition; write a colon after 'cost', such as c"),
+        ("name=answer", "write a colon after 'name', such as name:x"),
         ("since:yesterday", "'since:yesterday' is not a time; use 1h, 30d, 2026-01-31"),
         ("cost:cheap", "'cost:cheap' needs an amount in dollars, such as cost:>0.01"),
         ('"open', "has a quote that does not end; add the closing one"),
