@@ -19,7 +19,7 @@ from honeytrace._config.exit import at_exit, end_as_interrupted, is_interrupted
 from honeytrace._config.pipeline import Exporter, Pipeline, Processor, deliverer
 from honeytrace._config.routes import Routes
 from honeytrace._config.sampler import ALL_SAMPLED, Sampler
-from honeytrace._config.settings import Config, resolve
+from honeytrace._config.settings import Config, fixed, resolve
 from honeytrace._delivery.stats import Stats
 from honeytrace._delivery.worker import Delivery
 from honeytrace._session.record import CallRecord
@@ -149,7 +149,7 @@ class Live:
         with self._lock:
             merged = {**self._arguments, **settings}
             config = resolve(merged)
-            self._arguments = merged
+            self._arguments = fixed(merged, config)
             self._begun = False
             self._install(config)
         self._catch_up()

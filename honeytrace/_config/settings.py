@@ -18,7 +18,7 @@ from honeytrace._config import checks
 from honeytrace._utils.errors import ConfigurationError
 from honeytrace._utils.guard import log_safely
 from honeytrace._utils.origin import let_through
-from honeytrace._utils.paths import NO_HOME, default_home, has_home
+from honeytrace._utils.paths import NO_HOME, at_start, default_home, has_home
 from honeytrace._utils.text import closest, did_you_mean
 from honeytrace._utils.urls import printable_url, why_unusable
 
@@ -146,6 +146,9 @@ _SETTINGS: dict[str, tuple[Callable[[object], Any], str]] = {
 }
 
 
+_DIRECTORIES = ("home", "spool_dir")
+
+
 def resolve(arguments: Mapping[str, object]) -> Config:
     """Return the settings from arguments and the environment. None counts as an absent argument.
 
@@ -222,7 +225,7 @@ def _look_up() -> _Found:
             continue
         text = os.environ[variable]
         try:
-            found.add(name, check(text), variable)
+            found.add(name, _parsed(name, check, text), variable)
         except ValueError as error:
             let_through(error, check)
             found.unused[variable] = f"it cannot be {_shown(name, text)}: {error}"
@@ -231,6 +234,18 @@ def _look_up() -> _Found:
     if is_set(_LAMBDA) and "background" not in found.values:
         found.add("background", False, _LAMBDA)  # Lambda freezes the threads between two calls
     return found
+
+
+def _parsed(name: str, check: Callable[[object], Any], text: str) -> Any:
+    value = check(text)
+    return check(at_start(text.strip())) if name in _DIRECTORIES and value is not None else value
+
+
+def fixed(arguments: Mapping[str, object], config: Config) -> dict[str, object]:
+    """Return arguments that mean the same directories when the program has changed its own."""
+    given = {name for name in _DIRECTORIES if arguments.get(name) is not None}
+    paths = {name: getattr(config, name) for name in given}
+    return {**arguments, **{name: path for name, path in paths.items() if path is not None}}
 
 
 def _variables() -> Iterator[tuple[str, Callable[[object], Any], str]]:

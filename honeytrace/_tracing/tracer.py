@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from honeytrace._config.live import live
 from honeytrace._config.pipeline import Pipeline
+from honeytrace._config.settings import fixed
 from honeytrace._tracing.registration import UNREGISTERED_BARE
 from honeytrace._tracing.trace_session import TraceSession, trace
 from honeytrace._tracing.updates import update
@@ -38,8 +39,7 @@ class Tracer:
     """
 
     def __init__(self, **settings: Unpack[Settings]) -> None:
-        self._settings = dict(settings)
-        live.resolve(self._settings)
+        self._settings = fixed(settings, live.resolve(settings))
 
     def __repr__(self) -> str:
         return f"<Tracer {', '.join(self._settings)}>" if self._settings else "<Tracer>"

@@ -8,6 +8,21 @@ from pathlib import Path
 NO_HOME = "there is no home directory (HOME is not set to one)"
 
 
+def _current() -> str:
+    try:
+        return os.getcwd()
+    except OSError:  # it has been deleted
+        return ""
+
+
+_START = _current()  # a program may change its directory later, as daemons do
+
+
+def at_start(path: str) -> str:
+    """Return a path from the environment as it was meant when this module was imported."""
+    return path if path.startswith("~") else os.path.join(_START, path)
+
+
 def store_path(home: Path) -> Path:
     """Return the path of the session store below `home`."""
     return home / "sessions.db"
