@@ -50,10 +50,16 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 LONG = {
-    *("browser", "faults", "transparency"),
+    *("browser", "faults", "pytest_plugin", "transparency"),
     *("test_examples.py", "test_load.py", "test_readme.py", "test_resend.py", "test_soak.py"),
 }
 """The folders and files whose tests are long."""
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With `-m long`, do not import the other tests: they need the SDKs, which takes a while."""
+    other = collection_path.is_file() and not LONG.intersection(collection_path.parts)
+    return True if other and config.option.markexpr == "long" else None
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest leaves out what `-m` does not select
