@@ -177,6 +177,10 @@ class _Unawaited(threading.Event):
     def wait(self, timeout: float | None = None) -> bool:  # noqa: ARG002
         return True
 
+    def really_wait(self, timeout: float | None) -> bool:
+        # Not `threading.Event.wait`: gevent may have put another class there, in C, which crashes.
+        return super().wait(timeout)
+
 
 class DeliveryThread(threading.Thread):
     """A daemon thread whose `start` does not wait for it.
@@ -190,15 +194,14 @@ class DeliveryThread(threading.Thread):
 
     def __init__(self, target: Callable[[], None], name: str) -> None:
         super().__init__(name=THREADS + name, daemon=True)
-        self._started = _Unawaited()
+        self._started: _Unawaited = _Unawaited()
         # All of this is C code, so no such function can run before it is removed.
         steps = (*_untracing(), partial(as_own_work, target))
         run: Any = partial(deque, map(partial.__call__, steps), 0)
         self.run = run  # type: ignore[method-assign]
 
     def join(self, timeout: float | None = None) -> None:
-        threading.Event.wait(self._started, timeout)
-        if self._started.is_set():
+        if self._started.really_wait(timeout):
             super().join(timeout)
 
 

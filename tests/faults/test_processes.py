@@ -747,6 +747,19 @@ def test_gevent(server, segments):
     assert segments() == []
 
 
+def test_gevent_after_the_import():
+    """The program may patch the standard library when honeytrace is imported already."""
+    program = """
+    from gevent import monkey, sleep, spawn
+    monkey.patch_all()
+    jobs = [spawn(call, n) for n in range(20)]
+    sleep(0.01)
+    assert shutdown(20)
+    say(stats().delivered)
+    """
+    assert ran(program, None).words == [20]
+
+
 def test_uvloop(server, segments):
     """Two hundred tasks."""
     program = """
