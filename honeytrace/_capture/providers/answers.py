@@ -179,7 +179,7 @@ def _ollama(found: Json) -> Answer | None:
         messages = []
     else:
         return None
-    counts = {"eval_count": 0, **found} if not messages else found
+    counts = found if messages else {**found, "eval_count": found.get("eval_count") or 0}
     return _answer(found, messages, counts, found.get("done_reason"))
 
 
@@ -192,7 +192,10 @@ def _cohere(found: Json) -> Answer | None:
     if type(counts) is not dict:
         return None
     whole = {key: int(n) if type(n) is float and n.is_integer() else n for key, n in counts.items()}
-    if type(message) is dict:
+    if "embeddings" in found:
+        messages = []
+        whole = {"input_tokens": whole.get("input_tokens"), "output_tokens": 0}
+    elif type(message) is dict:
         messages = [read_message(message)]
     else:
         messages = [read_message({"content": text, "tool_calls": found.get("tool_calls")})]

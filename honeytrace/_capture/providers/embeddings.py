@@ -14,13 +14,26 @@ _MAX_DESCRIBED = 8  # of one answer; of further ones only the length is recorded
 
 def without_vectors(body: Any) -> Any:
     """Return the body of an answer with short descriptions instead of the embeddings in it."""
-    entries = body.get("data") if type(body) is dict else None
-    if type(entries) is not list:
+    if type(body) is not dict:
         return body
-    for at, entry in enumerate(entries):
+    entries, vectors = body.get("data"), body.get("embeddings")
+    for at, entry in enumerate(entries if type(entries) is list else ()):
         if type(entry) is dict and type(entry.get("embedding")) in (str, list):
             entry["embedding"] = describe_vector(entry["embedding"], at < _MAX_DESCRIBED)
+    if type(vectors) is list:  # of Ollama
+        body["embeddings"] = _described(vectors)
+    elif type(vectors) is dict:  # of Cohere, by type
+        body["embeddings"] = {
+            name: _described(each) if type(each) is list else each for name, each in vectors.items()
+        }
     return body
+
+
+def _described(vectors: list[Any]) -> list[Any]:
+    return [
+        describe_vector(each, at < _MAX_DESCRIBED) if type(each) is list else each
+        for at, each in enumerate(vectors)
+    ]
 
 
 def describe_vector(vector: Any, norm: bool = True) -> Any:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from honeytrace._capture.providers.cohere import OPENING_EVENTS
 from honeytrace._capture.snapshot import Snapshot
 from honeytrace._capture.stdlib_types import named, state
 from honeytrace._utils.json import Json, parse
@@ -106,6 +107,9 @@ def has_token(item: Any) -> bool:
     if len(parts) == 1 and not parts.keys().isdisjoint(_BEGINNINGS):
         return False
     kind, choices = parts.get("type"), parts.get("choices")
+    of_cohere = parts.get("event_type", kind)
+    if type(of_cohere) is str and of_cohere in OPENING_EVENTS:
+        return False
     if type(kind) is str and kind.startswith(_EVENTS):
         opened = parts_of(parts.get("content_block", parts.get("item")))
         delta = parts.get("delta")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from honeytrace._capture.providers.cohere import CohereMessage, CohereText
 from honeytrace._capture.providers.deltas import Budget, IndexedEntries, Run, done, grow
 from honeytrace._utils.json import Json
 
@@ -202,6 +203,7 @@ class GrowingAnswer:
 
 OTHER_RUNS: tuple[Callable[[Budget], Run], ...] = (
     *(LangChainMessage, GeminiAnswer, ConverseAnswer, OllamaAnswer, GrowingAnswer),
+    *(CohereMessage, CohereText),
 )
 """The shapes of chunks that are tried in this order, before those of OpenAI and Anthropic."""
 

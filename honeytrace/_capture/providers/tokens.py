@@ -39,7 +39,10 @@ _STYLES = (
             *("prompt_tokens_details.cached_tokens", "prompt_cache_hit_tokens"),
             *("cached_tokens", "cached_prompt_tokens", "cache_read_input_tokens"),
         ),
-        written=("prompt_tokens_details.cache_creation_tokens", "cache_creation_input_tokens"),
+        written=(
+            "prompt_tokens_details.cache_write_tokens",
+            *("prompt_tokens_details.cache_creation_tokens", "cache_creation_input_tokens"),
+        ),
         reasoning=("completion_tokens_details.reasoning_tokens",),
     ),
     # OpenAI's responses, LangChain, pydantic-ai, and Anthropic: "Total input tokens in a request
@@ -51,7 +54,10 @@ _STYLES = (
             *("input_tokens_details.cached_tokens", "input_token_details.cache_read"),
             "cache_read_tokens",
         ),
-        written=("input_token_details.cache_creation", "cache_write_tokens"),
+        written=(
+            *("input_tokens_details.cache_write_tokens", "input_token_details.cache_creation"),
+            "cache_write_tokens",
+        ),
         reasoning=(
             *("output_tokens_details.reasoning_tokens", "output_token_details.reasoning"),
             *("output_tokens_details.thinking_tokens", "details.reasoning_tokens"),

@@ -617,6 +617,39 @@ def test_vector(vector, described):
     assert describe_vector(vector) == described
 
 
+DESCRIBED = {"length": 2, "norm": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("body", "described"),
+    [
+        (
+            {"data": [{"embedding": [0.6, 0.8]}], "usage": {"prompt_tokens": 3, "total_tokens": 3}},
+            {"data": [{"embedding": DESCRIBED}]},
+        ),
+        (
+            {"embeddings": [[0.6, 0.8]], "model": "e", "prompt_eval_count": 3, "eval_count": None},
+            {"embeddings": [DESCRIBED]},
+        ),
+        (
+            {
+                "embeddings": {"float": [[0.6, 0.8], None], "int8": None},
+                "meta": {"billed_units": {"input_tokens": 3.0}},
+            },
+            {"embeddings": {"float": [DESCRIBED, None], "int8": None}},
+        ),
+    ],
+    ids=["openai", "ollama", "cohere"],
+)
+def test_embeddings_of_a_plain_function(body, described):
+    """Nobody reads their numbers: the session has the length and norm, and the tokens."""
+    with capture_sessions() as sessions:
+        trace_session(lambda: body, name="embed")()
+    session = sessions.one()
+    assert {name: session.outputs[name] for name in described} == described
+    assert session.metrics["prompt_tokens"] == session.metrics["total_tokens"] == 3
+
+
 def test_many_vectors():
     """Only the first ones get a norm, which takes time."""
     body = without_vectors({"data": [{"embedding": [1.0]} for _ in range(10)] + [{"embedding": 5}]})

@@ -175,6 +175,63 @@ def test_ollama(name):
     assert len(twice) == 2
 
 
+def cohere(kind, message=None, **more):
+    return {"type": kind, **({"delta": {"message": message}} if message else {}), **more}
+
+
+TOKENS = {"tokens": {"input_tokens": 5, "output_tokens": 2}}
+PARTS = [
+    cohere("message-start", {"role": "assistant", "content": [], "tool_plan": ""}, id="m"),
+    cohere("content-start", {"content": {"type": "text", "text": "", "thinking": None}}, index=0),
+    cohere("content-delta", {"content": {"text": "Good "}}, index=0),
+    cohere("content-delta", {"content": {"text": "day"}}, index=0),
+    cohere("content-end", index=0),
+]
+CALL = {"id": "c1", "type": "function", "function": {"name": "weather", "arguments": ""}}
+CALLED = [
+    cohere("tool-plan-delta", {"tool_plan": "I look."}),
+    cohere("tool-call-start", {"tool_calls": CALL}, index=0),
+    cohere("tool-call-delta", {"tool_calls": {"function": {"arguments": '{"city": 1}'}}}, index=0),
+    cohere("tool-call-end", index=0),
+]
+END = {"type": "message-end", "delta": {"finish_reason": "COMPLETE", "usage": TOKENS}}
+
+
+def test_cohere():
+    """Text, plan and tool calls are put together, and the tokens counted."""
+    session = stream([*PARTS, *CALLED, END])
+    message = session.outputs["message"]
+    assert message["role"] == "assistant"
+    assert message["content"] == [{"type": "text", "text": "Good day"}]
+    assert message["tool_plan"] == "I look."
+    assert message["tool_calls"][0]["function"] == {"name": "weather", "arguments": '{"city": 1}'}
+    assert session.metadata["finish_reason"] == "COMPLETE"
+    assert session.metrics["total_tokens"] == 7
+    assert session.metrics["chunks"] == 10
+
+
+def test_cohere_twice_and_other_events():
+    """Each message is one item; an event of another kind ends it."""
+    other = {"type": "other"}
+    first, second, third = stream([*PARTS, END, *PARTS[:3], other]).outputs["result"]
+    assert first["message"]["content"][0]["text"] == "Good day"
+    assert second["message"]["content"][0]["text"] == "Good "
+    assert third == other
+
+
+def test_cohere_version_1():
+    """The last event repeats the whole answer; without it, the text so far is kept."""
+    text = [{"event_type": "text-generation", "text": part} for part in ("Good ", "day")]
+    begun = [{"event_type": "stream-start", "generation_id": "g"}, *text]
+    whole = {"text": "Good day", "finish_reason": "COMPLETE", "meta": TOKENS}
+    end = {"event_type": "stream-end", "response": whole}
+    session = stream([*begun, {"event_type": "citation-generation"}, end])
+    assert session.outputs == whole
+    assert session.metrics["prompt_tokens"] == 5
+    assert stream(begun).outputs == {"text": "Good day"}
+    assert stream(text).outputs == {"result": text}
+
+
 def test_llama_index():
     """Each chunk holds the whole so far, and the last one is the answer."""
     raw = {"model": "gpt-4o", "choices": [{"message": {"content": "x"}, "finish_reason": "stop"}]}

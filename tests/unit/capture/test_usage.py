@@ -28,6 +28,25 @@ ANSWERS = {
         },
         {**counts(19, 10, 29), "cached_tokens": 16},
     ),
+    "openai responses, written to the cache": (
+        {
+            "model": "gpt-4o",
+            "usage": {
+                "input_tokens": 9,
+                "output_tokens": 2,
+                "total_tokens": 11,
+                "input_tokens_details": {"cached_tokens": 3, "cache_write_tokens": 4},
+            },
+        },
+        {**counts(9, 2, 11), "cached_tokens": 3, "cache_write_tokens": 4},
+    ),
+    "openai chat, written to the cache": (
+        {
+            "model": "gpt-4o",
+            "usage": {**counts(9, 2, 11), "prompt_tokens_details": {"cache_write_tokens": 4}},
+        },
+        {**counts(9, 2, 11), "cache_write_tokens": 4},
+    ),
     "openai legacy": (
         {"object": "text_completion", "model": "davinci-002", "usage": counts(5, 7, 12)},
         counts(5, 7, 12),
