@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Generator, Iterable, Iterator
 from functools import partial
-from itertools import chain, pairwise, zip_longest
+from itertools import chain, pairwise
+from typing import TypeVar
 
 from honeytrace._redaction.lazy import beginning, expression, verbose
 from honeytrace._redaction.marker import Span, mark
 from honeytrace._redaction.secret_names import Name, hides, judge
 from honeytrace._redaction.values import is_prose, is_secret
 
+_Item = TypeVar("_Item")
 _compile = partial(re.compile, flags=re.ASCII | re.VERBOSE)
 _PASSWORD = Name("password", True)
 
@@ -205,8 +207,9 @@ def _is_argument(text: str, value: re.Match[str], name: Name, label: str, quoted
 def commands(text: str) -> Iterator[Span]:
     """Find `curl -u user:…`, `sshpass -p …` and the like."""
     if any(flag.search(text) for part, flag in _ANY_FLAG if part in text):
-        found = [match for match in _PROGRAM.finditer(text) if _begins(text, match.start())]
-        for program, following in zip_longest(found, found[1:]):
+        found = (match for match in _PROGRAM.finditer(text) if _begins(text, match.start()))
+        for program, following in _with_next(found):
+            yield program.start(), program.start(), ""
             end = program.end() + MAX_COMMAND_CHARACTERS
             end = min(end, following.start() if following else len(text))
             # A program alone in its line begins a list of arguments, one a line.
@@ -216,13 +219,25 @@ def commands(text: str) -> Iterator[Span]:
             yield from _passwords(_values(program).finditer(text, program.end(), end))
 
 
+def _with_next(found: Iterator[_Item]) -> Iterator[tuple[_Item, _Item | None]]:
+    item = next(found, None)
+    while item is not None:
+        following = next(found, None)
+        yield item, following
+        item = following
+
+
 def _values(program: re.Match[str]) -> re.Pattern[str]:
     return _VALUES["login" if program[0].endswith("login") else program[0]]
 
 
 def _begins(text: str, start: int) -> bool:
     """Return whether a word begins here."""
-    return start == 0 or _BEFORE.search(text, max(0, start - 3), start) is not None
+    return (
+        start == 0
+        or text[start - 1] == " "
+        or _BEFORE.search(text, max(0, start - 3), start) is not None
+    )
 
 
 def _passwords(matches: Iterator[re.Match[str]]) -> Iterator[Span]:
@@ -287,16 +302,19 @@ _ECHO = verbose(
       (?P<value>[^\s"'`|$<>]{3,256})["']?[ ]*$"""
 )
 
+_ECHO_CHARACTERS = 384  # of the command before the pipe
+
 
 def piped(text: str) -> Iterator[Span]:
     """Find `echo … | docker login --password-stdin`, `echo bob:… | chpasswd`."""
     for program in _PIPED.finditer(text):
-        before = max(text.rfind("\n", 0, program.start()) + 1, program.start() - 384)
+        before = max(0, program.start() - _ECHO_CHARACTERS)
+        before = max(text.rfind(end, before, program.start()) + 1 for end in "\n|") or before
         given = _ECHO.search(text, before, program.start())
         yield from _passwords(iter((given,) if given else ()))
 
 
-_INSERT = verbose(r"""\((?P<columns>[\w\s,."`\[\]]{3,1024})\)\s{0,16}$""")
+_COLUMNS = verbose(r"""[\w\s,."`\[\]]{3,1024}""")
 _FIELD = verbose(
     r"""\s{0,16}(?:N?'(?P<text>(?:[^'\n]|''){0,1024})'|[^,()'\n]{0,256})\s{0,16}(?P<end>[,)])"""
 )
@@ -307,8 +325,9 @@ _FIRST_ROW = verbose(r"VALUES\s{0,16}\(")
 def inserts(text: str) -> Iterator[Span]:
     """Find the passwords in `INSERT INTO users (name, password) VALUES ('bob', '…')`."""
     for values in _FIRST_ROW.finditer(text):
-        columns = _INSERT.search(text, max(0, values.start() - 1024), values.start())
-        labels = columns["columns"].split(",") if columns else []
+        head = text[max(0, values.start() - 1024) : values.start()].rstrip()
+        columns = head[head.rfind("(") + 1 : -1] if head.endswith(")") else ""
+        labels = columns.split(",") if _COLUMNS.fullmatch(columns) else []
         names = [judge(label.strip(' \n"`[]')) for label in labels]
         at: int | None = values.end() if any(names) else None
         while at is not None:

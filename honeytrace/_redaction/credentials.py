@@ -53,6 +53,7 @@ _SCHEMES = (
     ("B", "B", expression(r"B(?:(?i:earer)|(?i:asic))(?![\w-])")),
 )
 _PGPASS = expression(r":(?:5432|\*):[^:\s]{1,64}:[^:\s]{1,64}:(?P<password>[^\s:\"'\\]{1,256})")
+_MIN_TOKEN_CHARACTERS = 8
 _JOINED = expression(r"\\[abfnrtv]$|%[0-9A-Fa-f]{2}$")
 
 
@@ -116,13 +117,13 @@ def _begins(text: str, start: int) -> bool:
 
 
 def _is_token(text: str) -> bool:
-    if re.fullmatch(r"[A-Z]+(?:_[A-Z]+)+", text):
+    if len(text) < _MIN_TOKEN_CHARACTERS or re.fullmatch(r"[A-Z]+(?:_[A-Z]+)+", text):
         return False
     if len(text) >= 20:
         return not re.fullmatch(r"[a-z]+(?:[-_./][a-z]+)*|[A-Z_]+", text) or (
             text.isalpha() and len(text) >= 24
         )
-    return len(text) >= 8 and (
+    return (
         is_mixed(text)
         or re.search(r"\d", text) is not None
         or re.search(r"[a-z][A-Z].*[a-z][A-Z]", text) is not None

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
-from itertools import islice
 
 from honeytrace._redaction import secret_words
 from honeytrace._redaction.lazy import expression
@@ -73,6 +72,9 @@ _STATEMENT = expression(
     r"|await|goto|else|is|def|func|fn|interface|struct|enum)\s+[*(]{0,2}$"
 )
 _SIGNATURE = expression(r"(?:[\w-]{0,40}-)?sig(?:nature)?", re.ASCII | re.IGNORECASE)
+# Names read backwards: a signature that is not in a query, the value of a label.
+_UNASKED = expression(r"(?:erutangis|gis)(?!\w)[^?&%\\]?", re.IGNORECASE)
+_VALUE = expression(r"(?:eulav|eulaV|lav|laV)(?![\w.$-])")
 _PATH = expression(r"[\w:/]:$")
 _CONTENT = expression(r"""(?<![\w.$-])([vV]al(?:ue)?)[ "'`\\]*$""")
 _LABELS = ("ame", "ey", "eader", "field", "variable", "param", "property")
@@ -111,7 +113,9 @@ def named_values(text: str) -> Iterator[Span]:
                 else:
                     span = find_value(text, end, *found[:2], kind, closes)
                 done = span[1] if span else done
-            yield span or (start, start, "")
+            yield span or (start, start, found[0].rule)
+        else:
+            yield separator.start(), separator.start(), ""
 
 
 def _fragment(text: str, at: int) -> int:
@@ -183,10 +187,16 @@ def _after_names(text: str) -> Iterator[re.Match[str]]:
     backwards = _with_colons(text)[::-1]
     names = _NAMES.findall(backwards)
     likely = {name for name in {*names} - _plain if not _is_plain(name)}
+    if likely and "%3" not in text:
+        likely = {name for name in likely if not _UNASKED.fullmatch(name)}
+    if likely and not any(map(text.__contains__, _LABELS)):
+        likely = {name for name in likely if not _VALUE.match(name)}
     if likely:
-        found = [match.start() for match in _NAMES.finditer(backwards) if match["name"] in likely]
-        for at in reversed(found):
-            yield from islice(_SEPARATOR.finditer(text, len(text) - at - 1), 1)
+        starts = [match.start() for match in _NAMES.finditer(backwards)]
+        for name, at in zip(reversed(names), reversed(starts), strict=True):
+            separator = _SEPARATOR.match(text, len(text) - at - 1) if name in likely else None
+            if separator:
+                yield separator
 
 
 def _with_colons(text: str) -> str:
@@ -298,7 +308,8 @@ def _last_name(text: str) -> str:
 
 def _is_query(before: str) -> bool:
     """Return whether what follows is a name in the query of a URL."""
-    return before[-1:] in ("?", "&") or before[-3:].upper() in ("%3F", "%26")
+    last = before[-1:]
+    return last in ("?", "&") or (last in ("F", "f", "6") and before[-3:].upper() in ("%3F", "%26"))
 
 
 def _judged(separator: str, before: str, name: str) -> Name | None:
@@ -313,9 +324,10 @@ def _judged(separator: str, before: str, name: str) -> Name | None:
     found = judge(name)
     if found and query:
         return Name(found.rule, True)
-    near = _ESCAPES.sub(" ", before[-_PHRASE_CHARACTERS:])
-    if name.lower() in _LAST_WORDS and (phrase := _PHRASE.search(near)):
-        whole = judge(phrase[0] + name)
+    if name.lower() in _LAST_WORDS:
+        near = _ESCAPES.sub(" ", before[-_PHRASE_CHARACTERS:])
+        phrase = _PHRASE.search(near)
+        whole = judge(phrase[0] + name) if phrase else None
         if whole and (found is None or not found.sure):
             return whole
     if found:

@@ -232,6 +232,8 @@ def _in_run(
         name = word[0] if word[0] in _by_start() else _start(word[0])
         likely = starts.get(name) if start >= max(at, passed.get(name, 0)) else None
         found = likely.pattern.match(text, start, end + 1) if likely else None
+        if likely:
+            yield start, start, ""
         if likely and found:
             if span := likely.span(found):
                 at = found.end()

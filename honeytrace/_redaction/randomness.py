@@ -12,6 +12,8 @@ _CHANGE = expression(
 )
 _DIGIT = expression(r"[0-9]")
 
+_CAPITALS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_NO_LETTERS = bytes(byte for byte in range(128) if not chr(byte).isalpha())
 _MIN_UPPER = 0.18  # share of capitals among random letters; in joined words it is less
 _NUMBER = expression(r"[0-9]{10}")
 MIN_CHANGES = 3
@@ -30,7 +32,10 @@ def is_mixed(text: str) -> bool:
     if _DIGIT.search(text):
         return _changes(text) or text.isalnum() or _NUMBER.search(text) is not None
     start = text[:_MAX_CHARACTERS]
-    return sum(map(str.isupper, start)) > sum(map(str.isalpha, start)) * _MIN_UPPER
+    if not start.isascii():
+        return sum(map(str.isupper, start)) > sum(map(str.isalpha, start)) * _MIN_UPPER
+    letters = start.encode().translate(None, _NO_LETTERS)
+    return len(letters) - len(letters.translate(None, _CAPITALS)) > len(letters) * _MIN_UPPER
 
 
 def looks_secret(text: str) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 
 from honeytrace._redaction.finders import FINDERS, Finder
 from honeytrace._redaction.known_texts import KnownTexts
-from honeytrace._redaction.marker import MARK, MAX_STEPS, Span, mark
+from honeytrace._redaction.marker import MARK, REST, Span, bounded, mark
 from honeytrace._redaction.outline import Outline
 from honeytrace._redaction.randomness import is_uuid
 
@@ -24,7 +24,6 @@ MIN_KEY_CHARACTERS = 8
 # keep us busy; the second pass seldom finds something.
 MAX_PASSES = 3
 _MAX_PLACES = 1000
-_REST = "rest"  # the rule for the rest of a text with too many places
 _EDGES = " \t\r\n()[]{}<>.,;:*!\"'`"  # what may be left of a secret beside a marker
 
 _known = KnownTexts()
@@ -67,7 +66,7 @@ def without_secrets(
     if not found:
         return text
     marked = _marked(text, found)
-    if passes == 1 or len(found) > _MAX_PLACES or found[-1][2] == _REST:
+    if passes == 1 or len(found) > _MAX_PLACES or found[-1][2] == REST:
         return marked
     return without_secrets(marked, FINDERS, key, passes - 1)
 
@@ -100,20 +99,11 @@ def _found(text: str, finders: Iterable[Finder]) -> list[Span]:
         outline = Outline(text)
         for finder in finders:
             if finder.applies(outline):
-                found += _bounded(finder.find(text), len(text))
+                spans = bounded(finder.find(text), len(text))
+                found += [span for span in spans if span[0] < span[1]]
         if not found:
             _known.add((text,))
     return found
-
-
-def _bounded(spans: Iterator[Span], length: int) -> Iterator[Span]:
-    """Yield the spans of a finder, without the empty ones, which only say that it looks closely."""
-    for step, (start, end, rule) in enumerate(spans):
-        if step >= MAX_STEPS:
-            yield start, length, _REST
-            return
-        if start < end:
-            yield start, end, rule
 
 
 def _around_marks(found: list[Span], text: str) -> list[Span]:

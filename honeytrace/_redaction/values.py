@@ -158,16 +158,19 @@ def is_secret(value: str, name: Name, label: str = "") -> bool:
 
 def quoted_end(text: str, start: int, quote: str) -> tuple[int, bool]:
     """Return where a quoted value ends that begins at `start`, and whether its quote closes it."""
-    line = text.find("\n", start)
-    limit = len(text) if line < 0 else line
-    at = text.find(quote, start, limit)
-    while at >= 0:
+    done = start
+    at = text.find(quote, start)
+    while at >= 0 and text.find("\n", done, at) < 0:
         before = at
         while before > start and text[before - 1] == "\\":
             before -= 1
         if quote[0] == "\\" or (at - before) % 2 == 0:
             return at, True
-        at = text.find(quote, at + 1, limit)
+        done = at
+        at = text.find(quote, at + 1)
+    # The search for the end of the line is the last, because a text may have no other line.
+    line = text.find("\n", done)
+    limit = len(text) if line < 0 else line
     escaped = text.find("\\n", start, limit)
     return (escaped if escaped >= 0 else limit), False
 

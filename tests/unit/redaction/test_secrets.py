@@ -50,6 +50,15 @@ def test_the_bound():
     assert many.endswith(mark("rest"))
 
 
+@pytest.mark.parametrize("piece", ["x-sig=", "sk-", "curl -u "])
+def test_the_bound_of_places_that_hold_nothing(piece):
+    """After 80,000 places that a finder only looks at, the rest of the text goes as a whole."""
+    assert clean(piece * 79_000) == piece * 79_000
+    many = clean(piece * 81_000)
+    assert many.startswith(piece * 79_000)
+    assert many.endswith(mark("rest"))
+
+
 def test_many_urls_and_keys():
     """One bound holds for all finders: the text does not grow without end."""
     for piece in ("http://a:b7x@c ", "sk-proj-aB3dE6gH9jK2mN5pQ8sT1vW4yZ7 ", "--token ab1 "):
