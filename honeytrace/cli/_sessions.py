@@ -78,7 +78,8 @@ def tail_sessions(options: argparse.Namespace, config: Config) -> None:
     with suppress(KeyboardInterrupt):
         while True:
             time.sleep(_POLL_SECONDS)
-            last = min(last, store.last_number())  # an emptied store counts from 1 again
+            if store.last_number() < last:  # the store was emptied, and counts from 1 again
+                last = 0
             found = store.search(query, 1000, children=options.all, above=last)
             last = max([last, *(each.number for each in found)])
             _print_found(store, found[::-1], options.json)

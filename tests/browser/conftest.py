@@ -149,7 +149,7 @@ def open_page(chromium):
     def open_page(address, *, size=(1280, 800), **options):
         viewport = {"width": size[0], "height": size[1]}
         context = chromium.new_context(viewport=viewport, **options)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(60_000)
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: faults.append(str(error)))

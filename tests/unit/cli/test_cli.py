@@ -512,7 +512,7 @@ def test_tail(flags: tuple[str, ...]) -> None:
     keep("other")
     signal.signal(signal.SIGINT, signal.default_int_handler)
     tail = subprocess.Popen(
-        [sys.executable, "-m", "honeytrace", "tail", "name:fore", "name:be", *flags],
+        [sys.executable, "-m", "honeytrace", "tail", "name:be", *flags],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         encoding="utf-8",
@@ -522,6 +522,10 @@ def test_tail(flags: tuple[str, ...]) -> None:
     keep("other")
     keep("before long")
     assert "before long" in tail.stdout.readline()
+    store = Store(store_path(pathlib.Path(os.environ["HONEYTRACE_HOME"])))
+    assert sum(store.prune(0)) == 4
+    keep("begin")  # a session of an emptied store is new, though its number is not
+    assert "begin" in tail.stdout.readline()
     tail.send_signal(signal.SIGINT)
     assert (*tail.communicate(timeout=20), tail.returncode) == ("", "", 0)
 

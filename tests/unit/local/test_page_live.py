@@ -57,6 +57,17 @@ def test_asking(store, browser):
     assert (again.status_code, again.content) == (304, b"")
 
 
+def test_asking_an_emptied_store(store, browser):
+    """A store that was emptied while the page was open numbers its sessions from 1 again."""
+    for name in "abc":
+        add(store, name, start_time=1)
+    last = store.last_number()
+    assert sum(store.prune(0)) == 3
+    assert browser.data(f"/live?after={last}") == {"new": 0}
+    add(store, "d")
+    assert browser.data(f"/live?after={last}") == {"new": 1}
+
+
 @pytest.mark.parametrize("after", ["", "x", "-1", "9" * 40, "²"])
 def test_a_number_that_is_none(store, browser, after):
     """Then all count."""
