@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from honeytrace._redaction import command_lines, credentials, structures
 from honeytrace._redaction.marker import Span, bounded
-from honeytrace._redaction.named_values import comparisons, defaults, named_values
+from honeytrace._redaction.named_values import comparisons, defaults, named_values, sayings
 from honeytrace._redaction.outline import Outline
 from honeytrace._redaction.provider_keys import provider_keys
 from honeytrace._redaction.values import WIDE_COLON
@@ -71,6 +71,7 @@ FINDERS = (
     Finder(credentials.pgpass, "5*", words=(":5432:", ":*:")),
     Finder(comparisons, "=", shows=Outline.compares_literal),
     Finder(defaults, "\"'`", shows=Outline.opens_literal),
+    Finder(sayings, " ", words=(" is ",)),
     Finder(structures.elements, "<"),
     Finder(structures.attributes, "<"),
     Finder(structures.pairs, "([,", shows=Outline.pairs_literals),

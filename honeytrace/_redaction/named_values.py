@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from honeytrace._redaction import secret_words
-from honeytrace._redaction.lazy import expression
+from honeytrace._redaction.lazy import beginning, expression
 from honeytrace._redaction.marker import Span
 from honeytrace._redaction.randomness import looks_secret
 from honeytrace._redaction.secret_names import (
@@ -171,6 +171,30 @@ def defaults(text: str) -> Iterator[Span]:
 _DIGIT = expression("[0-9]")
 _COMPARES = expression(r"\s?[=!]=")
 _DEFAULT = expression(r"""[ ]?(?P<quote>["'`])""")
+# The password is `…`, where a word before may be the last of a secret name.
+_SAID = expression(
+    r"""[ ]is[ ](?<=[cdDenstTyY][ ]is[ ])(?P<quote>["'`]?)
+      (?P<value>[^\s"'`<>{}()\[\]]{5,128})(?P=quote)(?![\w"'`])""",
+    re.VERBOSE,
+)
+_ALGORITHM = expression(r"[A-Z]+[-_]?[0-9]+|(?:aes|base|bcrypt|md|rsa|sha|utf|v)-?[0-9.]+")
+_SAID_NAME = expression(r"[A-Za-z]{2,16}(?:[ ][A-Za-z]{3,16})?$")
+
+
+def sayings(text: str) -> Iterator[Span]:
+    """Find `the password is …`, where a text says so. The value has to look like a secret."""
+    for match in beginning(" is ", _SAID, text):
+        start, end = match.span("value")
+        given = match["value"].rstrip(".,;:!?")
+        quoted = match["quote"] and not _ALGORITHM.fullmatch(given)
+        if _DIGIT.search(given) and (quoted or looks_secret(given)):
+            label = _SAID_NAME.search(text, max(0, match.start() - 33), match.start())
+            name = judge(label[0]) if label else None
+            if name and name.sure:
+                end = start + len(given)
+                yield start, end if is_secret(given, name, "") else start, name.rule
+
+
 # Each behind a character that it needs, with its length without a quote. A search that ends with a
 # rare character is fast.
 _DEFAULT_SIGNS = (

@@ -45,6 +45,11 @@ _PIN = expression(
     r"|user)_)*"
     r"pin(?:_code|_number)?"
 )
+# What a form says about a field: {"password": ["must have at least 8 characters"]}
+_MESSAGE = expression(
+    r"(?:This[ ]field|[Mm]ust|is|[Ii]s|[Ss]hould|[Cc]annot)[ ]"
+    r"(?:be|have|contain|match|not|required|too|invalid|wrong|missing|incorrect|is|may|must)\b"
+)
 _TYPES = {"array", "boolean", "integer", "null", "number", "object", "string"}
 
 
@@ -171,10 +176,14 @@ def hides(name: Name, value: Any) -> bool:
     if type(value) is int or type(value) is float:
         return name.rule in NUMERIC_RULES
     if type(value) is str:
-        return value != "" and not MARK.fullmatch(value)
+        return value != "" and not MARK.fullmatch(value) and not _MESSAGE.match(value)
     if type(value) is dict:
         return bool(value) and not _is_schema(value)
-    return not (type(value) is list and not value)
+    return not (type(value) is list and all(map(_is_message, value)))
+
+
+def _is_message(value: Any) -> bool:
+    return type(value) is str and _MESSAGE.match(value) is not None
 
 
 def is_likely(name: Name, value: str) -> bool:

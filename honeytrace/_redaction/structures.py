@@ -156,6 +156,10 @@ def setters(text: str) -> Iterator[Span]:
         label = called.rpartition(".")[2]
         if label.lower().endswith(_LOGINS):
             yield from _second(text, match)
+        user = _following(text, match) if label.endswith("set_password") else None
+        if user:  # keyring.set_password("service", "bob", "…")
+            yield from _second(text, user if _following(text, user) else match)
+            continue
         setter = _SETTER.match(label)
         name = judge(label[setter.end() :] if setter else label)
         if name is None:
@@ -168,14 +172,19 @@ def setters(text: str) -> Iterator[Span]:
 
 def _second(text: str, call: re.Match[str]) -> Iterator[Span]:
     """Find the second of two texts, which is a password: `login("bob", "…")`."""
-    user, _ = quoted_end(text, call.end(), call["opening"])
-    opening = _SECOND.match(text, user + len(call["opening"]))
+    opening = _following(text, call)
     if opening:
         end, closed = quoted_end(text, opening.end(), opening["opening"])
         given = text[opening.end() : end]
         closed = closed and _CLOSED.match(text, end + len(opening["opening"])) is not None
         secret = closed and _is_argument(given, _PASSWORD, "", setter=False)
         yield opening.end(), end if secret else opening.end(), "password"
+
+
+def _following(text: str, opening: re.Match[str]) -> re.Match[str] | None:
+    """Return the opening of the text that follows a text among the arguments of a call."""
+    end, _ = quoted_end(text, opening.end(), opening["opening"])
+    return _SECOND.match(text, end + len(opening["opening"]))
 
 
 def _called(head: str) -> str:

@@ -81,6 +81,7 @@ _TELLS_NOTHING = expression(
         |same|secret|securestring|secretstr|self|stdin|str|string
         |text|todo|true|type|unchanged|undefined|unknown|unset|user|valid|value|varchar|void
         |wrong|yes )(?:[^\w\s-].*)?
+    | same-origin | X(?:-[A-Za-z]{2,16}){1,4}
     | &str | \$\{[^{}]*\}? | \$[A-Za-z_]\w* | \$\(.* | \{+[ ]?[\w.\[\]"'$!-]*[ ]?\}* | <[^<>]*>?
     | \$?\[[\w \-.]*\]? | %\w+% | @\w+@?
     | %[sdrvq] | %\(\w+\)s | \#\{.*\}? | (?:file|env|fd):.*

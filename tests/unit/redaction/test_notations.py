@@ -289,6 +289,10 @@ LEFT = [
     # names of which something is told
     "key: value, primary key: id, the answer key: B, status code: 200, key code: 5",
     "The secret key: it is under the mat. Security code: see below",
+    "the password is `sha256`, the key is AES256, the secret is 16-characters, the token is v2.0.1",
+    'keyring.set_password("service", "bob", password)',
+    'fetch(url, {credentials: "same-origin"})',
+    'API_KEY_HEADER = "X-Api-Key"',
     "secret santa: bring a gift, basic training: at nine, the password is required",
     "self.token = self.auth.token, password = my_password, AccessToken: access_token,",
     "std::token::Kind, Token::new(), arn:aws:secretsmanager:us-west-2:123456789012:secret:abc",
@@ -517,6 +521,11 @@ echo bob:X | sudo chpasswd
 echo 'X' | sudo -S apt update
 <li><b>Secret key</b>: X</li>
 **Your new password is:** X
+The password is X.
+Your password is `X`, keep it.
+my API key is "X"
+DEBUG:root:password is X
+keyring.set_password("service", "bob", "X")
 Das Passwort ist: X
 contraseña: X
 hasło = "X"

@@ -150,6 +150,15 @@ def test_a_schema_describes():
     assert not hides(judge("password"), [])
 
 
+def test_a_form_says_what_is_wrong():
+    """A message about a field is not its value."""
+    assert not hides(judge("password"), "is too short")
+    assert not hides(judge("password"), ["This field is required.", "must have a digit"])
+    assert hides(judge("password"), ["must have a digit", "x1-y2"])
+    assert hides(judge("password"), "is it?")
+    assert hides(judge("password"), [1])
+
+
 def test_the_memory_of_names_is_bounded():
     """Names by the thousand change nothing, in a text or as keys."""
     names = [f"n{number}_{end}" for number in range(5000) for end in ("size", "width")]
