@@ -334,7 +334,7 @@ def messages(monkeypatch):
         usage = {"input_tokens": 2, "output_tokens": 3}
         return {"type": "message", "role": "assistant", "content": content, "usage": usage}
 
-    module.completion = print
+    module.completion = lambda model: model
     module.anthropic_messages = anthropic_messages
     monkeypatch.setitem(sys.modules, "litellm", module)
     honeytrace.instrument("litellm")
