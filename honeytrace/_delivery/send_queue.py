@@ -34,6 +34,9 @@ class Item:
 class SendQueue:
     """Items to send: first those put back whose time has come, then new ones, then older ones.
 
+    Of two taken in a row, at least one was not put back, if there is one. So thousands of updates
+    that wait for their session leave time to send the session.
+
     Attributes:
         cold: the number of sessions of this process that are on disk only.
         items: the items that are ready, in order.
@@ -46,6 +49,7 @@ class SendQueue:
         self.items: deque[Item] = deque()
         self._older: deque[Item] = deque()
         self._later: list[tuple[float, int, Item]] = []
+        self._again = False  # True if the last item that was taken had been put back
         self._puts = 0
 
     @property
@@ -74,8 +78,11 @@ class SendQueue:
             self._weigh(item, 1)
 
     def take(self, now: float) -> Item | None:
-        """Take the next item that may be sent: one whose time has come, else the first in order."""
-        if self._later and self._later[0][0] <= now:
+        """Take the next item that may be sent."""
+        is_due = bool(self._later) and self._later[0][0] <= now
+        others = bool(self.items or (self._older and not self.cold))
+        self._again = is_due and not (self._again and others)
+        if self._again:
             item = heapq.heappop(self._later)[2]
         elif self.items:
             item = self.items.popleft()

@@ -131,3 +131,14 @@ def test_forgetting_leaves_what_is_on_disk(send_queue, place):
     send_queue.forget()
     assert [send_queue.take(9), send_queue.take(9), send_queue.take(9)] == [later, safe, None]
     assert not send_queue.full
+
+
+def test_items_that_were_put_back_leave_turns_to_others(send_queue):
+    """Updates that wait for a session must not keep the session itself from being sent."""
+    early = [Item(serial, b"{}") for serial in range(1, 6)]
+    for item in early:
+        send_queue.postpone(item, 1.0)
+    new, older = ready(send_queue, 6), Item(0, b"{}")
+    send_queue.add_older([older])
+    taken = [send_queue.take(1.0) for _ in range(8)]
+    assert taken == [early[0], new, early[1], older, *early[2:], None]
