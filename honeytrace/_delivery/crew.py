@@ -54,6 +54,11 @@ class Crew(Threads):
         """Return the server's latest refusal."""
         return self._exchange.last
 
+    @property
+    def early(self) -> int:
+        """Return how many updates came before their session."""
+        return self._exchange.early
+
     def begin_again(self) -> None:
         """Forget the failures of the server, which may work now."""
         self._exchange.begin_again()

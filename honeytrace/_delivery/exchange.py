@@ -40,6 +40,7 @@ class Exchange:
     Attributes:
         retry: judges the server, and decides when to try again.
         last: the server's latest refusal.
+        early: the number of updates that came before their session.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Exchange:
     ) -> None:
         self.retry = RetryPolicy(most)
         self.last: str | None = None
+        self.early = 0
         self._queue = queue
         self._lock = queue.lock
         self._sender = sender
@@ -88,9 +90,12 @@ class Exchange:
         """
         recovered, now = False, clock.now()
         with self._lock:
-            for _, answer, _, seconds in attempts:
+            for item, answer, _, seconds in attempts:
                 if answer.verdict in _FINAL and self.retry.settled(seconds, now):
                     recovered = True
+                if answer.verdict is Verdict.EARLY:
+                    self.retry.note_time(seconds)
+                    self.early += not item.attempts
                 if answer.verdict is not Verdict.DELIVERED:
                     self.last = answer.words
         self._tell(recovered, [each.answer for each in attempts])

@@ -75,14 +75,18 @@ class RetryPolicy:
 
         A pause that the server asked for goes on: the request was under way when it began.
         """
-        self._answer_times.append(seconds)
-        if len(self._answer_times) > 1:  # longer times may be delays of our own
-            self._quickest = min(self._answer_times)
+        self.note_time(seconds)
         if self._asked and now < self._until:
             return False
         recovered = self.failing
         self.begin_again()
         return recovered
+
+    def note_time(self, seconds: float) -> None:
+        """Note how long an answer of the server took."""
+        self._answer_times.append(seconds)
+        if len(self._answer_times) > 1:  # longer times may be delays of our own
+            self._quickest = min(self._answer_times)
 
     def begin_again(self) -> None:
         """Forget the refusals."""

@@ -378,6 +378,11 @@ class Delivery:
         """Return how many sessions of ended processes the server rejected; not part of `stats`."""
         return self._counts.older_rejected
 
+    @property
+    def early(self) -> int:
+        """Return how many updates came before their session, and wait for it."""
+        return self._crew.early
+
     def stats(self) -> Stats:
         with self._lock:
             return self._counts.stats(self._queue.waiting, self._refused, self._crew.last)

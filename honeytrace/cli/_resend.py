@@ -101,12 +101,15 @@ def _deliver(config: Config, waiting: int) -> Generator[Report, None, _Sent]:
 
 
 def _progress(delivery: Delivery, patience: float) -> Iterator[tuple[int, int]]:
-    """Yield the counts of delivered and rejected sessions until there is no more progress."""
-    moved, last = clock.now(), (0, 0)
+    """Yield the counts of delivered and rejected sessions until there is no more progress.
+
+    An update that waits for its session is progress, too, when it is tried for the first time.
+    """
+    moved, last = clock.now(), (0, 0, 0)
     while delivery.catching_up or delivery.sending:
         counts = _counts(delivery)
-        if counts != last:
-            moved, last = clock.now(), counts
+        if (*counts, delivery.early) != last:
+            moved, last = clock.now(), (*counts, delivery.early)
         if clock.now() - moved > patience:
             break
         yield counts

@@ -55,6 +55,14 @@ def test_threads_that_run_are_used(retry):
     assert retry.requests(20, 16) == 1
 
 
+def test_the_time_of_an_early_update_counts_as_well(retry):
+    """A server that is far away is slow for updates that wait for their session, too."""
+    retry.note_time(0.05)
+    retry.note_time(0.05)
+    assert retry.slow
+    assert not retry.failing
+
+
 def test_the_quickest_answer_of_late_counts(retry):
     """Slow answers beside a quick one do not count: they waited for the interpreter."""
     quick(retry, 0.5, answers=15)
