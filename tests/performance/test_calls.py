@@ -195,6 +195,20 @@ def test_off(benchmark):
         honeytrace.configure(enabled=True)
 
 
+@pytest.mark.parametrize("inside", [False, True], ids=["root", "child"])
+def test_unsampled(benchmark, inside):
+    """A root that is not sampled, and a call inside one."""
+    honeytrace.configure(sample_rate=0.0)
+    burst = _repeat(traced, "q")
+    try:
+        if inside:
+            _measure(benchmark, "unsampled child", trace_session(burst))
+        else:
+            _measure(benchmark, "unsampled root", burst)
+    finally:
+        honeytrace.configure(sample_rate=None)
+
+
 def test_durable(benchmark, tmp_path):
     """Each session is on disk when its call returns; the server is down, so that none is sent."""
     with socket.socket() as bound:  # but not listening
@@ -217,6 +231,8 @@ def test_table(report):
             f"{name} call",
             f"{_figures[name] / base:.2f} × limit (bar {bar}), {_figures[name]:,.0f} ns",
         )
+    for name, bar in {"unsampled root": 500, "unsampled child": _figures["nested"] / 10}.items():
+        report(name, f"{_figures[name] - _figures['bare']:,.0f} ns more (bar {bar:,.0f})")
     for name in ("stream", "async_stream"):
         chunk = _figures[name] - _figures[f"plain_{name}"]
         report(f"{name.replace('_', ' ')}, a chunk", f"{chunk:,.0f} ns more (bar 300)")
