@@ -17,7 +17,7 @@ import honeytrace
 from honeytrace._delivery import send_queue, worker
 from honeytrace._delivery.http.sender import HttpSender
 from honeytrace._delivery.retry import Answer, Verdict
-from honeytrace._delivery.senders import THREADS, Sending
+from honeytrace._delivery.senders import THREADS, DeliveryThread, Sending
 from honeytrace._delivery.worker import Delivery
 from honeytrace._session import wire
 from honeytrace._session.build import close
@@ -172,6 +172,19 @@ def test_a_flush_starts_threads_that_were_stopped_meanwhile(server, guard):
     assert delivery.flush(30)
     assert delivery.stats().delivered == 3
     delivery.shutdown(0)
+
+
+@pytest.mark.parametrize("seconds", [0, 10])
+def test_without_threads_an_exit_sends_itself(delivery, server, monkeypatch, seconds):
+    """As far as it has the time; from Python 3.12 on, no thread can be started then."""
+
+    def refuse(thread):
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    monkeypatch.setattr(DeliveryThread, "start", refuse)
+    delivery.accept(ended(1))
+    assert delivery.end(seconds) is (seconds > 0)
+    assert len(server.requests) == (seconds > 0)
 
 
 @pytest.mark.parametrize("durable", [True, False])

@@ -6,6 +6,9 @@ import sys
 import threading
 from contextlib import contextmanager
 
+import pytest
+
+from honeytrace._config.live import Live
 from honeytrace._utils.locks import is_lost, is_owned
 
 
@@ -47,3 +50,11 @@ def test_a_lock_of_this_thread_is_not_lost(monkeypatch):
         assert is_owned(lock)
         assert not is_lost(lock)
     assert not is_owned(lock)
+
+
+def test_no_session_begins_without_the_lock(monkeypatch):
+    """The first one needs it; the guard then lets the call go on without a session."""
+    live = Live()
+    monkeypatch.setattr(sys, "is_finalizing", lambda: True)
+    with held_elsewhere(live._lock), pytest.raises(RuntimeError, match="killed a thread"):
+        live.start()
