@@ -14,6 +14,14 @@ PIECE_KEYS = ("text", "token", "content", "delta", "data", "chunk")
 MAX_DEPTH = 8
 """Objects within each other in the items of a stream."""
 
+NAME_RULES = frozenset(
+    (
+        *("password", "secret", "token", "key", "code", "cookie"),
+        *("authorization", "credentials", "connection"),
+    )
+)
+"""Rules of values whose name says what they are: a name in another text says nothing."""
+
 Place = tuple[Any, Any]
 """A container and the key or index of a text in it."""
 
@@ -89,7 +97,8 @@ def _mended(pieces: list[str], found: list[Span]) -> list[str]:
         parts = []
         done = at
         for first, last, rule in found:
-            if first < end and last > at and not (at <= first and last <= end):
+            whole = rule in NAME_RULES and at <= first and last <= end
+            if first < end and last > at and not whole:
                 parts += [piece[done - at : max(first, at) - at], mark(rule) if first >= at else ""]
                 done = min(last, end)
         mended.append("".join((*parts, piece[done - at :])))

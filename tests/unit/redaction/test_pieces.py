@@ -85,3 +85,10 @@ def test_messages_of_a_chat_are_whole():
     """What two messages would come to together is no secret of either."""
     turns = [{"role": "user", "content": KEY[:12]}, {"role": "user", "content": KEY[12:]}]
     assert outputs({"result": {"messages": turns}}) == {"result": {"messages": turns}}
+
+
+def test_a_prefix_that_stays_may_be_in_another_text():
+    """What only introduces a key is not replaced, but without it the rest is not known."""
+    texts = ["see y", "a29.-CYet9JXWaWHHOutIwu6", " now"]
+    session = Session(project="p", session_name="n", source="s", outputs={"result": texts})
+    assert redact(session).outputs == {"result": ["see y", "a29.[REDACTED:google]", " now"]}
