@@ -435,17 +435,3 @@ def test_what_is_sampled_changes_with_the_configuration():
     assert accepted(root, 20) == 0
     honeytrace.configure(enabled=None)
     assert accepted(root, 20) == 0
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on Windows")
-def test_each_forked_process_draws_for_itself():
-    """Workers that serve one call each would otherwise all be sampled, or none."""
-    honeytrace.configure(sample_rate=0.5)
-    root()
-    sampled = 0
-    for _ in range(60):
-        child = os.fork()
-        if child == 0:
-            os._exit(accepted(root) > 0)
-        sampled += os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    assert 10 < sampled < 50
