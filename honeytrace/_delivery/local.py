@@ -11,11 +11,12 @@ from honeytrace._delivery.senders import Sending
 from honeytrace._session import wire
 from honeytrace._utils.errors import StoreError
 from honeytrace._utils.json import Json
-from honeytrace._utils.origin import let_through
+from honeytrace._utils.origin import ignoring, let_through
 from honeytrace._utils.paths import store_path
 
 # The package comes first: another thread may be importing it, and only this waits for that one.
 from honeytrace.local import Store
+from honeytrace.local._database import sqlite_module
 from honeytrace.local._schema import Row
 from honeytrace.local._store import row
 
@@ -29,6 +30,8 @@ class LocalSender:
     def __init__(
         self, home: Path, max_bytes: int | None = None, max_age: float | None = None
     ) -> None:
+        with ignoring(StoreError):  # told when a session is stored
+            sqlite_module()  # now: no fork comes while a sender connects, but it may come later
         self._store = Store(store_path(home), max_bytes=max_bytes, max_age=max_age)
 
     def send(self, body: bytes) -> Sending:
@@ -42,6 +45,12 @@ class LocalSender:
             let_through(error)
             return Answer(Verdict.RETRY, str(error), answered=False)
         return _DELIVERED
+
+    def hold(self) -> None:
+        self._store.pause()
+
+    def let_go(self) -> None:
+        self._store.resume()
 
     def close(self) -> None:
         self._store.close()

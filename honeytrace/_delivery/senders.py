@@ -59,9 +59,16 @@ _FAILED = Sending(lambda: _FAULT)
 
 
 class BatchSender(Sender, Protocol):
-    """Delivers many encoded sessions at once, all of them or none."""
+    """Delivers many encoded sessions at once, all of them or none.
+
+    Between `hold` and `let_go` it does not, since the program forks.
+    """
 
     def send_many(self, bodies: Sequence[bytes]) -> Answer: ...
+
+    def hold(self) -> None: ...
+
+    def let_go(self) -> None: ...
 
 
 class LimitedSender(Sender, Protocol):
@@ -88,6 +95,7 @@ class LazySender:
         self._sender: Sender | None = None
         self._connecting = threading.RLock()  # under gevent, the imports that it causes may fork
         self._held = False
+        self._store: BatchSender | None = None  # while it is held
 
     def send(self, body: bytes) -> Sending:
         """Send a body. One thread can send several before it asks for the first answer."""
@@ -158,15 +166,21 @@ class LazySender:
         """Return whether the interpreter has killed a thread that was connecting."""
         return is_lost(self._connecting)
 
-    def hold(self) -> None:
+    def hold(self, *, store: bool = False) -> None:
         """Wait until no thread is connecting, and let none connect until `let_go`.
 
         This is for forks: a child could not finish an import that another thread of the parent had
         begun. The wait is limited, since that thread may wait for an import of the forking thread.
+        With `store`, the sender is a `BatchSender`, and no thread may be in the middle of it.
         """
         self._held = self._connecting.acquire(timeout=HOLD_SECONDS)
+        self._store = cast("BatchSender | None", self._sender) if store else None
+        if self._store:
+            self._store.hold()
 
     def let_go(self) -> None:
+        if self._store:
+            self._store.let_go()
         if self._held:
             self._connecting.release()
 

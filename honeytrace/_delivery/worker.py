@@ -395,9 +395,10 @@ class Delivery:
     def before_fork(self) -> None:
         """Wait until no thread connects or writes.
 
-        Otherwise the child could hold the lock of a segment that it knows nothing of.
+        Otherwise the child could hold the lock of a segment that it knows nothing of, and to SQLite
+        the store could stay locked in the child for ever.
         """
-        self._sender.hold()
+        self._sender.hold(store=self._batches)
         self._held = self._spool is not None and self._spool.hold()
 
     def after_fork_in_parent(self) -> None:

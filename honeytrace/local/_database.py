@@ -122,7 +122,7 @@ class Database:
     def _run(
         self, work: Callable[..., _Result], arguments: tuple[object, ...], busy: float, write: bool
     ) -> _Result:
-        sqlite = _sqlite()
+        sqlite = sqlite_module()
         try:
             return work(self._connected(busy, write), *arguments)
         except StoreError:
@@ -167,7 +167,7 @@ class Database:
         connection = _open(f"{self.path.as_uri()}?mode=rw")
         try:
             _use_wal(connection, busy)
-        except _sqlite().Error:  # the file is not a store
+        except sqlite_module().Error:  # the file is not a store
             connection.close()
             raise
         return connection
@@ -178,7 +178,7 @@ class Database:
         try:
             connection.execute("PRAGMA user_version")
             return connection
-        except _sqlite().OperationalError:  # SQLite needs to write the index of its log
+        except sqlite_module().OperationalError:  # SQLite needs to write the index of its log
             connection.close()
         wal = Path(f"{self.path}-wal")
         if not (wal.exists() and wal.stat().st_size):
@@ -219,18 +219,19 @@ class Database:
             return
         self._watching = True
         os.register_at_fork(
-            before=partial(_call, WeakMethod(self._pause)),
-            after_in_parent=partial(_call, WeakMethod(self._resume)),
+            before=partial(_call, WeakMethod(self.pause)),
+            after_in_parent=partial(_call, WeakMethod(self.resume)),
             after_in_child=partial(_call, WeakMethod(self._renew)),
         )
 
-    def _pause(self) -> None:
+    def pause(self) -> None:
+        """Wait for the thread that uses it, and let none use it until `resume`, for a fork."""
         self._paused.extend(map(self._lock.acquire, [True]))  # in one step, as in `_use`
         self._drop()
 
-    def _resume(self) -> None:
-        if self._paused:  # not if the hooks were registered while another thread was forking
-            self._paused = []
+    def resume(self) -> None:
+        paused, self._paused = self._paused, []
+        for _ in paused:  # none if the hooks were registered while another thread was forking
             self._lock.release()
 
     def _renew(self) -> None:
@@ -258,7 +259,7 @@ def _call(method: WeakMethod[Callable[[], None]]) -> None:
         bound()
 
 
-def _sqlite() -> Any:
+def sqlite_module() -> Any:
     """Import SQLite when it is first needed. Raises `StoreError` if this Python lacks it."""
     try:
         import sqlite3
@@ -271,7 +272,7 @@ def _sqlite() -> Any:
 
 
 def _open(uri: str) -> sqlite3.Connection:
-    connection: sqlite3.Connection = _sqlite().connect(
+    connection: sqlite3.Connection = sqlite_module().connect(
         uri, timeout=0, isolation_level=None, check_same_thread=False, uri=True
     )
     return connection
@@ -338,7 +339,7 @@ def _use_wal(connection: sqlite3.Connection, busy: float) -> None:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             break
-        except _sqlite().OperationalError as error:
+        except sqlite_module().OperationalError as error:
             if "locked" not in str(error) or left <= 0:
                 raise
         time.sleep(_WAL_RETRY_SECONDS)

@@ -100,6 +100,13 @@ class Store:
     def close(self) -> None:
         self._database.close()
 
+    def pause(self) -> None:
+        """Let no thread use the store until `resume`."""
+        self._database.pause()
+
+    def resume(self) -> None:
+        self._database.resume()
+
     def open(self) -> bool:
         """Open the store, or create it; return True if it can be written."""
         if not self._database.exists():

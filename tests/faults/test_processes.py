@@ -156,6 +156,36 @@ def test_a_fork_during_the_first_import_of_httpcore(seconds, server):
     assert numbers(server) == [0, 1, 2]
 
 
+SLOW_SQLITE = """
+import sys, threading
+class Slow:
+    begun = threading.Event()
+    def find_spec(self, name, path=None, target=None):
+        if name == "sqlite3.dbapi2" and threading.current_thread() is not threading.main_thread():
+            self.begun.set()
+            threading.Event().wait(0.5)
+sys.meta_path.insert(0, Slow())
+"""
+
+
+def test_a_fork_during_the_first_import_of_sqlite():
+    """Python would have the child wait for ever for a module that the parent was importing."""
+    program = """
+    call(1)
+    Slow.begun.wait(20)
+    child = os.fork()
+    call(2)
+    if child:
+        say(os.waitpid(child, 0)[1])
+        flush(20)
+        from honeytrace import sessions
+        say(sorted(each.inputs["n"] for each in sessions()))
+    else:
+        os._exit(0)
+    """
+    assert ran(program, None, before=SLOW_SQLITE).words[:2] == [0, [1, 2, 2]]
+
+
 @pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
 def test_multiprocessing(method, server, segments):
     """Sessions of its processes and pools arrive, although they skip `atexit`."""
