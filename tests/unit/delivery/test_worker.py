@@ -14,7 +14,7 @@ from functools import partial
 import pytest
 
 import honeytrace
-from honeytrace._delivery import send_queue, worker
+from honeytrace._delivery import intake, send_queue, worker
 from honeytrace._delivery.http.sender import HttpSender
 from honeytrace._delivery.retry import Answer, Verdict
 from honeytrace._delivery.senders import THREADS, DeliveryThread, Sending
@@ -127,8 +127,8 @@ def test_threads_that_are_ended_from_outside_are_replaced(delivery, server):
 
 def test_an_overflowing_queue_drops_and_counts(delivery, server, monkeypatch, caplog):
     """Without a disk and without a server memory is bounded; what is over is counted and said."""
-    monkeypatch.setattr(worker, "MAX_NEW_BYTES", 2**20)
-    monkeypatch.setattr(worker, "WORK_BYTES", 2**19)
+    monkeypatch.setattr(intake, "MAX_NEW_BYTES", 2**20)
+    monkeypatch.setattr(intake, "WORK_BYTES", 2**19)
     monkeypatch.setattr(send_queue, "MAX_SESSIONS", 10)
     server.script = server.hang
     for number in range(200):

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from honeytrace._delivery import encode_queue, send_queue, worker
+from honeytrace._delivery import encode_queue, intake, send_queue, worker
 from honeytrace._delivery.encode_queue import RUN_SESSIONS
 from honeytrace._delivery.http.sender import HttpSender
 from honeytrace._delivery.local import LocalSender
@@ -388,7 +388,7 @@ def test_sessions_that_take_long_to_encode_do_not_pile_up(server, guard, tmp_pat
 
 def test_a_loop_of_large_sessions_does_the_work_too(deliver, server, monkeypatch):
     """It is a matter of bytes as well as of numbers."""
-    monkeypatch.setattr(worker, "WORK_BYTES", 2**20)
+    monkeypatch.setattr(intake, "WORK_BYTES", 2**20)
     delivery = deliver()
     server.script = server.hang
     for number in range(200):
