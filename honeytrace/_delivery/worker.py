@@ -18,8 +18,8 @@ from honeytrace._utils import clock
 STALLED_SECONDS = 10.0  # without progress for this long, a flush without timeout gives up
 SAFE_SECONDS = 1.0  # likewise if the server is down and everything is on disk
 LOOK_SECONDS = 0.2  # how often a flush checks for progress
-LAST_SECONDS = 3.0  # time to write what is left in memory after a shutdown, on a busy machine
-RUN_SECONDS = 1.0  # time for other threads to finish the sessions that they are encoding
+LAST_SECONDS = 0.25  # at least this much time to write sessions that end during a shutdown
+RUN_SECONDS = 0.25  # time for other threads to finish the sessions that they are encoding
 SWITCH_SECONDS = 0.0001  # how long threads that compute may keep ours waiting at exit
 
 

@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from honeytrace._redaction import named_values
 from honeytrace._redaction.finders import FINDERS
 from honeytrace._redaction.marker import mark
+from honeytrace._redaction.randomness import is_mixed
 from honeytrace._redaction.secrets import bare_key, suspects
 from honeytrace._redaction.secrets import without_secrets as clean
 
@@ -188,3 +190,22 @@ def test_a_mark_changes_how_the_rest_reads():
     once = clean(text)
     assert once.endswith("\nb,[REDACTED:password]")
     assert clean(once) == once
+
+
+def test_names_that_are_not_secret_are_forgotten_in_time(monkeypatch):
+    """A program that makes up names does not fill the memory."""
+    monkeypatch.setattr(named_values, "_MAX_PLAIN", 4)
+    text = " ".join(f"made_up_{letter}=1" for letter in "abcdefghijkl")
+    assert clean(text) == text
+    assert len(named_values._plain) <= 4
+
+
+@pytest.mark.parametrize(("text", "mixed"), [("grüßeausköln", False), ("ÄÖÜßÄÖÜÄÖÜ", True)])
+def test_letters_that_are_not_ascii_are_mixed_by_their_capitals(text, mixed):
+    assert is_mixed(text) is mixed
+
+
+@pytest.mark.parametrize("text", ['("api_key", "X-Api-Key")', '("Authorization", "Set-Cookie")'])
+def test_the_name_of_a_header_is_no_secret(text):
+    """In a pair of texts, as beside a name."""
+    assert clean(text) == text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import pickle
 import subprocess
 import sys
 import threading
@@ -18,6 +19,7 @@ from honeytrace import ConfigurationError, Tracer, trace_session
 from honeytrace._config.live import live
 from honeytrace._config.settings import resolve
 from honeytrace._tracing import sampling
+from honeytrace._tracing.generators import UNSAMPLED_STREAM
 from honeytrace.local import Store
 from honeytrace.propagation import bind, extract, inject
 from honeytrace.testing import capture_sessions
@@ -435,3 +437,8 @@ def test_what_is_sampled_changes_with_the_configuration():
     assert accepted(root, 20) == 0
     honeytrace.configure(enabled=None)
     assert accepted(root, 20) == 0
+
+
+def test_the_stream_of_a_root_that_is_not_sampled_is_pickled_by_name():
+    """There is one of them in each process."""
+    assert pickle.loads(pickle.dumps(UNSAMPLED_STREAM)) is UNSAMPLED_STREAM
