@@ -8,6 +8,7 @@ the disk keeps up, however many threads there are.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Sequence
 
 from honeytrace._delivery.crew import Crew
@@ -174,6 +175,8 @@ class Intake:
     @property
     def _is_cut_off(self) -> bool:
         """Return whether the interpreter has killed a thread in the middle of delivery."""
+        if not sys.is_finalizing():  # asked for each session
+            return False
         lost = self._queue.lost or self._sender.lost
         return lost or (self._spool is not None and self._spool.lost)
 

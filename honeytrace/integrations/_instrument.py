@@ -87,7 +87,7 @@ class _Replaced(NamedTuple):
 
 
 class _Installed(NamedTuple):
-    """What is in place for one SDK.
+    """Records how one SDK is instrumented.
 
     Attributes:
         replaced: its members that have been replaced.

@@ -51,6 +51,8 @@ class Request:
         first: whether it is the first one over this connection.
     """
 
+    __slots__ = ("_error", "_finished", "_sent", "body", "connection", "deadline", "first")
+
     def __init__(self, connection: Connection, body: bytes, deadline: float) -> None:
         self.connection = connection
         self.body = body
