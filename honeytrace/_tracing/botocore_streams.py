@@ -17,7 +17,7 @@ from honeytrace._config.exit import end_if_alive
 from honeytrace._config.live import live
 from honeytrace._session.record import ABSENT
 from honeytrace._tracing.item_streams import OpenFollowing
-from honeytrace._tracing.recorder import Call, end_unguarded
+from honeytrace._tracing.recorder import Call, end_unguarded, on_error
 from honeytrace._utils.guard import try_call
 from honeytrace._utils.json import Json, parse
 
@@ -63,11 +63,8 @@ def _follow_events(call: Call, stream: Any) -> None:
     parse_event, close = stream._parse_event, stream.close
 
     def parsed(event: object) -> Any:
-        try:
+        with on_error(following.stopped):
             found = parse_event(event)
-        except BaseException as error:
-            _guard(following.stopped, error)
-            raise
         if found:
             _guard(_take, following, found)
         return found
@@ -103,11 +100,8 @@ class _Events:
         return self
 
     def __next__(self) -> Any:
-        try:
+        with on_error(self._following.stopped):
             return next(self._inner)
-        except BaseException as error:
-            _guard(self._following.stopped, error)
-            raise
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
@@ -151,11 +145,8 @@ class Body:
             _guard(self.end)
 
     def _read(self, name: str, *arguments: object) -> Any:
-        try:
+        with on_error(self.end):
             return self._methods[name](*arguments)
-        except BaseException as error:
-            _guard(self.end, error)
-            raise
 
     def _take(self, chunk: bytes, last: bool) -> None:
         self._bytes += len(chunk)

@@ -215,3 +215,21 @@ def _enrich(session: ActiveSession, given: Mapping[str, Mapping[str, Any] | None
             copy = Snapshot().take(value, name)
             getattr(session, name).update(copy if type(copy) is dict else {"result": copy})
     return bool(session)
+
+
+class on_error:  # noqa: N801 - used like `contextlib.suppress`
+    """Call a function with the exception that leaves the block, if one does."""
+
+    __slots__ = ("_call",)
+
+    def __init__(self, call: Callable[[BaseException], object]) -> None:
+        self._call = call
+
+    def __enter__(self) -> None:
+        """Begin; there is nothing to set up."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: object
+    ) -> None:
+        if error is not None:
+            _guard(self._call, error)

@@ -19,10 +19,10 @@ from honeytrace._config.live import live
 from honeytrace._session.context import make_current
 from honeytrace._tracing.filters import wants_outputs
 from honeytrace._tracing.item_streams import OpenFollowing
-from honeytrace._tracing.recorder import Call, begin_unguarded, end_unguarded
+from honeytrace._tracing.recorder import Call, begin_unguarded, end_unguarded, on_error
 from honeytrace._utils.guard import try_call
 from honeytrace._utils.json import Json
-from honeytrace.integrations._stainless import Sdk, fail, is_inside_a_call, on_error, spec_of
+from honeytrace.integrations._stainless import Sdk, fail, is_inside_a_call, spec_of
 
 _guard = live.guard.call
 _MARK = "_honeytrace"

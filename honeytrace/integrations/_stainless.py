@@ -32,7 +32,7 @@ from honeytrace._tracing.following import (
     encoded,
     watch_of,
 )
-from honeytrace._tracing.recorder import Call, begin_unguarded, end_unguarded
+from honeytrace._tracing.recorder import Call, begin_unguarded, end_unguarded, on_error
 from honeytrace._tracing.signature import is_omitted
 from honeytrace._utils.guard import try_call
 
@@ -190,24 +190,6 @@ def answered(sdk: Sdk, response: Any, methods: tuple[str, ...]) -> None:
         exchange.followed = 0
     elif response.is_success:
         OpenWatch(call, exchange, response, methods)
-
-
-class on_error:  # noqa: N801 - used like `contextlib.suppress`
-    """Call a function with the exception that leaves the block, if one does."""
-
-    __slots__ = ("_call",)
-
-    def __init__(self, call: Callable[[BaseException], object]) -> None:
-        self._call = call
-
-    def __enter__(self) -> None:
-        """Begin; there is nothing to set up."""
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, _: object
-    ) -> None:
-        if error is not None:
-            _guard(self._call, error)
 
 
 def sync_request(original: Callable[..., Any], sdk: Sdk) -> Callable[..., Any]:
