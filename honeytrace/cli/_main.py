@@ -129,7 +129,7 @@ def _add_transfers(command: _Add) -> None:
     )
     added.add_argument("files", nargs="+", metavar="FILE", help="JSON lines; - is stdin")
     push = command(
-        "push", "_transfer.push_sessions", "Send the sessions of this machine to the server."
+        "push", "_push.push_sessions", "Send the sessions of this machine to the server."
     )
     push.add_argument("--again", action="store_true", help="also those that were sent before")
     feedback = command("feedback", "_feedback.add_feedback", "Add to the feedback of a session.")

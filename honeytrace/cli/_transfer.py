@@ -1,30 +1,24 @@
-"""The commands `import`, `push` and `prune`: fill the store, send from it, delete from it."""
+"""The commands `import` and `prune`: add sessions to the store, delete them from it."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
 from itertools import islice
 
-from honeytrace._client import Client
 from honeytrace._config.settings import Config
 from honeytrace._session import wire
-from honeytrace._session.session import SENT
-from honeytrace._utils.errors import SDKError, StoreError, TransportError
 from honeytrace._utils.json import Json, dumps, loads
 from honeytrace._utils.text import printable
 from honeytrace.cli._output import Stop, print_text, rewrite
 from honeytrace.cli._reading import open_store
-from honeytrace.local import Store
+from honeytrace.local._format import plural
 from honeytrace.local._query import seconds
 from honeytrace.local._schema import Row
 from honeytrace.local._store import row
 
 _BATCH = 500  # sessions per transaction
-_REFUSED = (400, 409, 413, 422)  # statuses that tell of one session, not of all of them
-_MISCONFIGURED = (401, 403, 404, 405)
 
 
 def import_sessions(options: argparse.Namespace, config: Config) -> int:
@@ -39,7 +33,7 @@ def import_sessions(options: argparse.Namespace, config: Config) -> int:
             refused += len(batch) - len(rows)
             rewrite(f"Imported {count} sessions")
     rewrite("")
-    print_text(f"Imported {_count(count)} into {store.path}.")
+    print_text(f"Imported {plural(count, 'session')} into {store.path}.")
     return int(refused > 0)
 
 
@@ -85,69 +79,6 @@ def _session(found: object) -> Json:
     return found
 
 
-def push_sessions(options: argparse.Namespace, config: Config) -> int:
-    """Send the sessions in the store to the server, in the order in which they were added."""
-    if config.server_url is None:
-        raise Stop("there is no server to push to; set HH_API_KEY, or HH_API_URL")
-    push = _Push(open_store(config), config.server_url)
-    try:
-        with Client.configured(config) as client:
-            push.run(client, again=options.again)
-    except KeyboardInterrupt:
-        rewrite("")
-        words = f"interrupted after {_count(push.sent)}"
-        print(f"honeytrace: {words}; run it again to go on from there", file=sys.stderr)
-        return 130
-    rewrite("")
-    words = f", {push.refused} refused" if push.refused else ""
-    print_text(f"Pushed {_count(push.sent)} to {config.server_url}{words}.")
-    return int(push.refused > 0)
-
-
-class _Push:
-    """Sends the sessions of a store. How far it came is kept in the store, for the next push.
-
-    Attributes:
-        sent: number of sessions that the server accepted.
-        refused: number of sessions that the server refused for what is in them.
-    """
-
-    def __init__(self, store: Store, server: str) -> None:
-        self._store = store
-        self._server = server
-        self.sent = self.refused = 0
-
-    def run(self, client: Client, again: bool) -> None:
-        last = 0 if again else self._store.pushed(self._server)
-        left = self._store.count_above(last)
-        while found := self._store.above(last, _BATCH):
-            for last, fields in found:
-                rewrite(f"Pushing {left} sessions: {self.sent} delivered")
-                self._send(client, fields)
-                with suppress(StoreError):  # the next push repeats some, with the same ids
-                    self._store.note_pushed(self._server, last)
-
-    def _send(self, client: Client, fields: Json) -> None:
-        """Send one session. Raises `Stop` on an error that the next one would meet as well."""
-        known = {name: value for name, value in fields.items() if name in SENT}
-        known = {"project": "default", "session_name": "unknown", "source": "dev", **known}
-        try:
-            client.start_session(known)
-        except TransportError as error:
-            raise Stop(f"{error}; run it again to go on from there") from None
-        except SDKError as error:
-            words = printable(str(error))
-            if error.status_code in _MISCONFIGURED:
-                raise Stop(f"{words}; check HH_API_KEY and HH_API_URL, then run it again") from None
-            if error.status_code not in _REFUSED:
-                raise Stop(f"{words}; run it again to go on from there") from None
-            title = printable(f"session {known['session_name']!r} ({known['session_id']})")
-            print(f"honeytrace: {title} was left out: {words}", file=sys.stderr)
-            self.refused += 1
-        else:
-            self.sent += 1
-
-
 def prune_sessions(options: argparse.Namespace, config: Config) -> None:
     """Delete the sessions that are older than the given time."""
     try:
@@ -159,8 +90,4 @@ def prune_sessions(options: argparse.Namespace, config: Config) -> None:
         deleted += number
         rewrite(f"Deleted {deleted} sessions")
     rewrite("")
-    print_text(f"Deleted {_count(deleted)} that started over {options.older_than} ago.")
-
-
-def _count(number: int) -> str:
-    return "1 session" if number == 1 else f"{number} sessions"
+    print_text(f"Deleted {plural(deleted, 'session')} that started over {options.older_than} ago.")

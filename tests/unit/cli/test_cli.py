@@ -10,7 +10,6 @@ import pathlib
 import re
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
 import time
@@ -1034,99 +1033,6 @@ def test_export_perfetto(run: Run) -> None:
     assert (shown["a"], shown["b"]) == ((1_000_000, 1500, "X"), (1_000_000, 2000, "X"))
     tracks = {each["name"]: each["tid"] for each in events}
     assert tracks["a"] == tracks["b"] != tracks["c"]
-
-
-def test_push(run: Run, server: Any, home: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`push` sends each session once, under its id, goes on where it stopped, and says what was
-    refused."""
-    ids = [keep(f"s{number}", start_time=number) for number in range(4)]
-    monkeypatch.setenv("HH_API_URL", server.url)
-    server.script = [server.ok, (400, {}, b"no such project"), (503, {}, b"busy")]
-    stopped = run("push")
-    assert (stopped.code, stopped.out) == (2, "")
-    assert f"session 's1' ({ids[1]}) was left out: " in stopped.err
-    assert "no such project" in stopped.err
-    assert stopped.err.endswith("run it again to go on from there\n")
-    assert run("push") == Ran(0, f"Pushed 2 sessions to {server.url}.\n", "")
-    sent = [json.loads(each.body)["session"]["session_id"] for each in server.requests]
-    assert sent == [*ids[:3], *ids[2:]]
-    assert run("push").out == f"Pushed 0 sessions to {server.url}.\n"
-    server.script = [(400, {}, b"")]
-    assert run("push", "--again").out == f"Pushed 3 sessions to {server.url}, 1 refused.\n"
-
-
-def test_push_unreachable(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server that is not there ends it with a sentence."""
-    keep()
-    monkeypatch.setenv("HH_API_URL", "http://127.0.0.1:9")
-    assert "run it again to go on from there" in run("push").refused
-
-
-@pytest.mark.parametrize("status", [401, 404])
-def test_push_misconfigured(
-    run: Run, server: Any, status: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A server that would refuse all sessions gets one, and the user is told what to check."""
-    keep()
-    keep()
-    monkeypatch.setenv("HH_API_URL", server.url)
-    server.script = [(status, {}, b"")]
-    assert "check HH_API_KEY and HH_API_URL, then run it again" in run("push").refused
-    assert len(server.requests) == 1
-
-
-def test_push_after_prune(
-    run: Run, server: Any, home: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What comes into an emptied store is pushed, though it gets the numbers of what was pushed."""
-    for number in range(3):
-        keep(f"old {number}", start_time=number)
-    monkeypatch.setenv("HH_API_URL", server.url)
-    assert run("push").out.startswith("Pushed 3 sessions ")
-    run("prune", "--older-than", "1w")
-    monkeypatch.delenv("HH_API_URL")
-    keep("new")
-    monkeypatch.setenv("HH_API_URL", server.url)
-    assert run("push").out.startswith("Pushed 1 session ")
-
-
-@pytest.mark.parametrize("version", [1, 2])
-def test_push_read_only(
-    run: Run,
-    server: Any,
-    open_home: pathlib.Path,
-    unwritable: Any,
-    monkeypatch: pytest.MonkeyPatch,
-    version: int,
-) -> None:
-    """A store that cannot be written is pushed, again and again, since nothing can be noted."""
-    monkeypatch.setenv("HONEYTRACE_HOME", str(open_home))
-    keep()
-    if version == 1:
-        with sqlite3.connect(store_path(open_home)) as connection:
-            connection.executescript(
-                "DROP TABLE state; DROP TABLE summaries; PRAGMA user_version = 1"
-            )
-        connection.close()
-    monkeypatch.setenv("HH_API_URL", server.url)
-    with unwritable(open_home):
-        outs = [run("push").out for _ in range(2)]
-    assert outs == [f"Pushed 1 session to {server.url}.\n"] * 2
-
-
-def test_push_interrupted(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C says how far it came; the next push goes on from there."""
-    keep("first", start_time=1)
-    keep("second", start_time=2)
-    monkeypatch.setenv("HH_API_URL", server.url)
-    server.script = [server.ok, server.hang]
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    command = [sys.executable, "-m", "honeytrace", "push"]
-    push = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    server.wait(2)
-    push.send_signal(signal.SIGINT)
-    words = "honeytrace: interrupted after 1 session; run it again to go on from there\n"
-    assert (*push.communicate(timeout=20), push.returncode) == ("", words, 130)
 
 
 def test_export_marked(run: Run, tmp_path: pathlib.Path) -> None:
