@@ -189,7 +189,12 @@ def _add_conditions(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--error", action="store_true", help="only sessions that failed")
     parser.add_argument("--slower", metavar="TIME", help="that took at least so long: 2s, 500ms")
     parser.add_argument("--since", metavar="TIME", help="that started since: 1h, 30d, 2026-01-31")
-    parser.add_argument("--cost", metavar="AMOUNT", help="that cost so many dollars: '>0.01'")
+    parser.add_argument(
+        "--cost", metavar="AMOUNT", help="that cost so much, with all inside, in dollars: '>0.01'"
+    )
+    parser.add_argument(
+        "--tokens", metavar="NUMBER", help="that took so many tokens, with all inside: '>1000'"
+    )
     parser.add_argument("--marked", choices=["good", "bad"], help="that were marked on the page")
     for name in ("name", "project", "source", "user", "model", "kind"):
         parser.add_argument(f"--{name}", metavar="TEXT", help=f"whose {name} contains this")

@@ -38,7 +38,7 @@ _MAX_SHARE = 0.6  # of the width that the columns before the name may take
 _NARROW = 100  # columns of a terminal, below which the start has neither year nor seconds
 _OPTIONS = (
     *("name", "project", "source", "user", "model", "kind"),
-    *("slower", "cost", "since", "marked"),
+    *("slower", "cost", "tokens", "since", "marked"),
 )
 
 

@@ -5,6 +5,10 @@
 A session has to match every word. A word without a colon is searched for in inputs, outputs and
 other texts. Quotes keep words together, and turn what looks like a condition into text. `name:a`
 finds all names that contain an "a", and `name:=a` only the name "a".
+
+Most conditions look at each session and step by itself: what failed or was slow is found where it
+is. But a session at the top is listed with the cost, the tokens and the models of everything inside
+it, so `cost:`, `tokens:` and `model:` find it by these.
 """
 
 from __future__ import annotations
@@ -15,14 +19,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from honeytrace._utils.text import closest
-from honeytrace.local._summary import MARKS
+from honeytrace.local._summary import IN_SPENT, MARKS
 
 SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
 _WORD = re.compile(r'(?:[^\s"]|"[^"]*")+')
 _META = re.compile(r"meta\.([^=\\]+)=(.*)", re.DOTALL)
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
-_COST = re.compile(r"(>=|<=|>|<|=|)\$?(\d+(?:\.\d+)?|\.\d+)")
+_AMOUNT = re.compile(r"(>=|<=|>|<|=|)\$?(\d+(?:\.\d+)?|\.\d+)")
 
+_ROUNDED = 1 - 1e-9  # the same numbers have another sum in another order
+_INSIDE = f"FROM summaries c WHERE c.root = s.root AND {IN_SPENT.format('c.')}"
 _AT_PATH = (
     "CASE json_type(b.body, ?) WHEN 'true' THEN 'true' WHEN 'false' THEN 'false' "
     "ELSE CAST(json_extract(b.body, ?) AS TEXT) END"
@@ -139,12 +145,16 @@ def _column(column: str, steps: bool = True) -> Callable[[Query, str, float], No
     """
 
     def add(query: Query, value: str, now: float) -> None:  # noqa: ARG001 - one signature for all
-        if value[0] == "=" and value != "=":
-            query.add(f"s.{column} = ?", value[1:], steps=steps)
-            return
-        query.add(f"s.{column} LIKE ? ESCAPE '\\'", f"%{_literal(value)}%", steps=steps)
+        query.add(*_comparison(f"s.{column}", value), steps=steps)
 
     return add
+
+
+def _comparison(column: str, value: str) -> tuple[str, str]:
+    """Return the SQL condition for the value of a column, and its parameter."""
+    if value[0] == "=" and value != "=":
+        return f"{column} = ?", value[1:]
+    return f"{column} LIKE ? ESCAPE '\\'", f"%{_literal(value)}%"
 
 
 def _literal(value: str) -> str:
@@ -162,10 +172,44 @@ def _since(query: Query, value: str, now: float) -> None:
 
 
 def _cost(query: Query, value: str, now: float) -> None:  # noqa: ARG001 - one signature for all
-    found = _COST.fullmatch(value)
+    found = _AMOUNT.fullmatch(value)
     if not found:
         raise ValueError(f"{'cost:' + value!r} needs an amount in dollars, such as cost:>0.01")
-    query.add(f"s.cost {found[1] or '>='} ?", float(found[2]))
+    _spent(query, "cost", "{0}cost", *found.groups())
+
+
+def _tokens(query: Query, value: str, now: float) -> None:  # noqa: ARG001 - one signature for all
+    found = _AMOUNT.fullmatch(value.replace(",", ""))
+    if not found:
+        raise ValueError(f"{'tokens:' + value!r} needs a number, such as tokens:>1000")
+    both = "coalesce({0}tokens_in, 0) + coalesce({0}tokens_out, 0)"
+    own = f"CASE WHEN coalesce({{0}}tokens_in, {{0}}tokens_out) IS NOT NULL THEN {both} END"
+    _spent(query, "tokens", own, *found.groups())
+
+
+def _spent(query: Query, what: str, own: str, sign: str, amount: str) -> None:
+    """Compare what a step has spent by itself, or a root with everything inside it.
+
+    own: the SQL expression for one session; `{0}` stands for its table.
+    """
+    sign, least = sign or ">=", float(amount) * _ROUNDED if sign in (">", ">=", "=", "") else 0.0
+    # The sum over all steps is quick. It may count some twice, so it can only be too high.
+    most = f"(SELECT sum(max({own.format('c.')}, 0)) {_INSIDE})"
+    query.add(
+        f"CASE WHEN s.parent IS NULL THEN {most} >= ? AND spent(s.root, '{what}') {sign} ? "
+        f"ELSE {own.format('s.')} {sign} ? END",
+        *(least, float(amount), float(amount)),
+    )
+
+
+def _model(query: Query, value: str, now: float) -> None:  # noqa: ARG001 - one signature for all
+    """Look for the model of a step, or for any model that was used inside a root."""
+    condition, parameter = _comparison("{0}model", value)
+    query.add(
+        f"CASE WHEN s.parent IS NULL THEN EXISTS (SELECT 1 {_INSIDE} AND {condition.format('c.')}) "
+        f"ELSE {condition.format('s.')} END",
+        *(parameter, parameter),
+    )
 
 
 def _marked(query: Query, value: str, now: float) -> None:  # noqa: ARG001 - one signature for all
@@ -215,11 +259,17 @@ CONDITIONS: dict[str, Callable[[Query, str, float], None]] = {
     "error": _column("error"),
     "slower": _slower,
     "cost": _cost,
-    "model": _column("model"),
+    "tokens": _tokens,
+    "model": _model,
     "kind": _column("kind"),
     "since": _since,
     "marked": _marked,
 }
 
-_EXAMPLES = {"slower": "slower:2s", "cost": "cost:>0.01", "since": "since:1h"}
+_EXAMPLES = {
+    "slower": "slower:2s",
+    "cost": "cost:>0.01",
+    "tokens": "tokens:>1000",
+    "since": "since:1h",
+}
 _OTHER_SIGN = re.compile(f"({'|'.join(CONDITIONS)})[=<>]")  # such as `cost>0.01`

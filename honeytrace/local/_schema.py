@@ -9,11 +9,13 @@ transactions, so that neither writers nor readers have to wait.
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from honeytrace._utils.errors import StoreError
 from honeytrace._utils.json import loads
-from honeytrace.local._summary import Summary, summarize, words
+from honeytrace.local import _trees
+from honeytrace.local._summary import IN_SPENT, Summary, summarize, words
 
 if TYPE_CHECKING:
     import sqlite3
@@ -42,6 +44,7 @@ _INDEXES = {
     "summaries_root": "(root, start)",
     # A root is found by the index of roots; this one would lead to all of them at once.
     "summaries_children": "(parent) WHERE parent IS NOT NULL",
+    "summaries_spent": (f"(root, model, tokens_in, tokens_out, cost) WHERE {IN_SPENT.format('')}"),
     "summaries_name": "(name, start)",
     "summaries_marked": "(start) WHERE marked IS NOT NULL",
 }
@@ -91,9 +94,10 @@ def prepare(connection: sqlite3.Connection, temporary: bool) -> None:
             f"{VERSION}; upgrade honeytrace, move the file away, or set HONEYTRACE_HOME to another "
             "directory"
         )
+    connection.create_function("spent", 2, partial(_trees.spent, connection))
     if temporary:
         _prepare_memory(connection)
-    elif found < VERSION or _missing_columns(connection):
+    elif found < VERSION or _missing_columns(connection) or _missing_indexes(connection):
         with connection:
             connection.execute("BEGIN IMMEDIATE")
             _upgrade(connection, found)
@@ -119,8 +123,8 @@ def _upgrade(connection: sqlite3.Connection, version: int) -> None:
     connection.execute(_SUMMARIES.format(temporary=""))
     for column in _missing_columns(connection):  # in a store that an earlier schema 2 made
         connection.execute(f"ALTER TABLE summaries ADD COLUMN {column}")
-    for name, columns in _INDEXES.items():
-        connection.execute(f"CREATE INDEX IF NOT EXISTS {name} ON summaries {columns}")
+    for name in _missing_indexes(connection):
+        connection.execute(f"CREATE INDEX {name} ON summaries {_INDEXES[name]}")
     connection.execute(_STATE.format(temporary=""))
     if version < VERSION:
         set_state(connection, "unfilled", last_number(connection))
@@ -130,6 +134,11 @@ def _upgrade(connection: sqlite3.Connection, version: int) -> None:
 def _missing_columns(connection: sqlite3.Connection) -> list[str]:
     known = {name for _, name, *_ in connection.execute("PRAGMA table_info(summaries)")}
     return [name for name in Summary._fields if name not in known]
+
+
+def _missing_indexes(connection: sqlite3.Connection) -> list[str]:
+    tables = _tables(connection)
+    return [name for name in _INDEXES if name not in tables]
 
 
 def add(connection: sqlite3.Connection, row: Row) -> bool:
@@ -283,6 +292,7 @@ def _words(body: str | bytes) -> str:
 
 
 def _tables(connection: sqlite3.Connection) -> set[str]:
+    """Return the names of all tables and indexes."""
     return {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
 
 

@@ -63,6 +63,11 @@ class Summary(NamedTuple):
 
 
 MARKS = ("good", "bad")
+IN_SPENT = "coalesce({0}model, {0}tokens_in, {0}tokens_out, {0}cost) IS NOT NULL"
+"""Which sessions the index of spending has. SQLite uses it only for queries with this condition.
+
+`{0}` stands for the table, with a period after its name.
+"""
 
 
 def summarize(fields: Json) -> Summary:

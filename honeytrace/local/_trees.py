@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from honeytrace._utils.json import dumps, loads
 from honeytrace.local._summary import Summary
@@ -30,13 +30,18 @@ _BY_ID = f"""
 SELECT s.number, {_COLUMNS} FROM sessions b JOIN summaries s ON s.number = b.number
 WHERE b.id IN ({{}})
 """  # noqa: S608 - names of columns
-_COUNTED = f"SELECT {_COLUMNS} FROM summaries s WHERE s.root = ? ORDER BY s.start LIMIT ?"  # noqa: S608 - names of columns
-_MODELS = """
-SELECT model, count(DISTINCT root) FROM (
-    SELECT root, model FROM summaries WHERE root IN (SELECT value FROM json_each(?)) LIMIT ?
-) WHERE model IS NOT NULL GROUP BY model
+_SPENDING = """
+SELECT id, parent, tokens_in, tokens_out, cost FROM summaries WHERE root = ? ORDER BY start LIMIT ?
 """
-_MAX_STEPS_OF_MODELS = 20_000
+_COUNTED = f"SELECT {_COLUMNS} FROM summaries s WHERE s.root = ? ORDER BY s.start LIMIT ?"  # noqa: S608 - names of columns
+_INSIDE = """
+SELECT model, count(DISTINCT root), sum(status <> 'ok' AND parent IS NOT NULL) FROM (
+    SELECT root, parent, model, status FROM summaries
+    WHERE root IN (SELECT value FROM json_each(?)) LIMIT ?
+) GROUP BY model
+"""
+_MAX_STEPS_INSIDE = 20_000
+_DECIMALS = 12  # of a sum; a token costs more than a millionth of a cent
 
 
 @dataclass(slots=True, eq=False)
@@ -233,10 +238,25 @@ def totals(connection: sqlite3.Connection, root: str) -> Totals:
     return total(summaries, partial=len(rows) > _MAX_COUNTED)
 
 
-def models(connection: sqlite3.Connection, roots: Sequence[str]) -> dict[str, int]:
-    """Count in how many of these trees each model was used; large trees are not read to the end."""
-    found = connection.execute(_MODELS, (dumps(list(roots)).decode(), _MAX_STEPS_OF_MODELS))
-    return dict(found.fetchall())
+def spent(connection: sqlite3.Connection, root: str, what: str) -> float | None:
+    """Return the "cost" or the "tokens" of a tree, as `totals` does. SQL calls it in conditions."""
+    rows = connection.execute(_SPENDING, (root, _MAX_COUNTED))
+    counted = innermost([_Spent(*row) for row in rows])
+    if what == "cost":
+        return _sum(each.cost for each in counted)
+    return _sum(tokens for each in counted for tokens in (each.tokens_in, each.tokens_out))
+
+
+def count_inside(
+    connection: sqlite3.Connection, roots: Sequence[str]
+) -> tuple[dict[str, int], int]:
+    """Count in how many of these trees each model was used, and how many steps failed in them.
+
+    Large trees are not read to the end.
+    """
+    found = connection.execute(_INSIDE, (dumps(list(roots)).decode(), _MAX_STEPS_INSIDE)).fetchall()
+    models = {model: trees for model, trees, _ in found if model is not None}
+    return models, sum(failed for _, _, failed in found)
 
 
 def total(summaries: Sequence[Summary], partial: bool = False) -> Totals:
@@ -270,6 +290,14 @@ class Spending(Protocol):
     def cost(self) -> float | None: ...
 
 
+class _Spent(NamedTuple):
+    id: str
+    parent: str | None
+    tokens_in: float | None
+    tokens_out: float | None
+    cost: float | None
+
+
 _Spending = TypeVar("_Spending", bound=Spending)
 
 
@@ -291,5 +319,6 @@ def _has_spent(summary: Spending) -> bool:
 
 
 def _sum(numbers: Iterable[float | None]) -> float | None:
+    """Add up the numbers that are known, without rounding errors: three times 0.1 is 0.3."""
     known = [number for number in numbers if number is not None]
-    return sum(known) if known else None
+    return round(sum(known), _DECIMALS) if known else None

@@ -13,7 +13,17 @@ from honeytrace.local._answers import Answer, Headers, json_answer, redirect
 from honeytrace.local._doors import RequestError
 from honeytrace.local._input import read_body
 from honeytrace.local._summary import MARKS
-from honeytrace.local.page import _compare, _layout, _list, _live, _login, _session, _stats, _view
+from honeytrace.local.page import (
+    _compare,
+    _layout,
+    _list,
+    _listing,
+    _live,
+    _login,
+    _session,
+    _stats,
+    _view,
+)
 from honeytrace.local.page._requests import Request, link, parameters, request_of
 
 if TYPE_CHECKING:
@@ -106,10 +116,10 @@ def _file(request: Request) -> Answer:
 
 
 def _sessions(store: Store, request: Request) -> Answer:
-    listing = _list.load(store, request)
+    listing = _listing.load(store, request)
     status = HTTPStatus.BAD_REQUEST if listing.error else HTTPStatus.OK
     if request.wants_json:
-        return json_answer(_list.as_json(listing), status)
+        return json_answer(_listing.as_json(listing), status)
     return _html(_list.render(listing, request), status)
 
 

@@ -408,6 +408,8 @@ def test_ls_json_missing(run: Run) -> None:
         (["--error"], ["broken"]),
         (["error", "--name", "a"], []),
         (["--slower", "1s"], ["two words"]),
+        (["--cost", ">0.01"], ["broken"]),
+        (["--tokens", ">=100", "--model", "gpt"], ["broken"]),
         (["two words"], ["two words"]),
         (["name:two words"], ["two words"]),
         (['"wo w"', "words"], []),
@@ -416,7 +418,8 @@ def test_ls_json_missing(run: Run) -> None:
 )
 def test_ls_query(run: Run, arguments: list[str], names: list[str]) -> None:
     """Words and options say which sessions to list, and all of them must hold."""
-    keep("broken", error="ValueError")
+    spent = {"cost": 0.02, "prompt_tokens": 100}
+    keep("broken", error="ValueError", metrics=spent, config={"model": "gpt"})
     keep("two words", project="shop", duration=2000, start_time=1_700_000_000_000)
     shown = run("ls", *arguments).out.splitlines()
     assert [re.sub(r".*(default|shop) +", "", line).split("  ")[0] for line in shown[1:]] == names

@@ -14,7 +14,7 @@ from test_schema import old_store
 
 from honeytrace.local import Store, _search
 from honeytrace.local._store import row_of
-from honeytrace.local.page import _list
+from honeytrace.local.page import _listing
 
 HOSTILE = '"><script>alert(1)</script>\x1b[31m\u202e'
 
@@ -96,7 +96,7 @@ def test_pages_follow_each_other(browser, agent):
 def test_a_search_ends_somewhere(store, browser, monkeypatch, query):
     """Conditions without an index look through a part of a large store, and go on if asked. So do
     texts that are too common to sort all that have them."""
-    monkeypatch.setattr(_list, "_REACH", 10)
+    monkeypatch.setattr(_listing, "_REACH", 10)
     monkeypatch.setattr(_search, "_WALKED", 10)
     monkeypatch.setattr(_search, "MANY", 30)
     for at in range(35):
@@ -173,6 +173,53 @@ def test_counts_are_links(browser, agent):
     assert len(browser.data(links[model])["sessions"]) == int(model.split()[1])
 
 
+def test_a_session_is_found_by_what_its_row_shows(browser, agent):
+    """Cost, tokens and models of a row are those of its whole tree; conditions look at the same."""
+    shown = {each["id"]: each["totals"] for each in browser.data("/")["sessions"]}
+
+    def found(query):
+        sessions = browser.data(f"/?q={query}")["sessions"]
+        return {each["id"] for each in sessions if not each["parent"]}
+
+    def tokens(totals):
+        return (totals["tokens_in"] or 0) + (totals["tokens_out"] or 0)
+
+    costs = sorted(totals["cost"] for totals in shown.values() if totals["cost"])
+    some = costs[len(costs) // 2]
+    assert found(f"cost:>={some}") == {
+        i for i, each in shown.items() if (each["cost"] or 0) >= some
+    }
+    assert found(f"cost:={some}") == {i for i, each in shown.items() if each["cost"] == some}
+    assert found("tokens:>4000") == {i for i, each in shown.items() if tokens(each) > 4000}
+    assert found("model:mini") == {
+        i for i, each in shown.items() if "gpt-4o-mini" in each["models"]
+    }
+
+
+def test_counts_of_sessions_agree_with_what_their_links_find(browser, agent):
+    """A list of sessions also tells how many of their steps failed, since `error` finds these."""
+    facets = classed(browser.tree("/"), "facets")[0]
+    links = {text(each): each.get("href") for each in facets.iter("a")}
+    failed = sum("error" in each for tree in agent for each in tree[:1])
+    inside = sum("error" in each for tree in agent for each in tree[1:])
+    link = links[f"failed {failed} + {inside} steps"]
+    found = text(classed(browser.tree(link), "facets")[0].find("span"))
+    assert found == f"{failed} sessions and {inside} steps"
+    model = next(words for words in links if words.startswith("gpt-4o "))
+    found = text(classed(browser.tree(links[model]), "facets")[0].find("span"))
+    assert found.startswith(f"{model.split()[1]} sessions and ")
+
+
+def test_only_a_step_failed(store, browser):
+    """The list of sessions leads to it, though none of the sessions failed."""
+    root = add(store, "root")
+    ours = {"honeytrace": {"parent_id": root, "root_id": root}}
+    add(store, "lookup", metadata=ours, error="KeyError: 'x'")
+    facets = classed(browser.tree("/"), "facets")[0]
+    assert [text(each) for each in facets.iter("a")] == ["failed 1 step"]
+    assert text(classed(browser.tree("/?q=error"), "facets")[0]) == "1 step"
+
+
 @pytest.mark.parametrize(
     ("query", "words"),
     [
@@ -236,7 +283,8 @@ def test_any_time(store, browser, start):
 
 
 def test_steps_are_told_from_sessions(browser, agent):
-    """A search that finds steps says of each that it is one."""
+    """A search that finds steps says of each that it is one, and of what kind it is."""
+    assert "model" in cell(rows(browser.tree("/?q=kind:model"))[0], "what").split()
     assert "a step" in browser.page("/?q=name:rerank")
     assert "a step failed" in browser.page("/")
 

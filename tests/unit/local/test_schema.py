@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import uuid
+from contextlib import nullcontext
 
 import pytest
 
@@ -97,6 +98,24 @@ def test_an_old_store_that_cannot_be_written_is_searched(open_home, unwritable):
         assert list(store.catch_up()) == []
         assert not store.open()
         store.close()
+
+
+@pytest.mark.parametrize("writable", [True, False])
+def test_a_store_without_an_index_of_today_is_searched(open_home, unwritable, writable):
+    """An earlier version made the store; it gets the index if it can be written."""
+    store = Store(open_home / "sessions.db")
+    store.add(session(config={"model": "m"}, metrics={"cost": 0.5}))
+    store.close()
+    with sqlite3.connect(store.path) as connection:
+        connection.execute("DROP INDEX summaries_spent")
+    connection.close()
+    with nullcontext() if writable else unwritable(open_home):
+        assert names(store.search("cost:0.5 model:m")) == ["a"]
+        store.close()
+    with sqlite3.connect(store.path) as connection:
+        found = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'summaries_spent'")
+        assert (found.fetchone() is not None) == writable
+    connection.close()
 
 
 def test_an_empty_file_that_cannot_be_written_has_no_sessions(open_home, unwritable):

@@ -76,11 +76,16 @@ def stored(store):
         ("slower:2s", ["Pipeline.answer", "old"]),
         ("slower:3000ms", ["old"]),
         ("slower:>3000ms", ["old"]),
-        ("cost:>0.01", ["complete"]),
-        ("cost:0.02", ["complete"]),
-        ("cost:=$.02", ["complete"]),
+        ("cost:>0.01", ["complete", "Pipeline.answer"]),
+        ("cost:0.02", ["complete", "Pipeline.answer"]),
+        ("cost:=$.02", ["complete", "Pipeline.answer"]),
         ("cost:<0.02", []),
-        ("model:gpt", ["complete"]),
+        ("cost:<=0.02", ["complete", "Pipeline.answer"]),
+        ("tokens:>=3", ["complete", "Pipeline.answer"]),
+        ("tokens:>1,000", []),
+        ("model:=gpt-4o", ["complete", "Pipeline.answer"]),
+        ("model:=gpt", []),
+        ("model:gpt", ["complete", "Pipeline.answer"]),
         ("kind:session since:1d", ["complete", "Pipeline.answer", "broken", "-> arrow"]),
         ("since:2000-01-01 name:old", ["old"]),
         ("meta.team=search", ["Pipeline.answer"]),
@@ -132,6 +137,40 @@ def test_a_query_that_is_none_is_refused(store, query, sentence):
     with pytest.raises(ValueError) as caught:  # noqa: PT011 - the sentence is what counts
         store.search(query)
     assert sentence in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ("cost:>0.0092", ["root"]),
+        ("cost:>=0.0093", ["root"]),
+        ("cost:=0.0093", ["root"]),
+        ("cost:>0.0093", []),
+        ("cost:<0.01", ["middle", "leaf", "leaf", "leaf", "root"]),
+        ("cost:<=0.0031", ["leaf", "leaf", "leaf"]),
+        ("cost:>=0.009 name:middle", ["middle"]),
+        ("tokens:33", ["root"]),
+        ("tokens:>33", []),
+        ("tokens:11", ["leaf", "leaf", "leaf", "root"]),
+        ("tokens:<1", []),
+        ("model:gpt", ["leaf", "leaf", "leaf", "root"]),
+    ],
+)
+def test_a_root_is_found_by_what_its_tree_has_spent(store, query, names):
+    """What steps repeat of the steps inside them does not count; steps are found by their own."""
+    root = add(store, "root")
+    middle = add(store, "middle", root, metrics={"cost": 0.009}, start_time=NOW + 9)
+    for at in range(3):
+        ours = {"honeytrace": {"parent_id": middle, "root_id": root}}
+        spent = {"cost": 0.0031, "prompt_tokens": 10, "completion_tokens": 1}
+        model = {"config": {"model": "gpt-4o"}, "start_time": NOW + at + 1}
+        store.add(
+            {"session_id": str(uuid.uuid4()), "session_name": "leaf", "metadata": ours}
+            | {"metrics": spent}
+            | model
+        )
+    add(store, "other", config={"model": "m"}, start_time=NOW - 1)
+    assert [found.summary.name for found in store.search(query)] == names
 
 
 def test_pages_follow_each_other(store):
