@@ -47,6 +47,8 @@ def _shown(name: str, value: object) -> str:
         return "the store on this machine" if name == "server_url" else "off"
     if isinstance(value, bool):
         return str(value).lower()
+    if name == "sample_rate":
+        return f"{value:g}"
     if isinstance(value, Limits):
         return ", ".join(f"{limit} {most}" for limit, most in asdict(value).items())
     return f"{value:g} s" if isinstance(value, float) else printable(str(value))
