@@ -16,14 +16,14 @@ _LINES = 3  # shown of the inputs, the outputs and the error, without `--full`
 _WIDTH = 100  # columns of a line that does not go to a terminal, without `--full`
 _LEAST_WIDTH = 20  # columns of a line on a terminal that is too narrow for the tree
 _ALL_CHARACTERS = 1 << 40
-_NO_HEAD = "   "  # in the place of "in ", "out" or "err"
+_NO_HEAD = "   "  # instead of "in ", "out", "fb " or "err"
 _MARGIN = len(_NO_HEAD) + 2
 
 
 def content(
     session: Session, full: bool = False, origin: bool = True, width: int | None = None
 ) -> Iterator[str]:
-    """Yield the lines to print below a session: its inputs, its outputs, and its error.
+    """Yield the lines to print below a session: inputs, outputs, feedback ("fb"), and its error.
 
     width: columns to cut lines to, unless `full`; None if they do not go to a terminal.
     origin: False if a session inside this one has the same error, so that only `full` repeats
@@ -33,6 +33,7 @@ def content(
     width = None if full else room
     yield from _section("in ", session.inputs, width)
     yield from _section("out", session.outputs, width)
+    yield from _section("fb ", session.feedback, width)
     if session.error and (full or origin):
         lines = session.error.strip().splitlines()
         lines = lines if full and len(lines) > 1 else []

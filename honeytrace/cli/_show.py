@@ -215,7 +215,12 @@ def _section(session: Session) -> Iterator[str]:
     if session.error:
         lines = (session.error, *error_lines(session, full=True))
         yield f"\n**Error**\n\n{_fenced(chr(10).join(lines), 'text')}"
-    for name, value in (("Inputs", session.inputs), ("Outputs", session.outputs)):
+    objects = {
+        "Inputs": session.inputs,
+        "Outputs": session.outputs,
+        "Feedback": session.feedback,
+    }
+    for name, value in objects.items():
         if value:
             yield f"\n**{name}**\n\n{_fenced(_readable(value), 'json')}"
 

@@ -30,6 +30,13 @@ def test_values_are_added_to_the_session_on_this_machine(session_id, capsys):
     assert found.outputs == {"content": "A"}
 
 
+def test_show_prints_the_feedback(session_id, capsys):
+    assert main(["show", session_id]) == 0
+    assert "\n   out  content: A\n   fb   note: first\n" in capsys.readouterr().out
+    assert main(["show", session_id, "--format", "md"]) == 0
+    assert '**Feedback**\n\n```json\n{\n  "note": "first"\n}\n```' in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
