@@ -52,7 +52,8 @@ _STATE = """
 CREATE {temporary} TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, value INTEGER NOT NULL)
 """
 _UPDATES = """
-CREATE TABLE IF NOT EXISTS updates (number INTEGER PRIMARY KEY, id TEXT NOT NULL, body BLOB)
+CREATE TABLE IF NOT EXISTS updates
+(number INTEGER PRIMARY KEY, id TEXT NOT NULL, body BLOB, came REAL)
 """
 _HAS_UPDATES = "SELECT 1 FROM sqlite_master WHERE name = 'updates'"
 _WORDS = "CREATE VIRTUAL TABLE words USING fts5 (text, content = '')"
@@ -132,13 +133,17 @@ def _upgrade(connection: sqlite3.Connection, version: int) -> None:
 
 
 def _missing_columns(connection: sqlite3.Connection) -> list[str]:
-    known = {name for _, name, *_ in connection.execute("PRAGMA table_info(summaries)")}
+    known = _column_names(connection, "summaries")
     return [name for name in Summary._fields if name not in known]
 
 
 def _missing_indexes(connection: sqlite3.Connection) -> list[str]:
     tables = _tables(connection)
     return [name for name in _INDEXES if name not in tables]
+
+
+def _column_names(connection: sqlite3.Connection, table: str) -> set[str]:
+    return {name for _, name, *_ in connection.execute(f"PRAGMA table_info({table})")}
 
 
 def add(connection: sqlite3.Connection, row: Row) -> bool:
@@ -168,15 +173,46 @@ def change(connection: sqlite3.Connection, row: Row) -> None:
 
 def updates_wait(connection: sqlite3.Connection) -> bool:
     """Return whether any update waits for a session that is not stored yet."""
-    if connection.execute(_HAS_UPDATES).fetchone() is None:
-        return False
-    return connection.execute("SELECT 1 FROM updates LIMIT 1").fetchone() is not None
+    return _has_updates(connection) and (
+        connection.execute("SELECT 1 FROM updates LIMIT 1").fetchone() is not None
+    )
 
 
-def let_wait(connection: sqlite3.Connection, session_id: str, update: bytes) -> None:
+def _has_updates(connection: sqlite3.Connection) -> bool:
+    return connection.execute(_HAS_UPDATES).fetchone() is not None
+
+
+def count_updates(connection: sqlite3.Connection) -> int:
+    """Return how many updates wait for a session that is not stored yet."""
+    if not _has_updates(connection):
+        return 0
+    return int(connection.execute("SELECT count(*) FROM updates").fetchone()[0])
+
+
+def let_wait(connection: sqlite3.Connection, session_id: str, update: bytes, now: float) -> None:
+    """Let an update wait for its session; `now` is in milliseconds since 1970."""
     connection.execute(_UPDATES)
+    if "came" not in _column_names(connection, "updates"):  # made by an earlier version
+        connection.execute("ALTER TABLE updates ADD COLUMN came REAL")
     connection.execute("CREATE INDEX IF NOT EXISTS updates_id ON updates (id)")
-    connection.execute("INSERT INTO updates (id, body) VALUES (?, ?)", (session_id, update))
+    connection.execute(
+        "INSERT INTO updates (id, body, came) VALUES (?, ?, ?)", (session_id, update, now)
+    )
+
+
+def delete_updates(connection: sqlite3.Connection, before: float) -> None:
+    """Delete the updates that have waited since before a time in milliseconds since 1970."""
+    if _has_updates(connection) and "came" in _column_names(connection, "updates"):
+        connection.execute("DELETE FROM updates WHERE came < ?", (before,))
+
+
+def delete_first_updates(connection: sqlite3.Connection, most: int) -> bool:
+    """Delete the updates that have waited longest; return False if none waits."""
+    if not updates_wait(connection):
+        return False
+    first = "SELECT number FROM updates ORDER BY number LIMIT ?"
+    connection.execute(f"DELETE FROM updates WHERE number IN ({first})", (most,))  # noqa: S608 - constants
+    return True
 
 
 def take_updates(connection: sqlite3.Connection, session_id: str) -> list[bytes]:

@@ -170,7 +170,8 @@ class Store:
         """Apply an update, or let it wait for its session; return False if it waits."""
         if self._merge(connection, update):
             return True
-        _schema.let_wait(connection, update["session_id"], dumps(update))
+        now = time.time() * 1000
+        _schema.let_wait(connection, update["session_id"], dumps(update), now)
         return False
 
     def _merge(self, connection: sqlite3.Connection, update: Json) -> bool:
@@ -355,6 +356,10 @@ class Store:
     def size(self) -> int:
         """Return how many bytes of the file are in use."""
         return self.read(used_bytes)
+
+    def waiting_updates(self) -> int:
+        """Return how many updates wait for a session that is not stored yet."""
+        return self.read(_schema.count_updates)
 
     def count(self) -> int:
         return int(self.read(_rows, "SELECT count(*) FROM sessions")[0][0])

@@ -79,10 +79,17 @@ class Upkeep:
             yield self._database.write(step, _BATCH)
 
     def keep_bounds(self, connection: sqlite3.Connection) -> None:
-        """Delete some of the too old sessions, and the first ones while the store is too large."""
+        """Delete some of the too old sessions, and the first ones while the store is too large.
+
+        Updates that wait for a session which has not come go first: anybody may send them to a
+        public feedback form.
+        """
         if self._max_age is not None:
+            _schema.delete_updates(connection, _ago(self._max_age))
             _delete_old(connection, _CLOCK_IS_SET, _ago(self._max_age))
         while self._max_bytes is not None and used_bytes(connection) > self._max_bytes:
+            if _schema.delete_first_updates(connection, _BATCH):
+                continue
             first = connection.execute(_FIRST, (_BATCH,)).fetchall()
             # Keep the last session, however large it is.
             if not _schema.delete(connection, [number for (number,) in first[: len(first) // 2]]):
@@ -95,6 +102,7 @@ class Upkeep:
         limit, deleted = _ago(older_than), 1
         for _ in self._repeat(_schema.to_fill, _schema.fill):
             pass
+        self._database.write(_schema.delete_updates, limit)
         while deleted:
             deleted = self._database.write(_delete_old, -sys.float_info.max, limit)
             yield deleted

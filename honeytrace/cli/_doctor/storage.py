@@ -14,6 +14,7 @@ from honeytrace._utils.errors import StoreError
 from honeytrace._utils.paths import store_path
 from honeytrace.cli._doctor.finding import FAIL, OK, SKIPPED, WARNING, Finding
 from honeytrace.local import Store
+from honeytrace.local._format import plural
 
 _SPOOL = "set HONEYTRACE_SPOOL_DIR to a directory that you may write to"
 _LARGE_BYTES = 1_000_000_000  # warn about a larger store that has no limit
@@ -80,12 +81,14 @@ def stored(config: Config) -> Finding:
     store = Store(store_path(home))
     try:
         store.open()
-        count, size = store.count(), store.size()
+        count, size, waiting = store.count(), store.size(), store.waiting_updates()
     except StoreError as error:
         return Finding(FAIL, str(error))
     finally:
         store.close()
     words = f"{store.path}: {count} sessions, {size / 1e6:.1f} MB, {_free(home)} free"
+    if waiting:
+        words += f"; {plural(waiting, 'update')} waiting for sessions that have not come"
     if size > _LARGE_BYTES and config.store_size is None and config.store_age is None:
         advice = (
             "`honeytrace prune --older-than 30d` deletes old ones, HONEYTRACE_STORE_SIZE bounds it"

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from typing import Any
 
 import pytest
 
+import honeytrace
 from honeytrace.cli._main import main
 from honeytrace.local import Store
 
@@ -180,6 +182,17 @@ def test_local(doctor: Doctor) -> None:
     assert (seen.code, seen.verdict) == (0, "Everything works.")
 
 
+def test_updates_whose_session_never_comes(doctor: Doctor) -> None:
+    """Feedback for an id that nobody has recorded is neither lost nor silent."""
+    honeytrace.configure()  # so that the home of this test is read
+    assert "waiting" not in doctor().checks["store"][1]
+    assert honeytrace.update_session(str(uuid.uuid4()), feedback={"rating": 5})
+    assert honeytrace.flush(10)
+    status, words = doctor().checks["store"]
+    assert status == "ok"
+    assert "1 update waiting for sessions that have not come" in words
+
+
 def test_process() -> None:
     """It is a command of `python -m honeytrace`, and says nothing on stderr."""
     done = subprocess.run(
@@ -196,11 +209,12 @@ def test_process() -> None:
 
 def test_where_settings_come_from(remote: Doctor, server) -> None:
     """Each setting is shown with the variable that it is from; the key only as set."""
-    seen = remote(HH_API_TIMEOUT="2.5", HH_SOURCE=" ")
+    seen = remote(HH_API_TIMEOUT="2.5", HH_SOURCE=" ", HONEYTRACE_SAMPLE_RATE="0.25")
     assert seen.row("api_key") == ["HH_API_KEY", "set"]
     assert seen.row("server_url") == ["HH_API_URL", server.url]
     assert seen.row("timeout") == ["HH_API_TIMEOUT", "2.5 s"]
     assert seen.row("source") == ["default", "dev"]
+    assert seen.row("sample_rate") == ["HONEYTRACE_SAMPLE_RATE", "0.25"]
     assert seen.row("spool_dir")[0] == "HONEYTRACE_HOME"
     assert seen.row("durable") == ["default", "false"]
 

@@ -171,6 +171,54 @@ def test_a_store_keeps_below_its_age(tmp_path):
     store.close()
 
 
+def late(**fields):
+    """An update of a session that never comes."""
+    return {"session_id": str(uuid.uuid4()), "feedback": {"rating": 5}, **fields}
+
+
+def test_updates_that_wait_make_room_before_sessions_do(tmp_path):
+    """Whoever floods a feedback form with made-up ids does not push out any session."""
+    store = Store(tmp_path / "sessions.db", max_bytes=500_000)
+    store.add(session(session_name="kept"))
+    for _ in range(10):
+        store.put_many([late(feedback={"text": "x" * 10_000}) for _ in range(100)])
+    assert store.size() <= 500_000
+    store.add(session(session_name="last"))
+    assert names(store.search()) == ["last", "kept"]
+    store.close()
+
+
+@pytest.mark.parametrize(("age", "left"), [(3600, 1), (-3600, 0)])
+def test_updates_do_not_wait_longer_than_sessions_are_kept(tmp_path, age, left):
+    for max_age in (None, age):
+        store = Store(tmp_path / "sessions.db", max_age=max_age)
+        store.put_many([late()])
+        store.add(session(session_name="other", start_time=time.time() * 1000 + DAY))
+        store.close()
+    assert store.waiting_updates() == 2 * left
+    store.put_many([late()])
+    assert sum(store.prune(age)) == 0
+    assert store.waiting_updates() == 3 * left
+    store.close()
+
+
+def test_updates_that_an_earlier_version_let_wait(store):
+    """Nobody knows when they came, so they stay, and are merged once their session comes."""
+    assert store.open()
+    first, second = late(), late()
+    with sqlite3.connect(store.path) as connection:
+        connection.execute("CREATE TABLE updates (number INTEGER PRIMARY KEY, id TEXT, body BLOB)")
+        values = (first["session_id"], json.dumps(first).encode())
+        connection.execute("INSERT INTO updates (id, body) VALUES (?, ?)", values)
+    connection.close()
+    assert sum(store.prune(-3600)) == 0
+    store.put_many([second])
+    assert sum(store.prune(-3600)) == 0
+    assert store.waiting_updates() == 1
+    store.add(session(session_id=first["session_id"]))
+    assert store.get(first["session_id"])["feedback"] == {"rating": 5}
+
+
 def test_prune_deletes_what_is_old(store):
     """Old sessions go with their words, their room on the disk is given back, and numbers that
     are given out again find no words of those that had them."""
