@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 
 import httpx
 import uvicorn
-from fastapi import BackgroundTasks, FastAPI, Request
+from fastapi import BackgroundTasks, FastAPI
 from fastapi.responses import StreamingResponse
 
 from honeytrace import trace_session
@@ -36,6 +36,15 @@ def back() -> FastAPI:
         tasks.add_task(step, number)
         return StreamingResponse(body(), background=tasks)
 
+    @app.get("/endless")
+    async def endless() -> StreamingResponse:
+        async def body() -> AsyncIterator[bytes]:
+            while True:
+                yield b"x" * 65_536
+                await asyncio.sleep(0)
+
+        return StreamingResponse(body())
+
     return app
 
 
@@ -49,12 +58,12 @@ def front(url: str) -> FastAPI:
         await step(number)
         return {"text": (await client.get(f"/parts/{number}")).text}
 
-    @app.get("/endless")
-    async def endless(request: Request) -> StreamingResponse:
+    @app.get("/relay")
+    async def relay() -> StreamingResponse:
         async def body() -> AsyncIterator[bytes]:
-            while True:
-                yield b"x" * 65_536
-                await asyncio.sleep(0)
+            async with client.stream("GET", "/endless") as answer:
+                async for part in answer.aiter_bytes():
+                    yield part
 
         return StreamingResponse(body())
 

@@ -50,16 +50,27 @@ async def ask(url: str) -> list[str]:
         return await asyncio.gather(*map(one, range(REQUESTS)))
 
 
-def leave(url: str) -> None:
-    """Read a part of an endless answer and close the connection."""
-    with httpx.stream("GET", f"{url}/endless", timeout=60) as response:
-        next(response.iter_bytes())
+CLIENT = """
+import sys, httpx
+with httpx.stream("GET", sys.argv[1], timeout=60) as response:
+    print(len(next(response.iter_bytes())), flush=True)
+    sys.stdin.read()  # until it is killed
+"""
 
 
-def test_two_services_under_load_and_a_client_that_leaves(tmp_path):
+def killed_client(url: str) -> None:
+    """Ask for an endless answer, in a process that is killed in the middle of it."""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", CLIENT, url], **pipes) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline()
+        process.kill()
+
+
+def test_two_services_under_load_and_a_client_that_is_killed(tmp_path):
     with service("back") as back, service("front", back) as front:
         texts = asyncio.run(ask(front))
-        leave(front)
+        killed_client(f"{front}/relay")
     assert texts == [f"{number} " * 3 for number in range(REQUESTS)]
     found = Store(tmp_path / "home" / "sessions.db").recent(20 * REQUESTS, children=True)
     by_id = {each["session_id"]: each for each in found}
@@ -67,18 +78,23 @@ def test_two_services_under_load_and_a_client_that_leaves(tmp_path):
     assert names == {
         "GET /ask/{number}": REQUESTS,
         "GET /parts/{number}": REQUESTS,
+        "GET /relay": 1,
         "GET /endless": 1,
         "step": 5 * REQUESTS,
     }
     for each in found:
         about = each["metadata"]["honeytrace"]
-        if each["session_name"] in ("GET /ask/{number}", "GET /endless"):
+        if each["session_name"] in ("GET /ask/{number}", "GET /relay"):
             assert "parent_id" not in about
             continue
         parent = by_id[about["parent_id"]]
+        assert about["root_id"] == parent["metadata"]["honeytrace"]["root_id"]
+        if each["session_name"] == "GET /endless":
+            assert parent["session_name"] == "GET /relay"
+            continue
         number = each["inputs"].get("number") or int(parent["inputs"]["path"].split("/")[-1])
         assert parent["inputs"]["path"].endswith(f"/{number}")
-        assert about["root_id"] == parent["metadata"]["honeytrace"]["root_id"]
-    endless = next(each for each in found if each["session_name"] == "GET /endless")
-    assert endless.get("error") is None
-    assert endless["metadata"]["honeytrace"]["stream"]["completed"] is False
+    left = [each for each in found if each["session_name"] in ("GET /relay", "GET /endless")]
+    assert [each.get("error") for each in left] == [None, None]
+    streams = [each["metadata"]["honeytrace"]["stream"] for each in left]
+    assert [each["completed"] for each in streams] == [False, False]
