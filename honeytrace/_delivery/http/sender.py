@@ -119,7 +119,10 @@ class HttpSender:
         identity = update["session_id"]
         read = partial(self._way.get, wire.path(identity))
         with self._turns.take(identity):
-            return self._judged(read, partial(self._merge, update), Verdict.EARLY)
+            answer = self._judged(read, partial(self._merge, update), Verdict.EARLY)
+        if answer.verdict is Verdict.EARLY:
+            return Answer(Verdict.EARLY, f"{identity} is not there yet ({answer.words})")
+        return answer
 
     def _merge(self, update: Json, reply: Reply) -> Answer:
         if not reply.complete:
