@@ -284,19 +284,17 @@ class Crew(Threads):
         The outcomes are recorded at once, unless some answers take much longer than others.
         """
         attempts: list[Attempt] = []
-        begun, recorded, end = 0, 0, clock.now() + SEND_SECONDS
+        recorded = 0
         try:
-            while begun < len(items):
-                new, begun = items[begun:], len(items)
-                patience = None if me is self._writer else SILENT_SECONDS
-                for attempt in self._exchange.send(new, patience):
-                    if attempt:
-                        attempts.append(attempt)
-                    else:
-                        some, recorded = attempts[recorded:], len(attempts)
-                        self._meanwhile(me, some, len(items) - recorded)
-                if begun < SEND_SESSIONS and (item := self._another(me, attempts, end)):
-                    items.append(item)
+            if me is self._writer:
+                self._send_in_a_row(me, items, attempts)
+                return
+            for attempt in self._exchange.send_together(items, SILENT_SECONDS):
+                if attempt:
+                    attempts.append(attempt)
+                else:
+                    some, recorded = attempts[recorded:], len(attempts)
+                    self._meanwhile(me, some, len(items) - recorded)
         finally:
             tried = [each.item for each in attempts]
             with self._lock:
@@ -304,6 +302,16 @@ class Crew(Threads):
                     if item not in tried:
                         self._queue.put_back(item, 0.0)
             self._settle(me, attempts[recorded:])
+
+    def _send_in_a_row(self, me: Member, items: list[Item], attempts: list[Attempt]) -> None:
+        """Send sessions one after the other, and as many more as the server takes at once."""
+        end = clock.now() + SEND_SECONDS
+        for item in items:
+            attempt = self._exchange.send(item)
+            if attempt:
+                attempts.append(attempt)
+            if len(items) < SEND_SESSIONS and (another := self._another(me, attempts, end)):
+                items.append(another)
 
     def _meanwhile(self, me: Member, attempts: Sequence[Attempt], left: int) -> None:
         """While answers are late, record those that came, and let others send if it takes long."""

@@ -140,7 +140,8 @@ class EncodeQueue:
         with self.lock:
             for key, run in list(self._runs.items()):
                 if run.over:
-                    _move(run, self.new, back=True)
+                    if run:
+                        _move(run, self.new, back=True)
                     self._runs.pop(key, None)
 
     def _encode_first(self, run: deque[CallRecord], record: CallRecord) -> int:

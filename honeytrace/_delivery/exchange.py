@@ -60,16 +60,24 @@ class Exchange:
         self.retry.begin_again()
         self._renewed = clock.now()
 
-    def send(self, items: Sequence[Item], patience: float | None) -> Iterator[Attempt | None]:
+    def send(self, item: Item) -> Attempt | None:
+        """Send a session and wait for the answer; return None if the disk has lost the session."""
+        began = clock.now()
+        if body := self._queue.body(item):
+            return Attempt(item, self._sender.send(body), began, clock.now() - began)
+        self._queue.lose(item)
+        return None
+
+    def send_together(self, items: Sequence[Item], patience: float) -> Iterator[Attempt | None]:
         """Send sessions at the same time; yield an attempt for each answer when it comes.
 
-        With `patience`, yield None when no answer has come for so many seconds. There is no attempt
-        for a session that the disk has lost.
+        Yield None when no answer has come for `patience` seconds. There is no attempt for a session
+        that the disk has lost.
         """
         begun = deque(filter(None, map(self._begin, items)))
         while begun:
             item, began, sending = begun[0]
-            if patience and not sending.is_answered(patience):
+            if not sending.is_answered(patience):
                 begun.rotate(-1)
                 yield None
             else:
@@ -79,7 +87,7 @@ class Exchange:
     def _begin(self, item: Item) -> tuple[Item, float, Sending] | None:
         began = clock.now()
         if body := self._queue.body(item):
-            return item, began, self._sender.send(body)
+            return item, began, self._sender.begin(body)
         self._queue.lose(item)
         return None
 

@@ -34,8 +34,11 @@ class LocalSender:
             sqlite_module()  # now: no fork comes while a sender connects, but it may come later
         self._store = Store(store_path(home), max_bytes=max_bytes, max_age=max_age)
 
-    def send(self, body: bytes) -> Sending:
-        return Sending(partial(self.send_many, [body]))
+    def send(self, body: bytes) -> Answer:
+        return self.send_many([body])
+
+    def begin(self, body: bytes) -> Sending:
+        return Sending(partial(self.send, body))
 
     def send_many(self, bodies: Sequence[bytes]) -> Answer:
         """Store all of them in one transaction, or none."""

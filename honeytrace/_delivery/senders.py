@@ -48,14 +48,16 @@ class Sending(NamedTuple):
 
 
 class Sender(Protocol):
-    """Delivers encoded sessions. Called from several threads at once; does not raise."""
+    """Delivers encoded sessions. Called from several threads at once; does not raise.
 
-    def send(self, body: bytes) -> Sending: ...
+    `begin` does not wait for the answer, so that one thread can send several sessions at once.
+    """
+
+    def send(self, body: bytes) -> Answer: ...
+
+    def begin(self, body: bytes) -> Sending: ...
 
     def close(self) -> None: ...
-
-
-_FAILED = Sending(lambda: _FAULT)
 
 
 class BatchSender(Sender, Protocol):
@@ -97,29 +99,39 @@ class LazySender:
         self._held = False
         self._store: BatchSender | None = None  # while it is held
 
-    def send(self, body: bytes) -> Sending:
+    def send(self, body: bytes) -> Answer:
+        """Send a body and wait for the answer."""
+        answer = self._guard.call(self._exchange, body) or _FAULT
+        return self._send_smaller(body, answer) if answer.verdict is Verdict.TOO_LARGE else answer
+
+    def begin(self, body: bytes) -> Sending:
         """Send a body. One thread can send several before it asks for the first answer."""
-        sending = self._attempt(body)
+        sending = self._guard.call(self._begin, body)
+        if sending is None:
+            return Sending(lambda: _FAULT)
         return Sending(partial(self._finish, body, sending.answer), sending.is_answered)
 
-    def _attempt(self, body: bytes) -> Sending:
-        return self._guard.call(self._exchange, body) or _FAILED
+    def _finish(self, body: bytes, wait: Callable[[], Answer]) -> Answer:
+        answer = self._guard.call(self._read_answer, wait) or _FAULT
+        return self._send_smaller(body, answer) if answer.verdict is Verdict.TOO_LARGE else answer
 
-    def _finish(self, body: bytes, answer: Callable[[], Answer]) -> Answer:
-        got = self._guard.call(self._read_answer, answer) or _FAULT
-        return self._send_smaller(body, got) if got.verdict is Verdict.TOO_LARGE else got
+    def _read_answer(self, wait: Callable[[], Answer]) -> Answer:
+        return wait()
 
-    def _read_answer(self, answer: Callable[[], Answer]) -> Answer:
-        return answer()
-
-    def _exchange(self, body: bytes) -> Sending:
+    def _exchange(self, body: bytes) -> Answer:
         try:
             sender = self._sender or self.connected()
         except OSError as error:  # for example, no descriptor is left to load httpcore
             let_through(error)
-            words = f"{type(error).__name__}: {error}"
-            return Sending(partial(Answer, Verdict.RETRY, words, answered=False))
+            return Answer(Verdict.RETRY, f"{type(error).__name__}: {error}", answered=False)
         return sender.send(body)
+
+    def _begin(self, body: bytes) -> Sending:
+        sender = self._sender
+        if sender is None:
+            with ignoring(OSError):  # `_exchange` meets it again, and says so
+                sender = self.connected()
+        return sender.begin(body) if sender else Sending(partial(self._exchange, body))
 
     def connected(self) -> Sender:
         """Return the sender; connect at the first use."""
@@ -148,7 +160,7 @@ class LazySender:
             if not smaller or len(smaller) >= len(body):
                 return replace(answer, verdict=Verdict.REJECTED)
             body = smaller
-            answer = self._guard.call(self._read_answer, self._attempt(body).answer) or _FAULT
+            answer = self._guard.call(self._exchange, body) or _FAULT
         return answer
 
     def change(self, connect: Callable[[], Sender]) -> Sender | None:

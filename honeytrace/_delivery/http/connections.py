@@ -38,7 +38,7 @@ _LOGGERS = ("connection", "http11", "proxy", "socks")
 
 
 class Posted(NamedTuple):
-    """A request that was made.
+    """A request that is under way.
 
     Attributes:
         reply: waits for the answer. Raises `TransportError` if none comes within the timeout.
@@ -79,12 +79,18 @@ class Connections:
         for name in _LOGGERS:
             logging.getLogger(f"httpcore.{name}").addFilter(quiet.filter)
 
-    def post(self, body: bytes) -> Posted:
+    def post(self, body: bytes) -> Reply:
+        """Post a body and return the answer. Raises `TransportError` if none comes in time."""
+        return _reported(self._finish, self._begin(body))
+
+    def begin(self, body: bytes) -> Posted:
         """Post a body. Without an open connection, this is done when the answer is read."""
-        now = clock.now()
-        connection = self._take(now) or self._open()
-        request = Request(connection, body, self._deadline(now))
+        request = self._begin(body)
         return Posted(partial(_reported, self._finish, request), request.is_answered)
+
+    def _begin(self, body: bytes) -> Request:
+        now = clock.now()
+        return Request(self._take(now) or self._open(), body, self._deadline(now))
 
     def get(self, path: str) -> Reply:
         """Read another path of the server within the timeout, over a connection of its own."""

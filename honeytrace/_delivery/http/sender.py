@@ -35,7 +35,9 @@ _DELIVERED = Answer(Verdict.DELIVERED)
 class _Way(Protocol):
     """Sends to where sessions go. An answer that does not come raises `TransportError`."""
 
-    def post(self, body: bytes) -> Posted: ...
+    def post(self, body: bytes) -> Reply: ...
+
+    def begin(self, body: bytes) -> Posted: ...
 
     def get(self, path: str) -> Reply: ...
 
@@ -50,8 +52,11 @@ class _NoWay:
     def __init__(self, cause: ConfigurationError) -> None:
         self._cause = cause
 
-    def post(self, body: bytes) -> Posted:  # noqa: ARG002
-        return Posted(partial(self.get, ""), lambda _: True)
+    def post(self, body: bytes) -> Reply:  # noqa: ARG002
+        return self.get("")
+
+    def begin(self, body: bytes) -> Posted:
+        return Posted(partial(self.post, body), lambda _: True)
 
     def get(self, path: str) -> Reply:  # noqa: ARG002
         raise TransportError(str(self._cause)) from self._cause
@@ -82,15 +87,21 @@ class HttpSender:
         self._turns = Turns(locks)
         self._way = _way(server_url, api_key, timeout)
 
-    def send(self, body: bytes) -> Sending:
-        """Send one body. Of the answer, 64 KiB are read.
+    def send(self, body: bytes) -> Answer:
+        """Send one body and read the answer, up to 64 KiB of it."""
+        update = wire.update_of(body)
+        if update is not None:
+            return self._update(update)
+        return self._judged(partial(self._way.post, body), self._received)
+
+    def begin(self, body: bytes) -> Sending:
+        """Send one body without waiting for the answer.
 
         An update is sent when the answer is asked for, since it has to wait for its turn.
         """
-        update = wire.update_of(body)
-        if update is not None:
-            return Sending(partial(self._update, update))
-        reply, is_answered = self._way.post(body)
+        if wire.update_of(body) is not None:
+            return Sending(partial(self.send, body))
+        reply, is_answered = self._way.begin(body)
         return Sending(partial(self._judged, reply, self._received), is_answered)
 
     def _judged(
@@ -131,7 +142,7 @@ class HttpSender:
             body = wire.updated(reply.body, update)
         except ValueError as error:
             return Answer(Verdict.HOLD, f"the answer to getSession is unusable ({error})")
-        return self._judged(self._way.post(body).reply, self._received)
+        return self._judged(partial(self._way.post, body), self._received)
 
     def _received(self, reply: Reply) -> Answer:
         """Judge an answer with a 2xx status: only the session API takes sessions."""

@@ -198,7 +198,7 @@ def drip_early_hints(server, connection):
 @pytest.mark.parametrize("say", [drip_lines, drip_early_hints])
 def test_a_head_that_drips_is_left(talk, connect, say):
     """Each line comes in time, but the whole request has one deadline."""
-    answer = connect(f"http://{talk(say).address}", timeout=0.2).send(BODY).answer()
+    answer = connect(f"http://{talk(say).address}", timeout=0.2).send(BODY)
     assert (answer.verdict, answer.answered) == (Verdict.RETRY, False)
     assert answer.words == "ReadTimeout: timed out"
 
@@ -211,7 +211,7 @@ def test_an_endless_head_is_an_error(talk, connect):
         while True:
             connection.sendall(b"X" * 65536)
 
-    answer = connect(f"http://{talk(say).address}").send(BODY).answer()
+    answer = connect(f"http://{talk(say).address}").send(BODY)
     assert (answer.verdict, answer.answered) == (Verdict.RETRY, False)
     assert answer.words.startswith("RemoteProtocolError: ")
 
@@ -228,28 +228,28 @@ def ignore(server, connection):
 @pytest.mark.parametrize("say", [sip, ignore])
 def test_a_server_that_reads_slowly_is_left(talk, connect, say):
     """A large body has to be taken within the deadline too."""
-    answer = connect(f"http://{talk(say).address}", timeout=0.2).send(b"x" * 2**24).answer()
+    answer = connect(f"http://{talk(say).address}", timeout=0.2).send(b"x" * 2**24)
     assert (answer.verdict, answer.answered) == (Verdict.RETRY, False)
     assert answer.words == "WriteTimeout: timed out"
 
 
 def test_a_silent_handshake_is_left(talk, connect):
     """A server that never answers to TLS is tried again later."""
-    answer = connect(f"https://{talk(ignore).address}", timeout=0.2).send(BODY).answer()
+    answer = connect(f"https://{talk(ignore).address}", timeout=0.2).send(BODY)
     assert (answer.verdict, answer.answered) == (Verdict.RETRY, False)
     assert answer.words.startswith("ConnectTimeout: ")
 
 
 def test_a_server_that_does_not_accept_is_left(black_hole, connect):
     """To connect takes no longer than the deadline."""
-    answer = connect(black_hole(), timeout=0.2).send(BODY).answer()
+    answer = connect(black_hole(), timeout=0.2).send(BODY)
     assert (answer.verdict, answer.answered) == (Verdict.RETRY, False)
     assert answer.words == "ConnectTimeout: timed out"
 
 
 def test_a_deadline_that_is_over_ends_the_request(server, connect):
     """When no time is left, nothing more is begun."""
-    answer = connect(server.url, timeout=1e-9).send(BODY).answer()
+    answer = connect(server.url, timeout=1e-9).send(BODY)
     assert answer == Answer(Verdict.RETRY, "ConnectTimeout: timed out", answered=False)
     assert server.connections == 0
 
@@ -258,12 +258,12 @@ def test_a_bad_address_leaves_time_for_the_next(server, names, black_hole, conne
     """The addresses of a host share the deadline, so that the first one does not use it up."""
     black_hole("127.0.0.2", server.port)
     names["two.test"] = ["127.0.0.2", "127.0.0.1"]
-    assert connect(f"http://two.test:{server.port}", timeout=2).send(BODY).answer() == DELIVERED
+    assert connect(f"http://two.test:{server.port}", timeout=2).send(BODY) == DELIVERED
 
 
 def test_a_host_that_cannot_exist_is_no_answer(connect):
     """An invalid name is reported in words, like a name that is not found."""
-    answer = connect(f"http://{'a' * 64}.test").send(BODY).answer()
+    answer = connect(f"http://{'a' * 64}.test").send(BODY)
     assert (answer.verdict, answer.answered) == (Verdict.RETRY, False)
     assert answer.words.startswith("ConnectError: ")
 
@@ -272,18 +272,16 @@ def test_frozen_time_stops_no_deadline(server, connect):
     """Under freezegun a request times out as ever."""
     server.script = [server.hang]
     with freezegun.freeze_time("2020-01-01"):
-        assert (
-            connect(server.url, timeout=0.2).send(BODY).answer().words == "ReadTimeout: timed out"
-        )
+        assert connect(server.url, timeout=0.2).send(BODY).words == "ReadTimeout: timed out"
 
 
 def test_an_hour_of_frozen_time_expires_no_connection(server, connect):
     """A test that changes the clock does not affect kept connections."""
     sender = connect(server.url)
     with freezegun.freeze_time("2020-01-01") as frozen:
-        sender.send(BODY).answer()
+        sender.send(BODY)
         frozen.tick(3600)
-        assert sender.send(BODY).answer() == DELIVERED
+        assert sender.send(BODY) == DELIVERED
     assert server.connections == 1
 
 
@@ -295,19 +293,19 @@ def test_a_compressed_answer_is_not_unpacked(server, connections, status):
     """A small answer that would be huge costs no more than it is."""
     bomb = gzip.compress(bytes(2**24))
     server.script = [(status, {"Content-Encoding": "gzip"}, bomb)]
-    assert connections().post(BODY).reply().body == bomb
+    assert connections().post(BODY).body == bomb
 
 
 def test_the_words_of_a_compressed_answer_are_left_out(server, connect):
     """Nobody can read them in a log."""
     server.script = [(500, {"Content-Encoding": "gzip"}, gzip.compress(b"busy"))]
-    assert connect(server.url).send(BODY).answer().words == "status 500"
+    assert connect(server.url).send(BODY).words == "status 500"
 
 
 def test_the_body_of_an_answer_is_cut(server, connections):
     """No more than 64 KiB of it are kept."""
     server.script = [(500, {}, b"x" * 100_000)]
-    assert connections().post(BODY).reply().body == b"x" * 65536
+    assert connections().post(BODY).body == b"x" * 65536
 
 
 def test_the_rest_of_a_long_answer_is_not_awaited(talk, connect):
@@ -322,7 +320,7 @@ def test_the_rest_of_a_long_answer_is_not_awaited(talk, connect):
             left.set()
 
     sender = connect(f"http://{talk(say).address}", timeout=3600)
-    assert sender.send(BODY).answer() == DELIVERED
+    assert sender.send(BODY) == DELIVERED
     assert left.wait(10)
 
 
@@ -338,7 +336,7 @@ def test_a_connection_that_the_server_closed_is_replaced(talk, connect):
         connection.sendall(OK)
 
     sender = connect(f"http://{talk(say).address}")
-    assert [sender.send(BODY).answer() for _ in range(3)] == [DELIVERED] * 3
+    assert [sender.send(BODY) for _ in range(3)] == [DELIVERED] * 3
     assert len(received) == 3
 
 
@@ -354,9 +352,9 @@ def test_a_farewell_is_not_taken_for_an_answer(talk, connect):
             said.set()
 
     sender = connect(f"http://{talk(say).address}")
-    sender.send(BODY).answer()
+    sender.send(BODY)
     said.wait(10)
-    assert sender.send(BODY).answer() == DELIVERED
+    assert sender.send(BODY) == DELIVERED
 
 
 @pytest.mark.parametrize("end", ["reset", "abort"])
@@ -368,7 +366,7 @@ def test_a_kept_connection_that_ends_without_a_word_is_replaced(server, connect,
 
     server.script = [server.ok, server.reset if end == "reset" else abort]
     sender = connect(server.url)
-    assert [sender.send(BODY).answer(), sender.send(BODY).answer()] == [DELIVERED] * 2
+    assert [sender.send(BODY), sender.send(BODY)] == [DELIVERED] * 2
     assert (len(server.requests), server.connections) == (3, 2)
 
 
@@ -376,7 +374,7 @@ def test_a_fresh_connection_that_ends_is_not_replaced_at_once(server, connect):
     """Then the server is in trouble, and the retries have their own pace."""
     server.script = [server.ok, server.reset, server.reset]
     sender = connect(server.url)
-    assert [sender.send(BODY).answer().verdict for _ in range(2)] == [
+    assert [sender.send(BODY).verdict for _ in range(2)] == [
         Verdict.DELIVERED,
         Verdict.RETRY,
     ]
@@ -394,7 +392,7 @@ def test_after_a_word_of_an_answer_nothing_is_sent_again(talk, connect):
         connection.sendall(b"HTTP/1.1 2")
 
     sender = connect(f"http://{talk(say).address}")
-    assert [sender.send(BODY).answer().verdict for _ in range(2)] == [
+    assert [sender.send(BODY).verdict for _ in range(2)] == [
         Verdict.DELIVERED,
         Verdict.RETRY,
     ]
@@ -408,15 +406,15 @@ def test_an_answer_that_comes_before_the_body_is_read_counts(talk, connect):
         connection.recv(1024)
         connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 2\r\n\r\nno")
 
-    answer = connect(f"http://{talk(say).address}").send(b"x" * 2**24).answer()
+    answer = connect(f"http://{talk(say).address}").send(b"x" * 2**24)
     assert answer == Answer(Verdict.REJECTED, "status 400: no")
 
 
 def test_an_idle_connection_expires(server, connections):
     """One that was idle for long is not trusted any more."""
     both = connections(expiry=0.0)
-    both.post(BODY).reply()
-    both.post(BODY).reply()
+    both.post(BODY)
+    both.post(BODY)
     assert server.connections == 2
 
 
@@ -431,7 +429,7 @@ def test_few_connections_are_kept(server, connections):
     one = connections(kept=1)
     server.script = [meet, meet, server.ok, meet, meet]
     for count in (2, 1, 2):
-        together(count, lambda: one.post(BODY).reply())
+        together(count, lambda: one.post(BODY))
     assert server.connections == 3
 
 
@@ -445,7 +443,7 @@ def test_what_is_under_way_at_the_close_is_closed_in_the_end(server, connect):
         return server.ok(request)
 
     server.script, sender, answers = [late], connect(server.url), []
-    thread = threading.Thread(target=lambda: answers.append(sender.send(BODY).answer()))
+    thread = threading.Thread(target=lambda: answers.append(sender.send(BODY)))
     thread.start()
     arrived.wait(10)
     sender.close()
@@ -460,11 +458,11 @@ def test_what_is_under_way_at_the_close_is_closed_in_the_end(server, connect):
 def test_a_file_on_the_number_of_a_socket_stays_as_it_is(server, connect, tmp_path):
     """A program may close descriptors that are ours; we do not write into what it opens then."""
     sender, path = connect(server.url), tmp_path / "precious"
-    sender.send(BODY).answer()
+    sender.send(BODY)
     number = descriptor(server.port)
     with path.open("wb") as file:
         os.dup2(file.fileno(), number)
-    assert sender.send(BODY).answer() == DELIVERED
+    assert sender.send(BODY) == DELIVERED
     assert (path.read_bytes(), os.fstat(number).st_ino) == (b"", path.stat().st_ino)
     os.close(number)
 
@@ -473,11 +471,11 @@ def test_a_file_on_the_number_of_a_socket_stays_as_it_is(server, connect, tmp_pa
 def test_a_socket_on_the_number_of_a_socket_gets_nothing(request, server, connect, scheme):
     """Also when it looks like a kept connection: open, and silent."""
     sender = connect(request.getfixturevalue("tls") if scheme == "https" else server.url)
-    sender.send(BODY).answer()
+    sender.send(BODY)
     number = descriptor(server.port)
     ours, other = socket.socketpair()
     os.dup2(ours.fileno(), number)
-    assert [sender.send(BODY).answer(), sender.send(BODY).answer()] == [DELIVERED] * 2
+    assert [sender.send(BODY), sender.send(BODY)] == [DELIVERED] * 2
     other.setblocking(False)
     with ours, other, pytest.raises(BlockingIOError):
         other.recv(1)
@@ -490,14 +488,14 @@ def test_a_descriptor_that_was_closed_is_replaced(server, connect, monkeypatch, 
     if not poll:  # as on Windows, and with eventlet
         monkeypatch.delattr(select, "poll")
     sender = connect(server.url)
-    sender.send(BODY).answer()
+    sender.send(BODY)
     os.close(descriptor(server.port))
-    assert sender.send(BODY).answer() == DELIVERED
+    assert sender.send(BODY) == DELIVERED
 
 
 def test_nothing_waits_to_fill_a_packet(server, connect):
     """The last bytes of a request go out at once."""
-    connect(server.url).send(BODY).answer()
+    connect(server.url).send(BODY)
     with closing(socket.socket(fileno=os.dup(descriptor(server.port)))) as connected:
         assert connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
@@ -517,28 +515,28 @@ def test_a_host_may_be_an_address_of_ipv6(talk, connect):
         port = talk(say, "::1").port
     except OSError:
         pytest.skip("there is no IPv6 on this machine")
-    assert connect(f"http://[::1]:{port}").send(BODY).answer() == DELIVERED
+    assert connect(f"http://[::1]:{port}").send(BODY) == DELIVERED
     assert b"\r\nHost: [::1]:%d\r\n" % port in received[0]
 
 
 def test_a_host_may_be_in_any_script(server, names, connect):
     """It is looked up and named as DNS writes it."""
     names["xn--bcher-kva.test"] = ["127.0.0.1"]
-    connect(f"http://bücher.test:{server.port}").send(BODY).answer()
+    connect(f"http://bücher.test:{server.port}").send(BODY)
     assert server.requests[0].headers["Host"] == f"xn--bcher-kva.test:{server.port}"
 
 
 def test_a_connection_with_tls_is_kept(server, tls, connect):
     """A handshake a connection, not one a session."""
     sender = connect(tls)
-    assert [sender.send(BODY).answer() for _ in range(3)] == [DELIVERED] * 3
+    assert [sender.send(BODY) for _ in range(3)] == [DELIVERED] * 3
     assert server.connections == 1
 
 
 def test_a_certificate_that_is_not_trusted_is_held(tls, connect, monkeypatch):
     """Nothing goes to a server that cannot prove its name."""
     monkeypatch.delenv("SSL_CERT_FILE")
-    answer = connect(tls).send(BODY).answer()
+    answer = connect(tls).send(BODY)
     assert (answer.verdict, answer.answered) == (Verdict.HOLD, False)
     assert "CERTIFICATE_VERIFY_FAILED" in answer.words
 
@@ -548,7 +546,7 @@ def test_a_certificate_in_a_directory_is_trusted(tls, connect, tmp_path, monkeyp
     monkeypatch.delenv("SSL_CERT_FILE")
     monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
     (tmp_path / "ce275665.0").write_text(CERTIFICATE)
-    assert connect(tls).send(BODY).answer() == DELIVERED
+    assert connect(tls).send(BODY) == DELIVERED
 
 
 @pytest.mark.parametrize("kind", ["missing", "empty", "directory"])
@@ -557,7 +555,7 @@ def test_certificates_that_cannot_be_read_are_said(tls, connect, tmp_path, monke
     path = tmp_path / "gone.pem"
     path.mkdir() if kind == "directory" else kind == "missing" or path.touch()
     monkeypatch.setenv("SSL_CERT_FILE", str(path))
-    answer = connect(tls).send(BODY).answer()
+    answer = connect(tls).send(BODY)
     assert (answer.verdict, answer.answered) == (Verdict.HOLD, False)
     assert answer.words.startswith(f"SSL_CERT_FILE names '{path}', which cannot be used (")
 
@@ -565,7 +563,7 @@ def test_certificates_that_cannot_be_read_are_said(tls, connect, tmp_path, monke
 def test_certificates_do_not_matter_without_tls(server, connect, monkeypatch):
     """A server on this machine is reached, whatever the environment says of certificates."""
     monkeypatch.setenv("SSL_CERT_FILE", "/nowhere")
-    assert connect(server.url).send(BODY).answer() == DELIVERED
+    assert connect(server.url).send(BODY) == DELIVERED
 
 
 @pytest.mark.parametrize("descriptors", ["0", "0, 1, 2"])
@@ -579,7 +577,7 @@ def test_a_connection_has_no_descriptor_of_a_standard_stream(server, program, de
         for descriptor in ({descriptors},):
             os.close(descriptor)
         sender = HttpSender({server.url!r})
-        print([sender.send({BODY!r}).answer().verdict.value for _ in range(2)], file=kept)
+        print([sender.send({BODY!r}).verdict.value for _ in range(2)], file=kept)
         for descriptor in ({descriptors},):
             try:
                 os.fstat(descriptor)
@@ -597,7 +595,7 @@ def test_a_failure_of_tls_elsewhere_is_none_of_ours(server, connect):
     try:
         raise ssl.SSLError("elsewhere")
     except ssl.SSLError:
-        assert connect(server.url).send(BODY).answer().verdict is Verdict.RETRY
+        assert connect(server.url).send(BODY).verdict is Verdict.RETRY
 
 
 def test_a_tunnel_through_a_proxy_is_kept(server, tls, talk, connect, monkeypatch):
@@ -622,7 +620,7 @@ def test_a_tunnel_through_a_proxy_is_kept(server, tls, talk, connect, monkeypatc
     proxy = talk(say)
     monkeypatch.setenv("https_proxy", f"http://u:p@{proxy.address}")
     sender = connect(tls, "k-1")
-    assert [sender.send(BODY).answer(), sender.send(BODY).answer()] == [DELIVERED] * 2
+    assert [sender.send(BODY), sender.send(BODY)] == [DELIVERED] * 2
     sender.close()
     assert len(asked) == 1
     assert b"Proxy-Authorization: Basic dTpw" in asked[0]
@@ -632,14 +630,14 @@ def test_a_tunnel_through_a_proxy_is_kept(server, tls, talk, connect, monkeypatc
 def test_a_socks_proxy_needs_its_package(connect, monkeypatch):
     """Without it, what is missing is said."""
     monkeypatch.setenv("all_proxy", "socks5://127.0.0.1:9")
-    answer = connect("http://honeyhive.test").send(BODY).answer()
+    answer = connect("http://honeyhive.test").send(BODY)
     assert "install 'httpx[socks]'" in answer.words
     assert answer.verdict is Verdict.HOLD
 
 
 def test_a_header_that_cannot_be_sent_is_not_repeated(server, connect):
     """The words of the error would hold the key."""
-    answer = connect(server.url, "se\ncret").send(BODY).answer()
+    answer = connect(server.url, "se\ncret").send(BODY)
     assert (answer.verdict, answer.answered) == (Verdict.HOLD, False)
     assert "cret" not in answer.words
 
@@ -648,7 +646,7 @@ def test_a_network_failure_is_a_transport_error(connections, server):
     """Connections by themselves raise what the clients raise."""
     server.script = [server.reset]
     with pytest.raises(TransportError, match=r"^ReadError: "):
-        connections().post(BODY).reply()
+        connections().post(BODY)
 
 
 # ---- Silence
@@ -665,8 +663,8 @@ def test_the_log_shows_the_requests_of_the_user_alone(server, connect, caplog):
 
     server.script, sender = [server.ok, late], connect(server.url)
     caplog.set_level(logging.DEBUG)
-    sender.send(BODY).answer()
-    thread = threading.Thread(target=lambda: sender.send(BODY).answer())
+    sender.send(BODY)
+    thread = threading.Thread(target=lambda: sender.send(BODY))
     thread.start()
     arrived.wait(10)
     assert caplog.records == []
@@ -697,7 +695,7 @@ def test_a_log_that_is_configured_later_is_as_quiet(server, program, first):
             "loggers": {{"httpcore.http11": {{"level": "DEBUG"}}}},
             "root": {{"level": "DEBUG", "handlers": ["out"]}},
         }})
-        sender.send({BODY!r}).answer()
+        sender.send({BODY!r})
         sender.close()
         print("now the user")
         httpx.get({server.url!r})
@@ -723,6 +721,6 @@ def test_what_instruments_httpx_sees_the_requests_of_the_user_alone(server, conn
 
     wrap(httpx.HTTPTransport, "handle_request")
     wrap(httpx.Client, "send")
-    assert connect(server.url).send(BODY).answer() == DELIVERED
+    assert connect(server.url).send(BODY) == DELIVERED
     httpx.get(server.url)
     assert seen == ["GET", "GET"]

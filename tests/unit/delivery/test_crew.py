@@ -293,11 +293,11 @@ def test_a_thread_that_ends_with_requests_under_way(sending, server):
     ended = []
 
     class Ends(HttpSender):
-        def send(self, body):
+        def begin(self, body):
             if b'"n": 77' in body and not ended:
                 ended.append(threading.current_thread())
                 raise SystemExit
-            return super().send(body)
+            return super().begin(body)
 
     sending.sender.change(lambda: Ends(server.url, "key", 1.0))
     server.script = lambda request: server.after(0.02)

@@ -24,7 +24,7 @@ BODY = json.dumps(
 @pytest.fixture
 def send(server, connect):
     """Sends one session to the scripted server."""
-    return lambda **settings: connect(server.url, "k-1", **settings).send(BODY).answer()
+    return lambda **settings: connect(server.url, "k-1", **settings).send(BODY)
 
 
 @pytest.fixture
@@ -58,13 +58,13 @@ def test_the_body_is_posted_as_it_is(server, send):
 
 def test_without_a_key_there_is_no_authorization(server, connect):
     """A server of one's own may want no key."""
-    connect(server.url).send(BODY).answer()
+    connect(server.url).send(BODY)
     assert "Authorization" not in server.requests[0].headers
 
 
 def test_a_path_in_the_address_is_kept(server, connect):
     """The operation's path follows the path of the address."""
-    connect(f"{server.url}/api/v2").send(BODY).answer()
+    connect(f"{server.url}/api/v2").send(BODY)
     assert server.requests[0].path == "/api/v2/session/start"
 
 
@@ -73,7 +73,7 @@ def test_the_connection_stays(server, connect):
     server.script = [(503, {}, b"later"), (400, {}, b"{}")]
     sender = connect(server.url)
     for _ in range(4):
-        sender.send(BODY).answer()
+        sender.send(BODY)
     assert (len(server.requests), server.connections) == (4, 1)
 
 
@@ -86,10 +86,7 @@ def test_threads_share_a_sender(server, connect):
         return server.ok(request)
 
     server.script, sender, answers = together, connect(server.url), []
-    threads = [
-        threading.Thread(target=lambda: answers.append(sender.send(BODY).answer()))
-        for _ in range(4)
-    ]
+    threads = [threading.Thread(target=lambda: answers.append(sender.send(BODY))) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -186,9 +183,7 @@ def test_an_object_without_a_session_is_delivered_and_said_once(server, connect,
     """The server has taken it, but it may be another API."""
     server.script = [(200, {}, body), (200, {}, body)]
     sender = connect(server.url)
-    assert [sender.send(BODY).answer(), sender.send(BODY).answer()] == [
-        Answer(Verdict.DELIVERED)
-    ] * 2
+    assert [sender.send(BODY), sender.send(BODY)] == [Answer(Verdict.DELIVERED)] * 2
     (message,) = said()
     assert message.startswith("the server took a session and answered without a session_id (")
 
@@ -250,7 +245,7 @@ def test_after_an_endless_answer_there_is_a_new_connection(server, connect):
     """The connection of an answer that was not read to its end is not used again."""
     server.script = [(500, {}, itertools.repeat(b"x" * 4096))]
     sender = connect(server.url)
-    assert [sender.send(BODY).answer().verdict, sender.send(BODY).answer().verdict] == [
+    assert [sender.send(BODY).verdict, sender.send(BODY).verdict] == [
         Verdict.RETRY,
         Verdict.DELIVERED,
     ]
@@ -303,7 +298,7 @@ def test_a_limit_ends_a_request(server, connect):
     server.script = [server.hang]
     sender = connect(server.url, timeout=60.0)
     assert sender.limit(clock.now() + 0.1)
-    assert sender.send(BODY).answer().words.startswith("ReadTimeout")
+    assert sender.send(BODY).words.startswith("ReadTimeout")
 
 
 @pytest.mark.parametrize(
@@ -336,7 +331,7 @@ def test_a_server_that_is_not_there_is_tried_again(connect):
     """A refused connection is not an answer."""
     with socket.socket() as bound:  # bound but not listening, so that nobody else can be there
         bound.bind(("127.0.0.1", 0))
-        answer = connect(address(bound)).send(BODY).answer()
+        answer = connect(address(bound)).send(BODY)
     assert (answer.verdict, answer.answered) == (Verdict.RETRY, False)
     assert answer.words.startswith("ConnectError")
 
@@ -352,14 +347,14 @@ def test_a_server_that_speaks_no_http_is_tried_again(listener, connect):
 
     thread = threading.Thread(target=talk)
     thread.start()
-    answer = connect(address(listener)).send(BODY).answer()
+    answer = connect(address(listener)).send(BODY)
     thread.join()
     assert (answer.verdict, answer.answered) == (Verdict.RETRY, False)
 
 
 def test_a_failure_of_tls_is_held(server, connect):
     """A server without TLS where there should be some is a matter of the settings."""
-    answer = connect(server.url.replace("http:", "https:")).send(BODY).answer()
+    answer = connect(server.url.replace("http:", "https:")).send(BODY)
     assert (answer.verdict, answer.answered) == (Verdict.HOLD, False)
 
 
@@ -373,7 +368,7 @@ def test_a_handshake_that_breaks_off_is_tried_again(listener, connect):
 
     thread = threading.Thread(target=leave)
     thread.start()
-    answer = connect(address(listener, "https")).send(BODY).answer()
+    answer = connect(address(listener, "https")).send(BODY)
     thread.join()
     assert answer.verdict is Verdict.RETRY
 
@@ -393,7 +388,7 @@ def test_the_key_is_in_no_words(server, send):
 def test_a_proxy_of_the_environment_is_used(server, connect, monkeypatch, variable, scheme):
     """A request for a host elsewhere goes to the proxy, with the whole address."""
     monkeypatch.setenv(variable, f"{scheme}127.0.0.1:{server.port}")
-    assert connect("http://honeyhive.test/base").send(BODY).answer() == Answer(Verdict.DELIVERED)
+    assert connect("http://honeyhive.test/base").send(BODY) == Answer(Verdict.DELIVERED)
     assert server.requests[0].path == "http://honeyhive.test/base/session/start"
 
 
@@ -401,7 +396,7 @@ def test_a_proxy_is_asked_for_a_tunnel_to_https(server, connect, monkeypatch):
     """For https the proxy gets a CONNECT, without the key; if it refuses, we try again."""
     monkeypatch.setenv("https_proxy", server.url)
     server.script = [(503, {}, b"")]
-    assert connect("https://honeyhive.test", "k-1").send(BODY).answer().verdict is Verdict.RETRY
+    assert connect("https://honeyhive.test", "k-1").send(BODY).verdict is Verdict.RETRY
     (request,) = server.requests
     assert (request.method, request.path) == ("CONNECT", "honeyhive.test:443")
     assert "k-1" not in str(request.headers)
@@ -412,14 +407,14 @@ def test_a_proxy_that_wants_a_password_is_held(server, connect, monkeypatch):
     monkeypatch.setenv("all_proxy", server.url)
     server.script = [(407, {}, b""), (407, {}, b"")]
     senders = [connect(f"{scheme}://honeyhive.test") for scheme in ("http", "https")]
-    assert [sender.send(BODY).answer().verdict for sender in senders] == [Verdict.HOLD] * 2
+    assert [sender.send(BODY).verdict for sender in senders] == [Verdict.HOLD] * 2
 
 
 @pytest.mark.parametrize("value", ["socks4://127.0.0.1:9", "ftp://u:secret@h", "http://:99"])
 def test_a_proxy_that_cannot_be_used_is_said(connect, monkeypatch, value):
     """Sessions are kept, and the sentence does not repeat a password."""
     monkeypatch.setenv("ALL_PROXY", value)
-    answer = connect("http://honeyhive.test").send(BODY).answer()
+    answer = connect("http://honeyhive.test").send(BODY)
     assert (answer.verdict, answer.answered) == (Verdict.HOLD, False)
     assert "use http://, https:// or socks5://" in answer.words
     assert "secret" not in answer.words
@@ -428,7 +423,7 @@ def test_a_proxy_that_cannot_be_used_is_said(connect, monkeypatch, value):
 @pytest.mark.parametrize("address", ["hh.internal:8080", "'http://h'", "${HH_URL}", "http://…@h"])
 def test_an_address_that_cannot_be_used_is_held(connect, address):
     """Nothing is sent anywhere."""
-    answer = connect(address, "k-1").send(BODY).answer()
+    answer = connect(address, "k-1").send(BODY)
     assert (answer.verdict, answer.answered) == (Verdict.HOLD, False)
     assert answer.words.startswith(f"{address!r} is not the address of a server: give ")
 
@@ -439,7 +434,7 @@ def test_no_proxy_is_obeyed(server, serve, connect, monkeypatch, pattern):
     proxy = serve()
     monkeypatch.setenv("http_proxy", proxy.url)
     monkeypatch.setenv("no_proxy", pattern.format(host=f"127.0.0.1:{server.port}"))
-    connect(server.url).send(BODY).answer()
+    connect(server.url).send(BODY)
     assert (len(server.requests), len(proxy.requests)) == (1, 0)
 
 

@@ -79,7 +79,7 @@ def write_to_disk(tmp_path):
 def write_to_store(tmp_path):
     sender = LocalSender(tmp_path)
     try:
-        sender.send(encode(Record())).answer()
+        sender.send(encode(Record()))
     finally:
         sender.close()
 

@@ -23,7 +23,7 @@ def sender(tmp_path):
 
 def test_a_session_is_stored(sender, tmp_path):
     """A session that was sent can be read."""
-    assert sender.send(BODY).answer().verdict is Verdict.DELIVERED
+    assert sender.send(BODY).verdict is Verdict.DELIVERED
     assert Store(tmp_path / "sessions.db").get(ID)["session_name"] == "s"
 
 

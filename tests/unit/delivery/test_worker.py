@@ -254,11 +254,11 @@ class Slow:
     def __init__(self) -> None:
         self.begun, self.gate = threading.Event(), threading.Event()
 
-    def send(self, body: bytes) -> Sending:
-        self.begun.set()
-        return Sending(self.answer)
+    def begin(self, body: bytes) -> Sending:
+        return Sending(partial(self.send, body))
 
-    def answer(self) -> Answer:
+    def send(self, body: bytes) -> Answer:
+        self.begun.set()
         self.gate.wait(10)
         return Answer(Verdict.DELIVERED)
 

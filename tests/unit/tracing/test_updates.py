@@ -265,7 +265,7 @@ def test_an_unreachable_server_keeps_the_update(server, tmp_path):
 
 def test_an_address_that_cannot_be_used_keeps_the_update():
     body = wire.encode_update(str(uuid.uuid4()), {"feedback": {"rating": 5}})
-    answer = HttpSender("ftp://nowhere").send(body).answer()
+    answer = HttpSender("ftp://nowhere").send(body)
     assert answer.verdict is Verdict.HOLD
     assert "not the address of a server" in answer.words
 
