@@ -6,11 +6,13 @@ sender busy forever.
 
 from __future__ import annotations
 
+import math
 import os
 import select
 import socket
 import ssl
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 import httpcore
@@ -21,6 +23,7 @@ from honeytrace._utils.origin import ignoring, let_through
 
 _MAX_WRITE_BYTES = 16 * 1024  # per write; a buffer with enough space takes it whole
 _MAX_READ_BYTES = 64 * 1024  # per read
+_MAX_POLL_MS = 2**31 - 1  # milliseconds; a longer wait is an error of `poll`
 _EXACT = 0.01  # seconds by which a deadline may be missed
 
 
@@ -105,7 +108,12 @@ class OwnedStream(httpcore.NetworkStream):
         self._file = _file(self._socket)
         self._poll = _poll(self._socket)
         self.can_wait = self._poll is not None
-        self._timeout = 0.0
+        # A socket with a timeout polls before each call, even if it does not have to wait. So only
+        # one with TLS has a timeout; the others never wait, and are polled before they are read.
+        self._waits_itself = self._poll is None or isinstance(self._socket, ssl.SSLSocket)
+        self._timeout = math.inf  # unknown
+        if not self._waits_itself:
+            self._set_timeout(0.0)
         self._unsent: list[bytes] = []
         self._answer: bytes | None = None
 
@@ -119,13 +127,22 @@ class OwnedStream(httpcore.NetworkStream):
             if self._nested:
                 self._stream.write(piece, left)
                 continue
-            self._set_timeout(left)
             try:
-                self._socket.sendall(piece)
+                self._send_all(piece, left)
             except TimeoutError as error:
                 raise httpcore.WriteTimeout("timed out") from error
             except OSError:
                 return  # the server may have refused, with an answer, before it had read it all
+
+    def _send_all(self, piece: bytes, left: float) -> None:
+        """Send what the system takes at once, then wait for space for the rest."""
+        sent = 0
+        if not self._timeout:
+            with suppress(BlockingIOError):
+                sent = self._socket.send(piece)
+        if sent < len(piece):
+            self._set_timeout(left)
+            self._socket.sendall(piece[sent:])
 
     def receive(self, max_bytes: int = _MAX_READ_BYTES) -> bytes:
         """Return what the next read of the answer gives."""
@@ -133,15 +150,23 @@ class OwnedStream(httpcore.NetworkStream):
         if self._nested:
             data = self._stream.read(max_bytes, left)
         else:
-            self._set_timeout(left)
             try:
-                data = self._socket.recv(max_bytes)
+                data = self._receive(max_bytes, left)
             except TimeoutError as error:
                 raise httpcore.ReadTimeout("timed out") from error
             except OSError as error:
                 raise httpcore.ReadError(error) from error
         self._network.heard = self._network.heard or bool(data)
         return data
+
+    def _receive(self, max_bytes: int, left: float) -> bytes:
+        if self._waits_itself:
+            self._set_timeout(left)
+        else:
+            self._set_timeout(0.0)
+            if not self._poll.poll(min(left * 1e3, _MAX_POLL_MS)):
+                raise TimeoutError
+        return self._socket.recv(max_bytes)
 
     def replay(self, answer: bytes) -> None:
         """Let httpcore repeat an exchange: its request is not sent, and it reads `answer` first."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import importlib.util
+import json
 import logging
 import os
 import select
@@ -231,6 +232,15 @@ def test_a_server_that_reads_slowly_is_left(talk, connect, say):
     answer = connect(f"http://{talk(say).address}", timeout=0.2).send(b"x" * 2**24)
     assert (answer.verdict, answer.answered) == (Verdict.RETRY, False)
     assert answer.words == "WriteTimeout: timed out"
+
+
+def test_a_large_body_waits_for_space(server, connect):
+    """On a new connection and on one that is open. A long timeout is no error of the system."""
+    body = json.dumps({"session": {"inputs": {"text": "x" * 2**24}}}).encode()
+    sender = connect(server.url, timeout=1e9)
+    assert [sender.send(body) for _ in range(3)] == [DELIVERED] * 3
+    assert [len(each.body) for each in server.requests] == [len(body)] * 3
+    assert server.connections == 1
 
 
 def test_a_silent_handshake_is_left(talk, connect):
