@@ -96,6 +96,11 @@ def find(connection: sqlite3.Connection, session_id: str) -> Step | None:
     return next(_by_id(connection, [session_id.lower()]), None)
 
 
+def names(connection: sqlite3.Connection, ids: Iterable[str]) -> dict[str, str]:
+    """Return the names of the sessions with these ids, of those that are stored."""
+    return {step.id: step.name for step in _by_id(connection, list(dict.fromkeys(ids)))}
+
+
 def above(connection: sqlite3.Connection, step: Step) -> list[Step]:
     """Return the sessions that a session is inside of, the outermost first."""
     found: list[Step] = []

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from honeytrace._utils.text import shorten
 from honeytrace.local import _format
 from honeytrace.local._store import Found
+from honeytrace.local._summary import Summary
 from honeytrace.local._trees import Totals
 from honeytrace.local.page import _layout
 from honeytrace.local.page._html import Markup, Node, tag
 from honeytrace.local.page._listing import Listing
 from honeytrace.local.page._requests import link
+
+_TOP_CHARACTERS = 40
 
 
 def table(listing: Listing) -> Markup:
@@ -18,7 +22,7 @@ def table(listing: Listing) -> Markup:
     longest = max((found.summary.duration or 0 for found, _ in listing.rows), default=0)
     head = [tag("th", tag("span", "Compare", class_="unseen"), class_="pick")]
     head += [tag("th", title, scope="col", class_=name) for name, title in columns]
-    body = [_row(found, totals, columns, longest, listing.query) for found, totals in listing.rows]
+    body = [_row(listing, found, totals, columns, longest) for found, totals in listing.rows]
     return tag("table", tag("thead", tag("tr", head)), tag("tbody", body), class_="sessions")
 
 
@@ -41,17 +45,17 @@ def _columns(listing: Listing) -> list[tuple[str, str]]:
 
 
 def _row(
+    listing: Listing,
     found: Found,
     totals: Totals | None,
     columns: Sequence[tuple[str, str]],
     longest: float,
-    query: str,
 ) -> Markup:
     summary = found.summary
     tokens, cost = _spent(found, totals)
     cells: dict[str, Node] = {
         "when": _layout.when(summary.start),
-        "what": _what(found, totals, query),
+        "what": _what(listing, found, totals),
         "steps": _steps(totals),
         "took": (
             _format.duration(summary.duration),
@@ -78,13 +82,13 @@ def _class(status: str) -> str | None:
     return "failed" if status == "error" else None
 
 
-def _what(found: Found, totals: Totals | None, query: str) -> Node:
+def _what(listing: Listing, found: Found, totals: Totals | None) -> Node:
     summary = found.summary
     error = tag("span", summary.error, class_="why") if summary.error else None
     words = (error, " " if error else None, summary.preview)
     inner = bool(totals and totals.failed and summary.status == "ok")
     return (
-        tag("a", summary.name, href=link(f"/s/{summary.id}", q=query), class_="name"),
+        tag("a", summary.name, href=link(f"/s/{summary.id}", q=listing.query), class_="name"),
         " ",
         _layout.spaced(
             _layout.kind(summary.kind),
@@ -92,9 +96,15 @@ def _what(found: Found, totals: Totals | None, query: str) -> Node:
             _layout.mark(summary.marked),
         ),
         tag("span", "a step failed", class_="status error") if inner else None,
-        tag("span", "a step", class_="status other") if summary.parent else None,
+        tag("span", _place(listing, summary), class_="status other") if summary.parent else None,
         tag("span", words, class_="preview", dir="auto") if any(words) else None,
     )
+
+
+def _place(listing: Listing, summary: Summary) -> str:
+    """Say that this is a step, and of what."""
+    top = listing.tops.get(summary.root)
+    return f"a step of {shorten(top, _TOP_CHARACTERS)}" if top else "a step"
 
 
 def _steps(totals: Totals | None) -> str:

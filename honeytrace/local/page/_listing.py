@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
 from honeytrace._utils.json import Json
@@ -36,6 +36,7 @@ class Listing:
         models: in how many of `counted` each model was used.
         failed: how many of `counted` failed.
         failed_inside: how many steps failed in their trees, if the query finds no steps.
+        tops: the names of the sessions at the top of the steps in `rows`, by id.
         unfinished: number of sessions that the search does not know yet.
         last: number of the last session that was stored.
     """
@@ -48,6 +49,7 @@ class Listing:
     models: Counter[str] = field(default_factory=Counter)
     failed: int = 0
     failed_inside: int = 0
+    tops: Mapping[str, str] = field(default_factory=dict)
     error: str | None = None
     unfinished: int = 0
     last: int = 0
@@ -78,6 +80,7 @@ def load(store: Store, request: Request) -> Listing:
         models,
         sum(each.summary.status != "ok" for each in counted),
         failed_inside,
+        store.read(_trees.names, [each.summary.root for each, _ in rows if each.summary.parent]),
         unfinished=unfinished,
         last=last,
     )

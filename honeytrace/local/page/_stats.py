@@ -169,6 +169,7 @@ def _content(stats: Stats) -> Node:
     days = [_Row(line, line.title, stats.days) for line in stats.days]
     names = [_Row(line, _link(line, stats), stats.names) for line in stats.names]
     return (
+        tag("p", _EXPLANATION, class_="soft"),
         tag("h2", "By name"),
         _layout.numbers(_titles("Name"), [row.render() for row in names]),
         tag("h2", "By day"),
@@ -176,6 +177,12 @@ def _content(stats: Stats) -> Node:
             _titles("Day"), [*(row.render() for row in days), _Row(stats.total, "All", []).render()]
         ),
     )
+
+
+_EXPLANATION = (
+    "p50 is the median duration, the dark part of a bar. 95% of the calls took no longer than p95, "
+    "the whole bar."
+)
 
 
 def _titles(first: str) -> list[Markup]:

@@ -136,7 +136,8 @@ def test_steps_without_their_root(store, browser):
     assert "No sessions yet" not in text(page)
     assert len(rows(browser.tree(link.get("href")))) == 0  # it has no duration
     add(store, "timed", duration=1.0, metadata={"honeytrace": {"parent_id": root}})
-    assert len(rows(browser.tree(link.get("href")))) == 1
+    (row,) = rows(browser.tree(link.get("href")))
+    assert cell(row, "what") == "timed a step"
 
 
 def test_models_that_answer_come_first(store, browser):
@@ -285,7 +286,7 @@ def test_any_time(store, browser, start):
 def test_steps_are_told_from_sessions(browser, agent):
     """A search that finds steps says of each that it is one, and of what kind it is."""
     assert "model" in cell(rows(browser.tree("/?q=kind:model"))[0], "what").split()
-    assert "a step" in browser.page("/?q=name:rerank")
+    assert "a step of support agent" in cell(rows(browser.tree("/?q=name:rerank"))[0], "what")
     assert "a step failed" in browser.page("/")
 
 
