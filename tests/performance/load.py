@@ -6,8 +6,8 @@
 All 128 cases take about ten minutes. The rates are calls a second of all threads together.
 
 A session is lost if the server has not answered for it, the store does not hold it, and it is not
-on disk for the next run either. `call` is the mean time of a call, without pauses between calls, and
-`longest` that of the longest; `exit` is the time from the last call until honeytrace has ended, and
+on disk for the next run either. `call` is the mean time of a call, without the pauses in between;
+`longest` is the longest call. `exit` is the time from the last call until honeytrace has ended, and
 `end` until the process has. Ends with code 1 if a session is lost or dropped, or if a process ends
 too late.
 """
