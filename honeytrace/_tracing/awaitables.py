@@ -23,7 +23,7 @@ from honeytrace._session import context
 from honeytrace._session.record import ABSENT, CallRecord
 from honeytrace._tracing.botocore_streams import follow_botocore
 from honeytrace._tracing.following import body_returned, follow_returned
-from honeytrace._tracing.recorder import Call, end, end_unguarded
+from honeytrace._tracing.recorder import Call, end, end_unguarded, on_error
 
 if TYPE_CHECKING:
     import asyncio
@@ -141,16 +141,17 @@ async def _followed(unfinished: _Followed) -> Any:
     """Await the coroutine with the session current, and end the session with it."""
     __tracebackhide__ = __honeytrace__ = True  # noqa: F841 - both mark the frame
     call, outer = unfinished.call, context.get()
-    try:
+    with on_error(partial(_fail, call, outer)):
         context.make_current(call)
         result = await unfinished.take()
         _leave(call, outer)
         conclude(call, result)
-    except BaseException as error:
-        _leave(call, outer)
-        end(call, ABSENT, error)
-        raise
     return result
+
+
+def _fail(call: Call, outer: CallRecord | None, error: BaseException) -> None:
+    _leave(call, outer)
+    end_unguarded(call, ABSENT, error)
 
 
 def _leave(call: Call, outer: CallRecord | None) -> None:

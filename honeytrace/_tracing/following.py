@@ -21,7 +21,7 @@ from honeytrace._capture.streams import StreamBuffer
 from honeytrace._config.exit import end_if_alive
 from honeytrace._config.live import live
 from honeytrace._session.record import ABSENT, Streamed
-from honeytrace._tracing.recorder import Call, end_unguarded
+from honeytrace._tracing.recorder import Call, end_unguarded, on_error
 from honeytrace._utils.guard import try_call
 
 _guard = live.guard.call
@@ -106,9 +106,7 @@ class Watch:
 
     def stopped(self, error: BaseException) -> None:
         """End the session, since reading has ended with this exception."""
-        _guard(self._stopped, error)
-
-    def _stopped(self, error: BaseException) -> None:
+        self.reading = False
         if isinstance(error, (StopIteration, StopAsyncIteration, GeneratorExit)):
             self._end()
         elif is_cancellation(error):
@@ -277,12 +275,8 @@ class Steps(_Steps):
         watch.reading = True
         if self._stream is not None:
             self._begin()
-        try:
+        with on_error(watch.stopped):
             item = next(self._inner)
-        except BaseException as error:
-            watch.reading = False
-            watch.stopped(error)
-            raise
         watch.reading = False
         if self._note is not None:
             _guard(self._note, item)
@@ -303,12 +297,8 @@ class AsyncSteps(_Steps):
         watch.reading = True
         if self._stream is not None:
             self._begin()
-        try:
+        with on_error(watch.stopped):
             item = await self._inner.__anext__()
-        except BaseException as error:
-            watch.reading = False
-            watch.stopped(error)
-            raise
         watch.reading = False
         if self._note is not None:
             _guard(self._note, item)

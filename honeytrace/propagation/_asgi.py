@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import partial
 from typing import Any
 
 from honeytrace._config.live import live
+from honeytrace._tracing.recorder import on_error
 from honeytrace.propagation._headers import extract
 from honeytrace.propagation._requests import Middleware, Request
 
@@ -52,12 +54,10 @@ class ASGIMiddleware(Middleware[App, Scope]):
         query = scope.get("query_string", b"").decode("latin-1")
         request = Request(self, scope["headers"], scope["method"], path, query)
         try:
-            await self.app(scope, _receiver(request, receive), _sender(request, scope, send))
-            # Some frameworks return when the client has gone, in the middle of the body.
-            _end(request, scope, GeneratorExit() if request.gone else None)
-        except BaseException as error:
-            _end(request, scope, error)
-            raise
+            with on_error(partial(_end_unguarded, request, scope)):
+                await self.app(scope, _receiver(request, receive), _sender(request, scope, send))
+                # Some frameworks return when the client has gone, in the middle of the body.
+                _end(request, scope, GeneratorExit() if request.gone else None)
         finally:
             request.leave()
 

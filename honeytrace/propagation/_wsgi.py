@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from honeytrace._config.live import live
 from honeytrace._session import context
+from honeytrace._tracing.recorder import on_error
 from honeytrace._utils.guard import try_call
 from honeytrace.propagation._headers import NAMES
 from honeytrace.propagation._requests import Middleware, Request
@@ -51,14 +53,12 @@ class WSGIMiddleware(Middleware["WSGIApplication", "WSGIEnvironment"]):
         environ[_SEEN] = True
         request = Request(self, headers, method, path, query)
         try:
-            body = self.app(environ, _starter(request, start_response))
-            if isinstance(body, (list, tuple)) or _is_file(body, environ):
-                _end(request, environ)
-                return body
-            return _Body(request, environ, body)
-        except BaseException as error:
-            _end(request, environ, error)
-            raise
+            with on_error(partial(_end_unguarded, request, environ)):
+                body = self.app(environ, _starter(request, start_response))
+                if isinstance(body, (list, tuple)) or _is_file(body, environ):
+                    _end(request, environ)
+                    return body
+                return _Body(request, environ, body)
         finally:
             request.leave()
 
@@ -99,20 +99,19 @@ class _Body:
         outer = context.get()
         context.make_current(self._inside)
         try:
-            if self._parts is None:
-                self._parts = iter(self._body)
-            part = next(self._parts)
-        except StopIteration:
-            _end(self._request, self._environ)
-            raise
-        except BaseException as error:
-            _end(self._request, self._environ, error)
-            raise
+            with on_error(self._stopped):
+                if self._parts is None:
+                    self._parts = iter(self._body)
+                part = next(self._parts)
         finally:
             self._inside = context.get()
             context.make_current(outer)
         self._request.send(part)
         return part
+
+    def _stopped(self, error: BaseException) -> None:
+        completed = isinstance(error, StopIteration)
+        _end_unguarded(self._request, self._environ, None if completed else error)
 
     def close(self) -> None:
         """End the session, also if the client has gone away before the last part."""
