@@ -18,6 +18,7 @@ from honeytrace._delivery.worker import Delivery
 from honeytrace._session import wire
 from honeytrace._utils import clock
 from honeytrace._utils.guard import ErrorGuard
+from honeytrace._utils.imports import import_httpcore
 from honeytrace._utils.paths import store_path
 
 
@@ -186,6 +187,7 @@ def _connect(config: Config) -> Sender:
         from honeytrace._delivery.local import LocalSender
 
         return LocalSender(config.home, config.store_size, config.store_age)
+    import_httpcore()
     from honeytrace._delivery.http.sender import HttpSender
 
     # `getaddrinfo` imports this codec, so import it first. A child that is forked during the import

@@ -790,6 +790,32 @@ def test_gevent_after_the_import():
     assert ran(program, None).words == [20]
 
 
+@pytest.mark.parametrize("error", ["AttributeError", "NotImplementedError"])
+def test_gevent_beside_a_library_that_it_breaks(error, server, segments, tmp_path):
+    """Old versions of trio, and all on macOS, fail to import after `patch_all`."""
+    broken = tmp_path / "trio"
+    broken.mkdir()
+    broken.joinpath("__init__.py").write_text(f"raise {error}('no epoll')")
+    before = f"""
+    import sys
+    from gevent import monkey
+    monkey.patch_all()
+    sys.path.insert(0, {str(tmp_path)!r})
+    """
+    program = f"""
+    for n in range(20):
+        call(n)
+    flush(30)
+    try:
+        import trio
+    except {error}:
+        say("trio")
+    """
+    assert ran(program, server.url, before=before).words == ["trio"]
+    assert numbers(server) == [*range(20)]
+    assert segments() == []
+
+
 def test_uvloop(server, segments):
     """Two hundred tasks."""
     program = """
