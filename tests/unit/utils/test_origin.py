@@ -489,7 +489,7 @@ def test_traced_calls_that_are_interrupted(way, server, monkeypatch):
     """Of every kind, anywhere: all exceptions arrive, none counts as ours, delivery goes on."""
     monkeypatch.setenv("HH_API_URL", server.url)
     command = [sys.executable, "-W", "ignore", str(PROGRAM), way, "250"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert (done.returncode, done.stderr) == (0, "")
     found = json.loads(done.stdout)
     assert (found["arrived"], found["alive"], found["errors"]) == (250, 250, {})
