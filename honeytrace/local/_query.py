@@ -18,10 +18,11 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from honeytrace._utils.text import closest
+from honeytrace._utils.text import closest, shorten
 from honeytrace.local._summary import IN_SPENT, MARKS
 
 SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")  # SQLite cannot search for these characters
 _WORD = re.compile(r'(?:[^\s"]|"[^"]*")+')
 _META = re.compile(r"meta\.([^=\\]+)=(.*)", re.DOTALL)
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
@@ -69,7 +70,7 @@ def parse(text: str, now: float) -> Query:
     Raises `ValueError`, whose message names the word that cannot be understood.
     """
     query = Query()
-    for word in _words(text):
+    for word in _words(_UNSTORABLE.sub("\ufffd", text)):
         _read(word, query, now)
     return query
 
@@ -90,7 +91,7 @@ def split(text: str) -> list[str]:
 
 def _words(text: str) -> list[str]:
     if text.count('"') % 2:
-        raise ValueError(f"{text!r} has a quote that does not end; add the closing one")
+        raise ValueError(f"{shorten(text)!r} has a quote that does not end; add the closing one")
     return split(text)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from honeytrace._session import wire
 from honeytrace._utils.json import Json, dumps, loads
+from honeytrace._utils.text import first_line
 from honeytrace.local import _schema, _search
 from honeytrace.local._database import BUSY_SECONDS, Database
 from honeytrace.local._query import Query, parse
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 _WRAPPER = b'{"session":'
 _REPLACED = "\ufffd".encode()
+_MAX_CHECKED_BYTES = 200_000_000
 _FILLED = 50  # sessions without a summary (from schema 1) that each write summarizes
 
 _GET = "SELECT body FROM sessions WHERE id = ?"
@@ -356,6 +358,16 @@ class Store:
     def size(self) -> int:
         """Return how many bytes of the file are in use."""
         return self.read(used_bytes)
+
+    def damage(self) -> str | None:
+        """Return what is damaged in the file, or None.
+
+        A file of over 200 MB is not checked: that would take seconds.
+        """
+        if self.size() > _MAX_CHECKED_BYTES:
+            return None
+        found = str(self.read(_rows, "PRAGMA quick_check(1)")[0][0])
+        return None if found == "ok" else first_line(found.replace("\n", " "))
 
     def waiting_updates(self) -> int:
         """Return how many updates wait for a session that is not stored yet."""

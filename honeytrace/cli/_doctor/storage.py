@@ -18,6 +18,7 @@ from honeytrace.local._format import plural
 
 _SPOOL = "set HONEYTRACE_SPOOL_DIR to a directory that you may write to"
 _LARGE_BYTES = 1_000_000_000  # warn about a larger store that has no limit
+_DAMAGED = "move it away, and a new one is made; `sqlite3 FILE .recover` shows what can be saved"
 _HOME = "set HONEYTRACE_HOME to a directory that you may write to"
 
 
@@ -73,7 +74,7 @@ def _content(survey: SpoolStatus, root: Path) -> str:
 
 
 def stored(config: Config) -> Finding:
-    """Check that the store can be opened; warn if it is large and has no limit."""
+    """Check that the store is sound; warn if it is large and has no limit."""
     home = config.home
     wrong = _writable(home, 0o022, _HOME)
     if wrong and wrong.status == FAIL:
@@ -81,6 +82,8 @@ def stored(config: Config) -> Finding:
     store = Store(store_path(home))
     try:
         store.open()
+        if damage := store.damage():
+            return Finding(FAIL, f"{store.path} is damaged ({damage})", _DAMAGED)
         count, size, waiting = store.count(), store.size(), store.waiting_updates()
     except StoreError as error:
         return Finding(FAIL, str(error))

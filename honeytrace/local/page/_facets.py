@@ -12,10 +12,11 @@ from honeytrace.local.page._listing import COUNTED, Listing
 from honeytrace.local.page._requests import link
 
 _MAX_FACETS = 6
+_MAX_CHIPS = 30  # each has a link with all other words
 
 
 def chips(query: str) -> Node:
-    """Show each word of the query with a link that removes it."""
+    """Show the words of the query, each with a link that removes it."""
     words = split(query)
     if not words:
         return None
@@ -30,7 +31,7 @@ def chips(query: str) -> Node:
                 aria_label=f"Remove {word}",
             ),
         )
-        for at, word in enumerate(words)
+        for at, word in enumerate(words[:_MAX_CHIPS])
     ]
     return tag("ul", chips, class_="chips", aria_label="Conditions")
 

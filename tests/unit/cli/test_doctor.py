@@ -371,6 +371,21 @@ def test_store_unusable(doctor: Doctor, tmp_path: Path, content: bytes | None) -
     assert "set HONEYTRACE_HOME to " in seen.verdict
 
 
+def test_store_damaged(doctor: Doctor, tmp_path: Path) -> None:
+    """A file that can be opened, but is damaged somewhere inside, fails as well."""
+    store = Store(tmp_path / "sessions.db")
+    for at in range(60):
+        store.add({"session_id": str(uuid.UUID(int=at)), "inputs": {"text": "x" * 2000}})
+    store.close()
+    content = store.path.read_bytes()
+    middle = len(content) // 2
+    store.path.write_bytes(content[:middle] + b"x" * 8192 + content[middle + 8192 :])
+    seen = doctor(HONEYTRACE_HOME=str(tmp_path))
+    assert seen.statuses["store"] == "FAIL"
+    assert f"{store.path} is damaged (" in seen.verdict
+    assert "move it away" in seen.verdict
+
+
 def broken_at(seen: Seen, check: str) -> str:
     """Asserts that this is where it breaks off, and the rest is skipped; returns its words."""
     order = [*ALL, "get"]

@@ -127,6 +127,12 @@ def test_a_query_and_its_chips(browser, agent):
     }
 
 
+@pytest.mark.parametrize("word", ["a ", "name:x ", "x y "])
+def test_a_query_of_thousands_of_words(browser, agent, word):
+    """The page stays small: `browser.page` fails if it does not."""
+    assert "class=" in browser.page(f"/?q={word * 1500}")
+
+
 def test_steps_without_their_root(store, browser):
     """Steps whose outermost session is elsewhere do not look like an empty store."""
     root = str(uuid.uuid4())

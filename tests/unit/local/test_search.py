@@ -105,6 +105,10 @@ def stored(store):
         ("ValueError: boom", ["broken"]),
         ('meta."a b"="c d"', ["broken"]),
         ("boom", ["broken"]),
+        ("boom\0more", ["broken"]),
+        ("boom\udcff", ["broken"]),
+        ("name:\0", []),
+        ("name:\ud800", []),
         ('""', ["Pipeline.answer", "broken", "-> arrow", "old"]),
     ],
 )
