@@ -13,6 +13,7 @@ from honeytrace.local._messages import Call, answered, is_conversation, is_messa
 _CHARACTERS = 120  # of the input, and of the output
 _VALUE_CHARACTERS = 40  # of one of several values
 _MAX_VALUES = 8
+_SENTENCE_SPACES = 2  # a text with so many is more telling than the values beside it
 _MAX_DEPTH = 6
 _TEXTS = ("content", "text")
 
@@ -21,7 +22,7 @@ def preview(fields: Json) -> str:
     """Return the input and the output of a session, such as `How? → By this.`.
 
     A conversation is shown by what the user said last, an answer by its text or the tools that it
-    calls. A text is shown alone, and short values with their names.
+    calls. A text of several words is shown alone, and short values with their names.
     """
     given, answer = _told(fields.get("inputs")), _told(fields.get("outputs"))
     return f"{given} → {answer}" if answer else given
@@ -61,6 +62,8 @@ def _object(value: Json, depth: int) -> str:
     pairs = list(islice(_pairs(value, depth), _MAX_VALUES))
     if len(pairs) == 1 or (pairs and " " in pairs[0][1]):
         return pairs[0][1]
+    if sentence := next((text for _, text in pairs if text.count(" ") >= _SENTENCE_SPACES), ""):
+        return sentence
     return ", ".join(f"{name}={first_line(text, _VALUE_CHARACTERS)}" for name, text in pairs)
 
 

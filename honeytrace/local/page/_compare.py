@@ -53,7 +53,12 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The contents of the page; `left` and `right` are the outputs of the chosen pair."""
+    """The contents of the page.
+
+    Attributes:
+        left, right: the outputs of the chosen pair.
+        alike: whether both sessions were given the same inputs.
+    """
 
     trees: tuple[Tree, Tree]
     totals: tuple[Totals, Totals]
@@ -61,6 +66,7 @@ class Comparison:
     chosen: Pair
     left: str
     right: str
+    alike: bool
 
 
 def load(store: Store, request: Request, one: str, other: str) -> Comparison | None:
@@ -78,7 +84,12 @@ def load(store: Store, request: Request, one: str, other: str) -> Comparison | N
         chosen,
         _output(store, chosen.left),
         _output(store, chosen.right),
+        _inputs(store, left.top) == _inputs(store, right.top),
     )
+
+
+def _inputs(store: Store, step: Step) -> Any:
+    return (store.get(step.id) or {}).get("inputs")
 
 
 def _total(tree: Tree) -> Totals:
@@ -161,7 +172,7 @@ def previous(store: Store, session_id: str) -> str | None:
     position = (this.summary.start, this.number)
     name = this.summary.name.replace('"', "")
     found = store.search(f'name:"={name}"', _MAX_RUNS, children=True, after=position, wait=False)
-    inputs = (store.get(this.id) or {}).get("inputs")
+    inputs = _inputs(store, this)
     for each in found:
         likely = _given(each.summary) == _given(this.summary)  # so that few bodies are read
         if likely and (store.get(each.summary.id) or {}).get("inputs") == inputs:
@@ -212,6 +223,7 @@ def render(comparison: Comparison, request: Request) -> bytes:
             tag("a", "Swap sides", href=exchanged, class_="button"),
             class_="sides",
         ),
+        None if comparison.alike else tag("p", _OTHER_INPUTS, class_="soft"),
         _table(comparison, request),
         _outputs(comparison),
         header=_layout.header(""),
@@ -236,10 +248,14 @@ def _side(title: str, top: Step, totals: Totals) -> Markup:
         tag("a", summary.name, href=link(f"/s/{top.id}"), class_="name"),
         " ",
         _layout.status(summary.status),
+        tag("p", summary.preview, class_="preview", dir="auto") if summary.preview else None,
         tag("p", [tag("span", fact) for fact in facts if fact], class_="facts"),
     )
 
 
+_OTHER_INPUTS = (
+    "These two sessions had different inputs, so their outputs may differ for that reason."
+)
 _COLUMNS = ("Step", "", "Duration", "Change", "Tokens", "Change", "Cost", "Change")
 
 
@@ -299,7 +315,7 @@ def _cells(values: _Values, shown: _Shown) -> Node:
     both = " → ".join("–" if each is None else shown(each) for each in values)  # noqa: RUF001 - a dash
     return (
         tag("td", shown(left) if left == right else both, class_="number"),
-        tag("td", _change(left, right, shown), class_="number soft"),
+        tag("td", _change(left, right, shown), class_="number"),
     )
 
 

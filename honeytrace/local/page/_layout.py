@@ -19,7 +19,7 @@ FILES = {
 }
 """Path, type and content of the files that every page needs."""
 
-_HINT = "Text, or error, slower:2s, name:answer, since:1h …"
+_HINT = 'Words, "a phrase", error, slower:2s, name:answer, since:1h …'
 
 
 def version(path: str) -> str:

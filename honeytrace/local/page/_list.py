@@ -124,6 +124,7 @@ answer("What is the answer?")"""
 
 _CONDITIONS = [
     ("timeout", "the text, in inputs, outputs and errors"),
+    ('"not found"', "the words one after the other"),
     ("error", "failed; error:timeout by the words of the error"),
     ("slower:2s", "took at least so long"),
     ("since:1h", "started since then; also since:2026-01-31"),

@@ -170,6 +170,7 @@ class _Rows:
         )
         badges = _layout.spaced(
             _layout.kind(summary.kind),
+            tag("span", summary.model, class_="kind") if summary.model else None,
             _layout.status(summary.status),
             _layout.mark(summary.marked),
             self._slow(summary),

@@ -52,6 +52,7 @@ def _head(view: View, top: Summary) -> Node:
             class_="crumbs",
         ),
         tag("h1", top.name, " ", _layout.status(top.status)),
+        tag("p", top.preview, class_="preview", dir="auto") if top.preview else None,
         tag("p", [tag("span", fact) for fact in facts if fact], class_="facts"),
     )
 

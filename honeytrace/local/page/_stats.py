@@ -43,6 +43,7 @@ class Line:
 
     Attributes:
         p50, p95: milliseconds that half, and 95%, of them did not exceed; None if not known.
+        longest: milliseconds of the longest; None if not known.
         tokens, cost: None if no session has any.
     """
 
@@ -51,6 +52,7 @@ class Line:
     failed: int
     p50: float | None
     p95: float | None
+    longest: float | None
     tokens: float | None
     cost: float | None
 
@@ -114,6 +116,7 @@ def _line(title: str, calls: Sequence[Call], spent: Sequence[Call] | None = None
         sum(each.status == "error" for each in calls),
         quantile(durations, 0.5) if durations else None,
         quantile(durations, 0.95) if durations else None,
+        durations[-1] if durations else None,
         _sum([each.tokens_in, each.tokens_out] for each in counted),
         _sum([each.cost] for each in counted),
     )
@@ -186,7 +189,7 @@ _EXPLANATION = (
 
 
 def _titles(first: str) -> list[Markup]:
-    titles = (first, "Calls", "", "Failed", "p50", "p95", "", "Tokens", "Cost")
+    titles = (first, "Calls", "", "Failed", "p50", "p95", "Longest", "", "Tokens", "Cost")
     return [
         tag("th", title, scope="col") if title else tag("td", class_="drawn") for title in titles
     ]
@@ -220,6 +223,7 @@ class _Row:
             tag("td", rate, class_="number why"),
             tag("td", _format.duration(line.p50), class_="number"),
             tag("td", _format.duration(line.p95), class_="number"),
+            tag("td", _format.duration(line.longest), class_="number"),
             tag("td", self._drawn_times(), class_="drawn"),
             tag("td", _format.count(line.tokens), class_="number"),
             tag("td", _format.cost(line.cost), class_="number"),

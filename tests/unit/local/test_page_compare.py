@@ -146,6 +146,17 @@ def test_the_run_before(browser, trees):
     assert browser.get(f"/s/{uuid.uuid4()}/previous").status_code == 404
 
 
+def test_other_inputs_are_a_reason_for_other_outputs(browser, trees):
+    """The page says so, and shows what each side was asked."""
+    one, two = (trees.add("root", inputs={"q": f"what is {word} for?"}) for word in ("a", "b"))
+    again = trees.add("root", inputs={"q": "what is b for?"})
+    page = browser.page(f"/d/{one}/{two}")
+    assert "had different inputs" in page
+    assert "what is a for?" in page
+    assert "what is b for?" in page
+    assert "had different inputs" not in browser.page(f"/d/{two}/{again}")
+
+
 def test_ticking_two(browser, trees):
     """Two ticked rows lead to their comparison, the older one on the left; others to a sentence."""
     one, other = trees.add("a"), trees.add("b")

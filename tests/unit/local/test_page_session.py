@@ -93,7 +93,7 @@ def test_a_step_is_shown_in_its_surroundings(browser, failed):
     page = browser.tree(f"/s/{chat['session_id']}")
     rows = tree_rows(page)
     assert len(rows) == len(failed)
-    assert [name for name, classes in rows if "chosen" in classes] == ["chat model"]
+    assert [name for name, classes in rows if "chosen" in classes] == ["chat model claude-sonnet-4"]
     assert text(panel(page).find("h2")) == "chat"
 
 

@@ -44,6 +44,7 @@ def test_by_name(browser, filled):
     assert set(names) == {"fast", "outer", "chat"}
     fast = names["fast"]
     assert (fast["calls"], fast["failed"], fast["p50"], fast["p95"]) == (20, 2, 11.0, 20.0)
+    assert fast["longest"] == 20.0
     assert names["outer"]["tokens"] == 15
 
 

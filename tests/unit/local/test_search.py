@@ -219,8 +219,12 @@ def test_summaries_tell_input_and_output(stored):
         ({"question": "Where is it?", "limit": 3}, "Where is it?"),
         ({"reply": {"role": "user", "content": "Hi."}}, "Hi."),
         (
-            {"k": 3, "docs": [{"id": 1, "text": "An order is " + "x" * 50}]},
-            "k=3, docs=An order is " + "x" * 28 + "…",
+            {"k": 3, "docs": [{"id": 1, "text": "Order: " + "x" * 50}]},
+            "k=3, docs=Order: " + "x" * 33 + "…",
+        ),
+        (
+            {"ticket": 60, "customer": "c-6", "question": "When will it arrive?"},
+            "When will it arrive?",
         ),
         (
             {
