@@ -55,7 +55,7 @@ def failure(status: HTTPStatus, words: str) -> bytes:
     return document(
         status.phrase,
         tag("h1", status.phrase),
-        tag("p", words),
+        tag("p", f"{words[:1].upper()}{words[1:]}."),
         tag("p", tag("a", "All sessions", href="/")),
         header=header(""),
         kind="failure",

@@ -50,7 +50,9 @@ def _content(listing: Listing, request: Request) -> Markup:
         table(listing),
         tag(
             "p",
-            tag("button", "Compare the two that are ticked", class_="compare"),
+            tag("button", "Compare the two that are ticked", class_="compare")
+            if len(listing.rows) > 1
+            else None,
             _pages(listing, request),
             class_="after",
         ),

@@ -170,7 +170,7 @@ def test_ticking_two(browser, trees):
 def test_what_is_not_there(browser, trees):
     """A session that is not stored cannot be compared."""
     one = trees.add("a")
-    assert "there is no session" in browser.page(f"/d/{one}/{uuid.uuid4()}", status=404)
+    assert "There is no session" in browser.page(f"/d/{one}/{uuid.uuid4()}", status=404)
 
 
 def test_missing_children(browser, trees):

@@ -242,6 +242,14 @@ def test_a_query_that_is_none(browser, agent, query, words):
     assert "slower:2s" in page
 
 
+def test_one_session_cannot_be_compared(store, browser):
+    """The button that compares two is there as soon as there are two."""
+    add(store)
+    assert "Compare the two" not in browser.page("/")
+    add(store)
+    assert "Compare the two" in browser.page("/")
+
+
 def test_nothing_matches(browser, agent):
     """A query without matches is not an error."""
     assert "No session matches" in browser.page("/?q=nowhere")
