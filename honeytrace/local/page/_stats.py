@@ -44,6 +44,7 @@ class Line:
     Attributes:
         p50, p95: milliseconds that half, and 95%, of them did not exceed; None if not known.
         longest: milliseconds of the longest; None if not known.
+        slowest: the id of that session.
         tokens, cost: None if no session has any.
     """
 
@@ -53,6 +54,7 @@ class Line:
     p50: float | None
     p95: float | None
     longest: float | None
+    slowest: str | None
     tokens: float | None
     cost: float | None
 
@@ -108,7 +110,9 @@ class _Days(dict[float, str]):
 
 def _line(title: str, calls: Sequence[Call], spent: Sequence[Call] | None = None) -> Line:
     """Sum up sessions; tokens and cost only of those in `spent`, so that none counts twice."""
-    durations = sorted(each.duration for each in calls if each.duration is not None)
+    timed = sorted((each.duration, each.id) for each in calls if each.duration is not None)
+    durations = [duration for duration, _ in timed]
+    longest, slowest = timed[-1] if timed else (None, None)
     counted = calls if spent is None else spent
     return Line(
         title,
@@ -116,7 +120,8 @@ def _line(title: str, calls: Sequence[Call], spent: Sequence[Call] | None = None
         sum(each.status == "error" for each in calls),
         quantile(durations, 0.5) if durations else None,
         quantile(durations, 0.95) if durations else None,
-        durations[-1] if durations else None,
+        longest,
+        slowest,
         _sum([each.tokens_in, each.tokens_out] for each in counted),
         _sum([each.cost] for each in counted),
     )
@@ -223,11 +228,18 @@ class _Row:
             tag("td", rate, class_="number why"),
             tag("td", _format.duration(line.p50), class_="number"),
             tag("td", _format.duration(line.p95), class_="number"),
-            tag("td", _format.duration(line.longest), class_="number"),
+            tag("td", self._longest(), class_="number"),
             tag("td", self._drawn_times(), class_="drawn"),
             tag("td", _format.count(line.tokens), class_="number"),
             tag("td", _format.cost(line.cost), class_="number"),
             class_=None if self._calls else "total",
+        )
+
+    def _longest(self) -> Node:
+        """Link to the slowest session."""
+        line = self._line
+        return line.slowest and tag(
+            "a", _format.duration(line.longest), href=link(f"/s/{line.slowest}")
         )
 
     def _drawn_calls(self) -> Node:

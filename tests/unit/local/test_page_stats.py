@@ -38,13 +38,14 @@ def filled(store):
     add(store, "old", ago=10 * DAY)
 
 
-def test_by_name(browser, filled):
+def test_by_name(browser, store, filled):
     """Each name has its number of calls and failures, and its durations."""
     names = {each["title"]: each for each in browser.data("/stats")["names"]}
     assert set(names) == {"fast", "outer", "chat"}
     fast = names["fast"]
     assert (fast["calls"], fast["failed"], fast["p50"], fast["p95"]) == (20, 2, 11.0, 20.0)
     assert fast["longest"] == 20.0
+    assert store.get(fast["slowest"])["duration"] == 20.0
     assert names["outer"]["tokens"] == 15
 
 
