@@ -209,7 +209,6 @@ def commands(text: str) -> Iterator[Span]:
     if any(flag.search(text) for part, flag in _ANY_FLAG if part in text):
         found = (match for match in _PROGRAM.finditer(text) if _begins(text, match.start()))
         for program, following in _with_next(found):
-            yield program.start(), program.start(), ""
             end = program.end() + MAX_COMMAND_CHARACTERS
             end = min(end, following.start() if following else len(text))
             # A program alone in its line begins a list of arguments, one a line.

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from honeytrace._redaction import command_lines, credentials, structures
-from honeytrace._redaction.marker import Span, bounded
+from honeytrace._redaction.marker import Span
 from honeytrace._redaction.named_values import comparisons, defaults, named_values, sayings
 from honeytrace._redaction.outline import Outline
 from honeytrace._redaction.provider_keys import provider_keys
@@ -25,9 +25,8 @@ class Finder(NamedTuple):
     """One way to find secrets.
 
     Attributes:
-        find: yields the spans of a text in order, an empty one where it looks closely, and one
-            without a rule where it only looks. If it yields one with a rule for a text, it does so
-            for texts that are joined by newlines.
+        find: yields the spans of a text, and an empty one where it looks closely. If it yields
+            one for a text, it does so for texts that are joined by newlines.
         characters: `find` yields nothing for a text without one of these; empty if it may.
         words: the same for these texts.
         shows: returns whether the outline of a text lets `find` yield something.
@@ -58,7 +57,7 @@ class Finder(NamedTuple):
         """Return whether something in the text looks like a secret."""
         if not self.applies(outline):
             return False
-        return next(bounded(self.find(outline.text), len(outline.text)), None) is not None
+        return next(self.find(outline.text), None) is not None
 
 
 FINDERS = (

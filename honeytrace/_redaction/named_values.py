@@ -10,51 +10,32 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
-from honeytrace._redaction import secret_words
 from honeytrace._redaction.lazy import beginning, expression
 from honeytrace._redaction.marker import Span
+from honeytrace._redaction.plain_values import MAX_LOOKS, Skimmer, is_plain_word
 from honeytrace._redaction.randomness import looks_secret
-from honeytrace._redaction.secret_names import (
-    MARKS,
-    MAX_NAME_CHARACTERS,
-    Name,
-    judge,
-    may_hold_secret,
+from honeytrace._redaction.secret_names import MAX_NAME_CHARACTERS, Name, judge
+from honeytrace._redaction.separators import (
+    LABELS,
+    LAST_WORDS,
+    SEPARATOR,
+    SIGNATURE,
+    TYPE_WORDS,
+    after_names,
+    last_name,
+    meaning,
 )
 from honeytrace._redaction.values import (
     MAX_VALUE_CHARACTERS,
     QUOTES,
-    WIDE_COLON,
     find_value,
     is_secret,
     quoted_end,
 )
 
-_SEPARATOR = expression(rf":+[=-]?|=+[>~]?|%3[ADad]|{WIDE_COLON}|<-")
-# Replacements of separators: a colon, with the same length. First a character that each has.
-_AS_COLONS = (
-    (WIDE_COLON, ((WIDE_COLON, ":"),)),
-    ("<", (("<-", ":\0"),)),
-    ("%", tuple((f"%3{digit}", ":\0\0") for digit in "ADad")),
-)
-# Digits mean nothing in a name: without them there are fewer names, and no times of a day.
-_WITHOUT_DIGITS = bytes.maketrans(b"=0123456789", b":..........")
 _NAME_CHARACTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.$"
 _CLOSERS = " \t\"'`*\\]?!+|&~^."
 _ENDS = tuple(">)[0123456789")
-# A character of a name: a letter, a digit, one of `_.$-`, or any that is not in ASCII.
-_ANY_NAME = r"[^\x00-\x23%-,/:-@\[-^`{-\x7f]"
-# What is before a separator, read backwards: what closes the name, a remark, the name itself.
-_OPEN = r"""[ \t"'`*\\?!+|&~^.]*"""
-_CLOSERS_BACKWARDS = r"""[ \t"'`*\\\]?!+|&~^.]*"""
-# Each alternative begins with one character, so that most names are read without trying them.
-_BACKWARDS = rf"""{_OPEN}
-    (?: (?: >[A-Za-z0-9.]{{1,10}}/< | \)[^()\n]{{1,32}}\([ ] | \[
-          | \]{_CLOSERS_BACKWARDS}(?:[0-9A-Z_.]{{0,16}}\[)? ) {_CLOSERS_BACKWARDS} )?
-    (?P<name> {_ANY_NAME}+[^\n]? )"""
-_NAMES = expression(f":(?={_BACKWARDS})", re.VERBOSE)
-_NOT_NAME = expression(r"[^\w.$-]")
-_NOT_FOREIGN_NAME = expression(rf"[^\w.${MARKS}-]")
 _TAIL = expression(r"(?:</[A-Za-z0-9]{1,10}>|[ ]\([^()\n]{1,32}\)|\[[0-9A-Z_]{0,16})[ ]*$")
 _ANY_ESCAPE = r"\\[abfnrtv]|\\u[0-9A-Fa-f]{4}|%[0-9A-Fa-f]{2}"
 _ESCAPES = expression(_ANY_ESCAPE)
@@ -64,20 +45,13 @@ _QUOTE = expression(
 )
 _PHRASE = expression(r"(?:[A-Za-z][\w-]*[ ]){1,3}$")
 _PHRASE_CHARACTERS = 40
-_LAST_WORDS = frozenset(secret_words.LAST_WORDS.split())
-_TYPE_WORDS = frozenset(secret_words.TYPE_WORDS.split())
 _TYPE_BEFORE = expression(r"([A-Za-z_]\w{0,63})[ ]+(?:As[ ]+|as[ ]+|\[\]|&|\*)?$")
 _STATEMENT = expression(
     r"(?:^|[\s(])(?:if|elif|while|for|in|and|or|not|return|case|lambda|class|except|raise|async"
     r"|await|goto|else|is|def|func|fn|interface|struct|enum)\s+[*(]{0,2}$"
 )
-_SIGNATURE = expression(r"(?:[\w-]{0,40}-)?sig(?:nature)?", re.ASCII | re.IGNORECASE)
-# Names read backwards: a signature that is not in a query, the value of a label.
-_UNASKED = expression(r"(?:erutangis|gis)(?!\w)[^?&%\\]?", re.IGNORECASE)
-_VALUE = expression(r"(?:eulav|eulaV|lav|laV)(?![\w.$-])")
 _PATH = expression(r"[\w:/]:$")
 _CONTENT = expression(r"""(?<![\w.$-])([vV]al(?:ue)?)[ "'`\\]*$""")
-_LABELS = ("ame", "ey", "eader", "field", "variable", "param", "property")
 _LABEL_CHARACTERS = 128  # of a label, its name, and what is between that and the value
 _LABELLED = expression(
     rf"""(?P<label>name|Name|key|Key|header|Header|field|variable|param|parameter
@@ -98,24 +72,43 @@ _LABEL_AFTER = expression(
 def named_values(text: str) -> Iterator[Span]:
     """Find the values that are given to secret names."""
     quotes = _Quotes(text)
-    done = 0
-    for separator in _after_names(text):
-        found = _candidate(text, separator)
-        if found and _is_assignment(separator[0], found[2]):
-            start, end = separator.span()
-            span = None
-            if start >= done:
-                kind = "=" if text[start] == "%" else separator[0]
-                closes = quotes.open_at(start, end) and not _is_quoted(text, start, found[2])
-                limit = _fragment(text, end) if _is_query(found[2]) else -1
-                if limit >= 0:
-                    span = _before(limit, text, end, *found[:2], kind)
-                else:
-                    span = find_value(text, end, *found[:2], kind, closes)
-                done = span[1] if span else done
-            yield span or (start, start, found[0].rule)
+    skimmer = Skimmer(text)
+    looks = done = 0
+    for at, backwards in after_names(text):
+        if at < done:
+            continue
+        name, alone = meaning(backwards)
+        if alone and name and not name.sure and is_plain_word(text, at):
+            continue
+        looks += 1
+        if looks <= MAX_LOOKS:
+            span = _closely(text, at, quotes)
         else:
-            yield separator.start(), separator.start(), ""
+            span = skimmer.value(at, name, backwards[-1]) if name else None
+        if span:
+            done = span[1]
+            yield span
+
+
+def _closely(text: str, at: int, quotes: _Quotes) -> Span | None:
+    """Return the value that the separator at this place gives to a secret name.
+
+    It is empty if it is not secret.
+    """
+    separator = SEPARATOR.match(text, at)
+    found = _candidate(text, separator) if separator else None
+    if not separator or not found or not _is_assignment(separator[0], found[2]):
+        return None
+    name, label, before = found
+    start, end = separator.span()
+    kind = "=" if text[start] == "%" else separator[0]
+    closes = quotes.open_at(start, end) and not _is_quoted(text, start, before)
+    limit = _fragment(text, end) if _is_query(before) else -1
+    if limit >= 0:
+        span = _before(limit, text, end, name, label, kind)
+    else:
+        span = find_value(text, end, name, label, kind, closes)
+    return span or (start, start, name.rule)
 
 
 def _fragment(text: str, at: int) -> int:
@@ -203,73 +196,6 @@ _DEFAULT_SIGNS = (
 )
 
 
-def _after_names(text: str) -> Iterator[re.Match[str]]:
-    """Find the separators that may follow a secret name.
-
-    A name ends at its separator, so the text is read backwards; most names were seen before.
-    """
-    backwards = _with_colons(text)[::-1]
-    names = _NAMES.findall(backwards)
-    likely = {name for name in {*names} - _plain if not _is_plain(name)}
-    if likely and "%3" not in text:
-        likely = {name for name in likely if not _UNASKED.fullmatch(name)}
-    if likely and not any(map(text.__contains__, _LABELS)):
-        likely = {name for name in likely if not _VALUE.match(name)}
-    if likely:
-        starts = [match.start() for match in _NAMES.finditer(backwards)]
-        for name, at in zip(reversed(names), reversed(starts), strict=True):
-            separator = _SEPARATOR.match(text, len(text) - at - 1) if name in likely else None
-            if separator:
-                yield separator
-
-
-def _with_colons(text: str) -> str:
-    """Return the text, as long as it is, with colons as its only separators."""
-    for character, separators in _AS_COLONS:
-        if character in text:
-            for separator, colon in separators:
-                text = text.replace(separator, colon)
-    if text.isascii():
-        return text.encode().translate(_WITHOUT_DIGITS).decode()
-    return text.replace("=", ":")
-
-
-_plain: set[str] = set()  # names, read backwards, that are not secret, whatever is around them
-_MAX_PLAIN = 4096
-_MAX_REMEMBERED = 64  # characters of a name that is remembered as plain
-
-
-def _is_plain(backwards: str) -> bool:
-    """Return whether a name, read backwards with the character before, is not secret anywhere."""
-    whole = backwards[::-1]
-    name = _last_name(whole)
-    before = whole[: len(whole) - len(name)][-1:]
-    if not name:
-        return True
-    if len(name) > _MAX_REMEMBERED:
-        return not may_hold_secret(name)
-    if before in ("\\", "%"):  # an escape may be before the name
-        plain = not (may_hold_secret(name) or name.lower().endswith(("value", "val", "sig")))
-    else:
-        plain = not (judge(name) or _depends(before, name))
-    if plain:
-        if len(_plain) >= _MAX_PLAIN:
-            _plain.clear()
-        _plain.add(backwards)
-    return plain
-
-
-def _depends(before: str, name: str) -> bool:
-    """Return whether the word before it decides if it is secret: `secret id`, `token string`."""
-    word = name.lower()
-    return (
-        word in ("value", "val")
-        or (before == " " and word in _LAST_WORDS)
-        or (before in (" ", "]", "&", "*") and name in _TYPE_WORDS)
-        or _SIGNATURE.fullmatch(name) is not None
-    )
-
-
 _TOO_SHORT = expression(r"[ \t]*[\w.-]{1,5}(?=[\s,;)\]}]|$)")  # to be a secret under a likely name
 _bare_words = {"token", "tokens", "Token", "Tokens", "key", "pass"}  # names of words, too
 
@@ -294,7 +220,7 @@ def _candidate(text: str, separator: re.Match[str]) -> tuple[Name, str, str] | N
 def _labelled(text: str, at: int, content: re.Match[str]) -> tuple[Name, str, str] | None:
     """Return the secret name that a label gives: `"name": "Authorization", "value": …`."""
     window = text[max(0, at - _LABEL_CHARACTERS) : at]
-    label = _LABELLED.search(window) if any(map(window.__contains__, _LABELS)) else None
+    label = _LABELLED.search(window) if any(map(window.__contains__, LABELS)) else None
     label = label or _LABEL_AFTER.match(text, at)
     name = judge(label["name"]) if label else None
     return (name, content[1], text[max(0, content.start() - 1) : content.start()]) if name else None
@@ -308,7 +234,7 @@ def _named(separator: str, head: str, name: str) -> tuple[Name, str, str] | None
         head = head[: tail.start()].rstrip(_CLOSERS)
         name = head[len(head.rstrip(_NAME_CHARACTERS)) :]
     if not head[-len(name) - 1 :].isascii():
-        name = _last_name(head[-_TAIL_CHARACTERS:])
+        name = last_name(head[-_TAIL_CHARACTERS:])
     before = head[: len(head) - len(name)]
     if (
         before
@@ -325,11 +251,6 @@ def _named(separator: str, head: str, name: str) -> tuple[Name, str, str] | None
     return (found, name, before) if found else None
 
 
-def _last_name(text: str) -> str:
-    """Return the name at the end of a text."""
-    return (_NOT_NAME if text.isascii() else _NOT_FOREIGN_NAME).split(text)[-1]
-
-
 def _is_query(before: str) -> bool:
     """Return whether what follows is a name in the query of a URL."""
     last = before[-1:]
@@ -341,14 +262,14 @@ def _judged(separator: str, before: str, name: str) -> Name | None:
         return None
     query = _is_query(before)
     if (query and "=" in separator) or separator[0] == "%":
-        if _SIGNATURE.fullmatch(name):
+        if SIGNATURE.fullmatch(name):
             return Name("signature", True)
         if name.lower() == "key":
             return Name("key", True)
     found = judge(name)
     if found and query:
         return Name(found.rule, True)
-    if name.lower() in _LAST_WORDS:
+    if name.lower() in LAST_WORDS:
         near = _ESCAPES.sub(" ", before[-_PHRASE_CHARACTERS:])
         phrase = _PHRASE.search(near)
         whole = judge(phrase[0] + name) if phrase else None
@@ -356,7 +277,7 @@ def _judged(separator: str, before: str, name: str) -> Name | None:
             return whole
     if found:
         return found
-    if separator == "=" and name in _TYPE_WORDS and (typed := _TYPE_BEFORE.search(before)):
+    if separator == "=" and name in TYPE_WORDS and (typed := _TYPE_BEFORE.search(before)):
         return judge(typed[1])
     return None
 

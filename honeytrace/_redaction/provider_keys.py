@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from typing import NamedTuple
 
 from honeytrace._redaction.lazy import expression
@@ -44,6 +44,7 @@ _ESCAPE = expression(
     r"(?<=\\)(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}|[abfnrtv])|(?<=%)[0-9A-Fa-f]{2}"
     r"|(?<=[\[;])[0-9]{0,3}[mK]"
 )
+_BEGINS = "(?<![A-Za-z0-9])"
 _ESCAPERS = frozenset(b"\\%[;")
 _WORD = expression(r"[A-Za-z0-9]+")
 _AWS_SECRET = expression(r"""[\s"',:;|/]{1,8}([A-Za-z0-9/+]{40})(?![A-Za-z0-9/+=])""")
@@ -88,9 +89,13 @@ class _Formats:
     """Formats that are tried at one place, the first that fits.
 
     They are compiled when a text first needs them, since that takes milliseconds for all.
+
+    Args:
+        before: an expression for what has to be before a key.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, before: str = "") -> None:
+        self._before = before
         self._formats: list[_Format] = []
         self._parts: set[str] = set()
 
@@ -105,7 +110,8 @@ class _Formats:
 
     @cached_property
     def pattern(self) -> re.Pattern[str]:
-        return re.compile("|".join(f"({row.expression})" for row in self._formats), re.ASCII)
+        keys = "|".join(f"({row.expression})" for row in self._formats)
+        return re.compile(f"{self._before}(?:{keys})", re.ASCII)
 
     def span(self, match: re.Match[str]) -> Span | None:
         """Return where the key of a match is, without what introduces it, if it is one."""
@@ -124,7 +130,7 @@ def _start(word: str) -> str:
 @cache
 def _by_start() -> defaultdict[str, _Formats]:
     """Return the formats by their first word, or by its start; the longest prefixes first."""
-    formats: defaultdict[str, _Formats] = defaultdict(_Formats)
+    formats: defaultdict[str, _Formats] = defaultdict(partial(_Formats, _BEGINS))
     for row in sorted(providers(), key=lambda row: -len(row.prefix)):
         if word := _WORD.match(row.prefix):
             start = _start(word[0]) if word[0] == row.prefix else word[0]
@@ -182,13 +188,13 @@ def provider_keys(text: str) -> Iterator[Span]:
                 yield from _in_run(text, at, end, parts, fitting)
 
 
-def _fitting(joined: str) -> dict[str, _Formats]:
-    """Return the formats whose prefix is in these runs, by the start of their keys."""
+def _fitting(joined: str) -> list[_Formats]:
+    """Return the formats whose prefix is in these runs."""
     known = _by_start()
     words = {*joined.encode().translate(_WORDS).decode().split()}
     starts = words & known.keys()
     starts.update(map(_start, {word[:3] for word in words} & _three()))
-    return {start: known[start] for start in starts if known[start].may_fit(joined)}
+    return [known[start] for start in sorted(starts) if known[start].may_fit(joined)]
 
 
 def _runs(text: str) -> list[tuple[int, int]]:
@@ -221,24 +227,14 @@ def _is_random(run: str) -> bool:
 
 
 def _in_run(
-    text: str, at: int, end: int, parts: list[_Formats], starts: dict[str, _Formats]
+    text: str, at: int, end: int, parts: list[_Formats], starts: list[_Formats]
 ) -> Iterator[Span]:
     """Find the keys in a run: where a word begins, and where there is a part of a key."""
     for formats in parts:
         yield from filter(None, map(formats.span, formats.pattern.finditer(text, at, end + 1)))
-    passed: dict[str, int] = {}  # up to where formats were tried in vain
-    for word in _WORD.finditer(text, at, end) if starts else ():
-        start = word.start()
-        name = word[0] if word[0] in _by_start() else _start(word[0])
-        likely = starts.get(name) if start >= max(at, passed.get(name, 0)) else None
-        found = likely.pattern.match(text, start, end + 1) if likely else None
-        if likely:
-            yield start, start, ""
-        if likely and found:
-            if span := likely.span(found):
-                at = found.end()
+    for formats in starts:
+        for match in formats.pattern.finditer(text, at, end + 1):
+            if span := formats.span(match):
                 yield span
-                if span[2] == "aws" and (secret := _AWS_SECRET.match(text, at)):
+                if span[2] == "aws" and (secret := _AWS_SECRET.match(text, match.end())):
                     yield *secret.span(1), "aws"
-            else:
-                passed[name] = found.end()

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 
 from honeytrace._redaction.finders import FINDERS, Finder
 from honeytrace._redaction.known_texts import KnownTexts
-from honeytrace._redaction.marker import MARK, REST, Span, bounded, mark
+from honeytrace._redaction.marker import MARK, Span, mark
 from honeytrace._redaction.outline import Outline
 from honeytrace._redaction.randomness import is_uuid
 
@@ -66,7 +66,7 @@ def without_secrets(
     if not found:
         return text
     marked = _marked(text, found)
-    if passes == 1 or len(found) > _MAX_PLACES or found[-1][2] == REST:
+    if passes == 1 or len(found) > _MAX_PLACES:
         return marked
     return without_secrets(marked, FINDERS, key, passes - 1)
 
@@ -99,8 +99,7 @@ def _found(text: str, finders: Iterable[Finder]) -> list[Span]:
         outline = Outline(text)
         for finder in finders:
             if finder.applies(outline):
-                spans = bounded(finder.find(text), len(text))
-                found += [span for span in spans if span[0] < span[1]]
+                found += [span for span in finder.find(text) if span[0] < span[1]]
         if not found:
             _known.add((text,))
     return found

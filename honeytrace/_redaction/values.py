@@ -7,6 +7,7 @@ one at a space or a delimiter. Where the end is unclear, the value ends with its
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from honeytrace._redaction.lazy import expression, verbose
 from honeytrace._redaction.marker import MARK, Span
@@ -66,6 +67,7 @@ _HEADER_START = expression(
 )
 _COOKIE = expression(r"[\w.$-]{1,128}=[^\s=]")
 _PROBE_CHARACTERS = 256  # more than any bare value has that is not a secret
+_MAX_VALUES = 1024  # values that are remembered, since texts say the same again
 _CLOSING = ")]}>.,;:*!"
 _TRAILING = expression(r"[ \t]*(?:\r?\n|$|\\[nr])")
 
@@ -128,8 +130,8 @@ def is_prose(text: str, start: int) -> bool:
     return _PROSE.match(text, start) is not None
 
 
-def is_secret(value: str, name: Name, label: str = "") -> bool:
-    """Return whether a value of a text, without its quotes, is a secret under this name."""
+@lru_cache(_MAX_VALUES)
+def _judged(value: str, name: Name, label: str) -> bool:
     given = value.strip()
     mark = MARK.match(given)
     if mark:
@@ -155,6 +157,12 @@ def is_secret(value: str, name: Name, label: str = "") -> bool:
     return given.rpartition(".")[2].lower().strip("_") != label.rpartition(".")[2].lower().strip(
         "_"
     )
+
+
+def is_secret(value: str, name: Name, label: str = "") -> bool:
+    """Return whether a value of a text, without its quotes, is a secret under this name."""
+    judged = _judged if len(value) <= _PROBE_CHARACTERS else _judged.__wrapped__
+    return judged(value, name, label)
 
 
 def quoted_end(text: str, start: int, quote: str) -> tuple[int, bool]:
@@ -202,8 +210,7 @@ def find_value(
         return None
     if separator in (":", WIDE_COLON) and (name.rule in ("authorization", "cookie")):
         return _header(text, at, name, label)
-    group = _GROUP.match(text, at)
-    if group and name.sure:
+    if name.sure and (group := _GROUP.match(text, at)):
         return _grouped(group, name)
     block = _BLOCK.match(text, at) if separator == ":" else None
     if block:
@@ -255,6 +262,12 @@ def _quoted(
     if len(given.split()) > 6 and name.rule != "cookie" and name.rule != "authorization":
         return None
     return (start, end, name.rule) if is_secret(given, name, label if name.sure else "") else None
+
+
+def find_group(text: str, at: int, name: Name) -> Span | None:
+    """Return the group in brackets that begins here, if it holds secrets."""
+    group = _GROUP.match(text, at) if name.sure else None
+    return _grouped(group, name) if group else None
 
 
 def _grouped(group: re.Match[str], name: Name) -> Span | None:
@@ -341,6 +354,12 @@ def _bare(text: str, at: int, name: Name, label: str, separator: str) -> Span | 
     if separator != "=" and is_prose(text, start):
         return None
     return start, end, name.rule
+
+
+def is_source(given: str) -> bool:
+    """Return whether a value that is not quoted is code: a call, a reference, the name of one."""
+    digits = any(map(str.isdigit, given))
+    return _CALL.match(given) is not None or _is_reference(given, digits)
 
 
 def _is_reference(given: str, digits: bool) -> bool:

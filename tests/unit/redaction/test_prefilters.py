@@ -9,7 +9,7 @@ from itertools import pairwise
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from honeytrace._redaction import named_values, provider_keys
+from honeytrace._redaction import named_values, plain_values, provider_keys, separators
 from honeytrace._redaction import structures as shapes
 from honeytrace._redaction.finders import FINDERS
 from honeytrace._redaction.outline import Outline
@@ -34,10 +34,23 @@ TEXTS = st.lists(PIECES, max_size=16).map("".join)
 @example("password: x1-y2")
 def test_names_before_separators(text):
     """Every separator that follows a secret name is looked at."""
-    seen = {separator.span() for separator in named_values._after_names(text)}
-    for separator in named_values._SEPARATOR.finditer(text):
+    seen = {at for at, _ in separators.after_names(text)}
+    for separator in separators.SEPARATOR.finditer(text):
         if named_values._candidate(text, separator):
-            assert separator.span() in seen
+            assert separator.start() in seen
+
+
+@given(TEXTS)
+@example('{"token": "word"}')
+@example("token=word, x")
+def test_plain_words(text):
+    """A word that is dismissed at once is not secret for those that look closely, either."""
+    quotes = named_values._Quotes(text)
+    for at, backwards in separators.after_names(text):
+        name, alone = separators.meaning(backwards)
+        if alone and name and not name.sure and plain_values.is_plain_word(text, at):
+            span = named_values._closely(text, at, quotes)
+            assert span is None or span[0] == span[1]
 
 
 @given(TEXTS)

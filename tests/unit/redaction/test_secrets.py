@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from honeytrace._redaction import named_values
+from honeytrace._redaction import plain_values, separators
 from honeytrace._redaction.finders import FINDERS
 from honeytrace._redaction.marker import mark
+from honeytrace._redaction.plain_values import MAX_LOOKS
 from honeytrace._redaction.randomness import is_mixed
 from honeytrace._redaction.secrets import bare_key, suspects
 from honeytrace._redaction.secrets import without_secrets as clean
@@ -43,32 +44,92 @@ def test_a_text_full_of_names_is_soon_done(piece):
     assert clean(once) == once
 
 
-def test_the_bound():
-    """After 10,000 places that a finder looks at closely, the rest of the text goes as a whole."""
-    end = "and password=ab-12"
-    few, many = clean("pin: 12 " * 9_000 + end), clean("pin: 12 " * 11_000 + end)
-    assert few.endswith(f"and password={mark('password')}")
-    assert many.startswith(clean("pin: 12 " * 9_000))
-    assert many.endswith(mark("rest"))
+def numbered(piece, count):
+    """A piece again and again, each time with another number."""
+    return "".join(piece.replace("§", f"x{number}-y2z") for number in range(count))
 
 
-@pytest.mark.parametrize("piece", ["x-sig=", "sk-", "curl -u "])
-def test_the_bound_of_places_that_hold_nothing(piece):
-    """After 80,000 places that a finder only looks at, the rest of the text goes as a whole."""
-    assert clean(piece * 79_000) == piece * 79_000
-    many = clean(piece * 81_000)
-    assert many.startswith(piece * 79_000)
-    assert many.endswith(mark("rest"))
+LONG = [
+    ('{"token": "word"}, ', '{"token": "word"}, '),
+    ('{"token": "q7Rt2§"}, ', '{"token": "[REDACTED:token]"}, '),
+    ("{'password': '§', 'id': 7}\n", "{'password': '[REDACTED:password]', 'id': 7}\n"),
+    ('\\"api_key\\":\\"§\\", ', '\\"api_key\\":\\"[REDACTED:key]\\", '),
+    ('password = """§"""\n', 'password = """[REDACTED:password]"""\n'),
+    ("GET /a?token=§&page=2\n", "GET /a?token=[REDACTED:token]&page=2\n"),
+    ("/a?sig=§&page=2 ", "/a?sig=[REDACTED:signature]&page=2 "),
+    ("next=%3Fkey%3D§%26a ", "next=%3Fkey%3D[REDACTED:key] "),
+    ("user=bob password=§; ok\n", "user=bob password=[REDACTED:password]; ok\n"),
+    ("password: §\\npassword: none\\n", "password: [REDACTED:password]\\npassword: none\\n"),
+    ("Authorization: Bearer § b\n", "Authorization: [REDACTED:authorization]\n"),
+    ("**Password:** §\n", "**Password:** [REDACTED:password]\n"),
+    ("password:\n  §\nuser:\n  bob\n", "password:\n  [REDACTED:password]\nuser:\n  bob\n"),
+    ("password:\n  user: bob\n", "password:\n  user: bob\n"),
+    ("secret: |\n  §\nuser: bob\n", "secret: |\n  [REDACTED:secret]\nuser: bob\n"),
+    ("密码：§。\n", "密码：[REDACTED:password]。\n"),
+    ("print('token: ' + word)\n", "print('token: ' + word)\n"),
+    ('ask("password: ", "the user")\n', 'ask("password: ", "the user")\n'),
+    (
+        'password = "ask the user for it before you go on"\n',
+        'password = "ask the user for it before you go on"\n',
+    ),
+    ("login(password=get_password(), user=u)\n", "login(password=get_password(), user=u)\n"),
+    ("api key: none, value: none, id: none\n", "api key: none, value: none, id: none\n"),
+    ("api key: q7Rt2§aB\n", "api key: [REDACTED:key]\n"),
+    ("a:password] :543 a:token: x7y8z9w0 ", None),
+    ("mysig=§ x-sig=§\n", None),
+]
 
 
-def test_many_urls_and_keys():
-    """One bound holds for all finders: the text does not grow without end."""
-    for piece in ("http://a:b7x@c ", "sk-proj-aB3dE6gH9jK2mN5pQ8sT1vW4yZ7 ", "--token ab1 "):
-        text = piece * 11_000
-        found = clean(text)
-        assert found.endswith(mark("rest"))
-        assert len(found) < 2 * len(text)
-        assert clean(found) == found
+@pytest.mark.parametrize(("piece", "clean_piece"), LONG)
+def test_a_long_text_loses_only_its_secrets(piece, clean_piece):
+    """However many names it has: later ones are read more simply, and nothing else goes."""
+    count = 2 * MAX_LOOKS + 10
+    text = numbered(piece, count)
+    expected = text if clean_piece is None else clean_piece * count
+    assert clean(text + "the end") == expected + "the end"
+
+
+def test_a_long_text_with_ever_new_values(monkeypatch):
+    """When too many were judged, what is left counts as secret, except words of a model."""
+    monkeypatch.setattr(plain_values, "MAX_JUDGED", 10)
+    found = clean(numbered('{"token": "word", "password": "§"}, ', MAX_LOOKS + 100) + "the end")
+    assert "x" not in found.replace("the end", "")
+    assert found.count('"token": "word"') == MAX_LOOKS + 100
+    assert found.endswith('"password": "[REDACTED:password]"}, the end')
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        *(
+            "sk-",
+            "curl -u ",
+            "pin: none token=a, ",
+            "login('a', ",
+            "<a></token>",
+            "| token | x |\n",
+        ),
+        *("://", "--token <x> ", "bearer a ", "set token ", "a,token\nb,c\n", "x-sig="),
+    ],
+)
+def test_a_long_text_without_a_secret_stays(piece):
+    """However often a finder looks closely."""
+    text = piece * 20_000
+    assert clean(text) is text
+
+
+@pytest.mark.parametrize(
+    ("piece", "clean_piece"),
+    [
+        ("http://a:§@c ", "http://a:[REDACTED:url]@c "),
+        ("sk-proj-aB3dE6gH9jK2mN5pQ8sT1§ ", "[REDACTED:openai] "),
+        ("tool --token § ", "tool --token [REDACTED:token] "),
+        ("('password', '§')\n", "('password', '[REDACTED:password]')\n"),
+    ],
+)
+def test_many_secrets(piece, clean_piece):
+    """Each is replaced, and nothing else."""
+    assert clean(numbered(piece, 11_000)) == clean_piece * 11_000
 
 
 def test_a_secret_beside_a_mark():
@@ -194,10 +255,10 @@ def test_a_mark_changes_how_the_rest_reads():
 
 def test_names_that_are_not_secret_are_forgotten_in_time(monkeypatch):
     """A program that makes up names does not fill the memory."""
-    monkeypatch.setattr(named_values, "_MAX_PLAIN", 4)
+    monkeypatch.setattr(separators, "_MAX_PLAIN", 4)
     text = " ".join(f"made_up_{letter}=1" for letter in "abcdefghijkl")
     assert clean(text) == text
-    assert len(named_values._plain) <= 4
+    assert len(separators._plain) <= 4
 
 
 @pytest.mark.parametrize(("text", "mixed"), [("grüßeausköln", False), ("ÄÖÜßÄÖÜÄÖÜ", True)])
