@@ -1,8 +1,8 @@
 """Track the session that is current in this context.
 
-The ContextVar is only set, never reset by a token. A token would fail when a block is left in
-another context than it was entered in, or when a generator is resumed in another context. Sessions
-that have ended are skipped.
+The ContextVar is set, not reset by a token, except by plain functions that are not sampled. A token
+would fail when a block is left in another context than it was entered in, or when a generator is
+resumed in another context. Sessions that have ended are skipped.
 """
 
 from __future__ import annotations
@@ -11,12 +11,14 @@ import _thread
 import gc
 import sys
 from collections.abc import Callable
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from functools import partial
 from typing import Any, TypeVar
 
 from honeytrace._session.record import CallRecord
 from honeytrace._session.scope import OWN_WORK, QUIET, Scope
+from honeytrace._utils.guard import try_call
+from honeytrace._utils.origin import let_through
 
 _R = TypeVar("_R")
 _current: ContextVar[CallRecord | None] = ContextVar("honeytrace_session", default=None)
@@ -63,6 +65,24 @@ def put_safely(record: CallRecord | None) -> None:
 
 
 make_current = put_safely if sys.version_info < (3, 12) else put
+
+reset: Callable[[Token[CallRecord | None]], object] = _current.reset
+"""Undo a `put` of this context. It fails in another context and without a token."""
+
+
+def reset_failed(outer: CallRecord | None, error: BaseException) -> None:
+    """Make a record current after `reset` has failed with this error, unless others raised it."""
+    make_current(outer)
+    let_through(error, reset)
+
+
+def forget(token: Token[CallRecord | None] | None) -> None:
+    """Let this context hold no record, as it did before the `put` that returned the token.
+
+    The next `put` in such a context is faster than in one that holds None.
+    """
+    if token is not None and token.old_value is Token.MISSING and get() is None:
+        try_call(reset, token)
 
 
 def _call_in(scope: Scope, function: Callable[..., _R], *arguments: Any) -> _R:

@@ -8,6 +8,7 @@ context variables stay where they are.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from types import CoroutineType
 from typing import Any
 
@@ -37,6 +38,9 @@ class Runtime:
         close: ends the session of a generator.
         put: makes a record current.
         put_safely: makes a record current, unless this thread is collecting garbage.
+        reset: undoes a `put`, by its token.
+        reset_failed: makes a record current if `reset` has failed.
+        forget: removes the None that a root leaves behind in its context.
         collecting: a list that is not empty while any thread is collecting garbage.
         absent: the value that stands for a missing result.
         untraced: the stand-in for a `Stream` that is not recorded.
@@ -52,11 +56,14 @@ class Runtime:
         "drops",
         "end",
         "finish",
+        "forget",
         "get",
         "live",
         "open",
         "put",
         "put_safely",
+        "reset",
+        "reset_failed",
         "unsampled",
         "untraced",
     )
@@ -75,6 +82,9 @@ class Runtime:
         self.close: Callable[..., None] = close_stream
         self.put = context.put
         self.put_safely = context.put_safely
+        self.reset = context.reset
+        self.reset_failed = context.reset_failed
+        self.forget = partial(live.guard.call, context.forget)
         self.collecting = context.collecting
         self.absent = ABSENT
         self.untraced = UNTRACED

@@ -21,35 +21,37 @@ from honeytrace._capture.exceptions import FILE, MARK
 _CALL = f"""
 {{async_}}def traced({{parameters}}):
     __tracebackhide__ = {MARK} = True
-    if ht_runtime.live.rare:
-        ht_get = ht_runtime.get
-        ht_outer = ht_get()
-        ht_dropped = (
-            ht_outer is None and ht_spec.usual and ht_next(ht_runtime.live.sampler.dropped, False)
-        )
-        if not ht_dropped:
-            if ht_runtime.live.off or ht_outer is not None and ht_outer.silent:
-                return {{await_}}{{call}}
+    ht_live = ht_runtime.live
+    if ht_live.rare:
+        ht_outer = ht_runtime.get()
+        if ht_outer is None and ht_spec.usual and ht_next(ht_live.sampler.dropped, False):
+            ht_dropped = True
+        elif ht_live.off or ht_outer is not None and ht_outer.silent:
+            return {{await_}}{{call}}
+        else:
             ht_dropped = (
                 (ht_outer is None or ht_outer.ended) and ht_runtime.drops(ht_spec, ht_outer)
             )
         if ht_dropped:
+            {{token}}None
             try:
-                {{put}}(ht_runtime.unsampled)
+                {{token}}{{put}}(ht_runtime.unsampled)
                 ht_result = {{await_}}{{call}}
             finally:
-                {{put}}(ht_outer)
+                {{leave}}
             {{dropped}}
     ht_begin = ht_runtime.begin
     ht_call = ht_begin(ht_spec, {{positional}}, {{keywords}})
+    {{token}}None
     try:
         if ht_call is not None:
-            {{put}}(ht_call)
+            {{token}}{{put}}(ht_call)
         ht_result = {{await_}}{{call}}
         {{finish}}(ht_call, ht_result)
     except ht_BaseException as ht_error:
         ht_runtime.end(ht_call, ht_runtime.absent, ht_error)
         raise
+    {{left}}
     return {{result}}
 """
 
@@ -144,12 +146,22 @@ _ASYNC = {"async_": "async ", "await_": "await "}
 _PUT_CALL = {"put": _put("ht_runtime.")}
 _PUT_STEP = {"put": _put("ht_")}
 
+# A plain function ends in the context that it began in. There, a token costs less than another
+# `put`, above all if nothing was current in this context before: so `left` restores that, too.
+_LEAVE = """try:
+                    ht_runtime.reset(ht_token)
+                except ht_BaseException as ht_error:
+                    ht_runtime.reset_failed(ht_outer, ht_error)"""
+
 FUNCTION = Kind(
     "function",
     _CALL,
     {
         **_SYNC,
         **_PUT_CALL,
+        "token": "ht_token = ",
+        "leave": _LEAVE,
+        "left": "if ht_live.rare: ht_runtime.forget(ht_token)",
         "finish": "ht_followed = ht_runtime.finish",
         "result": "ht_result if ht_followed is None else ht_followed",
         # What a coroutine runs later is not recorded either.
@@ -164,6 +176,9 @@ COROUTINE = Kind(
     {
         **_ASYNC,
         **_PUT_CALL,
+        "token": "",
+        "leave": f"{_put('ht_runtime.')}(ht_outer)",
+        "left": "",
         "finish": "ht_runtime.conclude",
         "result": "ht_result",
         "dropped": "return ht_result",

@@ -208,7 +208,8 @@ needs_alarm = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no ti
 
 
 @needs_alarm
-def test_what_a_signal_handler_raises_reaches_the_program(program):
+@pytest.mark.parametrize("rate", ["1", "0"])
+def test_what_a_signal_handler_raises_reaches_the_program(rate, program):
     """Whatever of ours it interrupts: it is the program's, no fault, and nothing stays open."""
     done = program(
         """
@@ -237,16 +238,21 @@ def test_what_a_signal_handler_raises_reaches_the_program(program):
         for _ in range(50):
             try:
                 signal.setitimer(signal.ITIMER_REAL, 0.0001)
-                for _ in range(200):
+                for _ in range(2000):
                     work()
                 time.sleep(1)
             except TimeLimit:
                 caught += 1
         print(caught == raised == 50, honeytrace.stats().errors, honeytrace.current_session())
+        honeytrace.configure(sample_rate=1)
+        before = honeytrace.stats().accepted
+        work()
+        print(honeytrace.stats().accepted - before)
         """,
         **UNMEASURED,
+        HONEYTRACE_SAMPLE_RATE=rate,
     )
-    assert (done.returncode, done.stdout) == (0, "True {} <no session>\n")
+    assert (done.returncode, done.stdout) == (0, "True {} <no session>\n1\n")
 
 
 def test_an_exception_that_ends_the_program_when_shown_does_not(sent):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 import os
 import pickle
@@ -153,6 +154,46 @@ def test_nothing_below_an_unsampled_root_is_recorded(captured, server):
     with capture_sessions() as sessions:
         step()
     assert len(sessions) == 1
+
+
+def test_a_root_leaves_nothing_in_the_context_of_its_caller():
+    """A context that holds something makes each further root slower, as long as it lives."""
+    honeytrace.configure(sample_rate=0.5)
+    contexts = [contextvars.Context() for _ in range(40)]
+    before = honeytrace.stats().accepted
+    for each in contexts:
+        each.run(step)
+    assert 0 < honeytrace.stats().accepted - before < len(contexts)
+    assert [each for each in contexts if len(each)] == []
+
+
+@pytest.mark.parametrize("raises", [True, False])
+def test_an_unsampled_root_that_ends_in_another_context(raises):
+    """A greenlet may change its context in the middle of a function."""
+    greenlet = pytest.importorskip("greenlet")
+
+    @trace_session
+    def switch() -> str:
+        greenlet.getcurrent().gr_context = contextvars.copy_context()
+        if raises:
+            raise ValueError("boom")
+        return "done"
+
+    honeytrace.configure(sample_rate=0)
+    step()
+    outer = greenlet.getcurrent().gr_context
+    try:
+        if raises:
+            with pytest.raises(ValueError, match="boom"):
+                switch()
+        else:
+            assert switch() == "done"
+        honeytrace.configure(sample_rate=1)
+        with capture_sessions() as sessions:
+            step()
+        assert len(sessions) == 1
+    finally:
+        greenlet.getcurrent().gr_context = outer
 
 
 @pytest.mark.parametrize("awaited", [True, False])
