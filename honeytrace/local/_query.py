@@ -193,13 +193,19 @@ def _spent(query: Query, what: str, own: str, sign: str, amount: str) -> None:
 
     own: the SQL expression for one session; `{0}` stands for its table.
     """
-    sign, least = sign or ">=", float(amount) * _ROUNDED if sign in (">", ">=", "=", "") else 0.0
-    # The sum over all steps is quick. It may count some twice, so it can only be too high.
-    most = f"(SELECT sum(max({own.format('c.')}, 0)) {_INSIDE})"
+    sign, number, own_inside = sign or ">=", float(amount), own.format("c.")
+    # Quick to see: a sum is at least its smallest part. It is at most the sum over all steps, which
+    # may count some twice.
+    if sign in ("<", "<="):
+        bound, possible = f"(SELECT min({own_inside}) {_INSIDE}) {sign} ?", number
+    else:
+        bound = f"(SELECT sum(max({own_inside}, 0)) {_INSIDE}) >= ?"
+        possible = number * _ROUNDED
+    # Nested, since SQLite would evaluate both sides of an AND.
     query.add(
-        f"CASE WHEN s.parent IS NULL THEN {most} >= ? AND spent(s.root, '{what}') {sign} ? "
-        f"ELSE {own.format('s.')} {sign} ? END",
-        *(least, float(amount), float(amount)),
+        f"CASE WHEN s.parent IS NOT NULL THEN {own.format('s.')} {sign} ? "
+        f"WHEN {bound} THEN spent(s.root, '{what}') {sign} ? END",
+        *(number, possible, number),
     )
 
 

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from http.client import HTTPConnection
 from itertools import islice
 from pathlib import Path
+from urllib.parse import quote_plus
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
@@ -95,8 +96,11 @@ def requests(store: Store) -> Iterator[tuple[str, Callable[[int], tuple[str, str
         'model:"=gpt-4o"',
         "user:u-17",
         "cost:>0.02",
+        "cost:>0.01",
+        "tokens:<4",
+        "model:none",
     ):
-        words = query.replace(" ", "+").replace(">", "%3E").replace('"', "%22")
+        words = quote_plus(query)
         yield f"search {query}", lambda at, words=words: ("/", f"q={words}")
     yield "session", lambda at: (f"/s/{pick(roots)}", "")
     yield "session, with hits", lambda at: (f"/s/{pick(roots)}", "q=kettle")
