@@ -7,7 +7,7 @@ import inspect
 import sys
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from concurrent.futures import thread as _pools
 from contextlib import ExitStack
 from typing import Any, Generic, ParamSpec, TypeVar, cast
@@ -36,10 +36,19 @@ def bind(function: Callable[_P, _R]) -> Callable[_P, _R]:
     Raises `TypeError` for something that cannot be called.
     """
     if not callable(function):
-        raise TypeError(f"bind() takes a function, not {function!r}; give its arguments later")
+        raise TypeError(f"bind() takes a function, not {function!r}; {_advice(function)}")
     if inspect.iscoroutinefunction(function):
         return cast("Callable[_P, _R]", _bound_coroutine(function))
     return Bound(function)
+
+
+def _advice(given: object) -> str:
+    """Return what to do about something that was given to `bind` and is not a function."""
+    if isinstance(given, Executor):
+        return "bind the functions that you submit to it"
+    if inspect.iscoroutine(given):
+        return "give the coroutine function; tasks and `asyncio.gather` need no bind()"
+    return "give its arguments later"
 
 
 class Bound(Generic[_P, _R]):
@@ -106,8 +115,26 @@ def _bound_coroutine(function: Callable[..., Any]) -> Callable[..., Any]:
 class ContextThreadPoolExecutor(ThreadPoolExecutor):
     """A `ThreadPoolExecutor` whose calls run inside the session that they were submitted in.
 
-    This includes calls by `map` and by `loop.run_in_executor`.
+    This includes calls by `map` and by `loop.run_in_executor`. It takes the arguments of a
+    `ThreadPoolExecutor`. Functions that are bound already run in the session they were bound in.
+
+    Raises `TypeError` for an executor: submit bound functions to that one instead.
     """
+
+    def __init__(
+        self,
+        max_workers: int | None = None,
+        thread_name_prefix: str = "",
+        initializer: Callable[..., object] | None = None,
+        initargs: tuple[Any, ...] = (),
+        **others: Any,
+    ) -> None:
+        if isinstance(max_workers, Executor):
+            raise TypeError(
+                "ContextThreadPoolExecutor() is an executor itself and cannot wrap "
+                f"{max_workers!r}; submit bind(function) to that one"
+            )
+        super().__init__(max_workers, thread_name_prefix, initializer, initargs, **others)
 
     def submit(self, fn: Callable[_P, _R], /, *args: _P.args, **kwargs: _P.kwargs) -> Future[_R]:
         return super().submit(_bound(fn), *args, **kwargs)

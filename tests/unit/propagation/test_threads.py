@@ -7,6 +7,7 @@ import contextvars
 import pickle
 import threading
 import weakref
+from collections import Counter
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 
@@ -146,6 +147,39 @@ def test_a_bound_coroutine_function_is_one_and_stays_inside():
 def test_what_cannot_be_called_is_refused_with_a_sentence(given):
     with pytest.raises(TypeError, match=r"bind\(\) takes a function, not .*; give its arguments"):
         bind(given)
+
+
+def test_an_executor_is_neither_bound_nor_wrapped():
+    with ThreadPoolExecutor(1) as pool:
+        with pytest.raises(TypeError, match="bind the functions that you submit to it"):
+            bind(pool)
+        with pytest.raises(TypeError, match=r"cannot wrap .*; submit bind\(function\) to that one"):
+            ContextThreadPoolExecutor(pool)
+
+
+def test_a_coroutine_is_not_bound():
+    coroutine = named()
+    with pytest.raises(TypeError, match="give the coroutine function"):
+        bind(coroutine)
+    coroutine.close()
+
+
+async def named() -> None:
+    """Do nothing."""
+
+
+def test_calls_that_are_bound_more_than_once(linked):
+    """The first binding counts; an executor and `link_threads` add nothing to it."""
+    with capture_sessions() as sessions, ContextThreadPoolExecutor(2) as pool:
+        with trace_session("first") as first:
+            bound = bind(step)
+        with trace_session("second") as second:
+            pool.submit(bind(bound), 1).result()
+            pool.submit(bound, 2).result()
+            list(pool.map(bound, [3]))
+            pool.submit(step, 4).result()
+    parents = Counter(about(each)["parent_id"] for each in by_name(sessions))
+    assert parents == {first.session_id: 3, second.session_id: 1}
 
 
 def test_an_executor_runs_calls_inside_the_session_they_were_submitted_in():
