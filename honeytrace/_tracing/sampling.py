@@ -159,7 +159,11 @@ class HeldTree:
 
     def _look_at(self, record: CallRecord) -> None:
         if record.parent_id is None:
-            self._decide(_is_wanted(self._keep, record))
+            is_kept = True  # also if an exception from outside, such as Ctrl-C, ends `keep`
+            try:
+                is_kept = _is_wanted(self._keep, record)
+            finally:
+                self._decide(is_kept)
         elif len(self._records) > MAX_HELD_SESSIONS or self._bytes > MAX_HELD_BYTES:
             words = "a tree that waits for `keep` has over %d sessions or %d bytes; it is kept"
             live.guard.warn("held", words, MAX_HELD_SESSIONS, MAX_HELD_BYTES)

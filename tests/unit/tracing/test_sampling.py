@@ -7,6 +7,7 @@ import contextvars
 import logging
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import threading
@@ -312,6 +313,31 @@ def test_a_keep_that_raises_keeps_the_tree_and_is_counted(caplog):
     assert len(sessions) == 2
     assert honeytrace.stats().errors["keep"] == before + 1
     assert "the keep function of configure() raised ZeroDivisionError" in caplog.text
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_ctrl_c_while_keep_runs_reaches_the_program_and_the_tree_is_kept(fails):
+    def keep(session):
+        signal.raise_signal(signal.SIGINT)
+
+    honeytrace.configure(keep=keep)
+    with capture_sessions() as sessions:
+        with pytest.raises(KeyboardInterrupt):
+            root(fails)
+        assert live.suspended == {}  # nothing waits for the end of the program
+    assert sorted(each.session_name for each in sessions) == ["root", "step"]
+    assert sessions.one("root").children_ids == [sessions.one("step").session_id]
+    assert honeytrace.stats().errors == {}
+
+
+@pytest.mark.parametrize("error", [ValueError, SystemExit, GeneratorExit, RecursionError])
+def test_whatever_keep_raises_by_itself_does_not_reach_the_program(error, caplog):
+    def keep(session):
+        raise error
+
+    sessions = kept_by(keep, [root])
+    assert len(sessions) == 2
+    assert f"the keep function of configure() raised {error.__name__}" in caplog.text
 
 
 def test_nothing_that_keep_calls_is_traced():
