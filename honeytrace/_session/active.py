@@ -14,6 +14,7 @@ from honeytrace._capture.snapshot import Snapshot
 from honeytrace._session.build import objects, objects_and_read
 from honeytrace._session.record import CallRecord, Defaults, Identity, TraceSpec, format_id
 from honeytrace._session.scope import make_known
+from honeytrace._session.wire import is_uuid
 from honeytrace._utils.guard import log_safely
 from honeytrace._utils.json import Json
 
@@ -118,22 +119,35 @@ class ActiveSession:
         return [format_id(child) for child in (self._record and self._record.children) or ()]
 
     def add_child(self, session_id: str | uuid.UUID) -> None:
-        """Add a session that started elsewhere, for example in another process, as a child."""
+        """Add a session that started elsewhere, for example in another process, as a child.
+
+        An empty id, which a session that is not recorded has, is ignored. One that is not a UUID
+        causes a warning, since nothing can be found by it.
+        """
         record = self._record
-        if record is None:
+        if record is None or session_id == "":
             return
+        text = str(session_id)
+        if is_uuid(text):
+            text = text.lower()
+        else:  # it may be a secret, so it is not logged
+            log_safely(
+                "add_child() got something that is not the id of a session (%s); give a UUID, such "
+                "as session.session_id",
+                type(session_id).__name__,
+            )
         if record.ended:
             log_safely(
                 "the session %s has ended and cannot get the child %s; start the child "
                 "with trace_session(parent=%r)",
                 self.session_id,
-                session_id,
+                text,
                 self.session_id,
             )
             return
         if record.children is None:
             record.children = []
-        record.children.append(str(session_id))
+        record.children.append(text)
 
     def _object(self, name: str) -> Json:
         record = self._record

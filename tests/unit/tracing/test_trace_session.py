@@ -1123,6 +1123,21 @@ def test_the_current_session_is_the_innermost(sent):
     assert "ended" in repr(session)
 
 
+def test_a_child_by_an_id_that_is_none(sent, caplog):
+    """An empty id is that of a session that was not recorded; others are kept, with a warning."""
+    given = "11111111-1111-4111-8111-11111111111A"
+    with trace_session("x") as session:
+        session.add_child("")
+        session.add_child(given)
+        assert caplog.text == ""
+        session.add_child("my-own-id")
+    assert sent()[0]["children_ids"] == [given.lower(), "my-own-id"]
+    assert (
+        "is not the id of a session (str); give a UUID, such as session.session_id" in caplog.text
+    )
+    assert "my-own-id" not in caplog.text
+
+
 def test_after_the_end_no_child_is_taken(sent):
     """It does not reach the session, nor raise. Fields become an update; see `test_updates`."""
     with trace_session("x") as session:
