@@ -10,6 +10,7 @@ import asyncio
 import pathlib
 import ssl
 import time
+import uuid
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from types import TracebackType
@@ -98,9 +99,12 @@ def _start(
 
 
 def _get(
-    session_id: str, wait: float, timeout: float | None, headers: Mapping[str, str] | None
+    session_id: str | uuid.UUID,
+    wait: float,
+    timeout: float | None,
+    headers: Mapping[str, str] | None,
 ) -> _Steps[GetSessionResponse]:
-    request = _Request("GET", wire.path(session_id), None, timeout, headers)
+    request = _Request("GET", wire.path(str(session_id)), None, timeout, headers)
     deadline = clock.now() + wait
     response = yield request
     while response.status_code == 404 and clock.now() < deadline:
@@ -239,7 +243,7 @@ class Client(_Shared):
 
     def get_session(
         self,
-        session_id: str,
+        session_id: str | uuid.UUID,
         *,
         wait: float = 0.0,
         timeout: float | None = None,
@@ -314,7 +318,7 @@ class AsyncClient(_Shared):
 
     async def get_session(
         self,
-        session_id: str,
+        session_id: str | uuid.UUID,
         *,
         wait: float = 0.0,
         timeout: float | None = None,
@@ -356,7 +360,7 @@ class AsyncClient(_Shared):
         await self.aclose()
 
 
-def get_session(session_id: str) -> Session:
+def get_session(session_id: str | uuid.UUID) -> Session:
     """Read a session back from the API, or from the store if sessions go to this machine.
 
     First, sessions that wait in this process are sent, within the timeout. Raises

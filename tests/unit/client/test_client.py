@@ -7,6 +7,7 @@ import inspect
 import json
 import logging
 import socket
+import uuid
 from contextlib import suppress
 from dataclasses import replace
 
@@ -167,6 +168,11 @@ def test_a_session_is_read(client, server):
     assert (server.requests[0].method, server.requests[0].path) == ("GET", f"/session/{ID}")
     assert answer.session == replace(SESSION, extra={"event_type": "session"})
     assert (answer.status_code, answer.raw_response.status_code) == (200, 200)
+
+
+def test_a_session_is_read_by_a_uuid(client, server):
+    server.script = [found()]
+    assert client.get_session(uuid.UUID(ID)).session.session_id == ID
 
 
 @pytest.mark.parametrize("session_id", ["", "../start", "a b", None])
