@@ -21,7 +21,6 @@ from honeytrace._session import context
 from honeytrace._session.context import make_current
 from honeytrace._session.record import ABSENT, TraceSpec
 from honeytrace._session.scope import running
-from honeytrace._tracing.filters import wants_outputs
 from honeytrace._tracing.following import (
     ASYNC,
     SYNC,
@@ -32,7 +31,7 @@ from honeytrace._tracing.following import (
     encoded,
     watch_of,
 )
-from honeytrace._tracing.recorder import Call, begin_unguarded, end_unguarded, on_error
+from honeytrace._tracing.recorder import Call, begin_unguarded, end_unguarded
 from honeytrace._tracing.signature import is_omitted
 from honeytrace._utils.guard import try_call
 
@@ -56,7 +55,7 @@ class Operation:
     step: str | None = "model"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # so that `spec` finds it without hashing all of these
 class Sdk:
     """One package.
 
@@ -66,13 +65,18 @@ class Sdk:
         skipped: parts of paths of requests that are not recorded, since no model answers them.
         platforms: the provider by the beginning of the name of the client's class.
         active: a list that is empty while the package is not instrumented.
+        platform: returns the provider that the class of a client implies; "" if it implies none.
     """
 
     name: str
     operations: tuple[Operation, ...]
     skipped: tuple[str, ...] = ()
     platforms: tuple[tuple[str, str], ...] = ()
-    active: list[bool] = field(default_factory=list, compare=False)
+    active: list[bool] = field(default_factory=list)
+    platform: Callable[[type], str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "platform", by_class(partial(_platform, self.platforms)))
 
     @functools.lru_cache(maxsize=512)  # noqa: B019 - there are few objects, which live forever
     def spec(self, method: str, url: str) -> tuple[TraceSpec, str] | None:
@@ -119,51 +123,46 @@ def start(sdk: Sdk, client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) 
     call = begin_unguarded(spec, (given,))
     if call is not None:
         url = getattr(client, "_base_url", None)
-        call.exchange = Exchange(sdk.name, shape, _platform(type(client), sdk), url)
-        call.exchange.wants_outputs = wants_outputs(spec, call.defaults)
+        call.exchange = Exchange(sdk.name, shape, sdk.platform(type(client)), url)
+        call.exchange.wants_outputs = call.defaults.config.capture_outputs
     return call
 
 
 def is_inside_a_call() -> bool:
     """Return whether this call is made inside a model call that already has a session."""
-    outer = running(context.get())
+    outer = context.get()
+    if outer is None:
+        return False
+    outer = running(outer)
     return outer is not None and outer.exchange is not None
 
 
-def _platform(kind: type, sdk: Sdk) -> str:
-    names = _class_names(kind)
-    return next((to for start, to in sdk.platforms if any(n.startswith(start) for n in names)), "")
-
-
-@by_class
-def _class_names(kind: type) -> tuple[str, ...]:
-    return tuple(qualname(each).removeprefix("Async") for each in mro(kind))
+def _platform(platforms: tuple[tuple[str, str], ...], kind: type) -> str:
+    names = [qualname(each).removeprefix("Async") for each in mro(kind)]
+    return next((to for start, to in platforms if any(n.startswith(start) for n in names)), "")
 
 
 def finish(call: Call, result: object) -> None:
     """End the session, unless the program has yet to read the answer."""
     exchange = call.exchange
     assert exchange is not None  # noqa: S101 - `start` has made one
-    response, exchange.response = exchange.response, None
+    body, exchange.body = exchange.body, None
     if exchange.followed:
         make_current(call.parent)
-        return
-    body = try_call(getattr, response, "content")[0]
-    known = type(body) is bytes
-    end_unguarded(call, encoded(body, exchange) if known else result)  # type: ignore[arg-type]
+    else:
+        end_unguarded(call, result if body is None else encoded(body, exchange))
 
 
 def fail(call: Call, error: BaseException) -> None:
     """End the session of a request that raised."""
     exchange = call.exchange
     assert exchange is not None  # noqa: S101 - `start` has made one
-    read, exchange.response = exchange.response, None
-    body = try_call(getattr, read, "content", None)[0]
-    response = try_call(getattr, error, "response", None)[0]
-    request = try_call(getattr, error, "request", None)[0]
-    if type(body) is bytes:  # the answer came, but does not fit what the program asked for
+    body, exchange.body = exchange.body, None
+    if body is not None:  # the answer came, but does not fit what the program asked for
         end_unguarded(call, encoded(body, exchange), error)
         return
+    response = try_call(getattr, error, "response", None)[0]
+    request = try_call(getattr, error, "request", None)[0]
     if response is not None:
         note_response(exchange, response)
         exchange.status_code = try_call(getattr, response, "status_code", None)[0]
@@ -185,8 +184,9 @@ def answered(sdk: Sdk, response: Any, methods: tuple[str, ...]) -> None:
     if exchange is None or exchange.sdk != sdk.name or call.ended:
         return
     note_response(exchange, response)
-    if try_call(getattr, response, "content")[0] is not None:
-        exchange.response = response
+    body = try_call(getattr, response, "content")[0]
+    if type(body) is bytes:
+        exchange.body = body
         exchange.followed = 0
     elif response.is_success:
         OpenWatch(call, exchange, response, methods)
@@ -199,10 +199,13 @@ def sync_request(original: Callable[..., Any], sdk: Sdk) -> Callable[..., Any]:
         call = _guard(start, sdk, self, args, kwargs) if sdk.active and not live.off else None
         if call is None:
             return original(self, *args, **kwargs)
-        with on_error(partial(fail, call)):
+        try:  # not `on_error`: three calls more cost the caller time
             make_current(call)
             result = original(self, *args, **kwargs)
             _guard(finish, call, result)
+        except BaseException as error:
+            _guard(fail, call, error)
+            raise
         return result
 
     return request
@@ -215,10 +218,13 @@ def async_request(original: Callable[..., Any], sdk: Sdk) -> Callable[..., Any]:
         call = _guard(start, sdk, self, args, kwargs) if sdk.active and not live.off else None
         if call is None:
             return await original(self, *args, **kwargs)
-        with on_error(partial(fail, call)):
+        try:  # not `on_error`: three calls more cost the caller time
             make_current(call)
             result = await original(self, *args, **kwargs)
             _guard(finish, call, result)
+        except BaseException as error:
+            _guard(fail, call, error)
+            raise
         return result
 
     return request

@@ -43,18 +43,18 @@ class Exchange:
             client; None if they are not known.
         status_code: the HTTP status of an answer that is an error.
         wants_outputs: whether the answer itself is recorded, not only its tokens and model.
-        response: the HTTP response, until the call has ended.
+        body: the body of the answer, until the call has ended; None if it has not been read.
         followed: the `id` of the watch on a response that is read bit by bit; 0 without one.
         known: further values for the metadata.
     """
 
     __slots__ = (
+        "body",
         "followed",
         "known",
         "operation",
         "platform",
         "received",
-        "response",
         "sdk",
         "sent",
         "status_code",
@@ -71,7 +71,7 @@ class Exchange:
         self.received: Any = None
         self.status_code: int | None = None
         self.wants_outputs = True
-        self.response: Any = None
+        self.body: bytes | None = None
         self.followed = 0
         self.known: Json = {}
 
