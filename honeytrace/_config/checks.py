@@ -131,8 +131,8 @@ def keep(value: object) -> Callable[[Any], Any]:
 
 def prices(value: object) -> dict[str, Price]:
     wanted = (
-        "give dollars per million tokens, as {'model': (prompt, cached, completion)}, "
-        "or without the price of cached tokens"
+        "give dollars per million tokens, as {'model': (prompt, cached, completion)}; leave out "
+        "the price of cached tokens, or add that of tokens written to a cache"
     )
     if not isinstance(value, Mapping):
         raise ValueError(wanted)
@@ -140,10 +140,10 @@ def prices(value: object) -> dict[str, Price]:
     for model, price in value.items():
         numbers = tuple(price) if isinstance(price, (tuple, list)) else ()
         plain = all(isinstance(each, (int, float)) and 0 <= each < math.inf for each in numbers)
-        if not isinstance(model, str) or len(numbers) not in (2, 3) or not plain:
+        if not isinstance(model, str) or len(numbers) not in (2, 3, 4) or not plain:
             raise ValueError(f"{model!r} has the price {price!r}; {wanted}")
-        prompt, *cached, completion = map(float, numbers)
-        found[model] = Price(prompt, cached[0] if cached else prompt, completion)
+        known = map(float, numbers)
+        found[model] = Price(next(known), None, next(known)) if len(numbers) == 2 else Price(*known)
     return found
 
 

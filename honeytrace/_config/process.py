@@ -57,7 +57,8 @@ def configure(**settings: Unpack[Settings]) -> Config:
             `depth`, characters of a `string`, `items` of a list.
         store_size: bytes, or "500MB", above which the store deletes its oldest sessions.
         prices: US dollars per million tokens of a model, such as
-            `{"gpt-4o": (2.5, 1.25, 10.0)}` for the prompt, its cached tokens, and the answer.
+            `{"gpt-4o": (2.5, 1.25, 10.0)}` for the prompt, its cached tokens, and the answer; a
+            fourth number is for tokens written to a cache.
         store_age: seconds, or "30d", after which the store deletes sessions.
     """
     return live.configure(settings)

@@ -218,7 +218,7 @@ def check_configure(config: Config, settings: dict[str, Any]) -> None:
     configure(enabled="no")  # type: ignore[arg-type]
     configure(redact=rule_without_a_path)  # type: ignore[arg-type]
     configure(store_size="500MB", store_age=86_400.0)
-    configure(prices={"gpt-4o": (2.5, 1.25, 10), "gpt-4o-mini": (0.15, 0.6)})
+    configure(prices={"gpt-4o": (2.5, 1.25, 10), "mini": (0.15, 0.6), "c": (3, 0.3, 15, 3.75)})
     configure(limits={"string": "long"})  # type: ignore[dict-item]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 import types
 
@@ -13,7 +15,12 @@ from honeytrace._capture.providers import prices
 from honeytrace._capture.providers.prices import Price, cost
 from honeytrace.testing import capture_sessions
 
-PRICES = {"gpt-4o": Price(2.5, 1.25, 10.0), "gpt-4o-2024-05-13": Price(5.0, 5.0, 15.0)}
+PRICES = {
+    "gpt-4o": Price(2.5, 1.25, 10.0),
+    "gpt-4o-2024-05-13": Price(5.0, 5.0, 15.0),
+    "two": Price(2.5, None, 10.0),
+    "four": Price(2.5, 1.25, 10.0, 3.0),
+}
 USAGE = {"prompt_tokens": 1_000_000, "completion_tokens": 100_000, "cached_tokens": 400_000}
 
 
@@ -37,10 +44,17 @@ def no_package(monkeypatch):
         (["gpt-4o-mini"], USAGE, None),
         (["gpt-4o"], {}, None),
         ([], USAGE, None),
+        (["two"], {"prompt_tokens": 1_000_000, "cached_tokens": 0}, 2.5),
+        (["two"], USAGE, None),
+        (["four"], {**USAGE, "cache_write_tokens": 200_000}, 1.0 + 0.5 + 0.6 + 1.0),
+        (["gpt-4o"], {**USAGE, "cache_write_tokens": 200_000}, 3.0),
+        (["gpt-4o"], {"prompt_tokens": 1, "cached_tokens": 2}, None),
     ],
 )
 def test_prices_of_the_user(models, usage, dollars):
-    assert cost(models, usage, PRICES, "openai") == dollars
+    """Cached tokens have a price of their own; without it, the cost is not known."""
+    found = cost(models, usage, PRICES, "openai")
+    assert found == (dollars if dollars is None else pytest.approx(dollars))
 
 
 def test_package(monkeypatch):
@@ -87,8 +101,82 @@ def test_session(own, metrics):
 
 @pytest.mark.parametrize(
     "value",
-    [5, {"m": 5}, {"m": (1,)}, {"m": (1, 2, 3, 4)}, {"m": ("1", 2)}, {"m": (1, -2)}, {3: (1, 2)}],
+    [5, {"m": 5}, {"m": (1,)}, {"m": (1,) * 5}, {"m": ("1", 2)}, {"m": (1, -2)}, {3: (1, 2)}],
 )
 def test_bad_prices(value):
     with pytest.raises(ConfigurationError, match="dollars per million tokens"):
         honeytrace.configure(prices=value)
+
+
+@pytest.mark.parametrize(
+    ("price", "dollars"), [((1, 5), None), ((1, 0, 5), 2), ((1, 0, 5, 0.5), 1.5)]
+)
+def test_number_of_prices(price, dollars):
+    """With two prices, that of cached tokens is not known; a fourth is for those written."""
+
+    @trace_session
+    def ask():
+        counts = {"input_tokens": 1_000_000, "output_tokens": 0}
+        cache = {"cache_read_input_tokens": 10, "cache_creation_input_tokens": 1_000_000}
+        whole = {"type": "message", "content": [{"type": "text", "text": "Hi"}]}
+        return {**whole, "model": "claude-4", "usage": {**counts, **cache}}
+
+    honeytrace.configure(prices={"claude-4": price})
+    try:
+        with capture_sessions() as sessions:
+            ask()
+    finally:
+        honeytrace.configure(prices=None)
+    assert sessions.one().metrics.get("cost") == dollars
+
+
+PACKAGE = """
+import gate, time
+gate.importing.set()
+gate.released.wait()
+time.sleep(0.1)  # a fork that does not wait takes place now
+Usage = dict
+def calc_price(usage, model, *, provider_id):
+    return type("Calculation", (), {"total_price": usage["input_tokens"]})
+"""
+PROGRAM = """
+import os, signal, sys, threading
+importing, released = threading.Event(), threading.Event()
+sys.modules["gate"] = sys.modules[__name__]
+import honeytrace
+
+@honeytrace.trace_session
+def ask():
+    counts = {"prompt_tokens": 7, "completion_tokens": 2}
+    return {"model": "m", "choices": [{"message": {"content": "Hi"}}], "usage": counts}
+
+os.register_at_fork(before=released.set)  # runs before what was registered earlier
+ask()
+importing.wait()
+if os.fork():
+    os.wait()
+else:
+    signal.alarm(50)  # if it is stuck
+    ask()
+    honeytrace.flush(20)
+    os._exit(0)
+honeytrace.flush(20)
+for session in honeytrace.sessions():
+    print(session.metrics["cost"])
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_fork_during_import(tmp_path):
+    """A child that is forked during the import of the package is not stuck in it."""
+    (tmp_path / "genai_prices.py").write_text(PACKAGE)
+    path = os.pathsep.join([str(tmp_path), *filter(None, sys.path)])
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        env={**os.environ, "HONEYTRACE_HOME": str(tmp_path / "home"), "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.stdout.split(), done.stderr) == (["7.0", "7.0"], "")
