@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import types
 
 import pytest
@@ -180,3 +181,24 @@ def test_fork_during_import(tmp_path):
         check=False,
     )
     assert (done.stdout.split(), done.stderr) == (["7.0", "7.0"], "")
+
+
+def test_fork_during_a_long_import(monkeypatch):
+    """A fork waits for a limited time, since the import may wait for the thread that forks."""
+    monkeypatch.setattr(prices, "_HOLD_SECONDS", 0.01)
+    held, done = threading.Event(), threading.Event()
+
+    def hold():
+        with prices._forks.importing:
+            held.set()
+            done.wait()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait()
+    prices._forks._hold()
+    prices._forks._let_go()
+    done.set()
+    thread.join()
+    assert prices._forks.importing.acquire(timeout=5)
+    prices._forks.importing.release()
