@@ -81,10 +81,10 @@ def _suspects(session: Session, key: str | None) -> list[Finder] | None:
     _expect(texts, {str})
     containers: list[Any] = [getattr(session, name) for name in OBJECTS]
     _expect(containers, {dict})
-    names, pairs = _collect(containers, texts, _stream(session))
+    names, pairs = _collect([each for each in containers if each], texts, _stream(session))
     named = pairs or _any_secret(names)
     found = suspects(texts)
-    if key and any(key in text for text in (*texts, *names)):
+    if key and key in "\n".join((*texts, *names)):
         return found
     return found if found or named else None
 
@@ -100,8 +100,6 @@ def _collect(containers: list[Any], texts: list[str], stream: object) -> tuple[s
     for container in containers:  # it grows on the way
         if type(container) is dict:
             names.update(container)
-            if not (pairs or _CONTENTS.isdisjoint(container)):  # spares most of them a call
-                pairs = bool(_labels(container))
             items: Iterable[Any] = container.values()
         else:
             if len(container) > 1:
@@ -119,6 +117,8 @@ def _collect(containers: list[Any], texts: list[str], stream: object) -> tuple[s
         if len(containers) > MAX_CONTAINERS:
             raise ValueError("a session without an end")
     _expect(names, {str})
+    if not (pairs or _CONTENTS.isdisjoint(names)):
+        pairs = any(_labels(each) for each in containers if type(each) is dict)
     return names, pairs
 
 
