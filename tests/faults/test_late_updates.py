@@ -1,4 +1,7 @@
-"""Updates race with their sessions through an outage and a kill; none is lost, none does damage."""
+"""Updates race with their sessions through an outage and a kill; none is lost, none does damage.
+
+HONEYTRACE_TEST_UPDATES=10000 pytest tests/faults/test_late_updates.py
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,15 @@ import threading
 
 import pytest
 
+UPDATES = int(os.environ.get("HONEYTRACE_TEST_UPDATES", "300"))
+SESSIONS = UPDATES // 10
+
 PROGRAM = """
     import random, sys, threading, uuid
     import honeytrace
 
-    ids = [str(uuid.UUID(int=number, version=4)) for number in range(1, 31)]
+    sessions = int(sys.argv[1])
+    ids = [str(uuid.UUID(int=number, version=4)) for number in range(1, sessions + 1)]
 
     def make_sessions():
         for session_id in ids:
@@ -27,7 +34,7 @@ PROGRAM = """
     updates = [(session_id, f"update {n}") for session_id in ids for n in range(10)]
     random.Random(7).shuffle(updates)
     for number, (session_id, name) in enumerate(updates):
-        if number == 75:
+        if number == sessions * 5 // 2:
             thread.join()  # so that the kill leaves no update without its session
         honeytrace.update_session(session_id, metadata={name: True})
         print(session_id, name, flush=True)
@@ -56,19 +63,19 @@ class Api:
             return 200, {}, json.dumps({"session_id": session["session_id"]}).encode()
 
 
-@pytest.mark.parametrize("killed_after", [100, 299])
+@pytest.mark.parametrize("killed_after", [UPDATES // 3, UPDATES - 1])
 def test_updates_that_race_with_their_sessions(killed_after, server, tmp_path):
     api = Api()
     server.script = api.answer
     environment = {**os.environ, "HH_API_KEY": "k", "HH_API_URL": server.url}
     environment |= {"HONEYTRACE_DURABLE": "1", "HONEYTRACE_HOME": str(tmp_path / "killed")}
-    program = [sys.executable, "-c", textwrap.dedent(PROGRAM)]
+    program = [sys.executable, "-c", textwrap.dedent(PROGRAM), str(SESSIONS)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen(program, env=environment, **pipes) as running:
         taken = []
         for number, line in enumerate(running.stdout):
             taken.append(line.split(maxsplit=1))
-            api.fails = 50 <= number < 150
+            api.fails = UPDATES // 6 <= number < UPDATES // 2
             if number == killed_after:
                 running.kill()
                 break
@@ -76,7 +83,7 @@ def test_updates_that_race_with_their_sessions(killed_after, server, tmp_path):
     resend = [sys.executable, "-m", "honeytrace", "resend"]
     subprocess.run(resend, env=environment, check=False, capture_output=True)
     assert len(taken) == killed_after + 1
-    assert len(api.sessions) == 30
+    assert len(api.sessions) == SESSIONS
     assert all(session["metadata"]["own"] == 1 for session in api.sessions.values())
     for session_id, name in taken:
         assert api.sessions[session_id]["metadata"][name.strip()] is True
