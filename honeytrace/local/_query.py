@@ -125,11 +125,13 @@ def _is_mistyped(name: str, colon: str, value: str) -> bool:
 def _hint(name: str) -> str:
     """Return what to write instead of a word that begins like this."""
     if name.startswith("meta"):
-        return "use meta.KEY=VALUE, such as meta.team=search"
+        return f"use {_INSTEAD['metadata']}"
     if found := _OTHER_SIGN.match(name):
         return (
             f"write a colon after {found[1]!r}, such as {_EXAMPLES.get(found[1], found[1] + ':x')}"
         )
+    if name in _INSTEAD:
+        return f"use {_INSTEAD[name]}"
     if close := closest(name, CONDITIONS, cutoff=0.7):
         return f"did you mean '{close}:'?"
     return f"the conditions are {', '.join(CONDITIONS)}, and meta.KEY=VALUE"
@@ -278,5 +280,13 @@ _EXAMPLES = {
     "cost": "cost:>0.01",
     "tokens": "tokens:>1000",
     "since": "since:1h",
+}
+_INSTEAD = {
+    **dict.fromkeys(("status", "failed", "failure", "exception"), "error or error:timeout"),
+    **dict.fromkeys(("duration", "latency", "took", "time"), "slower:2s"),
+    **dict.fromkeys(("after", "start", "started", "date"), "since:1h or since:2026-01-31"),
+    **dict.fromkeys(("metadata", "tag", "tags"), "meta.KEY=VALUE, such as meta.team=search"),
+    **dict.fromkeys(("mark", "feedback", "rating"), "marked:good or marked:bad"),
+    **dict.fromkeys(("type", "step"), "kind:model"),
 }
 _OTHER_SIGN = re.compile(f"({'|'.join(CONDITIONS)})[=<>]")  # such as `cost>0.01`
