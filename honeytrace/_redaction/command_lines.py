@@ -215,7 +215,11 @@ def commands(text: str) -> Iterator[Span]:
             alone = text.startswith("\n", program.end())
             over = None if alone else _END.search(text, program.end(), end)
             end = over.start() if over else end
-            yield from _passwords(_values(program).finditer(text, program.end(), end))
+            pattern = _values(program)
+            given = pattern.search(text, program.end(), end)
+            while given:
+                yield _password(given)
+                given = pattern.search(text, given.end(), end)
 
 
 def _with_next(found: Iterator[_Item]) -> Iterator[tuple[_Item, _Item | None]]:
@@ -227,7 +231,7 @@ def _with_next(found: Iterator[_Item]) -> Iterator[tuple[_Item, _Item | None]]:
 
 
 def _values(program: re.Match[str]) -> re.Pattern[str]:
-    return _VALUES["login" if program[0].endswith("login") else program[0]]
+    return _VALUES.get(program[0]) or _VALUES["login"]
 
 
 def _begins(text: str, start: int) -> bool:
@@ -240,11 +244,14 @@ def _begins(text: str, start: int) -> bool:
 
 
 def _passwords(matches: Iterator[re.Match[str]]) -> Iterator[Span]:
-    for match in matches:
-        given = match["value"]
-        start, end = match.span("value")
-        secret = is_secret(given, _PASSWORD, "") and not _NOT_PASSWORD.fullmatch(given.lower())
-        yield start, end if secret else start, "password"
+    return map(_password, matches)
+
+
+def _password(match: re.Match[str]) -> Span:
+    given = match["value"]
+    start, end = match.span("value")
+    secret = is_secret(given, _PASSWORD) and not _NOT_PASSWORD.fullmatch(given.lower())
+    return start, end if secret else start, "password"
 
 
 def instructions(text: str) -> Iterator[Span]:

@@ -154,9 +154,9 @@ def defaults(text: str) -> Iterator[Span]:
                 start = opening.end()
                 end, closed = quoted_end(text, start, opening["quote"])
                 given = text[start:end]
-                given = "" if not closed or _COMPARES.match(text, end + 1) else given
-                random = looks_secret(given) or (name.sure and _DIGIT.search(given))
-                secret = random and " " not in given and is_secret(given, name, label)
+                whole = closed and " " not in given and not _COMPARES.match(text, end + 1)
+                random = whole and ((name.sure and _DIGIT.search(given)) or looks_secret(given))
+                secret = random and is_secret(given, name, label)
                 yield start, end if secret else start, name.rule
             at = text.find(sign, at + len(sign))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
+from operator import itemgetter
 
 from honeytrace._redaction.finders import FINDERS, Finder
 from honeytrace._redaction.known_texts import KnownTexts
@@ -130,7 +131,8 @@ def _exactly(key: str, text: str) -> Iterator[Span]:
 def _merged(found: Iterable[Span]) -> list[Span]:
     """Return spans in order; spans that overlap become one, with the rule of the first."""
     merged: list[Span] = []
-    for start, end, rule in sorted(found, key=lambda span: (span[0], -span[1])):
+    longest = sorted(found, key=itemgetter(1), reverse=True)
+    for start, end, rule in sorted(longest, key=itemgetter(0)):  # of one start, the longest first
         if merged and start < merged[-1][1]:
             first, last, kept = merged[-1]
             merged[-1] = (first, max(last, end), kept)

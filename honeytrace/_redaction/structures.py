@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import accumulate, chain
 
 from honeytrace._redaction.lazy import expression, verbose
@@ -19,7 +20,10 @@ MAX_COLUMN_CHARACTERS = 41
 """Characters of the name of a column in comma-separated values."""
 
 _NAME = r"[A-Za-z][\w.-]{1,63}"
-_CLOSING_TAG = verbose(rf"<(?=/)/(?P<name>(?:[A-Za-z][\w.-]{{0,31}}:)?{_NAME})")
+# Behind a text, or the end of a section: an element without a text is passed over.
+_CLOSING_TAG = verbose(
+    rf"<(?=/)(?:(?<!><)|(?<=\]><))/(?P<name>(?:[A-Za-z][\w.-]{{0,31}}:)?{_NAME})"
+)
 _CDATA = "<![CDATA["
 # <input name="password" value="x">, <entry key="token">x</entry>
 _ATTRIBUTES = verbose(
@@ -50,7 +54,8 @@ _PAIRS = (
     verbose(r""",(?=\s?[bfru]?[\\"'`])""" + _PAIR.replace(r"\s{0,2}", r"\s?", 1)),
 )
 _CALL = verbose(
-    r"""\((?=\s?[bfru]?\\{0,7}["'`]|\n[ ]{1,32}[bfru]?["'`])\s{0,33}[bfru]?
+    r"""\((?:(?<=[\w.]{3}\()|(?<=[!=\n ]\())
+      (?=\s?[bfru]?\\{0,7}["'`]|\n[ ]{1,32}[bfru]?["'`])\s{0,33}[bfru]?
       (?P<opening>\\{0,7}["'`])"""
 )
 _SECOND = verbose(r"""\s?,\s{0,16}[bfru]?(?P<opening>\\{0,7}["'`])""")
@@ -64,6 +69,7 @@ _CALLED_CHARACTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ012345
 _SETTER = expression(
     r"(?:.*[._])?(?:set|with|use|add|put|update|configure|init)_?(?=[A-Z_a-z])", re.ASCII
 )
+_MAX_LABELS = 256  # names of functions that are remembered
 _HEADER_NAME = expression(r"[A-Za-z]+(?:-[A-Za-z]+)+")
 _CLOSED = expression(r"\s{0,32},?\s{0,32}[)\]]")
 # | Password | x |, and a column named so, with the rows below
@@ -151,23 +157,33 @@ def setters(text: str) -> Iterator[Span]:
     """Find `setPassword("…")`, `.api_key("…")` and `with_token('…')`."""
     for match in _CALL.finditer(text):
         called = _called(text[max(0, match.start() - 64) : match.start()])
-        if len(called) < 3:
-            continue
-        label = called.rpartition(".")[2]
-        if label.lower().endswith(_LOGINS):
+        label, name, sets, logs_in = _parameter(called)
+        if logs_in:
             yield from _second(text, match)
         user = _following(text, match) if label.endswith("set_password") else None
         if user:  # keyring.set_password("service", "bob", "…")
             yield from _second(text, user if _following(text, user) else match)
             continue
-        setter = _SETTER.match(label)
-        name = judge(label[setter.end() :] if setter else label)
         if name is None:
             continue
         end, closed = quoted_end(text, match.end(), match["opening"])
         given = text[match.end() : end]
-        secret = closed and _is_argument(given, name, label, setter is not None)
+        secret = closed and _is_argument(given, name, label, sets)
         yield match.end(), end if secret else match.end(), name.rule
+
+
+@lru_cache(_MAX_LABELS)
+def _parameter(called: str) -> tuple[str, Name | None, bool, bool]:
+    """Return the name of a function without its path, and what it takes by that name.
+
+    And whether it sets that, as `setPassword` does, and whether it takes a user and a password.
+    """
+    label = called.rpartition(".")[2]
+    if len(called) < 3:
+        return label, None, False, False
+    setter = _SETTER.match(label)
+    name = judge(label[setter.end() :] if setter else label)
+    return label, name, setter is not None, label.lower().endswith(_LOGINS)
 
 
 def _second(text: str, call: re.Match[str]) -> Iterator[Span]:
@@ -238,6 +254,8 @@ def _ruled(text: str) -> Iterator[Span]:
     for table in _RULED.finditer(text):
         columns = _columns(table["header"].split("|"))
         at = table.start("rows")
+        for name in columns.values():
+            yield at, at, name.rule
         for row in table["rows"].split("\n") if columns else ():
             yield from _secret_fields(row.split("|"), at, columns)
             at += len(row) + 1
@@ -292,6 +310,8 @@ def _below_headers(text: str, signs: str) -> Iterator[Span]:
             columns = _columns(lines[index].split(delimiter)) if named else {}
             starts = starts or (list(accumulate(map(len, lines), initial=0)) if columns else [])
             row = index + 1 if columns else row
+            for name in columns.values():
+                yield starts[row] + row, starts[row] + row, name.rule
             while columns and row < len(lines) and lines[row].count(delimiter) == width:
                 yield from _secret_fields(lines[row].split(delimiter), starts[row] + row, columns)
                 row += 1
@@ -306,16 +326,16 @@ def _columns(fields: list[str]) -> dict[int, Name]:
 
 
 def _secret_fields(row: list[str], at: int, columns: dict[int, Name]) -> Iterator[Span]:
-    for index, field in enumerate(row):
+    """Find the secrets among the fields of a row, which begins at `at`."""
+    for index, name in columns.items():
+        field = row[index] if index < len(row) else ""
         given = field.strip(_QUOTED)
-        name = columns.get(index)
-        if name:
-            start = at + field.find(given)
-            yield start, start + len(given) if _is_field(given, name) else start, name.rule
-        at += len(field) + 1
+        if _is_field(given, name):
+            start = at + sum(map(len, row[:index])) + index + field.find(given)
+            yield start, start + len(given), name.rule
 
 
 def _is_field(given: str, name: Name) -> bool:
-    if not given or is_prose(given, 0) or _CODE.search(given) or not is_secret(given, name):
+    if not (_DATA.search(given) or looks_secret(given)):
         return False
-    return looks_secret(given) or _DATA.search(given) is not None
+    return not is_prose(given, 0) and not _CODE.search(given) and is_secret(given, name)
