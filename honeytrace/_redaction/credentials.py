@@ -41,7 +41,8 @@ _WEBHOOK = verbose(
 )
 _PLACEHOLDER = expression(
     r"""\$\{?\w*.*\}? | \{.*\} | <.*>? | %\w+%? | \[.*\]? | [*.xX…]+ | :?\w{0,3}passw(?:or)?d
-      | pw | pwd | x-oauth-basic | x-token-auth | \$\(.*
+      | secret | pw | pwd | (?-i:[A-Z_]+_(?:KEY|PASSWORD|SECRET|TOKEN)) | x-oauth-basic
+      | x-token-auth | \$\(.*
       | (?:your|my|some|the)(?:[-_]?(?:password|pass|secret|token|key|pw))+""",
     re.ASCII | re.VERBOSE | re.IGNORECASE,
 )

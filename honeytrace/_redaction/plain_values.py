@@ -2,11 +2,13 @@
 
 To read a name and its value closely takes a hundred times as long as to find them. Two things make
 up for that. A plain word after a name such as `token` is dismissed at once. And in a text with more
-names than any ordinary one, the values after the first thousands are read by simple rules: they
+names than any ordinary one, the values after those are read by simple rules: they
 end at their quote, at a space or with their line, and each distinct value is judged only once.
 """
 
 from __future__ import annotations
+
+import re
 
 from honeytrace._redaction.lazy import expression, verbose
 from honeytrace._redaction.marker import Span
@@ -22,7 +24,7 @@ from honeytrace._redaction.values import (
     quoted_end,
 )
 
-MAX_LOOKS = 2000
+MAX_LOOKS = 1500
 """Names of one text whose values are read closely."""
 
 MAX_JUDGED = 10_000
@@ -38,17 +40,20 @@ _WORD = expression(
     rf"""[:=][ \t]{{0,2}}(?:(["'`])[^"'`\\\n\d\[]{{1,{_MAX_WORD}}}\1"""
     rf"""|[A-Za-z_]{{1,{_MAX_WORD}}}(?=\n|[)}}][\n,;]|[,;][ \n]))"""
 )
-# The same by simple rules: nothing that could be a part of a secret follows.
+# The same by simple rules: no digit, and nothing that could be a part of a secret follows.
 _BARE_WORD = expression(
-    rf"""[:=]{{1,2}}[> \t]{{0,2}}(?:(["'`])[^\W\d]{{1,{_MAX_WORD}}}\1"""
+    rf"""[:=]{{1,2}}[> \t]{{0,2}}(?:(["'`]{{1,3}})[^"'`\\\n\d]{{1,{_MAX_WORD}}}\1"""
     rf"""|[^\W\d]{{1,{_MAX_WORD}}}(?![\w.+/~"'`-]))"""
 )
 _VALUE = verbose(
     rf"""(?: :[=:-]? | =+[>~]? | %3[ADad] | {WIDE_COLON} | <- ) [ \t]{{0,16}}
       (?P<line> (?:[|>][+-]?[0-9]?[ ]{{0,8}})? \r?\n[ \t]{{0,32}}(?:-[ ])? )?
       (?: \*{{1,3}}[ ]? | _{{2}} | </?[A-Za-z0-9]{{1,10}}> )?
-      (?: [bBfFrRuULN@$]{{0,2}}(?P<quote>{QUOTES}) | (?P<group>[\[{{(])
-        | (?P<bare> (?={_ANY_BARE}) ) )"""
+      (?: [bBfFrRuULN@$]{{0,2}} (?:
+            (?P<q>["'`]) (?P<quoted>[^"'`\\\n]{{1,{MAX_PROBE_CHARACTERS}}}) (?P=q)
+          | (?P<quote>{QUOTES}) )
+        | (?P<group>[\[{{(])
+        | (?P<bare> {_ANY_BARE}{{1,{MAX_PROBE_CHARACTERS}}} ) )"""
 )
 _LINE = expression(r"""[^\r\n"'`\\]+""")
 _BARE = expression(f"{_ANY_BARE}+")
@@ -69,7 +74,7 @@ class Skimmer:
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._judged: dict[tuple[str, Name, bool], bool] = {}
+        self._judged: dict[tuple[str, Name], tuple[int, int] | None] = {}
 
     def value(self, at: int, name: Name, before: str) -> Span | None:
         """Return the secret that the separator at this place gives to a name, if there is one.
@@ -85,39 +90,58 @@ class Skimmer:
         match = _VALUE.match(text, at)
         if match is None:
             return None
-        if match.lastgroup == "group":
+        kind = match.lastgroup or ""
+        if kind == "group":
             return find_group(text, match.start("group"), name)
-        quoted = match.lastgroup == "quote"
-        start = match.end() if quoted else match.start("bare")
-        line = name.rule in _HEADERS and text[at] == ":"
-        end = self._end(start, match["quote"], line, MAX_PROBE_CHARACTERS)
-        given = text[start:end]
-        if not given or given.startswith(_NOT_BEGUN) or (match["line"] and not _is_data(given)):
+        header = name.rule in _HEADERS and kind == "bare" and text[at] == ":"
+        if kind == "quote" or header or match.end() - at > MAX_PROBE_CHARACTERS:
+            return self._long(match, kind, name, header)
+        key = (match[0], name)
+        if key in self._judged:
+            found = self._judged[key]
+        elif len(self._judged) >= MAX_JUDGED:
+            found = _found(match, kind, name, judge=False)
+        else:
+            found = self._judged[key] = _found(match, kind, name)
+        return (at + found[0], at + found[1], name.rule) if found else None
+
+    def _long(self, match: re.Match[str], kind: str, name: Name, header: bool) -> Span | None:
+        """Return a value that the expression does not match to its end, if it is a secret."""
+        text = self._text
+        start = match.end() if kind == "quote" else match.start(kind)
+        if kind == "bare":
+            whole = (_LINE if header else _BARE).match
+            probe = whole(text, start, start + MAX_PROBE_CHARACTERS)
+            end = probe.end() if probe else start
+        else:
+            end, _ = quoted_end(text, start, match["quote"] or match["q"])
+        given = text[start : min(end, start + MAX_PROBE_CHARACTERS)]
+        if not _is_value(given.rstrip(_CLOSING), name, match["line"], quoted=kind != "bare"):
             return None
-        if not self._is_secret(given, name, quoted):
-            return None
-        if len(given) > MAX_PROBE_CHARACTERS // 2:
-            end = self._end(start, match["quote"], line, len(text))
+        if kind == "bare":
+            rest = whole(text, start)
+            end = start + len(rest[0].rstrip(_CLOSING)) if rest else end
         return start, end, name.rule
 
-    def _end(self, start: int, quote: str | None, line: bool, most: int) -> int:
-        """Return where a value ends: at its quote, with its line, or at what cannot be in it."""
-        text = self._text
-        if quote:
-            return min(quoted_end(text, start, quote)[0], start + most)
-        match = (_LINE if line else _BARE).match(text, start, start + most)
-        return start + len(match[0].rstrip(_CLOSING)) if match else start
 
-    def _is_secret(self, given: str, name: Name, quoted: bool) -> bool:
-        key = (given, name, quoted)
-        known = self._judged.get(key)
-        if known is not None:
-            return known
-        if len(self._judged) >= MAX_JUDGED:
-            return name.sure or _DIGIT.search(given) is not None
-        secret = is_secret(given, name) and not (is_prose(given, 0) if quoted else is_source(given))
-        self._judged[key] = secret
-        return secret
+def _found(
+    match: re.Match[str], kind: str, name: Name, judge: bool = True
+) -> tuple[int, int] | None:
+    """Return where the value is, from where its separator begins, if it is a secret."""
+    given = match[kind] if kind == "quoted" else match[kind].rstrip(_CLOSING)
+    if judge:
+        secret = _is_value(given, name, match["line"], quoted=kind == "quoted")
+    else:
+        secret = name.sure or _DIGIT.search(given) is not None
+    start = match.start(kind) - match.start()
+    return (start, start + len(given)) if secret else None
+
+
+def _is_value(given: str, name: Name, line: str | None, quoted: bool) -> bool:
+    """Return whether a value is a secret."""
+    if not given or given.startswith(_NOT_BEGUN) or (line and not _is_data(given)):
+        return False
+    return is_secret(given, name) and not (is_prose(given, 0) if quoted else is_source(given))
 
 
 def _is_data(given: str) -> bool:

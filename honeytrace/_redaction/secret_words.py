@@ -96,7 +96,7 @@ ABOUT = r"""_(?:address|alg|algorithm|algo|arn|at|attempts?|audience|banner|blan
       |embeddings?
       |enabled|encoding|endpoint|env|errors?|exchange|exists|expir(?:ation|es|y)|expires_(?:at
       |in)|factory|failed|fd|field
-      |file|filename|fingerprint|flow|form|format|func|function|fn|handler|hashers?|help|ids?|index|info
+      |file|filename|fingerprint|flow|form|format|func|function|fn|handler|hashers?|help|identit(?:y|ies)|ids?|index|info
       |issued|issuer|kind|label
       |latency|len|length|level|lifetime|limits?|link|list|logprobs?|loss|manager|mask|max
       |message|method|metadata

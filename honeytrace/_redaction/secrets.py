@@ -25,6 +25,7 @@ MIN_KEY_CHARACTERS = 8
 # keep us busy; the second pass seldom finds something.
 MAX_PASSES = 3
 _MAX_PLACES = 1000
+_MAX_CHARACTERS = 2**18  # of a text that is searched again
 _EDGES = " \t\r\n()[]{}<>.,;:*!\"'`"  # what may be left of a secret beside a marker
 
 _known = KnownTexts()
@@ -67,7 +68,7 @@ def without_secrets(
     if not found:
         return text
     marked = _marked(text, found)
-    if passes == 1 or len(found) > _MAX_PLACES:
+    if passes == 1 or len(found) > _MAX_PLACES or len(text) > _MAX_CHARACTERS:
         return marked
     return without_secrets(marked, FINDERS, key, passes - 1)
 

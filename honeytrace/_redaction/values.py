@@ -83,12 +83,13 @@ _TELLS_NOTHING = expression(
         |same|secret|securestring|secretstr|self|stdin|str|string
         |text|todo|true|type|unchanged|undefined|unknown|unset|user|valid|value|varchar|void
         |wrong|yes )(?:[^\w\s-].*)?
-    | same-origin | X(?:-[A-Za-z]{2,16}){1,4}
+    | same-origin | X(?:-[A-Za-z]{2,16}){1,4} | (?:proxy-)?authori[sz]ation | set-cookie2?
+    | [0-9]+(?:\.[0-9]+){3,} | urn:[a-z0-9-]+:.*
     | &str | \$\{[^{}]*\}? | \$[A-Za-z_]\w* | \$\(.* | \{+[ ]?[\w.\[\]"'$!-]*[ ]?\}* | <[^<>]*>?
     | \$?\[[\w \-.]*\]? | %\w+% | @\w+@?
     | %[sdrvq] | %\(\w+\)s | \#\{.*\}? | (?:file|env|fd):.*
     | [A-Za-z]{2,4}[-_](?:[A-Za-z]{2,8}[-_])?(?:\.{3}|\u2026|\*+|[xX]{3,})?
-    | [*.xX\u2022\u2026_#-]+ | __\w+__ | \W{1,3} | :\w+ | \?
+    | :?[*.xX\u2022\u2026_#-]+ | __\w+__ | \W{1,3} | :\w+ | \?
     | (?:self|this|cls|os|process|env|config|settings|args|options|opts|params|request|req|ctx
     |props|state|data|user|var|local|module|secrets|vars|github|steps|inputs|System
     |Environment)\.[A-Za-z_]\w*.*

@@ -356,6 +356,14 @@ def test_where_notations_end(text, secrets):
 
 
 INNOCENT = [
+    "UNKNOWN_PSK_IDENTITY = 115",
+    "SERVER_AUTH = '1.3.6.1.5.5.7.3.1'",
+    "auth_header = 'Proxy-Authorization'",
+    'password = ":****"',
+    '"jwt": "urn:ietf:params:oauth:token-type:jwt"',
+    'if key not in ("authorization", "headers"):',
+    "see https://user:password@host:8080/path and redis://:secret@localhost",
+    "azureservicebus://SAS_POLICY_NAME:SAS_KEY@SERVICE_BUSNAMESPACE",
     """\
 import hashlib, os
 from dataclasses import dataclass
