@@ -11,11 +11,12 @@ import marshal
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
+from honeytrace._capture.providers.answers import has_usage
 from honeytrace._capture.providers.embeddings import without_vectors
 from honeytrace._capture.rules import rules
 from honeytrace._capture.snapshot import Snapshot
 from honeytrace._capture.stdlib_types import EXACT
-from honeytrace._utils.json import parse
+from honeytrace._utils.json import Json, parse
 from honeytrace._utils.origin import let_through
 
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
@@ -47,15 +48,20 @@ class Encoded(NamedTuple):
     Attributes:
         body: the bytes of the answer.
         media_type: returns the content type that the server gave, such as "application/json".
+        counts: the tokens that the server told beside the body, for a body without them.
     """
 
     body: bytes
     media_type: Callable[[], str]
+    counts: Json | None = None
 
     def value(self) -> Any:
         """Return the decoded body as JSON data; the type and size of anything but JSON and text."""
         try:
-            return Snapshot().take(without_vectors(parse(self.body.decode())), "outputs")
+            found = without_vectors(parse(self.body.decode()))
+            counted = self.counts is None or type(found) is not dict or has_usage(found)
+            found = found if counted else {**found, **(self.counts or {})}
+            return Snapshot().take(found, "outputs")
         except ValueError:
             media_type = self.media_type()
         if media_type.startswith("text/"):

@@ -13,6 +13,7 @@ from itertools import islice
 from typing import Any
 
 from honeytrace._capture.library_types import is_answer, known
+from honeytrace._capture.providers.embeddings import describe_vector, is_embedding
 from honeytrace._capture.records import fields, is_record, public, tuple_names
 from honeytrace._capture.rules import Limits, rules
 from honeytrace._capture.stdlib_types import (
@@ -169,11 +170,18 @@ class Snapshot:
 
     def _list(
         self, value: list[Any] | tuple[Any, ...], path: Path, depth: int, size: int | None = None
-    ) -> list[Any]:
-        """Copy the first items; `size` is their number if `value` does not hold all of them."""
+    ) -> Any:
+        """Copy the first items; `size` is their number if `value` does not hold all of them.
+
+        Of an embedding that would be cut, return the length and the norm.
+        """
         most = min(self._limits.items, self._nodes)
         if size is None:
             size = len(value)
+        if size > most and type(value) is list and is_embedding(path):
+            described = describe_vector(value)  # now: the norm of a list that is cut is not known
+            if type(described) is dict:
+                return described
         copy = list(value) if size <= most else list(islice(value, most))
         self._nodes -= len(copy)
         for index, item in enumerate(copy):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from honeytrace._capture.deferred import Inputs, as_object, named, read
-from honeytrace._capture.providers.embeddings import without_vectors
+from honeytrace._capture.providers.embeddings import is_embeddings, without_vectors
 from honeytrace._capture.providers.prices import cost
 from honeytrace._capture.providers.usage import shown, usage
 from honeytrace._capture.streams import StreamBuffer
@@ -74,7 +74,7 @@ def _after(record: CallRecord, named: Json) -> tuple[dict[str, Json], bool]:
         outputs, metrics, config, metadata = record.exchange.read(answer)
     else:
         metrics, config, metadata = usage(answer)
-        if metrics or config:  # an answer of a model, which may be embeddings
+        if metrics or config or is_embeddings(outputs):  # an answer of a model
             outputs = without_vectors(outputs)
     is_model_call = bool(metrics or config or metadata)
     if record.streamed:

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from honeytrace._capture.deferred import Encoded
+from honeytrace._capture.providers.bedrock import METRICS
 from honeytrace._capture.stdlib_types import by_class, mro, namespace, qualname
 from honeytrace._config.exit import end_if_alive
 from honeytrace._config.live import live
@@ -36,10 +37,26 @@ def follow_botocore(call: Call, returned: Any) -> bool:
     if _is_event_stream(kind):
         _follow_events(call, stream)
     elif _is_body(kind):
-        OpenBody(call, stream, str(answer.get("contentType", "")))
+        OpenBody(call, stream, str(answer.get("contentType", "")), _counts(answer))
     else:
         return False
     return True
+
+
+def _counts(answer: Json) -> Json | None:
+    """Return the tokens that Bedrock tells in headers, under the key that it has in streams."""
+    about = answer.get("ResponseMetadata")
+    headers = about.get("HTTPHeaders") if type(about) is dict else None
+    found = {
+        name: headers.get(f"x-amzn-bedrock-{header}-token-count")
+        for name, header in _COUNTS.items()
+        if type(headers) is dict
+    }
+    counts = {name: int(n) for name, n in found.items() if type(n) is str and n.isdecimal()}
+    return {METRICS: counts} if counts else None
+
+
+_COUNTS = {"inputTokenCount": "input", "outputTokenCount": "output"}
 
 
 @by_class
@@ -110,11 +127,15 @@ class _Events:
 class Body:
     """Collects the bytes that the program reads from a StreamingBody."""
 
-    __slots__ = ("__weakref__", "_bytes", "_call", "_chunks", "_media_type", "_methods", "_total")
+    __slots__ = (
+        *("__weakref__", "_bytes", "_call", "_chunks", "_counts", "_media_type", "_methods"),
+        "_total",
+    )
 
-    def __init__(self, call: Call, stream: Any, media_type: str) -> None:
+    def __init__(self, call: Call, stream: Any, media_type: str, counts: Json | None) -> None:
         self._call = call
         self._media_type = media_type
+        self._counts = counts
         self._chunks: list[bytes] = []
         self._bytes = 0
         self._total = str(stream._content_length)
@@ -164,7 +185,7 @@ class Body:
         if self._bytes > _MAX_BODY_BYTES:
             returned = {"media_type": self._media_type, "bytes": self._bytes}
         elif self._bytes:
-            returned = Encoded(b"".join(self._chunks), partial(str, self._media_type))
+            returned = Encoded(b"".join(self._chunks), partial(str, self._media_type), self._counts)
         end_unguarded(self._call, returned, error)
 
 

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from honeytrace._capture.providers.bedrock import METRICS
+from honeytrace._capture.providers.embeddings import embedded_tokens
 from honeytrace._capture.providers.messages import Message, read_message, read_parts
 from honeytrace._capture.providers.tokens import tokens
 from honeytrace._utils.json import Json
@@ -46,10 +48,18 @@ def read_answer(outputs: Json) -> Answer | None:
     return None
 
 
+def has_usage(outputs: Json) -> bool:
+    answer = read_answer(outputs)
+    return answer is not None and bool(answer.usage)
+
+
 def _read(found: Any) -> Answer | None:
     if type(found) is not dict or _KEYS.isdisjoint(found):
         return None
-    return next((answer for shape, _ in _SHAPES if (answer := shape(found))), None)
+    answer = next((answer for shape, _ in _SHAPES if (answer := shape(found))), None)
+    if answer is not None and not answer.usage:
+        answer.usage = tokens(found.get(METRICS))
+    return answer
 
 
 def _openai_chat(found: Json) -> Answer | None:
@@ -68,7 +78,8 @@ def _openai_chat(found: Json) -> Answer | None:
         return None
     groq = found.get("x_groq")
     usage = found.get("usage") or (groq.get("usage") if type(groq) is dict else None)
-    return _answer(found, messages, usage, choices[0].get("finish_reason"))
+    reason = choices[0].get("finish_reason") or choices[0].get("stop_reason")  # of Bedrock
+    return _answer(found, messages, usage, reason)
 
 
 def _openai_response(found: Json) -> Answer | None:
@@ -132,6 +143,9 @@ def _langchain_result(found: Json) -> Answer | None:
         if type(first.get("text")) is not str:
             return None
         answer = Answer([Message(content=first["text"])])
+        info = first.get("generation_info")
+        info = info if type(info) is dict else first  # Cohere's text models have none
+        answer.finish_reason = _name(info.get("finish_reason"))
     answer.usage = answer.usage or tokens((about or {}).get("token_usage"))
     answer.model = answer.model or _name((about or {}).get("model_name"))
     return answer
@@ -186,9 +200,11 @@ def _ollama(found: Json) -> Answer | None:
 def _cohere(found: Json) -> Answer | None:
     message, text = found.get("message"), found.get("text")
     about = found.get("usage") if type(message) is dict else found.get("meta")
+    if about is None and type(text) is str and "generation_id" in found:  # on Bedrock
+        about = {"tokens": {}}
     if type(about) is not dict:
         return None
-    counts = about.get("tokens") or about.get("billed_units")
+    counts = about.get("tokens", about.get("billed_units"))
     if type(counts) is not dict:
         return None
     whole = {key: int(n) if type(n) is float and n.is_integer() else n for key, n in counts.items()}
@@ -255,23 +271,44 @@ def _pydantic_ai(found: Json) -> Answer | None:
 
 
 def _bedrock_invoke(found: Json) -> Answer | None:
-    """Read the answers of Titan and Llama on Bedrock, and of watsonx and llama.cpp."""
+    """Read the text models of Bedrock, such as Titan and Llama, and watsonx and llama.cpp."""
     if type(found.get("generation")) is str:
         message = Message(content=found["generation"])
         return _answer(found, [message], found, found.get("stop_reason"))
     if type(found.get("content")) is str and "tokens_evaluated" in found:
         return _answer(found, [Message(content=found["content"])], found, None)
-    first, *_ = [*_dicts(found.get("results")), {}]
-    text = first.get("outputText", first.get("generated_text"))
-    if type(text) is not str:
+    first, *_ = [*_dicts(found.get("results")), *_dicts(found.get("outputs")), {}]
+    text = first.get("outputText", first.get("generated_text", first.get("text")))
+    reason = first.get("completionReason", first.get("stop_reason"))
+    if type(text) is not str or ("outputs" in found and "stop_reason" not in first):
         return None
     counts = {
         "prompt_tokens": found.get("inputTextTokenCount", first.get("input_token_count")),
         "completion_tokens": first.get("tokenCount", first.get("generated_token_count")),
     }
     known = {"model": found.get("model_id"), "id": None}
-    reason = first.get("completionReason", first.get("stop_reason"))
     return _answer(known, [Message(content=text)], counts, reason)
+
+
+def _jurassic(found: Json) -> Answer | None:
+    """Read AI21's text models on Bedrock."""
+    first, *_ = [*_dicts(found.get("completions")), {}]
+    data, reason = first.get("data"), first.get("finishReason")
+    if type(data) is not dict or type(data.get("text")) is not str:
+        return None
+    reason = reason.get("reason") if type(reason) is dict else None
+    return _answer({}, [Message(content=data["text"])], None, reason)
+
+
+def _embeddings(found: Json) -> Answer | None:
+    count = embedded_tokens(found)
+    return None if count is None else Answer(usage={"prompt_tokens": count, "total_tokens": count})
+
+
+def _measured(found: Json) -> Answer | None:
+    """Read any other answer of Bedrock beside which it counts the tokens."""
+    usage = tokens(found.get(METRICS))
+    return Answer(usage=usage) if usage else None
 
 
 def _hugging_face(found: Json) -> Answer | None:
@@ -322,10 +359,13 @@ _SHAPES: tuple[tuple[Callable[[Json], Answer | None], str], ...] = (
     (_openai_response, "object output"),
     (_gemini, "candidates usage_metadata usageMetadata"),
     (_ollama, "done eval_count prompt_eval_count"),
-    (_cohere, "usage meta"),
-    (_bedrock_invoke, "generation tokens_evaluated results"),
+    (_cohere, "usage meta generation_id"),
+    (_bedrock_invoke, "generation tokens_evaluated results outputs"),
+    (_jurassic, "completions"),
+    (_embeddings, "embedding embeddings"),
     (_hugging_face, "generated_text"),
     (_counted, "usage token_usage _lm_usage"),
+    (_measured, METRICS),
 )
 """The shapes, each with the keys of which it has at least one."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from honeytrace._capture.providers.bedrock import METRICS
 from honeytrace._capture.providers.deltas import Budget, IndexedEntries, done, grow
 from honeytrace._utils.json import Json
 
@@ -80,6 +81,8 @@ class CohereText:
         elif kind == "stream-end":  # it repeats the whole answer
             for key, value in _object(item.get("response")).items():
                 self._budget.put(self._whole, key, value)
+            if METRICS in item:
+                self._budget.put(self._whole, METRICS, item[METRICS])
         return True
 
     def result(self) -> Json:

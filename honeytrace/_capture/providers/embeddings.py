@@ -20,7 +20,12 @@ def without_vectors(body: Any) -> Any:
     for at, entry in enumerate(entries if type(entries) is list else ()):
         if type(entry) is dict and type(entry.get("embedding")) in (str, list):
             entry["embedding"] = describe_vector(entry["embedding"], at < _MAX_DESCRIBED)
-    if type(vectors) is list:  # of Ollama
+    by_type = body.get("embeddingsByType")
+    if type(body.get("embedding")) is list:  # of Titan on Bedrock
+        body["embedding"] = describe_vector(body["embedding"])
+    if type(by_type) is dict:
+        body["embeddingsByType"] = {name: describe_vector(each) for name, each in by_type.items()}
+    if type(vectors) is list:  # of Ollama and Gemini
         body["embeddings"] = _described(vectors)
     elif type(vectors) is dict:  # of Cohere, by type
         body["embeddings"] = {
@@ -29,11 +34,50 @@ def without_vectors(body: Any) -> Any:
     return body
 
 
+def is_embeddings(body: Any) -> bool:
+    """Return whether this is an answer with embeddings, even without a count of tokens."""
+    vectors, kind = body.get("embeddings"), body.get("response_type")
+    if type(kind) is str and kind.startswith("embeddings"):  # of Cohere
+        return True
+    first = vectors[0] if type(vectors) is list and vectors else None
+    return type(first) is dict and type(first.get("values")) in (list, dict)
+
+
+def is_embedding(path: Any) -> bool:
+    """Return whether this path, as `((None, "outputs"), "embedding")`, is that of an embedding."""
+    names = []
+    while path is not None and len(names) < 2:
+        path, key = path
+        names += [key] if type(key) is str else []
+    if names[:1] == ["values"]:  # of Gemini
+        del names[0]
+    return names[:1] in (["embedding"], ["embeddings"])
+
+
+def embedded_tokens(body: Any) -> int | None:
+    """Return the tokens that Titan or Gemini counts beside its embeddings; None without a count."""
+    if "embedding" in body and "inputTextTokenCount" in body:
+        counts = [body["inputTextTokenCount"]]
+    else:
+        vectors = body.get("embeddings")
+        counts = list(map(_counted, vectors)) if type(vectors) is list else []
+    known = [int(n) for n in counts if type(n) is int or type(n) is float]
+    return sum(known) if known and len(known) == len(counts) else None
+
+
+def _counted(vector: Any) -> Any:
+    about = vector.get("statistics") if type(vector) is dict and "values" in vector else None
+    return about.get("token_count", about.get("tokenCount")) if type(about) is dict else None
+
+
 def _described(vectors: list[Any]) -> list[Any]:
-    return [
-        describe_vector(each, at < _MAX_DESCRIBED) if type(each) is list else each
-        for at, each in enumerate(vectors)
-    ]
+    return [_entry(each, at < _MAX_DESCRIBED) for at, each in enumerate(vectors)]
+
+
+def _entry(vector: Any, norm: bool) -> Any:
+    if type(vector) is dict and type(vector.get("values")) is list:
+        return {**vector, "values": describe_vector(vector["values"], norm)}
+    return describe_vector(vector, norm) if type(vector) is list else vector
 
 
 def describe_vector(vector: Any, norm: bool = True) -> Any:

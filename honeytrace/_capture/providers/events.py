@@ -16,7 +16,10 @@ _FIELD = re.compile(r"^data:? ?(.*)$", re.MULTILINE)
 _LAST = frozenset(
     ("message_stop", "response.completed", "response.incomplete", "response.failed", "[DONE]")
 )
-_TOKENS = ("content", "text", "reasoning", "reasoning_content", "thinking", "tool_calls", "refusal")
+_TOKENS = (
+    *("content", "text", "reasoning", "reasoning_content", "thinking", "tool_calls", "refusal"),
+    *("outputText", "generation"),
+)
 _DELTAS = ("partial_json", "arguments")
 
 

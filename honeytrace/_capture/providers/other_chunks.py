@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from honeytrace._capture.providers.bedrock import METRICS, BedrockText
 from honeytrace._capture.providers.cohere import CohereMessage, CohereText
 from honeytrace._capture.providers.deltas import Budget, IndexedEntries, Run, done, grow
 from honeytrace._utils.json import Json
@@ -119,8 +120,9 @@ class ConverseAnswer:
         self._head: Json = {}
 
     def add(self, item: Json) -> bool:
+        count = len(item) - (METRICS in item)  # Nova's last event has them, too
         kind, value = next(iter(item.items()), ("", None))
-        if len(item) != 1 or type(value) is not dict or kind not in _CONVERSE:
+        if count != 1 or type(value) is not dict or kind not in _CONVERSE:
             return False
         if (kind == "messageStart") is not (self._message is None):  # not begun, or the next answer
             return False
@@ -131,7 +133,8 @@ class ConverseAnswer:
             block = self._blocks.at(self._blocks.key(value.get("contentBlockIndex")), self._budget)
             grow(block, piece if type(piece) is dict else {}, self._budget)
         elif kind != "contentBlockStop":
-            for key, fact in value.items():
+            facts = {**value, METRICS: item[METRICS]} if METRICS in item else value
+            for key, fact in facts.items():
                 self._budget.put(self._head, key, fact)
         return True
 
@@ -203,7 +206,7 @@ class GrowingAnswer:
 
 OTHER_RUNS: tuple[Callable[[Budget], Run], ...] = (
     *(LangChainMessage, GeminiAnswer, ConverseAnswer, OllamaAnswer, GrowingAnswer),
-    *(CohereMessage, CohereText),
+    *(CohereMessage, CohereText, BedrockText),
 )
 """The shapes of chunks that are tried in this order, before those of OpenAI and Anthropic."""
 

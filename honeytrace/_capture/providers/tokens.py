@@ -80,6 +80,11 @@ _STYLES = (
         cached_apart="cacheReadInputTokens",
         written_apart="cacheWriteInputTokens",
     ),
+    _Names(  # Bedrock, beside the answer of any model
+        *("inputTokenCount", "outputTokenCount"),
+        cached_apart="cacheReadInputTokenCount",
+        written_apart="cacheWriteInputTokenCount",
+    ),
     _Names("prompt_eval_count", "eval_count"),  # Ollama
     _Names("prompt_token_count", "generation_token_count"),  # Llama on Bedrock
     _Names("input_token_count", "generated_token_count"),  # watsonx

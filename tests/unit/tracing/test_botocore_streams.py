@@ -257,3 +257,24 @@ def test_other_answers_of_botocore() -> None:
     with capture_sessions() as sessions:
         returned({"ResponseMetadata": {"RequestId": "r"}, "output": {"message": MESSAGE}})
     assert sessions[0].outputs["output"]["message"] == MESSAGE
+
+
+@pytest.mark.parametrize(
+    ("body", "tokens"),
+    [
+        ({"outputs": [{"text": "Good day", "stop_reason": "stop"}]}, 9),
+        (CHAT, 9),
+        (["Good day"], None),
+    ],
+    ids=["without counts", "with counts", "not an object"],
+)
+def test_counts_in_headers(body: Any, tokens: int | None) -> None:
+    """Bedrock tells the tokens in headers, too, which many bodies do not."""
+    text = json.dumps(body).encode()
+    headers = {
+        f"x-amzn-bedrock-{name}-token-count": n for name, n in (("input", "7"), ("output", "2"))
+    }
+    answer = {"ResponseMetadata": {"HTTPHeaders": headers}}
+    with capture_sessions() as sessions:
+        returned({**answer, "body": StreamingBody(io.BytesIO(text), str(len(text)))})["body"].read()
+    assert sessions.one().metrics.get("total_tokens") == tokens
