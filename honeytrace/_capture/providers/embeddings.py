@@ -45,7 +45,7 @@ def is_embeddings(body: Any) -> bool:
 
 def is_embedding(path: Any) -> bool:
     """Return whether this path, as `((None, "outputs"), "embedding")`, is that of an embedding."""
-    names = []
+    names: list[str] = []
     while path is not None and len(names) < 2:
         path, key = path
         names += [key] if type(key) is str else []
@@ -90,7 +90,8 @@ def describe_vector(vector: Any, norm: bool = True) -> Any:
             return {"length": len(vector) - 1 + int(cut[1])}
         if type(vector) is str:
             vector = array("f", base64.b64decode(vector, validate=True))
+        size = math.hypot(*vector) if norm else math.nan
         described = {"length": len(vector)}
-        return {**described, "norm": round(math.hypot(*vector), 6)} if norm else described
+        return {**described, "norm": round(size, 6)} if math.isfinite(size) else described
     except (TypeError, ValueError):  # not numbers
         return vector

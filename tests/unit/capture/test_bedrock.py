@@ -189,6 +189,7 @@ SHORT = {"length": 1536, "norm": round(math.sqrt(768), 6)}
             {"embeddings": [SHORT]},
             None,
         ),
+        ({"embedding": [math.nan] * 1001}, {"embedding": {"length": 1001}}, None),
         ({"data": [{"embedding": LONG}], "usage": {}}, {"data": [{"embedding": SHORT}]}, None),
         ({"embedding": ["a"] * 1001}, {"embedding": [*["a"] * 1000, "[1 more items]"]}, None),
         ({"values": [1] * 1001}, {"values": [*[1] * 1000, "[1 more items]"]}, None),
