@@ -27,6 +27,7 @@ MANY = 20_000
 """Matches of a text. If there are more, a page looks through the newest sessions only."""
 
 _WALKED = 20_000  # sessions of the list that are walked along in search of texts
+_LAST_NUMBER = (1 << 63) - 1  # SQLite has no higher one
 _NEAR = 1_000  # sessions before and after one, in which its neighbours are looked for first
 _MATCHES = "s.number IN (SELECT rowid FROM words WHERE words MATCH ?)"
 _NUMBERS = "SELECT min(number), max(number) FROM summaries WHERE start BETWEEN ? AND ?"
@@ -47,10 +48,12 @@ def find(
     after: Position | None = None,
     newer: bool = False,
     reach: int | None = None,
+    above: int | None = None,
 ) -> list[Any]:
     """Return number and columns of the sessions that follow a position in the list of a query.
 
     newer: False for the list from the newest on, True for the other direction.
+    above: only look at the sessions with a higher number, each of them.
     reach: look through so many sessions of the store at most, for conditions or common texts.
     """
     query, expression = _split_texts(connection, query)
@@ -58,13 +61,20 @@ def find(
     if after is not None:
         query = _with(query, f"(s.start, s.number) {sign} (?, ?)", *after)
     names = ", ".join(f"s.{name}" for name in ("number", *columns))
-    ordered = f"ORDER BY s.start {order}, s.number {order} LIMIT ?"
+    # The sign + keeps SQLite from walking along the list, which is long, when few are looked at.
+    start = "s.start" if above is None else "+s.start"
+    ordered = f"ORDER BY {start} {order}, s.number {order} LIMIT ?"
 
     def select(query: Query) -> list[Any]:
         where = " AND ".join(query.conditions) or "true"
         statement = f"SELECT {names} FROM {query.tables} WHERE {where} {ordered}"  # noqa: S608 - no values
         return connection.execute(statement, (*query.parameters, limit)).fetchall()
 
+    if above is not None:
+        query = _with(query, "s.number > ?", above)
+        if expression:
+            query = _with(query, _MATCHES_BETWEEN, expression, above + 1, _LAST_NUMBER)
+        return select(query)
     if not expression:
         end = end_of_walk(connection, after, newer, reach) if reach else None
         return select(query if end is None else _with(query, "s.start >= ?", end))

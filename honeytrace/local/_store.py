@@ -265,9 +265,7 @@ class Store:
                 pass
         if not (children or parsed.steps):
             parsed.add("s.parent IS NULL", steps=False)
-        if above is not None:
-            parsed.add("s.number > ?", above, steps=False)
-        return self._find(parsed, limit, after, reach=reach)
+        return self._find(parsed, limit, after, reach=reach, above=above)
 
     def end_of_reach(self, query: str, after: Position | None, reach: int) -> Position | None:
         """Return where a search that looks through so many sessions ends; None if at the end."""
@@ -281,8 +279,9 @@ class Store:
         after: Position | None,
         newer: bool = False,
         reach: int | None = None,
+        above: int | None = None,
     ) -> list[Found]:
-        rows = self.read(_search.find, query, Summary._fields, limit, after, newer, reach)
+        rows = self.read(_search.find, query, Summary._fields, limit, after, newer, reach, above)
         return list(filter(None, map(_found, rows)))
 
     def select(self, query: str, columns: Sequence[str], limit: int) -> list[Any]:

@@ -9,6 +9,7 @@ import uuid
 import pytest
 
 from honeytrace.local import Store, _search
+from honeytrace.local._store import row_of
 
 NOW = time.time() * 1000
 
@@ -299,6 +300,26 @@ def test_common_and_rare_words_are_found_alike(store, monkeypatch, walked):
     middle = store.search("name:=s20")[0].position
     newer, older, _ = store.around("common", middle, middle, [])
     assert (newer.summary.name, older.summary.name) == ("s21", "s19")
+
+
+@pytest.mark.parametrize("query", ["", "error", "common", "cost:>5", "common user:nobody"])
+def test_to_look_for_new_ones_takes_no_longer_in_a_large_store(store, query):
+    """An open list asks every half second; SQLite must not look through all of the store."""
+
+    def instructions(above):
+        counted = []
+        store.read(lambda database: database.set_progress_handler(lambda: counted.append(1), 10))
+        store.search(query, 1000, above=above)
+        store.read(lambda database: database.set_progress_handler(None, 0))
+        return len(counted)
+
+    used = []
+    for _ in range(2):
+        rows = [{"session_id": str(uuid.uuid4()), "inputs": {"a": "common"}} for _ in range(600)]
+        store.put_many(map(row_of, rows))
+        store.search("common")  # so that the index of words is complete
+        used.append(instructions(store.last_number() - 3))
+    assert used[1] <= used[0] + 20
 
 
 @pytest.mark.parametrize("near", [1, 4, 1000])
