@@ -32,6 +32,7 @@ _TEXTS = {"project_id", "event_name", "parent_id", "org_id", "workspace_id"}
 _REQUIRED = ("project", "session_name", "source")
 _CONTAINERS = {*OBJECTS, "children_ids"}
 _UPDATE = b'{"update":'
+_ID = b'"session_id":"'
 
 
 def path(session_id: str) -> str:
@@ -168,6 +169,29 @@ def updated(event: bytes, update: Json) -> bytes:
     Raises `ValueError` if the answer is not a session.
     """
     return dumps({"session": merge(payload(decode(event)), update)})
+
+
+def id_of(body: bytes) -> str:
+    """Return the id in a body that `encode` wrote, without parsing it.
+
+    No object and no list comes before the id, and in texts the quotation marks are escaped.
+    """
+    at = body.find(_ID)
+    return body[at + len(_ID) :][:36].decode("ascii", "replace") if at >= 0 else ""
+
+
+def started_again(event: bytes, body: bytes) -> bytes:
+    """Return the body for a session that exists already, as `getSession` answered it.
+
+    If `body` is of the same call, it was sent before, and what the session got since then wins.
+    If it is of a block that was opened again under the same id, its own values win.
+
+    Raises `ValueError` if the answer is not a session.
+    """
+    stored, session = payload(decode(event)), loads(body)["session"]
+    is_same = all(stored.get(name) == session.get(name) for name in ("start_time", "duration"))
+    merged = merge(session, stored) if is_same else merge(stored, session)
+    return dumps({"session": merged})
 
 
 def shrunk(body: bytes) -> bytes:

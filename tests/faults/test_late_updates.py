@@ -48,6 +48,8 @@ class Api:
     def __init__(self):
         self.sessions = {}
         self.fails = False
+        self.is_busy = threading.Event()  # set in the middle of the updates
+        self._posts = 0
         self._lock = threading.Lock()
 
     def answer(self, request):
@@ -57,6 +59,9 @@ class Api:
             if request.method == "GET":
                 found = self.sessions.get(request.path.removeprefix("/session/"))
                 return (200, {}, json.dumps(found).encode()) if found else (404, {}, b"{}")
+            self._posts += 1
+            if self._posts == SESSIONS + UPDATES // 3:
+                self.is_busy.set()
             session = request.json["session"]
             event = {**session, "project_id": session["project"], "event_type": "session"}
             self.sessions[session["session_id"]] = {**event, "event_name": session["session_name"]}
@@ -77,6 +82,8 @@ def test_updates_that_race_with_their_sessions(killed_after, server, tmp_path):
             taken.append(line.split(maxsplit=1))
             api.fails = UPDATES // 6 <= number < UPDATES // 2
             if number == killed_after:
+                if number == UPDATES - 1:
+                    assert api.is_busy.wait(300)
                 running.kill()
                 break
     api.fails = False

@@ -92,14 +92,17 @@ class HttpSender:
         update = wire.update_of(body)
         if update is not None:
             return self._update(update)
+        if self._is_updated(body):
+            return self._start_again(body)
         return self._judged(partial(self._way.post, body), self._received)
 
     def begin(self, body: bytes) -> Sending:
         """Send one body without waiting for the answer.
 
-        An update is sent when the answer is asked for, since it has to wait for its turn.
+        An update is sent when the answer is asked for, since it has to wait for its turn. So is
+        a session that was updated.
         """
-        if wire.update_of(body) is not None:
+        if wire.update_of(body) is not None or self._is_updated(body):
             return Sending(partial(self.send, body))
         reply, is_answered = self._way.begin(body)
         return Sending(partial(self._judged, reply, self._received), is_answered)
@@ -129,19 +132,44 @@ class HttpSender:
         """Read the session, merge the update into it, and start it again under the same id."""
         identity = update["session_id"]
         read = partial(self._way.get, wire.path(identity))
-        with self._turns.take(identity):
-            answer = self._judged(read, partial(self._merge, update), Verdict.EARLY)
+        with self._turns.take(identity) as note:
+            merge = partial(self._merge, lambda event: wire.updated(event, update), note)
+            answer = self._judged(read, merge, Verdict.EARLY)
         if answer.verdict is Verdict.EARLY:
             return Answer(Verdict.EARLY, f"{identity} is not there yet ({answer.words})")
         return answer
 
-    def _merge(self, update: Json, reply: Reply) -> Answer:
+    def _is_updated(self, body: bytes) -> bool:
+        if not self._turns.in_use:
+            return False
+        identity = wire.id_of(body)
+        return wire.is_uuid(identity) and self._turns.is_updated(identity)
+
+    def _start_again(self, body: bytes) -> Answer:
+        """Send a session that was updated, so that no update is undone.
+
+        It was sent before: the answer was lost, or the process ended before it could note it. Or
+        a block was opened again under the same id.
+        """
+        identity = wire.id_of(body)
+        read = partial(self._way.get, wire.path(identity))
+        with self._turns.take(identity) as note:
+            merge = partial(self._merge, lambda event: wire.started_again(event, body), note)
+            answer = self._judged(read, merge, Verdict.EARLY)
+            if answer.verdict is Verdict.EARLY:  # the server has it no longer
+                return self._judged(partial(self._way.post, body), self._received)
+            return answer
+
+    def _merge(
+        self, merge: Callable[[bytes], bytes], note: Callable[[], object], reply: Reply
+    ) -> Answer:
         if not reply.complete:
             return Answer(Verdict.RETRY, "the answer to getSession broke off")
         try:
-            body = wire.updated(reply.body, update)
+            body = merge(reply.body)
         except ValueError as error:
             return Answer(Verdict.HOLD, f"the answer to getSession is unusable ({error})")
+        note()
         return self._judged(partial(self._way.post, body), self._received)
 
     def _received(self, reply: Reply) -> Answer:

@@ -17,7 +17,9 @@ import pytest
 import honeytrace
 from honeytrace import trace_session, update_session
 from honeytrace._config.live import live
+from honeytrace._delivery.http import turns as turns_module
 from honeytrace._delivery.http.sender import HttpSender
+from honeytrace._delivery.http.turns import Turns
 from honeytrace._delivery.retry import Verdict
 from honeytrace._session import wire
 from honeytrace.local import Store
@@ -173,6 +175,73 @@ def test_an_update_that_comes_before_its_session_is_sent_once_that_has_arrived(a
     assert honeytrace.flush(20)
     assert api.sessions[session_id]["feedback"] == {"rating": 5}
     assert "feedback" not in api.sessions[session_id] or api.sessions[other.session_id]
+
+
+def session_body(session_id, **fields):
+    about = {"project": "p", "session_name": "answer", "source": "dev", "session_id": session_id}
+    objects = {"outputs": {"a": 1}, "feedback": {"rating": 1}}
+    return wire.encode(honeytrace.Session(**about, **objects, **fields))
+
+
+def at_once(sender, body):
+    return sender.send(body)
+
+
+def in_two_steps(sender, body):
+    return sender.begin(body).answer()
+
+
+@pytest.mark.parametrize("send", [at_once, in_two_steps])
+@pytest.mark.parametrize("is_killed", [True, False])
+def test_a_session_that_is_sent_once_more_does_not_undo_its_updates(
+    api, server, connect, tmp_path, is_killed, send
+):
+    """The answer to it was lost, or its process was killed before it had noted the answer."""
+    home = tmp_path / "updates" if is_killed else None
+    first = connect(server.url + "/base", locks=home)
+    later = connect(server.url + "/base", locks=home) if is_killed else first
+    session_id = str(uuid.uuid4())
+    body = session_body(session_id, start_time=1.0, duration=2.5)
+    update = wire.encode_update(session_id, {"feedback": {"rating": 5, "note": "good"}})
+    for sender, each in ((first, body), (first, update), (later, body)):
+        assert send(sender, each).verdict is Verdict.DELIVERED
+    found = api.sessions[session_id]
+    assert (found["outputs"], found["duration"]) == ({"a": 1}, 2.5)
+    assert found["feedback"] == {"rating": 5, "note": "good"}
+
+
+def test_a_block_that_is_opened_again_wins_over_earlier_updates(api, server, connect, tmp_path):
+    send = connect(server.url + "/base", locks=tmp_path).send
+    session_id = str(uuid.uuid4())
+    update = wire.encode_update(session_id, {"feedback": {"note": "good"}, "outputs": {"b": 2}})
+    first = session_body(session_id, start_time=1.0, duration=2.5)
+    second = session_body(session_id, start_time=9.0, duration=1.5, metrics={"m": 1})
+    for each in (first, update, second):
+        assert send(each).verdict is Verdict.DELIVERED
+    found = api.sessions[session_id]
+    assert (found["start_time"], found["metrics"]) == (9, {"m": 1})
+    assert (found["feedback"], found["outputs"]) == (
+        {"rating": 1, "note": "good"},
+        {"a": 1, "b": 2},
+    )
+    api.sessions.clear()  # the server has forgotten it
+    assert send(second).verdict is Verdict.DELIVERED
+    assert api.sessions[session_id]["metrics"] == {"m": 1}
+
+
+def test_only_the_latest_updated_sessions_are_remembered(tmp_path, monkeypatch):
+    monkeypatch.setattr(turns_module, "_MAX_NOTED_BYTES", 64)
+    for directory in (tmp_path / "updates", None):
+        turns = Turns(directory)
+        ids = [str(uuid.UUID(int=number)) for number in range(2_000)]
+        for each in ids:
+            with turns.take(each) as note:
+                note()
+                note()
+        known = [each for each in ids if turns.is_updated(each.upper())]
+        assert 0 < len(known) < 400
+        assert ids[-1] in known
+        assert not turns.is_updated(str(uuid.uuid4()))
 
 
 def test_updates_survive_an_outage(api):
