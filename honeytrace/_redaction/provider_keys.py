@@ -34,11 +34,13 @@ _LETTERS_ONLY = expression(r"[a-z]+")
 _DIGIT = expression(r"[0-9]")
 _SMALL = expression(rf"[a-z]{{{MIN_TAIL}}}")
 _COMMON = "sk-"  # what follows need not look random
-_UUID = b"hhhhhhhh-hhhh-hhhh-hhhh-hhhhhhhhhhhh"
+_UUID = b" hhhhhhhh-hhhh-hhhh-hhhh-hhhhhhhhhhhh "
+_HEX = b"0123456789abcdef"
+# The same as in `_RUNS`, but hexadecimal digits and dashes are told apart.
 _SHAPES = bytes(
-    ord("h") if byte in b"0123456789abcdef" else byte if byte == ord("-") else ord(" ")
-    for byte in range(256)
+    ord("h") if byte in _HEX else byte if byte == ord("-") else _RUNS[byte] for byte in range(256)
 )
+_AS_RUNS = bytes.maketrans(b"h-", b"xx")
 # Escapes of JSON, of URLs and of terminals' colours may touch a key.
 _ESCAPE = expression(
     r"(?<=\\)(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}|[abfnrtv])|(?<=%)[0-9A-Fa-f]{2}"
@@ -202,21 +204,31 @@ def _runs(text: str) -> list[tuple[int, int]]:
     raw = text.encode("latin-1", "replace") + b" "
     runs = raw.translate(_RUNS)
     found = []
-    shapes = b""
     end = 0
     while (tail := runs.find(_TAIL, end)) >= 0:
         at = runs.rfind(b" ", end, tail) + 1 or end
         end = runs.find(b" ", tail)
-        if end - at == len(_UUID):
-            shapes = shapes or raw.translate(_SHAPES)
-            if shapes.startswith(_UUID, at):
-                continue
-        elif end - at >= _LONG_RUN and _LETTERS_ONLY.fullmatch(text, at, end):
+        if end - at == len(_UUID) - 2 and _is_uuid(raw[at:end]):
+            runs = _without_uuids(raw)
+            continue
+        if end - at >= _LONG_RUN and _LETTERS_ONLY.fullmatch(text, at, end):
             continue
         if at and raw[at - 1] in _ESCAPERS and (escape := _ESCAPE.match(text, at)):
             at = escape.end()
         found.append((at, end))
     return found
+
+
+def _is_uuid(run: bytes) -> bool:
+    return b" %b " % run.translate(_SHAPES) == _UUID
+
+
+def _without_uuids(raw: bytes) -> bytes:
+    """Return the runs of a text without those that are a UUID: where one is, more follow."""
+    shapes = b" %b" % raw.translate(_SHAPES)
+    for _ in range(2):  # the space between two of them belongs to both
+        shapes = shapes.replace(_UUID, b" " * len(_UUID))
+    return shapes[1:].translate(_AS_RUNS)
 
 
 def _is_random(run: str) -> bool:
