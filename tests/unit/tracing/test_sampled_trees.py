@@ -1,4 +1,4 @@
-"""Trees that are kept are whole, over threads, tasks, executors and processes; others leave nothing.
+"""Trees that are kept are whole, in threads, tasks, executors and processes; others leave nothing.
 
 Each root fans out and knows the ids of its steps, so the recorded sets of ids are compared exactly.
 """
