@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import fields
 from functools import partial
 
 from honeytrace._config.live import live
@@ -15,22 +15,27 @@ from honeytrace._utils.paths import store_path
 from honeytrace.local import Store
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class StoredSession(Session):
-    """A session from the store on this machine."""
+    """A session from the store on this machine.
 
-    store: Store | None = field(default=None, compare=False)
+    It is a copy: changing it changes nothing in the store; `update_session` does. One that was
+    copied or pickled reads from the configured store.
+    """
+
+    __slots__ = ("_store",)  # not a field, which would be compared, copied and turned into a dict
+
+    _store: Store
 
     @property
     def children(self) -> list[StoredSession]:
         """The sessions directly below this one: those it lists, and those that name it."""
-        store = self.store or _store()
+        store = _store_of(self)
         found = (_read(store, child) for child in _children(store, self))
         return [each for each in found if each is not None]
 
     def tree(self) -> str:
         """Return the session as text, with the sessions below it indented in start order."""
-        store = self.store or _store()
+        store = _store_of(self)
         return tree(self, partial(_read, store), children=partial(_children, store))
 
 
@@ -53,13 +58,17 @@ def sessions(query: str = "", *, limit: int = 100, children: bool = False) -> li
         raise ValueError(f"sessions(limit={limit!r}) is not a number of sessions; give 1 or more")
     config = live.start().config
     live.flush(config.timeout)
-    store = _store()
+    store = _configured_store()
     found = store.search(query, limit, children=children)
     read = (_read(store, each.summary.id) for each in found)
     return [each for each in read if each is not None]
 
 
-def _store() -> Store:
+def _store_of(session: StoredSession) -> Store:
+    return getattr(session, "_store", None) or _configured_store()
+
+
+def _configured_store() -> Store:
     return Store(store_path(live.start().config.home))
 
 
@@ -69,7 +78,9 @@ def _read(store: Store, session_id: str) -> StoredSession | None:
         return None
     session = wire.decode(dumps(wire.event(stored)))
     values = {each.name: getattr(session, each.name) for each in fields(Session)}
-    return StoredSession(**values, store=store)
+    found = StoredSession(**values)
+    object.__setattr__(found, "_store", store)  # the class is frozen
+    return found
 
 
 def _children(store: Store, session: Session) -> Sequence[str]:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+import json
+import pickle
 import uuid
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -52,6 +56,23 @@ def test_a_session_prints_as_a_tree_with_children_that_it_does_not_list():
     children = honeytrace.sessions("project:why")[0].children
     assert [each.session_name for each in children] == ["retrieve", "late"]
     assert children[1].children == []
+
+
+@pytest.mark.parametrize(
+    "copied",
+    [copy.copy, copy.deepcopy, lambda session: pickle.loads(pickle.dumps(session)), replace],
+)
+def test_a_copy_is_a_session_of_the_same_store(copied):
+    answer = honeytrace.sessions("project:why")[0]
+    same = copied(answer)
+    assert same == answer
+    assert same.tree() == answer.tree()
+    assert [each.session_name for each in same.children] == ["retrieve"]
+
+
+def test_a_session_can_be_turned_into_json():
+    answer = honeytrace.sessions("project:why")[0]
+    assert json.loads(json.dumps(asdict(answer)))["inputs"] == {"question": "why"}
 
 
 def test_children_that_are_not_stored_are_left_out():
