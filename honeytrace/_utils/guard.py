@@ -69,13 +69,17 @@ class ErrorGuard:
                 return None
             raised = error if self._strict() else from_outside(error, function)
             if raised is error:
+                del raised  # a variable of this frame: both would live until the next collection
                 raise
             if raised is None:
                 self.note(_name(function), error)
                 return None
         except ReraisedError as reraised:  # must be last: at exit this name is gone
             raised = reraised.fault
-        raise raised  # outside of the `except`, which would change its `__context__`
+        try:
+            raise raised  # outside of the `except`, which would change its `__context__`
+        finally:
+            del raised
 
     def note(self, place: str, error: BaseException) -> None:
         """Count and log an error of our own."""
@@ -164,7 +168,11 @@ def try_call(
             raise
         raised = from_outside(error, function)
         if raised is error:
+            del raised  # see `ErrorGuard.call`
             raise
         if raised is None:
             return None, error.with_traceback(None)
-    raise raised  # outside of the `except`: that would change its `__context__`
+    try:
+        raise raised  # outside of the `except`: that would change its `__context__`
+    finally:
+        del raised

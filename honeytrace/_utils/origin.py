@@ -74,7 +74,12 @@ def let_through(error: BaseException, function: object = None) -> None:
     """
     raised = from_outside(error, function, silent=False)
     if raised is not None:
-        raise raised
+        context = _context(raised)
+        try:
+            raise raised
+        finally:
+            raised.__context__ = context  # as it was before the `except` clause
+            del raised, error, context  # or they would live until the next collection
 
 
 class ignoring:  # noqa: N801 - used like `contextlib.suppress`
@@ -91,13 +96,18 @@ class ignoring:  # noqa: N801 - used like `contextlib.suppress`
         """Begin; there is nothing to set up."""
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, _: object
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: object
     ) -> bool:
         if error is None or kind is None or not issubclass(kind, self._kinds):
             return False
         raised = from_outside(error, silent=False)
         if raised is not None and raised is not error:
-            raise raised
+            context = _context(raised)
+            try:
+                raise raised
+            finally:
+                raised.__context__ = context  # see `let_through`
+                del raised, error, trace, context
         return raised is None
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import functools
+import gc
 import json
 import operator
 import signal
 import subprocess
 import sys
 import threading
+import weakref
 from asyncio import CancelledError
 from functools import partial
 from pathlib import Path
@@ -474,6 +476,40 @@ def test_only_our_own_exceptions_are_ignored(interrupt):
         with pytest.raises(LateError) as caught, ignoring(LateError, ValueError):
             function()
         assert type(caught.value) is LateError
+
+
+def passes_on(function):
+    try:
+        function()
+    except (LateError, ValueError) as error:
+        let_through(error, function)
+
+
+def ignores(function):
+    with ignoring(ValueError):
+        function()
+
+
+@pytest.mark.parametrize("clean_up", [lambda function: function(), translates])
+@pytest.mark.parametrize("run", [ErrorGuard().call, try_call, passes_on, ignores])
+def test_nothing_keeps_what_came_from_outside(interrupt, run, clean_up):
+    """No frame of ours is in a cycle with it. Collecting one runs callbacks, and in those Python
+    drops the next exception from outside."""
+    middle = interrupt(late)
+
+    def function():
+        held.append(weakref.ref(kept := LateError()))
+        clean_up(middle)
+        return kept
+
+    held = []
+    gc.disable()
+    try:
+        with contextlib.suppress(LateError):
+            run(function)
+        assert held[0]() is None
+    finally:
+        gc.enable()
 
 
 def test_empty_queues_are_known():
