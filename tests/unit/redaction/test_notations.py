@@ -356,6 +356,7 @@ def test_where_notations_end(text, secrets):
 
 
 INNOCENT = [
+    "the result is 'x1-y2z'",
     "UNKNOWN_PSK_IDENTITY = 115",
     "SERVER_AUTH = '1.3.6.1.5.5.7.3.1'",
     "auth_header = 'Proxy-Authorization'",

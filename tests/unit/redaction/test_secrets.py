@@ -266,7 +266,14 @@ def test_letters_that_are_not_ascii_are_mixed_by_their_capitals(text, mixed):
     assert is_mixed(text) is mixed
 
 
-@pytest.mark.parametrize("text", ['("api_key", "X-Api-Key")', '("Authorization", "Set-Cookie")'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        '("api_key", "X-Api-Key")',
+        '("api_key", "Ocp-Apim-Subscription-Key")',
+        '("Authorization", "Set-Cookie")',
+    ],
+)
 def test_the_name_of_a_header_is_no_secret(text):
     """In a pair of texts, as beside a name."""
     assert clean(text) == text
