@@ -2,8 +2,8 @@
 
 To read a name and its value closely takes a hundred times as long as to find them. Two things make
 up for that. A plain word after a name such as `token` is dismissed at once. And in a text with more
-names than any ordinary one, the values after those are read by simple rules: they
-end at their quote, at a space or with their line, and each distinct value is judged only once.
+names than any ordinary one, all but the first values are read by simple rules: they end at their
+quote, at a space or with their line, and each distinct value is judged only once.
 """
 
 from __future__ import annotations
