@@ -124,6 +124,30 @@ def test_rq(tmp_path):
     assert stored(tmp_path).count() == 5
 
 
+SECTION = re.search(r"\n## Process pools\n(.*?)\n## ", GUIDE.read_text("utf-8"), re.DOTALL)[1]
+POOLS = re.findall(r"```python\n(.*?)```", SECTION, re.DOTALL)
+
+
+@pytest.mark.parametrize("recipe", POOLS, ids=lambda recipe: recipe.split()[1])
+def test_process_pools(recipe, tmp_path):
+    """The recipes of the guide, as files: the calls in other processes are below the parent."""
+    pytest.importorskip(recipe.split()[1])
+    (tmp_path / "recipe.py").write_text(recipe, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "recipe.py"], cwd=tmp_path, capture_output=True, text=True, timeout=120
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "6\n", "")
+    [root] = stored(tmp_path).recent(5)
+    below = [stored(tmp_path).get(each) for each in stored(tmp_path).children(root["session_id"])]
+    assert root["session_name"] == "count all"
+    assert sorted(each["inputs"]["text"] for each in below) == ["or not to be", "to be"]
+    assert stored(tmp_path).count() == 3
+
+
+def test_the_guide_has_a_recipe_for_each_kind_of_pool():
+    assert len(POOLS) == 3
+
+
 @pytest.mark.parametrize("backend", ["threading", "loky"])
 def test_joblib(tmp_path, backend):
     joblib = pytest.importorskip("joblib")

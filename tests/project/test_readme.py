@@ -33,7 +33,7 @@ INSTALL = (
     "&& python examples/rag_pipeline.py"
 )
 DEVELOP = "pip install -e '.[dev]' && pytest"
-OPTIONAL = ("fastapi", "openai")
+OPTIONAL = ("fastapi", "joblib", "openai")
 """Packages that snippets use; without them these snippets are skipped."""
 
 
