@@ -54,7 +54,9 @@ def application(directory: Path) -> Iterator[str]:
             [*command, "--log-level", "error"], cwd=directory, pass_fds=[number]
         )
         try:
-            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+            url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+            httpx.get(f"{url}/feedback/", timeout=60)  # the client of the guide waits 5 s at most
+            yield url
         finally:
             process.send_signal(signal.SIGINT)
             process.wait(30)
