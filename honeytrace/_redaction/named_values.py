@@ -24,6 +24,7 @@ from honeytrace._redaction.separators import (
     after_names,
     last_name,
     meaning,
+    phrase,
 )
 from honeytrace._redaction.values import (
     MAX_VALUE_CHARACTERS,
@@ -45,6 +46,7 @@ _QUOTE = expression(
 )
 _PHRASE = expression(r"(?:[A-Za-z][\w-]*[ ]){1,3}$")
 _PHRASE_CHARACTERS = 40
+_SHORT_PHRASE = 24  # characters that are enough in a very long text
 _TYPE_BEFORE = expression(r"([A-Za-z_]\w{0,63})[ ]+(?:As[ ]+|as[ ]+|\[\]|&|\*)?$")
 _STATEMENT = expression(
     r"(?:^|[\s(])(?:if|elif|while|for|in|and|or|not|return|case|lambda|class|except|raise|async"
@@ -84,6 +86,8 @@ def named_values(text: str) -> Iterator[Span]:
         if looks <= MAX_LOOKS:
             span = _closely(text, at, quotes)
         else:
+            if not alone and backwards.endswith(" "):
+                name = phrase(text[max(0, at - _SHORT_PHRASE) : at]) or name
             span = skimmer.value(at, name, backwards[-1]) if name else None
         if span:
             done = span[1]

@@ -15,7 +15,9 @@ from honeytrace._redaction.marker import Span
 from honeytrace._redaction.randomness import looks_secret
 from honeytrace._redaction.secret_names import Name
 from honeytrace._redaction.values import (
+    HEADER,
     QUOTES,
+    SCHEME,
     WIDE_COLON,
     find_group,
     is_prose,
@@ -33,7 +35,7 @@ MAX_JUDGED = 10_000
 MAX_PROBE_CHARACTERS = 256
 """Only so many characters of a value are judged, but a longer secret is replaced to its end."""
 
-_ANY_BARE = r"""[^\s"'`,;&<>|\\\uff0c\u3002]"""
+_ANY_BARE = r"""(?:[^\s"'`,;&<>|\\\uff0c\u3002]|[,;&](?=\w(?![\w.%-]{0,40}[:=])))"""
 _MAX_WORD = 19  # characters of a word that is not a secret without a digit
 # A word in quotes, or alone, with a sign after it that ends it in all notations.
 _WORD = expression(
@@ -49,13 +51,13 @@ _VALUE = verbose(
     rf"""(?: :[=:-]? | =+[>~]? | %3[ADad] | {WIDE_COLON} | <- ) [ \t]{{0,16}}
       (?P<line> (?:[|>][+-]?[0-9]?[ ]{{0,8}})? \r?\n[ \t]{{0,32}}(?:-[ ])? )?
       (?: \*{{1,3}}[ ]? | _{{2}} | </?[A-Za-z0-9]{{1,10}}> )?
+      (?: [A-Za-z_][\w.]{{0,40}}(?:\[[^\]\n]{{1,64}}\])?(?:[ ]\|[ ][\w.]{{1,40}}){{0,3}} [ ]=[ ] )?
       (?: [bBfFrRuULN@$]{{0,2}} (?:
             (?P<q>["'`]) (?P<quoted>[^"'`\\\n]{{1,{MAX_PROBE_CHARACTERS}}}) (?P=q)
           | (?P<quote>{QUOTES}) )
         | (?P<group>[\[{{(])
         | (?P<bare> {_ANY_BARE}{{1,{MAX_PROBE_CHARACTERS}}} ) )"""
 )
-_LINE = expression(r"""[^\r\n"'`\\]+""")
 _BARE = expression(f"{_ANY_BARE}+")
 _HEADERS = ("authorization", "cookie")
 _CLOSING = ")]}>.,;:*!"
@@ -110,7 +112,7 @@ class Skimmer:
         text = self._text
         start = match.end() if kind == "quote" else match.start(kind)
         if kind == "bare":
-            whole = (_LINE if header else _BARE).match
+            whole = (HEADER if header else _BARE).match
             probe = whole(text, start, start + MAX_PROBE_CHARACTERS)
             end = probe.end() if probe else start
         else:
@@ -141,7 +143,10 @@ def _is_value(given: str, name: Name, line: str | None, quoted: bool) -> bool:
     """Return whether a value is a secret."""
     if not given or given.startswith(_NOT_BEGUN) or (line and not _is_data(given)):
         return False
-    return is_secret(given, name) and not (is_prose(given, 0) if quoted else is_source(given))
+    if name.rule in _HEADERS and (scheme := SCHEME.match(given)):
+        given = given[scheme.end() :]
+    secret = is_secret(given, name, "" if quoted else "=")  # a number may be one without quotes
+    return secret and not (is_prose(given, 0) if quoted else is_source(given))
 
 
 def _is_data(given: str) -> bool:

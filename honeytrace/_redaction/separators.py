@@ -56,6 +56,8 @@ _plain: set[str] = set()  # names, read backwards, that are not secret, whatever
 _MAX_PLAIN = 4096
 _MAX_REMEMBERED = 64  # characters of a name that is remembered as plain
 _MAX_MEANINGS = 1024
+_PHRASE_WORD = expression(r"[A-Za-z][\w-]*")
+_MAX_WORDS = 3  # of a name with spaces
 
 
 def after_names(text: str) -> Iterator[tuple[int, str]]:
@@ -162,3 +164,10 @@ def meaning(backwards: str) -> Meaning:
     if _depends(before, name) and not (found and found.sure):
         return Meaning(None if SIGNATURE.fullmatch(name) else found or _UNKNOWN, False)
     return Meaning(found, True)
+
+
+@lru_cache(_MAX_MEANINGS)
+def phrase(head: str) -> Name | None:
+    """Return the meaning of the last words of a text: `the API key`."""
+    words = _PHRASE_WORD.findall(head)[-_MAX_WORDS:]
+    return judge("_".join(words)) if words else None

@@ -61,7 +61,7 @@ _PARAMETERS = (
     r"""[A-Za-z0-9-]{1,32}[ ]\w{1,32}=\\{0,7}"[^"\r\n]{0,512}\""""
     r"""(?:,[ ]{0,8}\w{1,32}=(?:\\{0,7}"[^"\r\n]{0,512}"|[^\s,"'`]{1,256})){0,16}"""
 )
-_HEADER = expression(rf"[ \t]{{0,8}}(?P<line>(?:Digest[^\r\n]*|{_PARAMETERS}|[^\r\n\"'`\\]+))")
+HEADER = expression(rf"[ \t]{{0,8}}(?P<line>(?:Digest[^\r\n]*|{_PARAMETERS}|[^\r\n\"'`\\]+))")
 _HEADER_START = expression(
     rf"[ \t]{{0,8}}(?P<line>(?:Digest[^\r\n]{{0,512}}|{_PARAMETERS}|[^\r\n\"'`\\]{{1,512}}))"
 )
@@ -311,7 +311,7 @@ def _header(text: str, at: int, name: Name, label: str) -> Span | None:
             return (start, start + len(first), name.rule) if secret else None
     if not secret:
         return None
-    whole = _HEADER.match(text, at)
+    whole = HEADER.match(text, at)
     return (*_trimmed(text, start, whole.end("line") if whole else end), name.rule)
 
 

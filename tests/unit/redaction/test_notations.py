@@ -362,7 +362,6 @@ INNOCENT = [
     "auth_header = 'Proxy-Authorization'",
     'password = ":****"',
     '"jwt": "urn:ietf:params:oauth:token-type:jwt"',
-    'if key not in ("authorization", "headers"):',
     "see https://user:password@host:8080/path and redis://:secret@localhost",
     "azureservicebus://SAS_POLICY_NAME:SAS_KEY@SERVICE_BUSNAMESPACE",
     """\

@@ -76,6 +76,19 @@ LONG = [
     ("api key: none, value: none, id: none\n", "api key: none, value: none, id: none\n"),
     ("api key: q7Rt2§aB\n", "api key: [REDACTED:key]\n"),
     ("a:password] :543 a:token: x7y8z9w0 ", None),
+    ("token=1§\n".replace("§", "23456"), "token=[REDACTED:token]\n"),
+    ("export PASSWORD=a,§;d&e\n", "export PASSWORD=[REDACTED:password]\n"),
+    ('password: str = "§"\n', 'password: str = "[REDACTED:password]"\n'),
+    ("password: str | None = '§'\n", "password: str | None = '[REDACTED:password]'\n"),
+    ("the API key: §\n", "the API key: [REDACTED:key]\n"),
+    ("security code: 1234\n", "security code: [REDACTED:code]\n"),
+    (
+        'Authorization: Digest a="§"\nHost: b\n',
+        "Authorization: [REDACTED:authorization]\nHost: b\n",
+    ),
+    ("Authorization: ApiKey §\n", "Authorization: [REDACTED:authorization]\n"),
+    ("secrets = {'a': '§', 'b': 'c'}\n", "secrets = [REDACTED:secret]\n"),
+    ("password=" + 300 * "a" + "§\n", "password=[REDACTED:password]\n"),
     ("mysig=§ x-sig=§\n", None),
 ]
 
