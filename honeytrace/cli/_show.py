@@ -41,6 +41,8 @@ def show_session(options: argparse.Namespace, config: Config) -> None:
 def _print_tree(session: Session, read: Reader, options: argparse.Namespace) -> None:
     steps = list(walk(session, read.fetch, read.children))
     print_text(f"{session.session_id}  {_sums(steps)}".rstrip())
+    if place := _place(session, read):
+        print_text(place)
     heads = [f"{step.lead}{_name(step)}" for step in steps]
     width = min(max(map(columns, heads)), _NAME)
     spans = [_span(step) for step in steps]
@@ -60,6 +62,15 @@ def _print_tree(session: Session, read: Reader, options: argparse.Namespace) -> 
             room = screen and screen - len(rail)
             for line in content(step.session, options.full, origin, room):
                 _print_line(f"{rail}{line}", screen)
+
+
+def _place(session: Session, read: Reader) -> str:
+    """Return which session this one is a step of, so that one can look at that; "" for a root."""
+    root_id = about(session).get("root_id")
+    if not isinstance(root_id, str) or root_id == session.session_id:
+        return ""
+    root = read.fetch(root_id)
+    return f"a step of {printable(root.session_name)}, {root.session_id}" if root else ""
 
 
 def _print_line(line: str, screen: int | None, colored: bool = False) -> None:

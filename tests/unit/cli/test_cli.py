@@ -851,6 +851,19 @@ def test_show_circle(run: Run) -> None:
     ]
 
 
+def test_show_step(run: Run) -> None:
+    """A step says which session it is in, if that is stored: the way from `ls --error` to it."""
+    root = keep("agent\x1b[31m")
+    step = keep("step", metadata={"honeytrace": {"parent_id": root, "root_id": root}})
+    [_, place, line] = run("show", step).out.splitlines()
+    assert place == f"a step of agent\\x1b[31m, {root}"
+    assert line.startswith("step")
+    assert "a step of" not in run("show", root).out
+    for elsewhere in (MISSING, 5):
+        step = keep("step", metadata={"honeytrace": {"parent_id": root, "root_id": elsewhere}})
+        assert "a step of" not in run("show", step).out
+
+
 def test_show_lost_child(run: Run) -> None:
     """A child that is not stored stands in the tree by its id, whatever that is."""
     root = keep("root", children_ids=[MISSING, "no id\x1b[2J"])
