@@ -19,12 +19,28 @@ _MAX_FRAMES = 50
 _MAX_EXCEPTIONS = 20  # in one error: with its causes and the members of groups
 _MAX_NOTES = 20
 _CANCELLED = ("CancelledError", "Cancelled", "GreenletExit")  # of asyncio, trio and gevent
-_STEERING = (
-    *("ModelRetry", "CallDeferred", "ApprovalRequired", "SkipModelRequest"),  # pydantic-ai
-    *("GraphBubbleUp", "GraphInterrupt", "NodeInterrupt", "ParentCommand"),  # LangGraph
-    *("Retry", "Ignore", "Reject", "TaskPredicate"),  # celery
-)
-_FRAMEWORKS = ("pydantic_ai.", "langgraph.", "celery.")
+_STEERING = {
+    "airflow": ("AirflowSkipException", "AirflowRescheduleException", "TaskDeferred"),
+    "arq": ("Retry", "RetryJob"),
+    "celery": ("Retry", "Ignore", "Reject", "TaskPredicate"),
+    "dagster": ("RetryRequested",),
+    "dramatiq": ("Retry",),
+    "huey": ("CancelExecution", "RetryTask"),
+    "langgraph": ("GraphBubbleUp", "GraphInterrupt", "NodeInterrupt", "ParentCommand"),
+    "prefect": ("Pause", "PrefectSignal"),
+    "pydantic_ai": (
+        *("ModelRetry", "CallDeferred", "ApprovalRequired", "SkipModelRequest"),
+        *("SkipToolExecution", "SkipToolValidation", "ToolRetryError"),
+    ),
+    "scrapy": ("CloseSpider", "DontCloseSpider", "DropItem", "IgnoreRequest"),
+    "streamlit": ("RerunException", "StopException"),
+    "temporalio": ("ContinueAsNewError",),
+    "tornado": ("Finish",),
+}
+"""For each package, the exceptions by which code tells a framework what to do next."""
+
+_HTTP = ("starlette", "fastapi", "werkzeug", "aiohttp")
+_HTTP_CODES = ("status_code", "code")
 _EXIT_CODES = ("exit_code", "_code", "code", "returncode")
 
 _GROUP = getattr(builtins, "BaseExceptionGroup", None)  # from Python 3.11 on
@@ -52,13 +68,14 @@ def failure(error: BaseException | None) -> Failure | None:
 def _is_orderly(error: BaseException) -> bool:
     """Return whether this exception is not an error.
 
-    It may close a generator, end the program with exit code 0, or tell a framework what to do next.
+    It may close a generator, end the program with exit code 0, redirect a browser, or tell a
+    framework what to do next.
 
     Command-line libraries end a command in their own way. click and typer raise an exception with
     an `exit_code`; others raise a class called `Exit` with a code under another name.
     """
     kind = type(error)  # `isinstance` would ask the user's class for `__class__`
-    if issubclass(kind, GeneratorExit) or _steers(kind):
+    if issubclass(kind, GeneratorExit) or _steers(kind) or _redirects(error, kind):
         return True
     if issubclass(kind, SystemExit):
         code = _code(error)
@@ -70,10 +87,20 @@ def _is_orderly(error: BaseException) -> bool:
 
 def _steers(kind: type) -> bool:
     """Return whether exceptions of a class only tell a framework what to do next."""
-    return any(
-        qualname(each) in _STEERING and str(nearest(each, "__module__")).startswith(_FRAMEWORKS)
-        for each in mro(kind)
-    )
+    return any(qualname(each) in _STEERING.get(_package(each), ()) for each in mro(kind))
+
+
+def _package(kind: type) -> str:
+    return str(nearest(kind, "__module__")).partition(".")[0]
+
+
+def _redirects(error: BaseException, kind: type) -> bool:
+    """Return whether this is an answer of a web framework that is not an error, as a redirect."""
+    if not any(qualname(each) == "HTTPException" and _package(each) in _HTTP for each in mro(kind)):
+        return False
+    own = state(error, kind)
+    codes = (own.get(name, nearest(kind, name)) for name in _HTTP_CODES)
+    return any(issubclass(type(code), int) and 100 <= code < 400 for code in codes)
 
 
 def is_cancellation(error: BaseException) -> bool:

@@ -6,6 +6,7 @@ The classes here have the names, places and attributes of the real ones.
 from __future__ import annotations
 
 import dataclasses
+import http
 import sys
 import types
 
@@ -156,6 +157,8 @@ def test_other_classes_of_these_names():
         ("pydantic_ai.exceptions", "ModelRetry"),
         ("langgraph.errors", "GraphInterrupt"),
         ("celery.exceptions", "Retry"),
+        ("airflow.sdk.exceptions", "AirflowSkipException"),
+        ("tornado.web", "Finish"),
     ],
 )
 def test_exceptions_that_only_steer(module, name):
@@ -173,6 +176,31 @@ def test_exceptions_that_only_steer(module, name):
             with pytest.raises(kind):
                 trace_session(raises)(error)
     assert [each.error for each in sessions] == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("module", "codes", "error"),
+    [
+        ("starlette.exceptions", {"status_code": 307}, False),
+        ("aiohttp.web_exceptions", {"status_code": http.HTTPStatus.FOUND}, False),
+        ("werkzeug.exceptions", {"code": 308}, False),
+        ("starlette.exceptions", {"status_code": 404}, True),
+        ("werkzeug.exceptions", {"code": None}, True),
+        ("shop.errors", {"status_code": 307}, True),
+    ],
+)
+def test_redirects(module, codes, error):
+    """An exception by which a web framework redirects the browser is not an error."""
+    kind = type("HTTPException", (Exception,), {"__module__": module, **codes})
+    own = type("Own", (kind,), {})()
+
+    @trace_session
+    def raises():
+        raise own
+
+    with capture_sessions() as sessions, pytest.raises(kind):
+        raises()
+    assert bool(sessions.one().error) is error
 
 
 def test_errors_of_these_names():
