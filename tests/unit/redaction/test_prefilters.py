@@ -32,6 +32,7 @@ TEXTS = st.lists(PIECES, max_size=16).map("".join)
 
 @given(TEXTS)
 @example("password: x1-y2")
+@example("a_" * 40 + "password: x1-y2")
 def test_names_before_separators(text):
     """Every separator that follows a secret name is looked at."""
     seen = {at for at, _ in separators.after_names(text)}

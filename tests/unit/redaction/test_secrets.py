@@ -89,6 +89,7 @@ LONG = [
     ("Authorization: ApiKey §\n", "Authorization: [REDACTED:authorization]\n"),
     ("secrets = {'a': '§', 'b': 'c'}\n", "secrets = [REDACTED:secret]\n"),
     ("password=" + 300 * "a" + "§\n", "password=[REDACTED:password]\n"),
+    ("password=, token=;\n", "password=, token=;\n"),
     ("mysig=§ x-sig=§\n", None),
 ]
 
@@ -277,6 +278,11 @@ def test_names_that_are_not_secret_are_forgotten_in_time(monkeypatch):
 @pytest.mark.parametrize(("text", "mixed"), [("grüßeausköln", False), ("ÄÖÜßÄÖÜÄÖÜ", True)])
 def test_letters_that_are_not_ascii_are_mixed_by_their_capitals(text, mixed):
     assert is_mixed(text) is mixed
+
+
+def test_any_value_beside_authorization_is_secret():
+    """Unlike beside other names, where two words may be unrelated."""
+    assert clean("('Authorization', 'abc')") == "('Authorization', '[REDACTED:authorization]')"
 
 
 @pytest.mark.parametrize(
