@@ -1,4 +1,4 @@
-"""How values are copied: the limits of a copy, and the functions that users registered."""
+"""The limits of a copied field, and the functions that users register for their types."""
 
 from __future__ import annotations
 

@@ -790,6 +790,57 @@ def test_gevent_after_the_import():
     assert ran(program, None).words == [20]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
+@pytest.mark.parametrize("traced", [0, 5])
+def test_a_daemon(traced, server):
+    """It forks twice and closes the standard streams, before or after its first session."""
+    program = f"""
+    for n in range({traced}):
+        call(n)
+    assert flush(20)
+    ended, write = os.pipe()
+    if child := os.fork():
+        os.close(write)
+        os.waitpid(child, 0)
+        os.read(ended, 1)
+        os._exit(0)
+    os.setsid()
+    if os.fork():
+        os._exit(0)
+    os.chdir("/")
+    os.closerange(0, 3)
+    for n in range({traced}, 20):
+        call(n)
+    atexit.unregister(tell)
+    assert flush(20)
+    """
+    ran(program, server.url)
+    assert numbers(server) == [*range(20)]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the limit has no effect")
+def test_memory_runs_out_for_a_while(server):
+    """What the program gets is its own MemoryError. All that was accepted arrives later."""
+    program = """
+    import contextlib, resource
+    threading.excepthook = lambda _: None  # it would say that a thread of ours has run out
+    call(-1)
+    assert flush(20)
+    with open("/proc/self/statm") as file:
+        used = int(file.read().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + 12 * 2**20, resource.RLIM_INFINITY))
+    for n in range(40):
+        with contextlib.suppress(MemoryError):
+            call("x" * 2**20)
+    resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    call(-2)
+    assert flush(30)
+    say([stats().accepted, stats().delivered])
+    """
+    ((accepted, delivered),) = ran(program, server.url).words
+    assert accepted == delivered == len({each["session_id"] for each in server.sessions})
+
+
 @pytest.mark.parametrize("error", ["AttributeError", "NotImplementedError"])
 def test_gevent_beside_a_library_that_it_breaks(error, server, segments, tmp_path):
     """Old versions of trio, and all on macOS, fail to import after `patch_all`."""
