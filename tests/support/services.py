@@ -74,4 +74,6 @@ if __name__ == "__main__":
     role, descriptor, address = sys.argv[1:]
     made = back() if role == "back" else front(address)
     made.add_middleware(ASGIMiddleware, skip=["/health"])
-    uvicorn.run(made, fd=int(descriptor), log_level="error", lifespan="off")
+    # On a busy machine, connections may be idle for long; a client that uses one which is being
+    # closed for that gets an error.
+    uvicorn.run(made, fd=int(descriptor), log_level="error", lifespan="off", timeout_keep_alive=300)
