@@ -136,7 +136,8 @@ def test_process_pools(recipe, tmp_path):
     done = subprocess.run(
         [sys.executable, "recipe.py"], cwd=tmp_path, capture_output=True, text=True, timeout=120
     )
-    assert (done.returncode, done.stdout, done.stderr) == (0, "6\n", "")
+    printed = re.search(r"print\(.*  # (.*)\n", recipe)[1]
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{printed}\n", "")
     [root] = stored(tmp_path).recent(5)
     below = [stored(tmp_path).get(each) for each in stored(tmp_path).children(root["session_id"])]
     assert root["session_name"] == "count all"
