@@ -7,37 +7,14 @@ matters: shapes that contain others come first.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
+from honeytrace._capture.providers.answer import Answer
 from honeytrace._capture.providers.bedrock import METRICS
 from honeytrace._capture.providers.embeddings import embedded_tokens
 from honeytrace._capture.providers.messages import Message, read_message, read_parts
 from honeytrace._capture.providers.tokens import tokens
 from honeytrace._utils.json import Json
-
-
-@dataclass(slots=True)
-class Answer:
-    """The contents of a model's answer, whichever provider gave it.
-
-    Attributes:
-        messages: the messages, one for each alternative answer; none for embeddings.
-        model: the name of the model that answered; None if the answer does not say it.
-        finish_reason: why the model stopped.
-        usage: counts of tokens, by the names of `tokens`.
-        cost: US dollars; None if the answer does not have it.
-        answer_id: the id that the server gave the answer.
-        request_id: the id of the request, which the provider's support asks for.
-    """
-
-    messages: list[Message] = field(default_factory=list)
-    model: str | None = None
-    finish_reason: str | None = None
-    usage: dict[str, int] = field(default_factory=dict)
-    cost: float | None = None
-    answer_id: str | None = None
-    request_id: str | None = None
 
 
 def read_answer(outputs: Json) -> Answer | None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from honeytrace._capture.providers.answers import Answer, read_answer
+from honeytrace._capture.providers.answer import Answer
+from honeytrace._capture.providers.answers import read_answer
 from honeytrace._capture.providers.embeddings import describe_vector
 from honeytrace._capture.providers.usage import facts
 from honeytrace._utils.guard import try_call

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from honeytrace._capture.providers.answers import Answer, read_answer
+from honeytrace._capture.providers.answer import Answer
+from honeytrace._capture.providers.answers import read_answer
 from honeytrace._utils.json import Json
 
 
