@@ -316,10 +316,13 @@ def test_a_keep_that_raises_keeps_the_tree_and_is_counted(caplog):
 
 
 @pytest.mark.parametrize("fails", [False, True])
-def test_ctrl_c_while_keep_runs_reaches_the_program_and_the_tree_is_kept(fails):
+def test_ctrl_c_while_keep_runs_reaches_the_program_and_the_tree_is_kept(fails, request):
     def keep(session):
         signal.raise_signal(signal.SIGINT)
 
+    # A program that a shell starts in the background ignores it.
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, handler))
     honeytrace.configure(keep=keep)
     before = honeytrace.stats().errors
     with capture_sessions() as sessions:
