@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import zlib
@@ -11,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from honeytrace._delivery.spool.owned_file import make_private
+from honeytrace._utils import clock
 from honeytrace._utils.files import open_file
 from honeytrace._utils.origin import ignoring
 
@@ -20,6 +22,7 @@ except ImportError:  # pragma: no cover - Windows
     fcntl = None  # type: ignore[assignment]
 
 _TURNS = 64  # sessions that can be updated at once
+_LOOK_SECONDS = 0.02  # how often to look for the first update; each look is a system call
 _MAX_NOTED_BYTES = 64 * 1024  # in one file; beyond it, the ids that were noted first are forgotten
 
 
@@ -37,6 +40,8 @@ class Turns:
         self._folder = str(directory)
         self._threads = tuple(threading.Lock() for _ in range(_TURNS))
         self._noted = b""  # ids that no file could take
+        self._in_use = False
+        self._looked = -math.inf  # when it was last found not to be in use
 
     @contextmanager
     def take(self, session_id: str) -> Iterator[Callable[[], object]]:
@@ -57,7 +62,10 @@ class Turns:
         """Return whether any session was updated; in most programs none ever is."""
         if self._directory is None:
             return bool(self._noted)
-        return os.access(self._folder, os.R_OK)
+        if not self._in_use and (now := clock.now()) >= self._looked + _LOOK_SECONDS:
+            self._looked = now
+            self._in_use = os.access(self._folder, os.R_OK)
+        return self._in_use
 
     def is_updated(self, session_id: str) -> bool:
         """Return whether the session was updated, as far as this machine knows."""
@@ -87,6 +95,7 @@ class Turns:
             return None
         with ignoring(OSError):
             make_private(self._directory)
+            self._in_use = True
             fd = open_file(self._path(number), os.O_RDWR | os.O_CREAT)
             fcntl.flock(fd, fcntl.LOCK_EX)  # for as long as two requests take, at most
             return fd
