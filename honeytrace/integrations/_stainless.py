@@ -31,7 +31,7 @@ from honeytrace._tracing.following import (
     encoded,
     watch_of,
 )
-from honeytrace._tracing.recorder import Call, begin_unguarded, end_unguarded
+from honeytrace._tracing.recorder import Call, begin_unguarded, end_unguarded, on_error
 from honeytrace._tracing.signature import is_omitted
 from honeytrace._utils.guard import try_call
 
@@ -199,13 +199,10 @@ def sync_request(original: Callable[..., Any], sdk: Sdk) -> Callable[..., Any]:
         call = _guard(start, sdk, self, args, kwargs) if sdk.active and not live.off else None
         if call is None:
             return original(self, *args, **kwargs)
-        try:  # not `on_error`: three calls more cost the caller time
+        with on_error(partial(fail, call)):
             make_current(call)
             result = original(self, *args, **kwargs)
             _guard(finish, call, result)
-        except BaseException as error:
-            _guard(fail, call, error)
-            raise
         return result
 
     return request
@@ -218,13 +215,10 @@ def async_request(original: Callable[..., Any], sdk: Sdk) -> Callable[..., Any]:
         call = _guard(start, sdk, self, args, kwargs) if sdk.active and not live.off else None
         if call is None:
             return await original(self, *args, **kwargs)
-        try:  # not `on_error`: three calls more cost the caller time
+        with on_error(partial(fail, call)):
             make_current(call)
             result = await original(self, *args, **kwargs)
             _guard(finish, call, result)
-        except BaseException as error:
-            _guard(fail, call, error)
-            raise
         return result
 
     return request
