@@ -140,7 +140,7 @@ class HttpSender:
         return answer
 
     def _is_updated(self, body: bytes) -> bool:
-        if not self._turns.in_use:
+        if not self._turns.are_in_use():
             return False
         identity = wire.id_of(body)
         return wire.is_uuid(identity) and self._turns.is_updated(identity)

@@ -57,8 +57,7 @@ class Turns:
                     fcntl.flock(fd, fcntl.LOCK_UN)
                     os.close(fd)
 
-    @property
-    def in_use(self) -> bool:
+    def are_in_use(self) -> bool:
         """Return whether any session was updated; in most programs none ever is."""
         if self._directory is None:
             return bool(self._noted)
