@@ -16,7 +16,7 @@ from honeytrace._redaction.secret_names import MARKS, Name, judge, may_hold_secr
 from honeytrace._redaction.values import WIDE_COLON
 
 SEPARATOR = expression(rf":+[=-]?|=+[>~]?|%3[ADad]|{WIDE_COLON}|<-")
-"""What stands between a name and its value."""
+"""A sign between a name and its value."""
 
 LABELS = ("ame", "ey", "eader", "field", "variable", "param", "property")
 """Parts of the words that introduce a name: `"name": "Authorization", "value": …`."""
@@ -133,7 +133,7 @@ def _depends(before: str, name: str) -> bool:
 
 
 class Meaning(NamedTuple):
-    """What a name means, as far as the character before it tells.
+    """The meaning of a name, as far as the character before it tells.
 
     Attributes:
         name: what the name says about its value; None if it says nothing by itself.
