@@ -24,7 +24,6 @@ from honeytrace._redaction.separators import (
     after_names,
     last_name,
     meaning,
-    phrase,
 )
 from honeytrace._redaction.values import (
     MAX_VALUE_CHARACTERS,
@@ -46,7 +45,6 @@ _QUOTE = expression(
 )
 _PHRASE = expression(r"(?:[A-Za-z][\w-]*[ ]){1,3}$")
 _PHRASE_CHARACTERS = 40
-_SHORT_PHRASE = 24  # characters that are enough in a very long text
 _TYPE_BEFORE = expression(r"([A-Za-z_]\w{0,63})[ ]+(?:As[ ]+|as[ ]+|\[\]|&|\*)?$")
 _STATEMENT = expression(
     r"(?:^|[\s(])(?:if|elif|while|for|in|and|or|not|return|case|lambda|class|except|raise|async"
@@ -74,24 +72,21 @@ _LABEL_AFTER = expression(
 def named_values(text: str) -> Iterator[Span]:
     """Find the values that are given to secret names."""
     quotes = _Quotes(text)
-    skimmer = Skimmer(text)
     looks = done = 0
-    for at, backwards in after_names(text):
+    separators = after_names(text)
+    for at, backwards in separators:
         if at < done:
             continue
         name, alone = meaning(backwards)
         if alone and name and not name.sure and is_plain_word(text, at):
             continue
-        looks += 1
-        if looks <= MAX_LOOKS:
-            span = _closely(text, at, quotes)
-        else:
-            if not alone and backwards.endswith(" "):
-                name = phrase(text[max(0, at - _SHORT_PHRASE) : at]) or name
-            span = skimmer.value(at, name, backwards[-1]) if name else None
+        span = _closely(text, at, quotes)
         if span:
             done = span[1]
             yield span
+        looks += 1
+        if looks == MAX_LOOKS:
+            yield from Skimmer(text).values(separators, done)
 
 
 def _closely(text: str, at: int, quotes: _Quotes) -> Span | None:

@@ -9,11 +9,13 @@ quote, at a space or with their line, and each distinct value is judged only onc
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 
 from honeytrace._redaction.lazy import expression, verbose
 from honeytrace._redaction.marker import Span
 from honeytrace._redaction.randomness import looks_secret
 from honeytrace._redaction.secret_names import Name
+from honeytrace._redaction.separators import meaning, phrase
 from honeytrace._redaction.values import (
     HEADER,
     QUOTES,
@@ -35,7 +37,9 @@ MAX_JUDGED = 10_000
 MAX_PROBE_CHARACTERS = 256
 """Only so many characters of a value are judged, but a longer secret is replaced to its end."""
 
-_ANY_BARE = r"""(?:[^\s"'`,;&<>|\\\uff0c\u3002]|[,;&](?=\w(?![\w.%-]{0,40}[:=])))"""
+# A run of characters without quotes, or a sign that does not end the value. Nothing may follow what
+# repeats this, so that a run is not tried in parts.
+_BARE_PART = r"""(?:[^\s"'`,;&<>|\\\uff0c\u3002]{1,256}|[,;&](?=\w(?![\w.%-]{0,40}[:=])))"""
 _MAX_WORD = 19  # characters of a word that is not a secret without a digit
 # A word in quotes, or alone, with a sign after it that ends it in all notations.
 _WORD = expression(
@@ -47,23 +51,26 @@ _BARE_WORD = expression(
     rf"""[:=]{{1,2}}[> \t]{{0,2}}(?:(["'`]{{1,3}})[^"'`\\\n\d]{{1,{_MAX_WORD}}}\1"""
     rf"""|[^\W\d]{{1,{_MAX_WORD}}}(?![\w.+/~"'`-]))"""
 )
+# `(?:x|)` is quicker than `(?:x)?`.
 _VALUE = verbose(
     rf"""(?: :[=:-]? | =+[>~]? | %3[ADad] | {WIDE_COLON} | <- ) [ \t]{{0,16}}
-      (?P<line> (?:[|>][+-]?[0-9]?[ ]{{0,8}})? \r?\n[ \t]{{0,32}}(?:-[ ])? )?
-      (?: \*{{1,3}}[ ]? | _{{2}} | </?[A-Za-z0-9]{{1,10}}> )?
-      (?: [A-Za-z_][\w.]{{0,40}}(?:\[[^\]\n]{{1,64}}\])?(?:[ ]\|[ ][\w.]{{1,40}}){{0,3}} [ ]=[ ] )?
+      (?P<line> (?:[|>][+-]?[0-9]?[ ]{{0,8}}|) \r?\n[ \t]{{0,32}}(?:-[ ]|) |)
+      (?: \*{{1,3}}[ ]? | _{{2}} | </?[A-Za-z0-9]{{1,10}}> |)
+      (?: (?=[A-Za-z_][\w.]{{0,40}}(?:\[|[ ][|=]))
+        [A-Za-z_][\w.]{{0,40}}(?:\[[^\]\n]{{1,64}}\]|)(?:[ ]\|[ ][\w.]{{1,40}}){{0,3}} [ ]=[ ] |)
       (?: [bBfFrRuULN@$]{{0,2}} (?:
             (?P<q>["'`]) (?P<quoted>[^"'`\\\n]{{1,{MAX_PROBE_CHARACTERS}}}) (?P=q)
           | (?P<quote>{QUOTES}) )
         | (?P<group>[\[{{(])
-        | (?P<bare> {_ANY_BARE}{{1,{MAX_PROBE_CHARACTERS}}} ) )"""
+        | (?P<bare> {_BARE_PART}{{1,64}} ) )"""
 )
-_BARE = expression(f"{_ANY_BARE}+")
+_BARE = expression(f"{_BARE_PART}+")
 _HEADERS = ("authorization", "cookie")
 _CLOSING = ")]}>.,;:*!"
 # What follows a quote that closes a literal; what was replaced before.
 _NOT_BEGUN = (*" \t\n\r+,).;:&?}]", "[REDACTED:")
 _DIGIT = expression(r"[0-9]")
+_PHRASE_CHARACTERS = 24  # before a separator: words that may be a name together
 
 
 def is_plain_word(text: str, at: int) -> bool:
@@ -78,34 +85,41 @@ class Skimmer:
         self._text = text
         self._judged: dict[tuple[str, Name], tuple[int, int] | None] = {}
 
-    def value(self, at: int, name: Name, before: str) -> Span | None:
-        """Return the secret that the separator at this place gives to a name, if there is one.
+    def values(self, separators: Iterable[tuple[int, str]], done: int) -> Iterator[Span]:
+        """Find the values behind the separators that `after_names` yields, from `done` on."""
+        text, judged = self._text, self._judged
+        for at, backwards in separators:
+            if at < done:
+                continue
+            name, alone = meaning(backwards)
+            if not alone and backwards[-1] == " ":
+                name = phrase(text[max(0, at - _PHRASE_CHARACTERS) : at]) or name
+            if not name or (not name.sure and _BARE_WORD.match(text, at)):
+                continue
+            match = _VALUE.match(text, at) if backwards[-1] != ":" else None
+            if match is None:
+                continue
+            key = (match[0], name)
+            found = judged[key] if key in judged else self._judge(match, name)
+            if found:
+                start, done = at + found[0], at + found[1]
+                yield start, done, name.rule
 
-        Args:
-            at: where the separator begins.
-            name: what the name says.
-            before: the character before the name; behind a colon it is not one.
-        """
-        text = self._text
-        if before == ":" or (not name.sure and _BARE_WORD.match(text, at)):
-            return None
-        match = _VALUE.match(text, at)
-        if match is None:
-            return None
+    def _judge(self, match: re.Match[str], name: Name) -> tuple[int, int] | None:
+        """Return where the value is, from where its separator begins, if it is a secret."""
+        at = match.start()
         kind = match.lastgroup or ""
+        header = name.rule in _HEADERS and kind == "bare" and match[0][0] == ":"
         if kind == "group":
-            return find_group(text, match.start("group"), name)
-        header = name.rule in _HEADERS and kind == "bare" and text[at] == ":"
-        if kind == "quote" or header or match.end() - at > MAX_PROBE_CHARACTERS:
-            return self._long(match, kind, name, header)
-        key = (match[0], name)
-        if key in self._judged:
-            found = self._judged[key]
+            span = find_group(self._text, match.start("group"), name)
+        elif kind == "quote" or header or match.end() - at > MAX_PROBE_CHARACTERS:
+            span = self._long(match, kind, name, header)
         elif len(self._judged) >= MAX_JUDGED:
-            found = _found(match, kind, name, judge=False)
+            return _found(match, kind, name, judge=False)
         else:
-            found = self._judged[key] = _found(match, kind, name)
-        return (at + found[0], at + found[1], name.rule) if found else None
+            found = self._judged[match[0], name] = _found(match, kind, name)
+            return found
+        return (span[0] - at, span[1] - at) if span else None
 
     def _long(self, match: re.Match[str], kind: str, name: Name, header: bool) -> Span | None:
         """Return a value that the expression does not match to its end, if it is a secret."""
