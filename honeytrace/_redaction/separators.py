@@ -27,11 +27,11 @@ SIGNATURE = expression(r"(?:[\w-]{0,40}-)?sig(?:nature)?", re.ASCII | re.IGNOREC
 LAST_WORDS = frozenset(secret_words.LAST_WORDS.split())
 TYPE_WORDS = frozenset(secret_words.TYPE_WORDS.split())
 
-# Replacements of separators: a colon, with the same length. First a character that each has.
+# Separators that become a colon of the same length. First a character that each has.
 _AS_COLONS = (
-    (WIDE_COLON, ((WIDE_COLON, ":"),)),
-    ("<", (("<-", ":\0"),)),
-    ("%", tuple((f"%3{digit}", ":\0\0") for digit in "ADad")),
+    (WIDE_COLON, expression(WIDE_COLON), ":"),
+    ("<", expression("<-"), ":\0"),
+    ("%", expression("%3[ADad]"), ":\0\0"),
 )
 # Digits mean nothing in a name: without them there are fewer names, and no times of a day.
 _WITHOUT_DIGITS = bytes.maketrans(b"=0123456789", b":..........")
@@ -82,10 +82,9 @@ def after_names(text: str) -> Iterator[tuple[int, str]]:
 
 def _with_colons(text: str) -> str:
     """Return the text, as long as it is, with colons as its only separators."""
-    for character, separators in _AS_COLONS:
+    for character, separator, colon in _AS_COLONS:
         if character in text:
-            for separator, colon in separators:
-                text = text.replace(separator, colon)
+            text = separator.sub(colon, text)
     if text.isascii():
         return text.encode().translate(_WITHOUT_DIGITS).decode()
     return text.replace("=", ":")
