@@ -72,6 +72,9 @@ _NOT_BEGUN = (*" \t\n\r+,).;:&?}]", "[REDACTED:")
 _DIGIT = expression(r"[0-9]")
 _PHRASE_CHARACTERS = 24  # before a separator: words that may be a name together
 
+_Place = tuple[int, int]  # where a value begins and ends, from where its separator begins
+_NOT_SECRET: _Place = (0, 0)
+
 
 def is_plain_word(text: str, at: int) -> bool:
     """Return whether what a separator gives to a likely name is not a secret, as a word is not."""
@@ -83,7 +86,7 @@ class Skimmer:
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._judged: dict[tuple[str, Name], tuple[int, int] | None] = {}
+        self._judged: dict[tuple[str, Name], _Place] = {}
 
     def values(self, separators: Iterable[tuple[int, str]], done: int) -> Iterator[Span]:
         """Find the values behind the separators that `after_names` yields, from `done` on."""
@@ -99,14 +102,13 @@ class Skimmer:
             match = _VALUE.match(text, at) if backwards[-1] != ":" else None
             if match is None:
                 continue
-            key = (match[0], name)
-            found = judged[key] if key in judged else self._judge(match, name)
-            if found:
-                start, done = at + found[0], at + found[1]
-                yield start, done, name.rule
+            found = judged.get((match[0], name)) or self._judge(match, name)
+            if found is not _NOT_SECRET:
+                done = at + found[1]
+                yield at + found[0], done, name.rule
 
-    def _judge(self, match: re.Match[str], name: Name) -> tuple[int, int] | None:
-        """Return where the value is, from where its separator begins, if it is a secret."""
+    def _judge(self, match: re.Match[str], name: Name) -> _Place:
+        """Return where the value is, if it is a secret."""
         at = match.start()
         kind = match.lastgroup or ""
         header = name.rule in _HEADERS and kind == "bare" and match[0][0] == ":"
@@ -119,7 +121,7 @@ class Skimmer:
         else:
             found = self._judged[match[0], name] = _found(match, kind, name)
             return found
-        return (span[0] - at, span[1] - at) if span else None
+        return (span[0] - at, span[1] - at) if span else _NOT_SECRET
 
     def _long(self, match: re.Match[str], kind: str, name: Name, header: bool) -> Span | None:
         """Return a value that the expression does not match to its end, if it is a secret."""
@@ -140,17 +142,15 @@ class Skimmer:
         return start, end, name.rule
 
 
-def _found(
-    match: re.Match[str], kind: str, name: Name, judge: bool = True
-) -> tuple[int, int] | None:
-    """Return where the value is, from where its separator begins, if it is a secret."""
+def _found(match: re.Match[str], kind: str, name: Name, judge: bool = True) -> _Place:
+    """Return where the value is, if it is a secret."""
     given = match[kind] if kind == "quoted" else match[kind].rstrip(_CLOSING)
     if judge:
         secret = _is_value(given, name, match["line"], quoted=kind == "quoted")
     else:
         secret = name.sure or _DIGIT.search(given) is not None
     start = match.start(kind) - match.start()
-    return (start, start + len(given)) if secret else None
+    return (start, start + len(given)) if secret else _NOT_SECRET
 
 
 def _is_value(given: str, name: Name, line: str | None, quoted: bool) -> bool:

@@ -132,11 +132,12 @@ def _exactly(key: str, text: str) -> Iterator[Span]:
 def _merged(found: Iterable[Span]) -> list[Span]:
     """Return spans in order; spans that overlap become one, with the rule of the first."""
     merged: list[Span] = []
+    end = 0
     longest = sorted(found, key=itemgetter(1), reverse=True)
-    for start, end, rule in sorted(longest, key=itemgetter(0)):  # of one start, the longest first
-        if merged and start < merged[-1][1]:
-            first, last, kept = merged[-1]
-            merged[-1] = (first, max(last, end), kept)
-        else:
-            merged.append((start, end, rule))
+    for span in sorted(longest, key=itemgetter(0)):  # of one start, the longest first
+        if merged and span[0] < end:
+            first, _, rule = merged.pop()
+            span = (first, max(end, span[1]), rule)
+        merged.append(span)
+        end = span[1]
     return merged
