@@ -109,7 +109,7 @@ _STATEMENTS = (
         "set",
         verbose(
             rf"""set(?<![\w.]set)(?:x|env|q)?[ ]+(?:-[a-zA-Z]{{1,3}}[ ]+)?
-              (?:[\w./:-]{{1,64}}[.:])?{_NAME}[ ]+(?:(?:--body|-b)[ =])?
+              (?:[\w./:-]{{1,64}}[.:])?{_NAME}[ ]+(?:(?:--body|-b)[ =]|to[ ]+(?=\S{{0,64}}\d))?
               ["']?(?P<value>[^\s="'-][^\s"']{{0,512}})"""
         ),
     ),
@@ -201,7 +201,12 @@ def _is_argument(text: str, value: re.Match[str], name: Name, label: str, quoted
     given = value[0].rstrip("\\")
     if given.startswith("(") or not is_secret(given, name, label):
         return False
-    return quoted or not (is_prose(text, value.start()) or given.lower() in _FILLERS)
+    return quoted or not _is_sentence(text, value.start(), given)
+
+
+def _is_sentence(text: str, start: int, word: str) -> bool:
+    """Return whether a word that begins here belongs to a sentence, and is not an argument."""
+    return is_prose(text, start) or word.lower() in _FILLERS
 
 
 def commands(text: str) -> Iterator[Span]:
@@ -276,9 +281,11 @@ def _statements(matches: Iterable[re.Match[str]]) -> Iterator[Span]:
     for match in matches:
         name = judge(match["name"])
         if name:
-            given = match["value"].rstrip()
+            given = match["value"].rstrip(" \t\r,.")
             start = match.start("value")
-            secret = is_secret(given, name, match["name"]) and not is_prose(given, 0)
+            secret = given and is_secret(given, name, match["name"]) and not is_prose(given, 0)
+            if secret and match.string[start - 1] not in "\"'" and given[-1] != ";":
+                secret = not _is_sentence(match.string, start, given)
             yield start, start + len(given) if secret else start, name.rule
 
 

@@ -243,6 +243,10 @@ def test_assignments(text, clean_text):
 LEFT = [
     "the token is valid",
     "password must have 8 characters",
+    "set OPENAI_API_KEY and then run it; set HH_API_KEY to it, or send it",
+    "set the DB_PASSWORD in your shell, then set API_KEY environment variable",
+    "set password for user bob, set password to 8 characters, set API_KEY to the value",
+    "ENV API_KEY is required, and requirepass must be set",
     "Password: must have 8 characters",
     "The token: it is valid.",
     "sk-learn, sk-estimator-id-1 and sk-toggleable__content",
@@ -501,6 +505,7 @@ os.getenv("DB_PASSWORD") or "X"
 INSERT INTO users (name, password) VALUES ('bob', 'X');
 INSERT INTO users ("password", n) VALUES ('X', 1);
 requirepass X
+set API_KEY to X, then start it
 proxy_set_header Api-Key X;
 proxy_set_header Authorization "Basic X";
 aws configure set default.aws_secret_access_key X
