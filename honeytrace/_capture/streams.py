@@ -147,14 +147,16 @@ _MIN_GROWING = 3  # texts that begin with one another before they count as one t
 class StreamAccumulator:
     """Merges the items of a stream as they come.
 
-    Strings alone make one string. Chunks of one completion, Anthropic message or OpenAI response
+    Strings make one string, and None among them adds nothing, as in the last chunk of an answer.
+    Chunks of one completion, Anthropic message or OpenAI response
     make that object, as a call without `stream=True` returns it. Anything else makes a
     list of the first items, in which each run of chunks is one such object, and a note with the
     number of the others. `result` may be called at any time and changes nothing.
     """
 
     __slots__ = (
-        *("_budget", "_growing", "_items", "_more", "_most", "_pieces", "_run", "_size", "_text"),
+        *("_budget", "_growing", "_is_text", "_items", "_more", "_most", "_pieces", "_run"),
+        *("_size", "_text"),
     )
 
     def __init__(self) -> None:
@@ -165,13 +167,14 @@ class StreamAccumulator:
         self._run: Run | None = None
         self._text = Text(self._budget)
         self._growing: GrowingText | None = GrowingText()  # None once it does not grow
-        self._pieces: list[str] | None = []  # not in the text yet; None after any other item
+        self._is_text = False  # whether there is a string in the text
+        self._pieces: list[str | None] | None = []  # not in the text yet; None after other items
         self._size = 0
 
     @property
     def dropped(self) -> int:
         """Return the number of items left out of the result."""
-        return self._more if self._pieces is None else 0
+        return 0 if self._pieces is not None and self._is_text else self._more
 
     @property
     def cut(self) -> bool:
@@ -229,8 +232,10 @@ class StreamAccumulator:
         """Add the pieces to the text, and to the items in case the stream becomes a list."""
         pieces = self._pieces
         if pieces:
-            whole = "".join(pieces)
+            texts = [piece for piece in pieces if piece is not None]
+            whole = "".join(texts)
             self._text.add(whole)
+            self._is_text = self._is_text or bool(texts)
             if len(self._items) + len(pieces) > self._most or not self._budget.takes(
                 _BYTES_PER_TEXT * len(pieces) + len(whole)
             ):
@@ -250,6 +255,9 @@ class StreamAccumulator:
     def add(self, item: Any) -> None:
         """Take the copy of any other item. The copy must not change afterwards."""
         if self._pieces is not None:
+            if item is None:
+                self._add_none(self._pieces)
+                return
             self._stop_growing()
             self._fold()
             self._pieces = None
@@ -261,6 +269,14 @@ class StreamAccumulator:
         if self._run is None:
             self._keep(item)
 
+    def _add_none(self, pieces: list[str | None]) -> None:
+        """Take None among strings; a text that grows goes on after it."""
+        if not self._grows:
+            self._stop_growing()
+            pieces.append(None)
+            if len(pieces) >= MAX_ENTRIES:
+                self._fold()
+
     def result(self) -> Any:
         """Return the merged items so far; an empty list if there are none."""
         if self._growing is not None and self._grows:
@@ -268,7 +284,7 @@ class StreamAccumulator:
         self._stop_growing()
         self._fold()
         others = self._items or self._more
-        if self._pieces is not None and others:
+        if self._pieces is not None and self._is_text:
             return self._text.joined()
         if self._run is not None and not others:
             return self._run.result()

@@ -86,7 +86,8 @@ def test_mixed():
         [],
         [None],
         [1, 2.5, True],
-        ["a", None, "b"],
+        [None, None],
+        ["a", None, 1],
         [{"type": "x"}, {"type": ["x"]}, {"type": None}, {}],
         [{"choices": []}, {"choices": ["a", "b"], "question": "?"}],
         [{"choices": [{"text": "a"}]}, {"choices": [{"index": -1, "delta": {}}]}],
@@ -112,6 +113,35 @@ def test_malformed(name):
     items = STREAMS[name][0][:3]
     for odd in ({"type": "content_block_delta"}, {"choices": 3}, ["x"], {"type": {}}, None):
         assert merge([*items, odd]) == [merge(items), odd]
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        ["", "It ", "is ", None],
+        [None, "It is ", None],
+        ["It ", None, "is "],
+        [None] * 1500 + ["It is "],
+    ],
+)
+def test_none_among_strings(items):
+    """What `delta.content` gives, None at the start and the end included, is one text."""
+    accumulator = StreamAccumulator()
+    assert fed(accumulator, items) == "It is "
+    assert not accumulator.cut
+
+
+def test_none_after_growing_text():
+    """None does not end a text that grows."""
+    assert merge(["It", "It is", "It is so", None, "It is so."]) == "It is so."
+
+
+def test_many_nones():
+    """Without a string, the items that were None are a list."""
+    accumulator = StreamAccumulator()
+    merged = fed(accumulator, [None] * 1500)
+    assert merged == [None] * 1000 + ["[500 more items]"]
+    assert accumulator.dropped == 500
 
 
 def test_long_text():
