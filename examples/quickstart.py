@@ -2,7 +2,7 @@
 
 import honeytrace
 from honeytrace import trace_session
-from honeytrace.cli._main import main as honeytrace_command
+from honeytrace.cli import main as honeytrace_command
 
 
 @trace_session

@@ -21,7 +21,7 @@ import httpx
 
 import honeytrace
 from honeytrace import trace_session
-from honeytrace.cli._main import main as honeytrace_command
+from honeytrace.cli import main as honeytrace_command
 
 SIZE = 900  # of a passage, in characters
 SMALL = r"\b(a|an|and|are|can|do|does|how|i|in|is|it|mean|of|the|to|what|when|where|why|work)\b"

@@ -2,7 +2,7 @@
 
 import sys
 
-from honeytrace.cli._main import main
+from honeytrace.cli import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,15 +1,15 @@
 """An agent with a tool: each call of the model and of the tool is a step of the agent's session."""
 
 import json
-from typing import cast
+from typing import Any
 
 from model_server import ModelServer
 from openai import OpenAI
-from openai.types.chat import ChatCompletionMessageParam, ChatCompletionToolParam
+from openai.types.chat import ChatCompletionToolParam
 
 import honeytrace
 from honeytrace import trace_session
-from honeytrace.cli._main import main as honeytrace_command
+from honeytrace.cli import main as honeytrace_command
 
 honeytrace.instrument("openai")
 
@@ -32,13 +32,13 @@ def weather(city: str) -> str:
 
 @trace_session(step="agent")
 def answer(client: OpenAI, question: str) -> str:
-    messages: list[ChatCompletionMessageParam] = [{"role": "user", "content": question}]
+    messages: list[Any] = [{"role": "user", "content": question}]
     while True:
         said = client.chat.completions.create(model="gpt-4o-mini", messages=messages, tools=TOOLS)
         message = said.choices[0].message
         if not message.tool_calls:
             return str(message.content)
-        messages.append(cast("ChatCompletionMessageParam", message.to_dict()))
+        messages.append(message)
         for call in message.tool_calls:
             if call.type == "function":
                 found = weather(**json.loads(call.function.arguments))

@@ -6,7 +6,7 @@ from model_server import ModelServer
 from openai import OpenAI
 
 import honeytrace
-from honeytrace.cli._main import main as honeytrace_command
+from honeytrace.cli import main as honeytrace_command
 
 honeytrace.instrument()
 honeytrace.configure(prices={"gpt-4o-mini": (0.15, 0.075, 0.60)})

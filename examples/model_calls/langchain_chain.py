@@ -5,7 +5,7 @@ from importlib import import_module
 from importlib.util import find_spec
 
 import honeytrace
-from honeytrace.cli._main import main as honeytrace_command
+from honeytrace.cli import main as honeytrace_command
 
 if find_spec("langchain_core") is None:
     print("This example needs LangChain: pip install langchain-core")

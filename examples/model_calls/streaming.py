@@ -9,7 +9,7 @@ from model_server import ModelServer
 from openai import AsyncOpenAI
 
 import honeytrace
-from honeytrace.cli._main import main as honeytrace_command
+from honeytrace.cli import main as honeytrace_command
 
 honeytrace.instrument("openai")
 server = ModelServer()

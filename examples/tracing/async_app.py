@@ -4,7 +4,7 @@ import asyncio
 
 import honeytrace
 from honeytrace import trace_session
-from honeytrace.cli._main import main as honeytrace_command
+from honeytrace.cli import main as honeytrace_command
 
 SHELVES = {"fiction": ["Emma", "Ulysses"], "science": ["Cosmos"]}
 

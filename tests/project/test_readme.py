@@ -177,6 +177,15 @@ def test_matches(shown: str, output: str, match: bool) -> None:
 # ---- The code
 
 
+def after_tools(last: dict[str, object]) -> dict[str, object]:
+    """What a model with a tool for the weather says after a message: it asks, then it answers."""
+    if last["role"] == "tool":
+        return {"role": "assistant", "content": last["content"]}
+    asked = {"name": "weather", "arguments": '{"city": "Paris"}'}
+    call = {"id": "call_1", "type": "function", "function": asked}
+    return {"role": "assistant", "content": None, "tool_calls": [call]}
+
+
 def completion(request: object) -> tuple[int, dict[str, str], object]:
     """An answer as a chat model of OpenAI gives it, at once or in chunks."""
     words, usage = ["A yield ", "makes a ", "generator."], {"prompt_tokens": 12, "total_tokens": 19}
@@ -184,6 +193,8 @@ def completion(request: object) -> tuple[int, dict[str, str], object]:
     about = {"id": "c-1", "created": 1, "model": "gpt-4o-mini", "usage": None}
     if not request.json.get("stream"):
         message = {"role": "assistant", "content": "".join(words)}
+        if "tools" in request.json:
+            message = after_tools(request.json["messages"][-1])
         choice = {"index": 0, "finish_reason": "stop", "message": message}
         whole = {**about, "object": "chat.completion", "choices": [choice], "usage": usage}
         return 200, {}, json.dumps(whole).encode()
