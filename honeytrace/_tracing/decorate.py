@@ -64,7 +64,8 @@ def decorate(target: Any, spec: TraceSpec, skip_first: bool | None = None) -> An
     if fixture := pytest_compat.fixture_parts(target):
         declare, function = fixture
         return declare(decorate(function, spec, skip_first))
-    if type(target) is functools.partial:
+    # A partial of a class is an object that is called: to trace the class would change it for all.
+    if type(target) is functools.partial and not isinstance(target.func, type):
         return _partial_function(target, spec)
     if not callable(target):
         raise TypeError(f"trace_session cannot decorate {target!r}; {_advice(target)}")
@@ -191,6 +192,8 @@ _ENDS: dict[str, tuple[type[Exception], ...]] = {
 
 def _titles(target: Any) -> tuple[str, str]:
     """Return the module and qualified name of an object, or of its type if it has none."""
+    if type(target) is functools.partial:
+        target = target.func
     module, name = (try_call(getattr, target, label)[0] for label in ("__module__", "__qualname__"))
     kind = type(target)
     if not isinstance(name, str):

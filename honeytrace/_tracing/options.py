@@ -100,7 +100,19 @@ def _is_given(label: str, value: object) -> bool:
     return value is not None and not (label in _IDS and isinstance(value, str) and not value)
 
 
+# Names that other tracers have for arguments of ours.
+_ELSEWHERE = {
+    **dict.fromkeys(("as_type", "kind", "run_type", "span_kind", "span_type", "type"), "step"),
+    **dict.fromkeys(("operation_name", "run_name", "span_name"), "name"),
+    **dict.fromkeys(("attributes", "extra", "tags"), "metadata"),
+    **dict.fromkeys(("project_name", "service"), "project"),
+    **dict.fromkeys(("user", "user_id"), "user_properties"),
+}
+
+
 def _hint(label: str) -> str:
+    if label in _ELSEWHERE:
+        return f"use {_ELSEWHERE[label]}=…"
     if label in Config.__slots__:
         return f"configure({label}=…) sets it for the whole program"
     return did_you_mean(label, _ALL, f"it takes {', '.join(_ALL)}")

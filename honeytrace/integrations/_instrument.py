@@ -113,7 +113,7 @@ def instrument(*names: str) -> None:
     before.
 
     Args:
-        names: "openai", "anthropic" or "litellm"; all of them if none is given.
+        names: "openai", "anthropic" or "litellm"; all of them for "all" or none.
 
     Raises:
         TypeError, ValueError: if a name is not that of a known SDK.
@@ -163,6 +163,8 @@ def instrument_from_environment() -> None:
 
 
 def _checked(names: tuple[str, ...]) -> tuple[str, ...]:
+    if names == ("all",):
+        return tuple(PRESETS)
     known = ", ".join(PRESETS)
     for name in names:
         if not isinstance(name, str):

@@ -319,6 +319,15 @@ def test_bad_name(function, name, error, words):
         function(name)
 
 
+@pytest.mark.parametrize("names", [(), ("all",)])
+def test_every_sdk(names):
+    honeytrace.instrument(*names)
+    active = [name for name, preset in _instrument.PRESETS.items() if preset.sdk.active]
+    honeytrace.uninstrument(*names)
+    assert active == list(_instrument.PRESETS)
+    assert not any(preset.sdk.active for preset in _instrument.PRESETS.values())
+
+
 def test_other_layout(caplog, monkeypatch):
     """An SDK of another layout is left alone, and it is said once."""
     monkeypatch.setitem(sys.modules, "openai._base_client", types.ModuleType("other"))

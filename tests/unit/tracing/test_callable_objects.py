@@ -116,6 +116,17 @@ def test_a_partial_keeps_what_was_set_on_it(sent):
     assert sent()[0]["session_name"] == "noted"
 
 
+def test_a_partial_of_a_class_leaves_the_class_alone(sent):
+    """Each object that it makes is a session; the methods of the class are not traced."""
+    made = trace_session(functools.partial(Adder, unit="USD"))
+    assert trace_session(functools.partial(int, base=2))("101") == 5
+    assert made().unit == "USD"
+    assert vars(Adder)["__call__"] is Adder.__call__
+    sessions = sent()
+    assert [each["session_name"] for each in sessions] == ["int", "Adder"]
+    assert sessions[1]["inputs"] == {"unit": "USD"}
+
+
 def test_it_shows_as_what_it_is():
     """Its repr is that of the object."""
     assert repr(PARTIAL) == repr(functools.partial(PARTIAL.func, 1))

@@ -32,6 +32,8 @@ from honeytrace.testing import capture_sessions
         ({"step": ["tool"]}, TypeError, "step=…"),
         ({"qqq": {}}, TypeError, "it takes name, project"),
         ({"outputs": {}}, TypeError, "no argument 'outputs'"),
+        ({"kind": "tool"}, TypeError, "no argument 'kind'; use step=…"),
+        ({"run_name": "answer"}, TypeError, "no argument 'run_name'; use name=…"),
         ({"keep": len}, TypeError, r"configure\(keep=…\) sets it for the whole program"),
         ({"ignore": "x"}, TypeError, "ignore=…"),
         ({"only": 5}, TypeError, "only=…"),
