@@ -27,6 +27,7 @@ Bind = Callable[[tuple[Any, ...], dict[str, Any]], dict[str, Any]]
 _MAX_PACKED_BYTES = 64 * 1024  # as roughly estimated
 _BYTES_PER_VALUE = 16  # added to the estimate for each value, so that many numbers weigh too
 _MAX_PACKED_DEPTH = 8
+_MAX_SENT_BYTES = 2**20  # a longer body is copied at once, as the copy is cut and takes less memory
 
 
 def constant(value: object) -> bool:
@@ -81,6 +82,47 @@ class Inputs(NamedTuple):
     config: dict[str, Any]
 
 
+class RequestBody:
+    """The body of a request to a server, without a copy.
+
+    The SDK encodes it anyway, so we keep the bytes that it sent; the worker decodes them.
+
+    Attributes:
+        given: the body as the SDK got it; None once the bytes are known.
+        sent: the bytes; None until they are known.
+        cuts: the paths of the values that `value` truncated.
+    """
+
+    __slots__ = ("cuts", "given", "sent")
+
+    def __init__(self, given: dict[str, Any]) -> None:
+        self.given: dict[str, Any] | None = given
+        self.sent: bytes | None = None
+        self.cuts: list[str] = []
+
+    def keep(self, content: object) -> int:
+        """Keep the content of the HTTP request; return its size, or 0 if it is not the body."""
+        if type(content) is not bytes or content[:1] != b"{" or len(content) > _MAX_SENT_BYTES:
+            return 0
+        self.given, self.sent = None, content
+        return len(content)
+
+    def value(self, bind: Bind) -> dict[str, Any]:
+        """Return the body as JSON data; `bind` names what was given."""
+        body: Any
+        if self.sent is None:
+            body = bind((self.given,), {})
+        else:
+            try:
+                body = parse(self.sent.decode())
+            except ValueError:  # the program's own code has changed it
+                body = {"bytes": len(self.sent)}
+        taken = Snapshot()
+        copy = taken.take(body, "inputs")
+        self.cuts = taken.cuts
+        return as_object(copy)
+
+
 Kept = tuple[Any, int, "list[str] | None"]
 """A value in one of the three forms, its size in bytes, and the paths that were cut."""
 
@@ -108,6 +150,8 @@ def named(captured: Any, bind: Bind) -> dict[str, Any]:
     """Return the arguments by name, as JSON data."""
     if type(captured) is Copied:
         return as_object(captured.value)
+    if type(captured) is RequestBody:
+        return captured.value(bind)
     args, kwargs = _loaded(captured)
     return as_object(_as_json(bind(args, kwargs), "inputs"))
 

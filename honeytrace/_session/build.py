@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from honeytrace._capture.deferred import Inputs, as_object, named, read
+from honeytrace._capture.deferred import Inputs, RequestBody, as_object, named, read
 from honeytrace._capture.providers.embeddings import is_embeddings, without_vectors
 from honeytrace._capture.providers.prices import cost
 from honeytrace._capture.providers.usage import shown, usage
@@ -149,6 +149,8 @@ def _about(record: CallRecord, session_id: str) -> Json:
 def _cuts(record: CallRecord) -> list[str]:
     """Return the paths of all values that were truncated."""
     cuts = list(record.cuts or ())
+    if type(record.captured) is RequestBody:
+        cuts += record.captured.cuts
     if record.streamed and record.streamed.items.cut:
         cuts.append("outputs")
     if record.failure and record.failure.cut:

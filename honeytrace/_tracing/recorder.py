@@ -34,9 +34,15 @@ class Call(CallRecord):
 
 
 def _begin(
-    spec: TraceSpec, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    spec: TraceSpec,
+    args: tuple[Any, ...] = (),
+    kwargs: dict[str, Any] | None = None,
+    kept: Kept | None = None,
 ) -> Call | Scope | None:
-    """Start a session; `begin` calls this under the guard."""
+    """Start a session; `begin` calls this under the guard.
+
+    `kept` holds the arguments if the caller has kept them already.
+    """
     pipeline = live.pipeline or live.start()
     if live.off:
         return None
@@ -57,11 +63,11 @@ def _begin(
         if isinstance(chosen, Scope):
             return chosen
         pipeline = chosen
-        captured, size, cuts = _captured(spec, pipeline, args, kwargs)
+        captured, size, cuts = _captured(spec, pipeline, args, kwargs, kept)
     else:
         ids = pipeline.ids  # not `except IndexError`, which a signal handler may raise here, too
         drawn = ids.pop() if ids else live.new_id()
-        captured, size, cuts = arguments(args, kwargs or _NO_KEYWORDS, spec.bind)
+        captured, size, cuts = kept or arguments(args, kwargs or _NO_KEYWORDS, spec.bind)
     clock = pipeline.clock
     started, ticks = clock.time_ns(), clock.perf_counter_ns()
     identity: Identity = (drawn, started, ticks)
@@ -72,23 +78,29 @@ def _begin(
 
 
 def _captured(
-    spec: TraceSpec, pipeline: Pipeline, args: tuple[Any, ...], kwargs: dict[str, Any] | None
+    spec: TraceSpec,
+    pipeline: Pipeline,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any] | None,
+    kept: Kept | None,
 ) -> Kept:
     if spec.chosen or pipeline.choosy:
         return chosen_inputs(spec, pipeline, args, kwargs or {})
-    return arguments(args, kwargs or _NO_KEYWORDS, spec.bind)
+    return kept or arguments(args, kwargs or _NO_KEYWORDS, spec.bind)
 
 
 def _draw(pipeline: Pipeline) -> bytes | str:
     return pipeline.ids.pop() if pipeline.ids else live.new_id()
 
 
-def begin_unguarded(spec: TraceSpec, args: tuple[Any, ...]) -> Call | None:
+def begin_unguarded(
+    spec: TraceSpec, args: tuple[Any, ...], kept: Kept | None = None
+) -> Call | None:
     """Do what `begin` does, for callers that are under the guard already.
 
     Returns None for a root that is not sampled, so it is only for sessions with nothing inside.
     """
-    call = _begin(spec, args)
+    call = _begin(spec, args, None, kept)
     return None if isinstance(call, Scope) else call
 
 

@@ -39,4 +39,5 @@ ANTHROPIC = Sdk(
         ("AnthropicAWS", "aws"),
         ("AnthropicGoogleCloud", "vertex"),
     ),
+    rewriting=("bedrock", "vertex"),
 )

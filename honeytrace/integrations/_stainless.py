@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from honeytrace._capture.deferred import RequestBody, arguments
 from honeytrace._capture.providers.exchange import Exchange
 from honeytrace._capture.stdlib_types import by_class, mro, qualname
 from honeytrace._config.live import live
@@ -64,6 +65,7 @@ class Sdk:
         operations: what is known of its requests.
         skipped: parts of paths of requests that are not recorded, since no model answers them.
         platforms: the provider by the beginning of the name of the client's class.
+        rewriting: those providers whose clients change the body of a request before they send it.
         active: a list that is empty while the package is not instrumented.
         platform: returns the provider that the class of a client implies; "" if it implies none.
     """
@@ -72,6 +74,7 @@ class Sdk:
     operations: tuple[Operation, ...]
     skipped: tuple[str, ...] = ()
     platforms: tuple[tuple[str, str], ...] = ()
+    rewriting: tuple[str, ...] = ()
     active: list[bool] = field(default_factory=list)
     platform: Callable[[type], str] = field(init=False)
 
@@ -120,10 +123,12 @@ def start(sdk: Sdk, client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) 
     extra = getattr(options, "extra_json", None)
     if type(extra) is dict:
         given = {**given, **extra}
-    call = begin_unguarded(spec, (given,))
+    platform = sdk.platform(type(client))
+    kept = None if platform in sdk.rewriting else (RequestBody(given), 0, None)
+    call = begin_unguarded(spec, (given,), kept)
     if call is not None:
         url = getattr(client, "_base_url", None)
-        call.exchange = Exchange(sdk.name, shape, sdk.platform(type(client)), url)
+        call.exchange = Exchange(sdk.name, shape, platform, url)
         call.exchange.wants_outputs = call.defaults.config.capture_outputs
     return call
 
@@ -146,6 +151,7 @@ def finish(call: Call, result: object) -> None:
     """End the session, unless the program has yet to read the answer."""
     exchange = call.exchange
     assert exchange is not None  # noqa: S101 - `start` has made one
+    _keep_body(call)
     body, exchange.body = exchange.body, None
     if exchange.followed:
         make_current(call.parent)
@@ -157,6 +163,7 @@ def fail(call: Call, error: BaseException) -> None:
     """End the session of a request that raised."""
     exchange = call.exchange
     assert exchange is not None  # noqa: S101 - `start` has made one
+    _keep_body(call)
     body, exchange.body = exchange.body, None
     if body is not None:  # the answer came, but does not fit what the program asked for
         end_unguarded(call, encoded(body, exchange), error)
@@ -171,10 +178,23 @@ def fail(call: Call, error: BaseException) -> None:
     end_unguarded(call, ABSENT, error)
 
 
-def note_response(exchange: Exchange, response: Any) -> None:
+def note_response(exchange: Exchange, response: Any) -> Any:
+    """Note the headers of a response and its request; return the request."""
     exchange.received = response.headers
     request = try_call(getattr, response, "request", None)[0]
     exchange.sent = getattr(request, "headers", None)
+    return request
+
+
+def _keep_body(call: Call, request: Any = None) -> None:
+    """Keep the body of the request as it was sent, or copy it if it was not, or is not known."""
+    body = call.captured
+    if type(body) is not RequestBody or body.sent is not None:
+        return
+    size = body.keep(try_call(getattr, request, "content")[0])
+    if not size:
+        call.captured, size, call.cuts = arguments((body.given,), {}, call.spec.bind)
+    call.size += size
 
 
 def answered(sdk: Sdk, response: Any, methods: tuple[str, ...]) -> None:
@@ -183,7 +203,7 @@ def answered(sdk: Sdk, response: Any, methods: tuple[str, ...]) -> None:
     exchange = call and call.exchange
     if exchange is None or exchange.sdk != sdk.name or call.ended:
         return
-    note_response(exchange, response)
+    _keep_body(call, note_response(exchange, response))
     body = try_call(getattr, response, "content")[0]
     if type(body) is bytes:
         exchange.body = body

@@ -164,6 +164,62 @@ def test_body_that_is_not_json(server):
     assert sessions.one().outputs == {"media_type": "application/json", "bytes": 5}
 
 
+def test_body_changed_while_the_call_runs(server):
+    """The inputs are what was sent, whatever the program does with its body meanwhile and later."""
+    honeytrace.instrument("openai")
+    body = {"model": "gpt-4o", "messages": [dict(ASKED[0])]}
+    running = []
+
+    def change(_):
+        running.append(dict(honeytrace.current_session().inputs))
+        body["messages"].append({"role": "user", "content": "late"})
+        body["n"] = 2
+
+    http_client = openai.DefaultHttpxClient(event_hooks={"request": [change]})
+    client = openai.OpenAI(base_url=server.openai_url, api_key="k", http_client=http_client)
+    with client, capture_sessions() as sessions:
+        client.post("/chat/completions", body=body, cast_to=object)
+        body["messages"][0]["content"] = "later"
+    session = sessions.one()
+    assert running == [{"chat_history": ASKED}]
+    assert session.inputs == {"chat_history": ASKED}
+    assert session.config == {"model": "gpt-4o", "provider": "openai"}
+
+
+def test_long_text_in_a_body(server):
+    """A text that exceeds the limits is cut, and listed among the values that are."""
+    honeytrace.instrument("openai")
+    honeytrace.configure(limits={"string": 10})
+    try:
+        with capture_sessions() as sessions:
+            ask(server)
+    finally:
+        honeytrace.configure(limits=None)
+    session = sessions.one()
+    assert session.inputs["chat_history"][0]["content"] == "good morni… [2 more characters]"
+    assert session.metadata["honeytrace"]["truncated"] == ["inputs.messages[0].content"]
+
+
+def test_form_body(server):
+    """A form with a file is recorded by the fields that were given."""
+    honeytrace.instrument("openai")
+    server.raw = b'{"text": "good morning"}'
+    client = openai.OpenAI(base_url=server.openai_url, api_key="k")
+    with client, capture_sessions() as sessions:
+        client.audio.transcriptions.create(model="whisper-1", file=("a.wav", b"RIFF"))
+    assert sessions.one().inputs == {"model": "whisper-1"}
+
+
+def test_body_of_the_program(server):
+    """A body that the program encodes in another way is recorded by its size."""
+    honeytrace.instrument("openai")
+    client = openai.OpenAI(base_url=server.openai_url, api_key="k")
+    server.raw = b"{}"
+    with client, capture_sessions() as sessions:
+        client.post("/odd", content='{"a": 1}'.encode("utf-16-le"), cast_to=object)
+    assert sessions.one().inputs == {"bytes": 16}
+
+
 def test_server_that_cannot_be_reached():
     honeytrace.instrument("openai")
     try:
