@@ -237,7 +237,7 @@ class _Steps:
     Anything else goes to the iterator itself.
     """
 
-    __slots__ = ("_inner", "_note", "_stream", "_watch")
+    __slots__ = ("_inner", "_note", "_on_error", "_stream", "_watch")
 
     def __init__(
         self,
@@ -249,6 +249,7 @@ class _Steps:
         """`note` is called with each item; `stream` is the SDK's stream whose iterator it is."""
         self._inner = inner
         self._watch = watch
+        self._on_error = on_error(watch.stopped)
         self._note = note
         self._stream = stream
 
@@ -275,7 +276,7 @@ class Steps(_Steps):
         watch.reading = True
         if self._stream is not None:
             self._begin()
-        with on_error(watch.stopped):
+        with self._on_error:
             item = next(self._inner)
         watch.reading = False
         if self._note is not None:
@@ -297,7 +298,7 @@ class AsyncSteps(_Steps):
         watch.reading = True
         if self._stream is not None:
             self._begin()
-        with on_error(watch.stopped):
+        with self._on_error:
             item = await self._inner.__anext__()
         watch.reading = False
         if self._note is not None:

@@ -151,7 +151,8 @@ def finish(call: Call, result: object) -> None:
     """End the session, unless the program has yet to read the answer."""
     exchange = call.exchange
     assert exchange is not None  # noqa: S101 - `start` has made one
-    _keep_body(call)
+    if exchange.received is None:
+        _keep_body(call)
     body, exchange.body = exchange.body, None
     if exchange.followed:
         make_current(call.parent)
@@ -163,35 +164,41 @@ def fail(call: Call, error: BaseException) -> None:
     """End the session of a request that raised."""
     exchange = call.exchange
     assert exchange is not None  # noqa: S101 - `start` has made one
-    _keep_body(call)
     body, exchange.body = exchange.body, None
+    if exchange.received is None:
+        _keep_body(call)
     if body is not None:  # the answer came, but does not fit what the program asked for
         end_unguarded(call, encoded(body, exchange), error)
         return
     response = try_call(getattr, error, "response", None)[0]
     request = try_call(getattr, error, "request", None)[0]
     if response is not None:
-        note_response(exchange, response)
+        note_response(call, response)
         exchange.status_code = try_call(getattr, response, "status_code", None)[0]
     elif request is not None:
         exchange.sent = try_call(getattr, request, "headers", None)[0]
     end_unguarded(call, ABSENT, error)
 
 
-def note_response(exchange: Exchange, response: Any) -> Any:
-    """Note the headers of a response and its request; return the request."""
+def note_response(call: Call, response: Any) -> None:
+    """Note the headers of a response and of its request, and the body that was sent."""
+    exchange: Any = call.exchange
     exchange.received = response.headers
-    request = try_call(getattr, response, "request", None)[0]
-    exchange.sent = getattr(request, "headers", None)
-    return request
+    content = try_call(_note_request, exchange, response)[0]
+    _keep_body(call, content)
 
 
-def _keep_body(call: Call, request: Any = None) -> None:
+def _note_request(exchange: Exchange, response: Any) -> object:
+    exchange.sent = response.request.headers
+    return response.request.content
+
+
+def _keep_body(call: Call, content: object = None) -> None:
     """Keep the body of the request as it was sent, or copy it if it was not, or is not known."""
     body = call.captured
     if type(body) is not RequestBody or body.sent is not None:
         return
-    size = body.keep(try_call(getattr, request, "content")[0])
+    size = body.keep(content)
     if not size:
         call.captured, size, call.cuts = arguments((body.given,), {}, call.spec.bind)
     call.size += size
@@ -203,8 +210,9 @@ def answered(sdk: Sdk, response: Any, methods: tuple[str, ...]) -> None:
     exchange = call and call.exchange
     if exchange is None or exchange.sdk != sdk.name or call.ended:
         return
-    _keep_body(call, note_response(exchange, response))
-    body = try_call(getattr, response, "content")[0]
+    note_response(call, response)
+    # Asked first, since it takes us long to find out that the error of an unread one is its own.
+    body = try_call(getattr, response, "content")[0] if response.is_closed else None
     if type(body) is bytes:
         exchange.body = body
         exchange.followed = 0

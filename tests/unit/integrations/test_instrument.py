@@ -200,6 +200,19 @@ def test_long_text_in_a_body(server):
     assert session.metadata["honeytrace"]["truncated"] == ["inputs.messages[0].content"]
 
 
+def test_without_the_response(server, monkeypatch):
+    """If an SDK does not show us the response, the inputs are those that were given."""
+    base = sys.modules["openai._base_client"].SyncAPIClient
+    original = base._process_response
+    honeytrace.instrument("openai")
+    monkeypatch.setattr(base, "_process_response", original)
+    with capture_sessions() as sessions:
+        ask(server)
+    session = sessions.one()
+    assert session.inputs == {"chat_history": ASKED}
+    assert session.outputs["content"] == "GOOD MORNING"
+
+
 def test_form_body(server):
     """A form with a file is recorded by the fields that were given."""
     honeytrace.instrument("openai")
