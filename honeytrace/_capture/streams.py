@@ -95,6 +95,13 @@ class StreamBuffer:
         if self._left < 0:
             self.fold()
 
+    def decoded(self, event: Any) -> None:
+        """Take an event that an SDK has decoded just now."""
+        data, reader = event.data, self.reader
+        if type(data) is str and data and reader is not None:
+            reader.arrived()
+            self.event(data)
+
     def event(self, data: str | bytes) -> None:
         """Take an event for the `reader`."""
         self.items.append(data)

@@ -7,6 +7,7 @@ that the program does not read.
 
 from __future__ import annotations
 
+import sys
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
@@ -21,7 +22,7 @@ from honeytrace._capture.streams import StreamBuffer
 from honeytrace._config.exit import end_if_alive
 from honeytrace._config.live import live
 from honeytrace._session.record import ABSENT, Streamed
-from honeytrace._tracing.recorder import Call, end_unguarded, on_error
+from honeytrace._tracing.recorder import Call, end_unguarded
 from honeytrace._utils.guard import try_call
 
 _guard = live.guard.call
@@ -29,6 +30,7 @@ _MAX_BODY_BYTES = 32 * 2**20  # of a longer body, only the beginning is kept
 
 SYNC = ("close", "iter_bytes")
 ASYNC = ("aclose", "aiter_bytes")
+_WATCHED = (*SYNC, *ASYNC)
 
 
 class Watch:
@@ -123,13 +125,7 @@ class Watch:
         decoder = getattr(stream, "_decoder", None)
         if decoder is not None:
             self._buffer = self._new_buffer()
-            stream._decoder = Decoder(decoder, self)
-
-    def take_event(self, event: Any) -> None:
-        data, buffer = event.data, self._buffer
-        if type(data) is str and data and buffer is not None and buffer.reader is not None:
-            buffer.reader.arrived()
-            buffer.event(data)
+            stream._decoder = Decoder(decoder, self._buffer)
 
     def _take_bytes(self, chunk: bytes) -> None:
         if not self._chunks and self._streams:
@@ -177,8 +173,11 @@ class OpenWatch(Watch):
 
 def watch_of(methods: dict[str, Any]) -> Watch | None:
     """Return the watch to which one of these attributes of a response belongs."""
-    found = (getattr(methods.get(name), "__self__", None) for name in (*SYNC, *ASYNC))
-    return next((each for each in found if isinstance(each, Watch)), None)
+    for name in _WATCHED:
+        found = getattr(methods.get(name), "__self__", None)
+        if isinstance(found, Watch):
+            return found
+    return None
 
 
 def follow_returned(call: Call, returned: Any) -> bool:
@@ -237,7 +236,7 @@ class _Steps:
     Anything else goes to the iterator itself.
     """
 
-    __slots__ = ("_inner", "_note", "_on_error", "_stream", "_watch")
+    __slots__ = ("_inner", "_note", "_stream", "_watch")
 
     def __init__(
         self,
@@ -249,7 +248,6 @@ class _Steps:
         """`note` is called with each item; `stream` is the SDK's stream whose iterator it is."""
         self._inner = inner
         self._watch = watch
-        self._on_error = on_error(watch.stopped)
         self._note = note
         self._stream = stream
 
@@ -276,8 +274,12 @@ class Steps(_Steps):
         watch.reading = True
         if self._stream is not None:
             self._begin()
-        with self._on_error:
+        item: Any = ABSENT
+        try:
             item = next(self._inner)
+        finally:  # costs less than `on_error`, as there may be thousands of items
+            if item is ABSENT:
+                _guard(watch.stopped, sys.exc_info()[1])
         watch.reading = False
         if self._note is not None:
             _guard(self._note, item)
@@ -298,8 +300,12 @@ class AsyncSteps(_Steps):
         watch.reading = True
         if self._stream is not None:
             self._begin()
-        with self._on_error:
+        item: Any = ABSENT
+        try:
             item = await self._inner.__anext__()
+        finally:  # costs less than `on_error`, as there may be thousands of items
+            if item is ABSENT:
+                _guard(watch.stopped, sys.exc_info()[1])
         watch.reading = False
         if self._note is not None:
             _guard(self._note, item)
@@ -307,23 +313,23 @@ class AsyncSteps(_Steps):
 
 
 class Decoder:
-    """Passes on the events that an SDK's decoder yields, and tells the watch about them."""
+    """Passes on the events that an SDK's decoder yields, and keeps them for the session."""
 
-    __slots__ = ("_inner", "_watch")
+    __slots__ = ("_buffer", "_inner")
 
-    def __init__(self, inner: Any, watch: Watch) -> None:
+    def __init__(self, inner: Any, buffer: StreamBuffer) -> None:
         self._inner = inner
-        self._watch = watch
+        self._buffer = buffer
 
     def iter_bytes(self, chunks: Any) -> Iterator[Any]:
         __tracebackhide__ = __honeytrace__ = True  # noqa: F841 - both mark the frame
-        take = self._watch.take_event
+        take = self._buffer.decoded
         for event in self._inner.iter_bytes(chunks):
             _guard(take, event)
             yield event
 
     def aiter_bytes(self, chunks: Any) -> AsyncIterator[Any]:
-        return _AsyncEvents(self._inner.aiter_bytes(chunks), self._watch)
+        return _AsyncEvents(self._inner.aiter_bytes(chunks), self._buffer)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
@@ -336,11 +342,11 @@ class _AsyncEvents:
     one inside.
     """
 
-    __slots__ = ("_inner", "_watch")
+    __slots__ = ("_inner", "_take")
 
-    def __init__(self, inner: Any, watch: Watch) -> None:
+    def __init__(self, inner: Any, buffer: StreamBuffer) -> None:
         self._inner = inner
-        self._watch = watch
+        self._take = buffer.decoded
 
     def __aiter__(self) -> AsyncIterator[Any]:
         return self
@@ -348,7 +354,7 @@ class _AsyncEvents:
     async def __anext__(self) -> Any:
         __tracebackhide__ = __honeytrace__ = True  # noqa: F841 - both mark the frame
         event = await self._inner.__anext__()
-        _guard(self._watch.take_event, event)
+        _guard(self._take, event)
         return event
 
     def __getattr__(self, name: str) -> Any:

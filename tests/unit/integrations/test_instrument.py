@@ -78,6 +78,7 @@ def test_inside_itself(server):
 
     def nested(request):
         ask(server)
+        ask(server, stream=True)
         with honeytrace.trace_session("hook"):
             ask(server)
 
@@ -85,7 +86,7 @@ def test_inside_itself(server):
     client = openai.OpenAI(base_url=server.openai_url, api_key="k", http_client=http_client)
     with client, capture_sessions() as sessions:
         client.chat.completions.create(model="gpt-4o", messages=ASKED)
-    assert len(server.requests) == 3
+    assert len(server.requests) == 4
     names = ["hook", "openai.chat.completions", "openai.chat.completions"]
     assert sorted(each.session_name for each in sessions) == names
 
