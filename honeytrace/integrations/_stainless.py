@@ -12,7 +12,7 @@ import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from honeytrace._capture.deferred import RequestBody, arguments
 from honeytrace._capture.providers.exchange import Exchange
@@ -21,7 +21,7 @@ from honeytrace._config.live import live
 from honeytrace._session import context
 from honeytrace._session.context import make_current
 from honeytrace._session.record import ABSENT, TraceSpec
-from honeytrace._session.scope import running
+from honeytrace._session.scope import Scope, running
 from honeytrace._tracing.following import (
     ASYNC,
     SYNC,
@@ -110,9 +110,14 @@ def _body(args: tuple[Any, ...], _: object) -> dict[str, Any]:
 
 
 def start(sdk: Sdk, client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
-    """Start the session of a request; return None if it is not recorded."""
+    """Start the session of a request; return None if it is not recorded.
+
+    Inside another call, return a scope without an exchange, so that the response is not taken for
+    that of the other.
+    """
     if is_inside_a_call():
-        return None
+        outer: Any = context.get()
+        return cast("Call", Scope(outer, tags=outer.tags, silent=outer.silent))
     options = kwargs["options"] if "options" in kwargs else args[1]
     found = sdk.spec(options.method, str(options.url))
     if found is None:
@@ -150,7 +155,9 @@ def _platform(platforms: tuple[tuple[str, str], ...], kind: type) -> str:
 def finish(call: Call, result: object) -> None:
     """End the session, unless the program has yet to read the answer."""
     exchange = call.exchange
-    assert exchange is not None  # noqa: S101 - `start` has made one
+    if exchange is None:  # a scope
+        end_unguarded(call, ABSENT)
+        return
     if exchange.received is None:
         _keep_body(call)
     body, exchange.body = exchange.body, None
@@ -163,7 +170,9 @@ def finish(call: Call, result: object) -> None:
 def fail(call: Call, error: BaseException) -> None:
     """End the session of a request that raised."""
     exchange = call.exchange
-    assert exchange is not None  # noqa: S101 - `start` has made one
+    if exchange is None:  # a scope
+        end_unguarded(call, ABSENT)
+        return
     body, exchange.body = exchange.body, None
     if exchange.received is None:
         _keep_body(call)

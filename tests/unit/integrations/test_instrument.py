@@ -84,11 +84,32 @@ def test_inside_itself(server):
 
     http_client = openai.DefaultHttpxClient(event_hooks={"request": [nested]})
     client = openai.OpenAI(base_url=server.openai_url, api_key="k", http_client=http_client)
-    with client, capture_sessions() as sessions:
-        client.chat.completions.create(model="gpt-4o", messages=ASKED)
+    asked = [{"role": "user", "content": "hello"}]
+    with client, capture_sessions() as sessions, honeytrace.tag(metadata={"a": 1}):
+        client.chat.completions.create(model="gpt-4o", messages=asked)
     assert len(server.requests) == 4
     names = ["hook", "openai.chat.completions", "openai.chat.completions"]
     assert sorted(each.session_name for each in sessions) == names
+    assert [each.metadata["a"] for each in sessions] == [1, 1, 1]
+    outer = next(each for each in sessions if each.inputs == {"chat_history": asked})
+    assert outer.children_ids == [sessions.one("hook").session_id]
+    assert outer.outputs["content"] == "HELLO"
+
+
+def test_refused_inside_itself(server):
+    """An error of a call inside another one leaves the session of the other as it is."""
+    honeytrace.instrument("openai")
+
+    def nested(_):
+        server.failures[:] = [400]
+        with pytest.raises(openai.BadRequestError):
+            ask(server)
+
+    http_client = openai.DefaultHttpxClient(event_hooks={"request": [nested]})
+    client = openai.OpenAI(base_url=server.openai_url, api_key="k", http_client=http_client)
+    with client, capture_sessions() as sessions:
+        client.chat.completions.create(model="gpt-4o", messages=ASKED)
+    assert (sessions.one().error, "status_code" in sessions.one().metadata) == (None, False)
 
 
 def test_wrapped_since(server):
