@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from honeytrace._session.session import Session, about
+from honeytrace._session.session import Session
 from honeytrace._utils.json import dumps
 from honeytrace._utils.text import printable, shorten
+from honeytrace.cli._errors import error_lines
+from honeytrace.cli._notes import details
 from honeytrace.cli._terminal import wrap
 from honeytrace.local._format import plural
 from honeytrace.local._messages import Call, Image, answered, is_conversation, messages
@@ -20,51 +22,53 @@ _NO_HEAD = "   "  # instead of "in ", "out", "fb " or "err"
 _MARGIN = len(_NO_HEAD) + 2
 
 
-def content(
-    session: Session, full: bool = False, origin: bool = True, width: int | None = None
-) -> Iterator[str]:
-    """Yield the lines to print below a session: inputs, outputs, feedback ("fb"), and its error.
+def content(session: Session, full: bool = False, width: int | None = None) -> Iterator[str]:
+    """Yield the lines to print below a session: inputs, outputs, and feedback ("fb").
 
+    full: True to cut nothing, and to add the other fields of the session.
     width: columns to cut lines to, unless `full`; None if they do not go to a terminal.
-    origin: False if a session inside this one has the same error, so that only `full` repeats
-        where it was raised.
     """
-    room = _WIDTH if width is None else max(width - _MARGIN, _LEAST_WIDTH)
-    width = None if full else room
-    yield from _section("in ", session.inputs, width)
-    yield from _section("out", session.outputs, width)
-    yield from _section("fb ", session.feedback, width)
-    if session.error and (full or origin):
-        lines = session.error.strip().splitlines()
-        lines = lines if full and len(lines) > 1 else []
-        yield from _laid_out("err", [*lines, *error_lines(session, full)], width)
+    room = _room(full, width)
+    yield from _section("in ", session.inputs, room)
+    yield from _section("out", session.outputs, room)
+    yield from _section("fb ", session.feedback, room)
+    if full:
+        for field, value in details(session).items():
+            for name, each in value.items():
+                yield from _laid_out(
+                    _NO_HEAD, list(_headed(f"{field}.{name}: ", _text(each, full))), None
+                )
 
 
-def error_lines(session: Session, full: bool) -> Iterator[str]:
-    """Yield where the error of a session was raised, its notes and its causes.
+def error_block(
+    session: Session,
+    full: bool,
+    width: int | None,
+    outer: Sequence[Session] = (),
+    message: bool = True,
+) -> Iterator[str]:
+    """Yield the lines about the error of a session: the message, and where it was raised.
 
-    Without `full`, only the innermost frame of each traceback.
+    message: False if the message stands elsewhere.
+    outer: see `error_lines`.
     """
-    waiting: list[tuple[str, Any]] = [("", about(session).get("exception"))]
-    while waiting:
-        head, details = waiting.pop()
-        if not isinstance(details, dict):
-            continue
-        if head:
-            yield f"{head} {details.get('type')}: {details.get('message')}"
-        frames, notes, members = (_list(details.get(name)) for name in _LISTS)
-        yield from map(str, frames if full else frames[-1:])
-        yield from map(str, notes)
-        waiting += [(f"exception {at}:", each) for at, each in enumerate(members, 1)][::-1]
-        waiting += [(words, details[name]) for name, words in _RELATED if name in details]
+    room, head = _room(full, width), "err"
+    if message:
+        yield from _laid_out(head, (session.error or "").strip().splitlines(), room)
+        head = _NO_HEAD
+    yield from _laid_out(head, list(error_lines(session, full, outer)), room)
 
 
-_LISTS = ("traceback", "notes", "exceptions")
-_RELATED = (("context", "while handling"), ("cause", "caused by"))
+def indented(text: str, full: bool, width: int | None) -> Iterator[str]:
+    """Yield a text of one line as the rows that it takes below a session."""
+    yield from _laid_out(_NO_HEAD, [text], _room(full, width))
 
 
-def _list(value: object) -> list[Any]:
-    return value if isinstance(value, list) else []
+def _room(full: bool, width: int | None) -> int | None:
+    """Return the columns for a text below a session; None if it is not cut."""
+    if full:
+        return None
+    return _WIDTH if width is None else max(width - _MARGIN, _LEAST_WIDTH)
 
 
 def _section(head: str, value: Mapping[str, Any], width: int | None) -> Iterator[str]:

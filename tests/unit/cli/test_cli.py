@@ -548,6 +548,8 @@ def test_show(run: Run, pipeline: str) -> None:
         "├─ retrieve   1.25 s  1.25 s self",
         "│  └─ search  1.4 ms",
         "└─ answer     175 µs  ✗ KeyError: 'model'",
+        "      err  KeyError: 'model'",
+        "           second line",
     ]
 
 
@@ -645,6 +647,8 @@ def test_show_content(run: Run) -> None:
         "│       1",
         "│       2",
         "│       … 2 more lines",
+        "│  err  ValueError: a",
+        "│       Traceback",
         "└─ model           1,200 tokens",
         "      in   … 3 earlier lines",
         "           ← found …",
@@ -904,6 +908,8 @@ def test_ascii(pipeline: str) -> None:
         "|- retrieve   1.25 s  1.25 s self",
         "|  `- search  1.4 ms",
         "`- answer     175 us  x KeyError: 'model'",
+        "      err  KeyError: 'model'",
+        "           second line",
     ]
 
 
