@@ -61,6 +61,7 @@ _MAX_ELEMENTS = 64  # a longer array is not listed
 _MAX_BYTES = 16 * 1024  # nor is a larger one: its elements may be long texts
 _MAX_COLUMNS = 20  # further columns of a table are not shown
 _MAX_LABEL_CHARACTERS = 50
+_MAX_MESSAGE_BYTES = 2**20  # a larger message of Protocol Buffers is not copied
 _globals: Any = vars(types.ModuleType)["__dict__"]
 
 
@@ -286,6 +287,34 @@ def _prediction(value: Any) -> Json:
     return {**found, "_lm_usage": usage} if type(usage) is dict and usage else found
 
 
+def _protobuf(value: Any) -> Any:
+    """Return a message of Protocol Buffers by the names of its fields."""
+    if value.ByteSize() > _MAX_MESSAGE_BYTES:
+        return f"<{called(type(value))} {value.ByteSize()} bytes>"
+    return sys.modules["google.protobuf.json_format"].MessageToDict(
+        value, preserving_proto_field_name=True
+    )
+
+
+def _inner(name: str) -> Read:
+    """Return a function that returns what an object holds under a name, for a plain wrapper."""
+    return lambda value: state(value, type(value))[name]
+
+
+def _request_output(value: Any) -> Json:
+    """Return an answer of vLLM: its texts, and the number of its tokens instead of the tokens."""
+    own = state(value, type(value))
+    texts = [state(each, type(each)) for each in own["outputs"]]
+    usage = {
+        "prompt_tokens": len(own["prompt_token_ids"] or ()),
+        "completion_tokens": sum(len(each["token_ids"]) for each in texts),
+        "cached_tokens": own.get("num_cached_tokens"),
+    }
+    kept = ("index", "text", "finish_reason", "stop_reason")
+    outputs = [{name: each.get(name) for name in kept} for each in texts]
+    return {"request_id": own.get("request_id"), "outputs": outputs, "usage": usage}
+
+
 def _node(value: Any) -> Json:
     """Return the text and metadata of a document of LlamaIndex, without relations and vector."""
     own = state(value, type(value))
@@ -305,6 +334,10 @@ def _document(value: Any) -> Json:
 
 
 _AGENTS, _DSPY, _LLAMA = "agents", "dspy", "llama_index.core.schema"
+_VOYAGE, _XAI = "voyageai.object", "xai_sdk.chat"
+_GEMINI = "google.generativeai.types.generation_types"
+_VERTEX = "vertexai.generative_models._generative_models"
+_AZURE = "azure.ai.inference"
 
 _KNOWN: dict[str, tuple[tuple[str, Read], ...]] = {
     "RunContext": (("pydantic_ai", _run_context),),
@@ -318,6 +351,20 @@ _KNOWN: dict[str, tuple[tuple[str, Read], ...]] = {
     "BaseLLM": (("langchain_core.language_models.llms", short),),
     "Prediction": ((_DSPY, _prediction),),
     "Example": ((_DSPY, _prediction),),
+    "Message": (("google.protobuf.message", _protobuf), ("proto.message", _inner("_pb"))),
+    "GenerateContentResponse": ((_GEMINI, _inner("_result")),),
+    "AsyncGenerateContentResponse": ((_GEMINI, _inner("_result")),),
+    "GenerationResponse": ((_VERTEX, _inner("_raw_response")),),
+    "_ResponseProtoDecorator": ((_XAI, _inner("_proto")),),
+    "Chunk": ((_XAI, _inner("_proto")),),
+    "_MyMutableMapping": (
+        (f"{_AZURE}._model_base", _inner("_data")),
+        (f"{_AZURE}._utils.model_base", _inner("_data")),
+    ),
+    "RequestOutput": (("vllm.outputs", _request_output),),
+    "EmbeddingsObject": ((f"{_VOYAGE}.embeddings", fields),),
+    "RerankingObject": ((f"{_VOYAGE}.reranking", fields),),
+    "MultimodalEmbeddingsObject": ((f"{_VOYAGE}.multimodal_embeddings", fields),),
     "NodeWithScore": ((_LLAMA, _node),),
     "TextNode": ((_LLAMA, _node),),
     "Node": ((_LLAMA, _node),),

@@ -268,6 +268,7 @@ class StreamAccumulator:
             self._stop_growing()
             self._fold()
             self._pieces = None
+        item = _without_origin(item)
         if self._run is not None:
             if type(item) is dict and self._run.add(item):
                 return
@@ -327,6 +328,12 @@ class GrowingText:
 
     def texts(self) -> list[str]:
         return [self.last[:length] for length in self._lengths]
+
+
+def _without_origin(item: Any) -> Any:
+    """Return a chunk without the note on its origin, beside which LangGraph puts it."""
+    first = item[0] if type(item) is list and len(item) == 2 else None
+    return first if type(first) is dict and first.get("type") == "AIMessageChunk" else item
 
 
 def _begin(item: Any, budget: Budget) -> Run | None:

@@ -12,17 +12,29 @@ from typing import Any
 from honeytrace._capture.providers.answer import Answer
 from honeytrace._capture.providers.bedrock import METRICS
 from honeytrace._capture.providers.embeddings import embedded_tokens
+from honeytrace._capture.providers.layouts import KEYS, read_layout
 from honeytrace._capture.providers.messages import Message, read_message, read_parts
 from honeytrace._capture.providers.tokens import tokens
 from honeytrace._utils.json import Json
 
 
 def read_answer(outputs: Json) -> Answer | None:
-    """Read the outputs, or their `result`, as the answer of a model; None if they are not one."""
-    for found in (outputs, outputs.get("result")):
+    """Read the outputs, or their `result`, as the answer of a model; None if they are not one.
+
+    A short list may hold it, such as a tuple of the answer and its duration; LangChain's `raw`
+    stands beside the data parsed from it.
+    """
+    result = outputs.get("result")
+    for found in (outputs, result, outputs.get("raw") if "parsed" in outputs else None):
         if answer := _read(found):
             return answer
+    if type(result) is list and len(result) <= _MAX_LISTED:
+        counted = [each for each in map(_read, result) if each is not None and each.usage]
+        return counted[0] if len(counted) == 1 else None
     return None
+
+
+_MAX_LISTED = 3  # entries of a list in which one answer is looked for
 
 
 def has_usage(outputs: Json) -> bool:
@@ -100,15 +112,18 @@ def _langchain(found: Json) -> Answer | None:
         return None
     usage = found.get("usage_metadata") or about.get("token_usage") or about.get("usage")
     known = {"model": about.get("model_name") or about.get("model"), "id": about.get("id")}
-    reason = about.get("finish_reason") or about.get("stop_reason") or about.get("done_reason")
+    reason = next((about[name] for name in _REASONS if about.get(name)), None)
     return _answer(
         {**known, "id": known["id"] or found.get("id")}, [read_message(found)], usage, reason
     )
 
 
+_REASONS = ("finish_reason", "stop_reason", "done_reason", "stopReason")
+
+
 def _langchain_result(found: Json) -> Answer | None:
-    """Read LangChain's LLMResult and ChatResult."""
-    generations = found.get("generations")
+    """Read LangChain's LLMResult and ChatResult, and a single generation of them."""
+    generations = found.get("generations", [found] if "generation_info" in found else None)
     if type(generations) is not list or not generations:
         return None
     nested = generations[0] if type(generations[0]) is list else generations
@@ -142,7 +157,15 @@ def _gemini(found: Json) -> Answer | None:
         "id": found.get("response_id") or found.get("responseId"),
     }
     reason = first.get("finish_reason") or first.get("finishReason")
+    if type(reason) is int:  # of `to_dict` in google-generativeai
+        reason = dict(enumerate(_GEMINI_REASONS)).get(reason)
+    blocked = found.get("prompt_feedback") or found.get("promptFeedback")
+    if not reason and type(blocked) is dict:
+        reason = blocked.get("block_reason") or blocked.get("blockReason")
     return _answer(known, [read_message(each) for each in contents], usage, reason)
+
+
+_GEMINI_REASONS = (None, "STOP", "MAX_TOKENS", "SAFETY", "RECITATION", "OTHER")
 
 
 def _bedrock(found: Json) -> Answer | None:
@@ -181,7 +204,7 @@ def _cohere(found: Json) -> Answer | None:
         about = {"tokens": {}}
     if type(about) is not dict:
         return None
-    counts = about.get("tokens", about.get("billed_units"))
+    counts = about.get("tokens") or about.get("billed_units", about.get("tokens"))
     if type(counts) is not dict:
         return None
     whole = {key: int(n) if type(n) is float and n.is_integer() else n for key, n in counts.items()}
@@ -233,9 +256,12 @@ def _haystack(found: Json) -> Answer | None:
 
 
 def _haystack_message(found: Json) -> Answer | None:
-    if type(found.get("_meta")) is not dict or "_content" not in found:
+    meta = found.get("_meta", found.get("meta"))
+    if type(meta) is not dict or "usage" not in meta:
         return None
-    return _haystack({"replies": [found]})
+    if "embedding" in found or "documents" in found:
+        return _answer(meta, [], meta["usage"], None)
+    return _haystack({"replies": [found]}) if "_content" in found or "content" in found else None
 
 
 def _pydantic_ai(found: Json) -> Answer | None:
@@ -247,34 +273,22 @@ def _pydantic_ai(found: Json) -> Answer | None:
     return _answer(known, [read_parts(parts)], found.get("usage"), found.get("finish_reason"))
 
 
-def _bedrock_invoke(found: Json) -> Answer | None:
-    """Read the text models of Bedrock, such as Titan and Llama, and watsonx and llama.cpp."""
-    if type(found.get("generation")) is str:
-        message = Message(content=found["generation"])
-        return _answer(found, [message], found, found.get("stop_reason"))
-    if type(found.get("content")) is str and "tokens_evaluated" in found:
-        return _answer(found, [Message(content=found["content"])], found, None)
-    first, *_ = [*_dicts(found.get("results")), *_dicts(found.get("outputs")), {}]
-    text = first.get("outputText", first.get("generated_text", first.get("text")))
-    reason = first.get("completionReason", first.get("stop_reason"))
-    if type(text) is not str or ("outputs" in found and "stop_reason" not in first):
-        return None
-    counts = {
-        "prompt_tokens": found.get("inputTextTokenCount", first.get("input_token_count")),
-        "completion_tokens": first.get("tokenCount", first.get("generated_token_count")),
-    }
-    known = {"model": found.get("model_id"), "id": None}
-    return _answer(known, [Message(content=text)], counts, reason)
+def _layout(found: Json) -> Answer | None:
+    read = read_layout(found)
+    return None if read is None else _answer(found, [read.message], read.usage, read.reason)
 
 
-def _jurassic(found: Json) -> Answer | None:
-    """Read AI21's text models on Bedrock."""
-    first, *_ = [*_dicts(found.get("completions")), {}]
-    data, reason = first.get("data"), first.get("finishReason")
-    if type(data) is not dict or type(data.get("text")) is not str:
+def _ranked(found: Json) -> Answer | None:
+    """Read embeddings and rankings of Voyage and Jina, which count nothing but a total."""
+    usage, entries = found.get("usage", found), found.get("data", found.get("results"))
+    vectors = found.get("embeddings")
+    known = [each for each in _dicts(entries) if "embedding" in each or "relevance_score" in each]
+    if type(usage) is not dict or not (known or type(vectors) is list or entries == []):
         return None
-    reason = reason.get("reason") if type(reason) is dict else None
-    return _answer({}, [Message(content=data["text"])], None, reason)
+    total = usage.get("total_tokens")
+    if type(total) is not int or "prompt_tokens" in usage:
+        return None
+    return _answer(found, [], {"prompt_tokens": total, "total_tokens": total}, None)
 
 
 def _embeddings(found: Json) -> Answer | None:
@@ -310,8 +324,10 @@ def _counted(found: Json) -> Answer | None:
             if type(role) is str and content is not None:  # smolagents
                 answer.messages = [read_message(found)]
             return answer
-    usage = _by_model(found.get("_lm_usage"))
-    return Answer(usage=usage) if usage else None
+    by_model: Any = found.get("_lm_usage")
+    usage = _by_model(by_model)
+    model = next(iter(by_model)) if usage and len(by_model) == 1 else None
+    return Answer(usage=usage, model=model) if usage else None
 
 
 def _by_model(counts: object) -> dict[str, int]:
@@ -326,9 +342,9 @@ def _by_model(counts: object) -> dict[str, int]:
 _SHAPES: tuple[tuple[Callable[[Json], Answer | None], str], ...] = (
     (_llama_index, "raw"),
     (_langchain, "response_metadata"),
-    (_langchain_result, "generations"),
+    (_langchain_result, "generations generation_info"),
     (_haystack, "replies"),
-    (_haystack_message, "_meta"),
+    (_haystack_message, "_meta meta"),
     (_pydantic_ai, "parts"),
     (_openai_chat, "choices"),
     (_anthropic, "type completion"),
@@ -337,8 +353,8 @@ _SHAPES: tuple[tuple[Callable[[Json], Answer | None], str], ...] = (
     (_gemini, "candidates usage_metadata usageMetadata"),
     (_ollama, "done eval_count prompt_eval_count"),
     (_cohere, "usage meta generation_id"),
-    (_bedrock_invoke, "generation tokens_evaluated results outputs"),
-    (_jurassic, "completions"),
+    (_layout, KEYS),
+    (_ranked, "data results embeddings"),
     (_embeddings, "embedding embeddings"),
     (_hugging_face, "generated_text"),
     (_counted, "usage token_usage _lm_usage"),
@@ -352,7 +368,7 @@ _KEYS = frozenset(key for _, keys in _SHAPES for key in keys.split())
 def _answer(found: Json, messages: list[Message], usage: object, reason: object) -> Answer:
     return Answer(
         messages=messages,
-        model=_name(found.get("model")),
+        model=_name(found.get("model")) or _name(found.get("model_id")),  # watsonx
         finish_reason=_name(reason),
         usage=tokens(usage),
         cost=_cost(found, usage),

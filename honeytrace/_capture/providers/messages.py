@@ -51,6 +51,8 @@ def read_message(message: Json) -> Message:
         if type(text := message.get(name)) is str:
             found.reasoning = found.reasoning or text
     found.refusal = _text(message.get("refusal")) or found.refusal
+    if found.content is None and type(audio := message.get("audio")) is dict:
+        found.content = audio.get("transcript")  # what was spoken
     return found
 
 
@@ -88,21 +90,34 @@ def read_call(part: Any) -> Json | None:
     if type(part.get("function")) is dict:  # already in this form; Ollama's arguments are objects
         function = part["function"]
         return _call(part.get("id"), function.get("name"), function.get("arguments"))
+    if type(part.get("custom")) is dict:  # a tool of OpenAI's chat that takes a text
+        return _call(part.get("id"), part["custom"].get("name"), part["custom"].get("input"))
     if part.get("type") in ("tool_use", "server_tool_use", "mcp_tool_use"):
         return _call(part.get("id"), part.get("name"), part.get("input"))
-    if part.get("type") in ("function_call", "custom_tool_call"):
-        return _call(
-            part.get("call_id"), part.get("name"), part.get("arguments", part.get("input"))
-        )
+    if part.get("type") in ("function_call", "custom_tool_call", "function.call"):
+        call_id = part.get("call_id", part.get("tool_call_id", part.get("id")))
+        return _call(call_id, part.get("name"), part.get("arguments", part.get("input")))
     if part.get("part_kind") == "tool-call":  # pydantic-ai
         return _call(part.get("tool_call_id"), part.get("tool_name"), part.get("args"))
     for name in ("toolUse", "function_call", "functionCall"):  # Bedrock, Gemini
         if type(call := part.get(name)) is dict:
             arguments = call.get("input", call.get("args"))
             return _call(call.get("toolUseId", call.get("id")), call.get("name"), arguments)
-    if "args" in part and type(part.get("name")) is str:  # LangChain
-        return _call(part.get("id"), part["name"], part["args"])
+    if type(part.get("tool_call")) is dict:  # Haystack
+        part = part["tool_call"]
+    for name, arguments in _NAMES_OF_CALLS:
+        if arguments in part and type(part.get(name)) is str:
+            return _call(part.get("id"), part[name], part[arguments])
     return None
+
+
+_NAMES_OF_CALLS = (
+    ("name", "args"),  # LangChain
+    ("name", "parameters"),  # Cohere
+    ("name", "arguments"),  # Cloudflare
+    ("tool_name", "arguments"),  # Haystack
+)
+"""How a tool and its arguments are called, where nothing else tells that this is a call."""
 
 
 def _call(call_id: object, name: object, arguments: Any) -> Json:
@@ -114,8 +129,10 @@ def _call(call_id: object, name: object, arguments: Any) -> Json:
 def _reasoning(part: Json) -> str:
     """Return the text of a part with reasoning; "" for any other part."""
     kind = part.get("type", part.get("part_kind"))
-    if kind in ("thinking", "reasoning"):
-        return _text(part.get("thinking", part.get("content", part.get("text"))))
+    if kind in ("thinking", "reasoning", "thought"):
+        for name in ("thinking", "content", "text", "summary"):
+            if found := _joined(part.get(name)):
+                return found
     if part.get("thought") is True:  # Gemini
         return _text(part.get("text"))
     inside = part.get("reasoningContent")  # Bedrock
@@ -123,9 +140,17 @@ def _reasoning(part: Json) -> str:
     return _text(inside.get("text")) if type(inside) is dict else ""
 
 
+def _joined(text: object) -> str:
+    """Return a text, or the texts of a list of parts; "" for anything else."""
+    parts = text if type(text) is list else [{"text": text}]
+    return "".join(_text(part.get("text")) for part in parts if type(part) is dict)
+
+
 def _role(role: object) -> str:
-    """Return the role; Gemini calls the assistant "model"."""
-    return role if type(role) is str and role not in ("", "model", "ai") else "assistant"
+    """Return the role; Gemini calls the assistant "model", and xAI "ROLE_ASSISTANT"."""
+    name = _text(role).removeprefix("ROLE_")
+    name = name if name == role else name.lower()
+    return name if name not in ("", "model", "ai") else "assistant"
 
 
 def _text(value: object) -> str:

@@ -19,7 +19,7 @@ class Completion:
         kind = item.get("type")
         if type(kind) is str and kind in _TOLD and self._head:
             return True
-        chunk = _chunk(item)
+        chunk = _chunk(item, bool(self._head))
         if chunk is None or self._is_next(chunk):
             return False
         for key, value in chunk.items():
@@ -76,17 +76,21 @@ _TOLD = frozenset(
 )
 
 
-def _chunk(item: dict[str, Any]) -> dict[str, Any] | None:
+def _chunk(item: dict[str, Any], begun: bool) -> dict[str, Any] | None:
     """Return the chunk that an item is or contains (Mistral: `data`, OpenAI: `chunk`)."""
     for held in (item, item.get("data"), item.get("chunk")):
         if type(held) is dict and type(held.get("choices")) is list:
             choices, kind = held["choices"], held.get("object")
-            # The first chunk of Azure has an empty `object`.
-            if not choices and kind not in ("chat.completion.chunk", "text_completion", ""):
+            # The first chunk of Azure has an empty `object`; the last one of Hugging Face has none.
+            counts = begun and kind is None and type(held.get("usage")) is dict
+            if not (choices or counts or kind in _OBJECTS):
                 continue
             if all(_is_choice(choice, kind) for choice in choices):
                 return held
     return None
+
+
+_OBJECTS = ("chat.completion.chunk", "text_completion", "")
 
 
 def _is_choice(choice: Any, kind: Any) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 from honeytrace._capture.providers.bedrock import METRICS, BedrockText
 from honeytrace._capture.providers.cohere import CohereMessage, CohereText
-from honeytrace._capture.providers.deltas import Budget, IndexedEntries, Run, done, grow
+from honeytrace._capture.providers.deltas import Budget, IndexedEntries, Run, Text, done, grow
 from honeytrace._utils.json import Json
 
 
@@ -21,6 +21,8 @@ class LangChainMessage:
         self._calls: Json = {}
 
     def add(self, item: Json) -> bool:
+        if item.get("type") == "ChatGenerationChunk" and type(item.get("message")) is dict:
+            item = item["message"]
         if item.get("type") != "AIMessageChunk" or self._head.get("id", item.get("id")) != item.get(
             "id"
         ):
@@ -72,7 +74,8 @@ class GeminiAnswer:
 
     def add(self, item: Json) -> bool:
         candidates = _dicts(item.get("candidates"))
-        known = any(name in item for name in _GEMINI)
+        # The first chunks may have nothing but the candidates.
+        known = any(name in item for name in _GEMINI) or any(map(_has_parts, candidates))
         if not known or (not candidates and not self._head):
             return False
         for key, value in item.items():
@@ -102,6 +105,11 @@ class GeminiAnswer:
         parts = [done(part) for part in self._parts]
         whole = {**(content if type(content) is dict else {}), "parts": parts}
         return {**self._head, "candidates": [{**self._candidate, "content": whole}]}
+
+
+def _has_parts(candidate: Json) -> bool:
+    content = candidate.get("content")
+    return type(content) is dict and type(content.get("parts")) is list
 
 
 _GEMINI = ("usage_metadata", "usageMetadata", "model_version", "modelVersion")
@@ -186,6 +194,28 @@ class OllamaAnswer:
         return {**self._head, **done(self._grown)}
 
 
+class HuggingFaceText:
+    """Merges the tokens of Hugging Face's text generation. `add` returns False for others."""
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self._text = Text(budget)
+        self._last: Json = {}
+
+    def add(self, item: Json) -> bool:
+        token = item.get("token")
+        if type(token) is not dict or type(token.get("text")) is not str or self._last:
+            return False
+        if token.get("special") is not True:
+            self._text.add(token["text"])
+        if type(item.get("details")) is dict:  # the last one
+            self._last = self._budget.swap(self._last, {"details": item["details"]})
+        return True
+
+    def result(self) -> Json:
+        return {"generated_text": self._text.joined(), **self._last}
+
+
 class GrowingAnswer:
     """Keeps the last of LlamaIndex's chunks, each of which holds the answer so far."""
 
@@ -206,7 +236,7 @@ class GrowingAnswer:
 
 OTHER_RUNS: tuple[Callable[[Budget], Run], ...] = (
     *(LangChainMessage, GeminiAnswer, ConverseAnswer, OllamaAnswer, GrowingAnswer),
-    *(CohereMessage, CohereText, BedrockText),
+    *(CohereMessage, CohereText, BedrockText, HuggingFaceText),
 )
 """The shapes of chunks that are tried in this order, before those of OpenAI and Anthropic."""
 

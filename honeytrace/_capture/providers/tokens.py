@@ -38,12 +38,13 @@ _STYLES = (
         cached=(
             *("prompt_tokens_details.cached_tokens", "prompt_cache_hit_tokens"),
             *("cached_tokens", "cached_prompt_tokens", "cache_read_input_tokens"),
+            "cached_prompt_text_tokens",  # xAI
         ),
         written=(
             "prompt_tokens_details.cache_write_tokens",
             *("prompt_tokens_details.cache_creation_tokens", "cache_creation_input_tokens"),
         ),
-        reasoning=("completion_tokens_details.reasoning_tokens",),
+        reasoning=("completion_tokens_details.reasoning_tokens", "reasoning_tokens"),
     ),
     # OpenAI's responses, LangChain, pydantic-ai, and Anthropic: "Total input tokens in a request
     # is the summation of `input_tokens`, `cache_creation_input_tokens`, and
@@ -88,6 +89,12 @@ _STYLES = (
     _Names("prompt_eval_count", "eval_count"),  # Ollama
     _Names("prompt_token_count", "generation_token_count"),  # Llama on Bedrock
     _Names("input_token_count", "generated_token_count"),  # watsonx
+    _Names("input_token_count", "output_token_count"),  # Replicate
+    _Names(  # Gemini's interactions
+        *("total_input_tokens", "total_output_tokens"),
+        cached=("total_cached_tokens",),
+        reasoning_apart="total_thought_tokens",
+    ),
     _Names("tokens_evaluated", "tokens_predicted"),  # llama.cpp
 )
 
@@ -101,7 +108,8 @@ def tokens(counts: object) -> dict[str, int]:
     if type(counts) is not dict:
         return {}
     for names in _STYLES:
-        if names.prompt in counts and (names.completion in counts or names.total in counts):
+        known = names.completion in counts or names.total in counts
+        if counts.get(names.prompt) is not None and known:
             return _read(counts, names)
     return {}
 

@@ -472,6 +472,227 @@ ANSWERS: dict[str, tuple[dict[str, Any], tuple[Any, ...], dict[str, Any]]] = {
 }
 
 
+# Answers whose text and counts have fixed places, which `layouts.py` lists.
+HELD: dict[str, tuple[dict[str, Any], tuple[Any, ...], dict[str, Any]]] = {
+    "dashscope": (
+        {
+            "output": {
+                "text": None,
+                "choices": [{"finish_reason": "stop", "message": {"content": "Hi"}}],
+            },
+            "usage": {"input_tokens": 10, "output_tokens": 5, "total_tokens": 15},
+        },
+        (None, "stop", "Hi"),
+        {},
+    ),
+    "dashscope text": (
+        {
+            "output": {"text": "Hi", "finish_reason": "stop", "choices": None},
+            "usage": {"input_tokens": 10, "output_tokens": 5, "total_tokens": 15},
+        },
+        (None, "stop", "Hi"),
+        {},
+    ),
+    "cloudflare": (
+        {
+            "response": "Hi",
+            "usage": COUNTS,
+            "tool_calls": [{"name": "weather", "arguments": {"city": "Paris"}}],
+        },
+        (None, None, "Hi"),
+        {"tool_calls": [CALL]},
+    ),
+    "replicate": (
+        {
+            "model": "meta/llama",
+            "status": "succeeded",
+            "output": ["H", "i"],
+            "urls": {},
+            "metrics": {"predict_time": 1.5, "input_token_count": 10, "output_token_count": 5},
+        },
+        ("meta/llama", "succeeded", "Hi"),
+        {},
+    ),
+    "vertex predict": (
+        {
+            "predictions": [{"content": "Hi"}],
+            "metadata": {
+                "tokenMetadata": {
+                    "inputTokenCount": {"totalTokens": 10},
+                    "outputTokenCount": {"totalTokens": 5},
+                }
+            },
+        },
+        (None, None, "Hi"),
+        {},
+    ),
+    "xai": (
+        {
+            "model": "grok",
+            "outputs": [
+                {
+                    "finish_reason": "REASON_STOP",
+                    "message": {
+                        "role": "ROLE_ASSISTANT",
+                        "content": "Hi",
+                        "reasoning_content": "Hm",
+                        "tool_calls": [WITH_ID],
+                    },
+                }
+            ],
+            "usage": {**COUNTS, "reasoning_tokens": 2, "cached_prompt_text_tokens": 3},
+        },
+        ("grok", "REASON_STOP", "Hi"),
+        {"reasoning": "Hm", "tool_calls": [WITH_ID], "reasoning_tokens": 2, "cached_tokens": 3},
+    ),
+    "vllm": (
+        {"outputs": [{"text": "Hi", "finish_reason": "stop"}], "usage": COUNTS},
+        (None, "stop", "Hi"),
+        {},
+    ),
+    "mistral agents": (
+        {
+            "outputs": [
+                {"type": "message.output", "role": "assistant", "content": "Hi"},
+                {
+                    "type": "function.call",
+                    "tool_call_id": "call_1",
+                    "name": "weather",
+                    "arguments": '{"city": "Paris"}',
+                },
+            ],
+            "usage": COUNTS,
+        },
+        (None, None, "Hi"),
+        {"tool_calls": [WITH_ID]},
+    ),
+    "gemini interaction": (
+        {
+            "model": "gemini-3",
+            "status": "completed",
+            "steps": [
+                {"type": "thought", "summary": [{"type": "text", "text": "Hm"}]},
+                {"type": "model_output", "content": [{"type": "text", "text": "Hi"}]},
+            ],
+            "usage": {
+                "total_input_tokens": 10,
+                "total_output_tokens": 4,
+                "total_thought_tokens": 1,
+                "total_cached_tokens": 2,
+                "total_tokens": 15,
+            },
+        },
+        ("gemini-3", "completed", "Hi"),
+        {"reasoning": "Hm", "reasoning_tokens": 1, "cached_tokens": 2},
+    ),
+    "watsonx chat": (
+        {"model_id": "granite", "choices": [{"message": {"content": "Hi"}}], "usage": COUNTS},
+        ("granite", None, "Hi"),
+        {},
+    ),
+    "custom tool": (
+        {
+            "model": "gpt-5",
+            "choices": [
+                {"message": {"tool_calls": [{"custom": {"name": "weather", "input": "Paris"}}]}}
+            ],
+            "usage": COUNTS,
+        },
+        ("gpt-5", None, None),
+        {
+            "tool_calls": [
+                {"type": "function", "function": {"name": "weather", "arguments": "Paris"}}
+            ]
+        },
+    ),
+    "spoken answer": (
+        {
+            "model": "gpt-audio",
+            "choices": [{"message": {"content": None, "audio": {"transcript": "Hi"}}}],
+            "usage": COUNTS,
+        },
+        ("gpt-audio", None, "Hi"),
+        {},
+    ),
+    "mistral thinking": (
+        {
+            "model": "magistral",
+            "choices": [
+                {
+                    "message": {
+                        "content": [
+                            {"type": "thinking", "thinking": [{"type": "text", "text": "Hm"}]},
+                            {"type": "text", "text": "Hi"},
+                        ]
+                    }
+                }
+            ],
+            "usage": COUNTS,
+        },
+        ("magistral", None, "Hi"),
+        {"reasoning": "Hm"},
+    ),
+    "google-generativeai": (
+        {
+            "candidates": [{"content": {"parts": [{"text": "Hi"}]}, "finish_reason": 2}],
+            "usage_metadata": {"prompt_token_count": 10, "candidates_token_count": 5},
+        },
+        (None, "MAX_TOKENS", "Hi"),
+        {},
+    ),
+    "cohere tools": (
+        {
+            "text": "Hi",
+            "tool_calls": [{"name": "weather", "parameters": {"city": "Paris"}}],
+            "meta": {"tokens": None, "billed_units": {"input_tokens": 10, "output_tokens": 5}},
+        },
+        (None, None, "Hi"),
+        {"tool_calls": [CALL]},
+    ),
+    "langchain on bedrock": (
+        {
+            "content": "Hi",
+            "response_metadata": {"stopReason": "end_turn", "model_name": "nova"},
+            "usage_metadata": {"input_tokens": 10, "output_tokens": 5},
+        },
+        ("nova", "end_turn", "Hi"),
+        {},
+    ),
+    "langchain generation": (
+        {
+            "text": "Hi",
+            "generation_info": None,
+            "message": {
+                "content": "Hi",
+                "response_metadata": {"model_name": "gpt-4o", "finish_reason": "stop"},
+                "usage_metadata": {"input_tokens": 10, "output_tokens": 5},
+            },
+        },
+        ("gpt-4o", "stop", "Hi"),
+        {},
+    ),
+    "haystack message as dict": (
+        {
+            "role": "assistant",
+            "content": [
+                {"text": "Hi"},
+                {
+                    "tool_call": {
+                        "id": "call_1",
+                        "tool_name": "weather",
+                        "arguments": {"city": "Paris"},
+                    }
+                },
+            ],
+            "meta": {"model": "gpt-4o", "finish_reason": "stop", "usage": COUNTS},
+        },
+        ("gpt-4o", "stop", "Hi"),
+        {"tool_calls": [WITH_ID]},
+    ),
+}
+ANSWERS |= HELD
+
+
 @pytest.mark.parametrize("name", ANSWERS)
 @pytest.mark.parametrize("wrap", [lambda answer: answer, lambda answer: {"result": answer}])
 def test_answer(name, wrap):
@@ -496,6 +717,24 @@ NO_MESSAGE: dict[str, tuple[dict[str, Any], str | None]] = {
         "e",
     ),
     "ollama embeddings": ({"model": "e", "embeddings": [[0.1]], "prompt_eval_count": 10}, "e"),
+    "haystack embeddings": (
+        {
+            "embedding": [0.1],
+            "meta": {"model": "e", "usage": {"prompt_tokens": 10, "total_tokens": 10}},
+        },
+        "e",
+    ),
+    "voyage": (
+        {"model": "e", "data": [{"embedding": [0.1]}], "usage": {"total_tokens": 10}},
+        "e",
+    ),
+    "voyage's object": ({"embeddings": [[0.1]], "total_tokens": 10}, None),
+    "jina's ranking": (
+        {"model": "r", "results": [{"relevance_score": 0.5}], "usage": {"total_tokens": 10}},
+        "r",
+    ),
+    "no rank": ({"model": "r", "results": [], "usage": {"total_tokens": 10}}, "r"),
+    "dspy, one model": ({"answer": "Hi", "_lm_usage": {"openai/gpt-4o": COUNTS}}, "openai/gpt-4o"),
     "crewai": ({"raw": "Hi", "token_usage": {**COUNTS, "cached_prompt_tokens": 2}}, None),
     "counts of a role": ({"role": "assistant", "usage": COUNTS}, None),
     "dspy": ({"_store": {"answer": "Hi"}, "_lm_usage": {"gpt-4o": COUNTS, "o3": COUNTS}}, None),
@@ -533,11 +772,42 @@ def test_without_message(name):
         {"generated_text": "Hi"},
         {"raw": {}, "message": "text"},
         {"parts": [], "usage": {}},
+        {"output": {"choices": [{"message": "Hi"}]}},
+        {"outputs": [{"text": 5}]},
+        {"outputs": [{"type": "a"}, 5], "usage": None},
+        {"steps": {"0": {"type": "a"}}, "usage": {"total_input_tokens": 5}},
+        {"output": ["a", 5], "urls": {}, "metrics": {}},
+        {"meta": {"usage": COUNTS}},
+        {"results": [{"relevance_score": 0.5}], "usage": {"total_tokens": None}},
+        {"result": [{"choices": [{"message": {}}], "usage": COUNTS}] * 2},
+        {"result": [{"a": 1}] * 20},
     ],
 )
 def test_other_data(body):
     """Data that only resembles an answer says nothing."""
     assert read_answer(body) is None
+
+
+@pytest.mark.parametrize("beside", [[], [0.25], [{"city": "Paris"}, None]])
+def test_in_a_list(beside):
+    """The answer may stand in a tuple beside something else, and LangChain's under `raw`."""
+    answer = {"model": "gpt-4o", "choices": [{"message": {"content": "Hi"}}], "usage": COUNTS}
+    assert read_answer({"result": [*beside, answer]}).usage == COUNTS
+    assert read_answer({"raw": answer, "parsed": {}}).usage == COUNTS
+
+
+def test_refused_prompt():
+    """Gemini says apart why it does not answer a question."""
+    body = {
+        "promptFeedback": {"blockReason": "SAFETY"},
+        "usageMetadata": {"promptTokenCount": 10, "totalTokenCount": 10},
+    }
+    assert read_answer(body).finish_reason == "SAFETY"
+
+
+def test_reason_of_llama_cpp():
+    body = {"content": "Hi", "tokens_evaluated": 10, "tokens_predicted": 5, "stop_type": "eos"}
+    assert read_answer(body).finish_reason == "eos"
 
 
 def test_no_counts():
@@ -553,6 +823,8 @@ def test_parts_that_are_not_text():
     assert answer.messages[0].content == parts
     odd = read_answer({"choices": [{"message": {"content": "a", "tool_calls": [5]}}]})
     assert odd.messages[0].tool_calls == []
+    hidden = [{"type": "thinking", "signature": "c2ln"}, {"type": "text", "text": "a"}]
+    assert read_answer({"choices": [{"message": {"content": hidden}}]}).messages[0].content == "a"
     strings = read_answer({"choices": [{"message": {"content": ["a", "b"]}}]})
     assert strings.messages[0].content == "ab"
 

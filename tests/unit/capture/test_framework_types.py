@@ -213,3 +213,63 @@ def test_errors_of_these_names():
     with capture_sessions() as sessions, pytest.raises(kind):
         raises()
     assert sessions.one().error == "Retry: again"
+
+
+@pytest.fixture
+def protobuf(monkeypatch):
+    """A class of messages of Protocol Buffers, as a package makes it."""
+    json_format = types.ModuleType("google.protobuf.json_format")
+    json_format.MessageToDict = lambda value, preserving_proto_field_name: dict(value.own)
+    monkeypatch.setitem(sys.modules, "google.protobuf.json_format", json_format)
+
+    class Message:
+        def ByteSize(self):  # noqa: N802 - its name there
+            return self.size
+
+    return type("Answer", (home(monkeypatch, "google.protobuf.message", Message),), {"size": 9})
+
+
+def test_protocol_buffers(protobuf):
+    """A message is recorded by its fields; a large one by its size."""
+    assert copy(new(protobuf, own={"id": "a"})) == {"id": "a"}
+    assert copy(new(protobuf, own={}, size=2**21)).endswith(" 2097152 bytes>")
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "attribute"),
+    [
+        ("proto.message", "Message", "_pb"),
+        ("google.generativeai.types.generation_types", "GenerateContentResponse", "_result"),
+        ("vertexai.generative_models._generative_models", "GenerationResponse", "_raw_response"),
+        ("xai_sdk.chat", "_ResponseProtoDecorator", "_proto"),
+        ("azure.ai.inference._model_base", "_MyMutableMapping", "_data"),
+    ],
+)
+def test_wrapped_answers(module, name, attribute, protobuf, monkeypatch):
+    """An SDK's object that only wraps the answer is recorded as the answer; so are subclasses."""
+    kind = type("Response", (home(monkeypatch, module, type(name, (), {})),), {})
+    inner = new(protobuf, own={"id": "a"})
+    assert copy(new(kind, **{attribute: inner})) == {"id": "a"}
+    assert copy(kind()).endswith("Response>")
+
+
+def test_vllm(monkeypatch):
+    """An answer of vLLM has lists of tokens, of which only the number is recorded."""
+    kind = home(monkeypatch, "vllm.outputs", type("RequestOutput", (), {}))
+    text = new(kind, index=0, text="Hi", token_ids=[1, 2], finish_reason="stop", logprobs=[{}])
+    about = {"request_id": "1", "prompt_token_ids": [1, 2, 3], "num_cached_tokens": 1}
+    with capture_sessions() as sessions:
+        trace_session(lambda: [new(kind, outputs=[text], **about)])()
+    session = sessions.one()
+    counts = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5, "cached_tokens": 1}
+    assert counts.items() <= session.metrics.items()
+    assert session.metadata["finish_reason"] == "stop"
+    assert "token_ids" not in str(session.outputs)
+
+
+def test_voyage(monkeypatch):
+    kind = home(monkeypatch, "voyageai.object.embeddings", type("EmbeddingsObject", (), {}))
+    with capture_sessions() as sessions:
+        trace_session(lambda: new(kind, embeddings=[[0.6, 0.8]], total_tokens=9))()
+    assert sessions.one().metrics["prompt_tokens"] == 9
+    assert sessions.one().outputs["embeddings"] == [{"length": 2, "norm": 1.0}]

@@ -115,6 +115,21 @@ def test_langchain_twice():
     assert [each["content"] for each in stream(items).outputs["result"]] == ["ab", "c"]
 
 
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda item: {"type": "ChatGenerationChunk", "text": item["content"], "message": item},
+        lambda item: (item, {"langgraph_node": "model"}),
+    ],
+    ids=["generation", "langgraph"],
+)
+def test_langchain_wrapped(wrap):
+    """Generations, and the pairs of LangGraph's `stream_mode="messages"`, are messages, too."""
+    session = stream(map(wrap, [chunk("a"), chunk("b", response_metadata={"model_name": "m"})]))
+    assert session.outputs["content"] == "ab"
+    assert session.config["model"] == "m"
+
+
 def test_langchain_parts():
     """A content of parts stays one."""
     parts = [[{"type": "text", "text": "a"}], [{"type": "text", "text": "b"}]]
@@ -147,6 +162,44 @@ def test_gemini():
     assert candidate["content"]["role"] == "model"
     assert (session.config["model"], session.metadata["finish_reason"]) == ("gemini-2", "STOP")
     assert session.metrics["total_tokens"] == 7
+
+
+def test_gemini_counted_last():
+    """The first chunks of the REST interface may have nothing but the text."""
+    first = {"candidates": [{"content": {"parts": [{"text": "Hi "}]}}]}
+    last = {
+        "candidates": [{"content": {"parts": [{"text": "Ann"}]}, "finishReason": "STOP"}],
+        "usageMetadata": {"promptTokenCount": 3, "candidatesTokenCount": 4},
+    }
+    session = stream([first, last])
+    assert session.outputs["candidates"][0]["content"]["parts"] == [{"text": "Hi Ann"}]
+    assert (session.metrics["prompt_tokens"], session.metadata["finish_reason"]) == (3, "STOP")
+
+
+def generated(text, special=False, details=None):
+    token = {"id": 1, "text": text, "special": special}
+    return {"index": 0, "token": token, "generated_text": None, "details": details}
+
+
+def test_hugging_face():
+    """The tokens of text generation are one text; a special token is not part of it."""
+    details = {"finish_reason": "eos_token", "generated_tokens": 3}
+    items = [generated("Hi "), generated("Ann"), generated("</s>", True, details)]
+    session = stream(items)
+    assert session.outputs == {"generated_text": "Hi Ann", "details": details}
+    assert session.metadata["finish_reason"] == "eos_token"
+    assert len(stream([*items, generated("b")]).outputs["result"]) == 2
+    assert stream([{"token": {"text": 5}}]).outputs == {"result": [{"token": {"text": 5}}]}
+
+
+def test_hugging_face_chat():
+    """The last chunk with the counts does not say what it is."""
+    choice = {"index": 0, "delta": {"role": "assistant", "content": "Hi"}, "finish_reason": "stop"}
+    about = {"id": "", "model": "q", "created": 1}
+    usage = {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7}
+    session = stream([{**about, "choices": [choice]}, {**about, "choices": [], "usage": usage}])
+    assert session.outputs["choices"][0]["message"]["content"] == "Hi"
+    assert session.metrics["completion_tokens"] == 4
 
 
 def test_gemini_without_content():
