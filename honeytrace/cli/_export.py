@@ -13,8 +13,16 @@ from honeytrace._session.tree import walk
 from honeytrace._utils.json import Json
 from honeytrace._utils.text import printable
 from honeytrace.cli._output import Stop, json_line
-from honeytrace.cli._reading import Reader, open_store, reader, session_of
+from honeytrace.cli._reading import (
+    Reader,
+    is_stored,
+    open_store,
+    reader,
+    session_of,
+    store_reader,
+)
 from honeytrace.cli._sessions import enough, query_of
+from honeytrace.local._query import is_condition
 from honeytrace.testing._replay import export
 
 
@@ -36,18 +44,46 @@ def _write(text: bytes) -> None:
 
 
 def _sessions(options: argparse.Namespace, config: Config) -> Iterator[Json]:
-    """Yield the named sessions with their descendants; else all that match the query."""
-    if not options.ids:
+    """Yield the named sessions, else all that match the query, each with its descendants."""
+    if _names_sessions(options, config):
+        with reader(options, config) as read:
+            steps = [step for named in options.words for step in _tree(read, read.find(named))]
+        for session in {each.session_id: each for each in steps}.values():
+            yield _fields(session)
+    elif query_of(options):
+        yield from _matching_trees(options, config)
+    else:
         yield from _matching(options, config)
-        return
-    with reader(options, config) as read:
-        steps = [step for named in options.ids for step in _tree(read, named)]
-    for session in {each.session_id: each for each in steps}.values():
-        yield _fields(session)
 
 
-def _tree(read: Reader, named: str) -> Iterator[Session]:
-    for step in walk(read.find(named), read.fetch, read.children):
+def _names_sessions(options: argparse.Namespace, config: Config) -> bool:
+    """Return True if the arguments are ids or names; otherwise they become the query.
+
+    A server cannot look up names, nor search. There, whatever is not a condition has to be an id.
+    """
+    remote = not config.local and options.home is None
+    store = open_store(config)
+    named = [
+        not is_condition(word) and (remote or not word.strip() or is_stored(store, word))
+        for word in options.words
+    ]
+    if not all(named):
+        options.query = options.words
+    return bool(named) and all(named)
+
+
+def _matching_trees(options: argparse.Namespace, config: Config) -> Iterator[Json]:
+    read = store_reader(open_store(config))
+    written: set[str] = set()
+    for fields in _matching(options, config):
+        if fields["session_id"] not in written:
+            found = {each.session_id: each for each in _tree(read, session_of(fields))}
+            yield from (_fields(found[each]) for each in found if each not in written)
+            written |= found.keys()
+
+
+def _tree(read: Reader, top: Session) -> Iterator[Session]:
+    for step in walk(top, read.fetch, read.children):
         if step.session:
             yield step.session
 
@@ -64,6 +100,11 @@ def _matching(options: argparse.Namespace, config: Config) -> Iterator[Json]:
     while page := store.search(query, 500, children=True, after=last):
         last = page[-1].position
         yield from filter(None, (store.get(each.summary.id) for each in page))
+    if last is None and options.query:
+        words = (
+            f"there is no session {printable(query)!r} in {store.path}, and none that matches it"
+        )
+        raise Stop(f"{words}; `honeytrace ls` lists them")
 
 
 def _events(sessions: Iterable[Json]) -> Iterator[Json]:
@@ -95,9 +136,9 @@ def _export_tests(options: argparse.Namespace, config: Config) -> int:
 
 def _chosen(options: argparse.Namespace, config: Config) -> Iterator[Session]:
     """Yield the named sessions, or those that match the conditions; not what is inside them."""
-    if options.ids:
+    if _names_sessions(options, config):
         with reader(options, config) as read:
-            yield from map(read.find, options.ids)
+            yield from map(read.find, options.words)
     elif query_of(options):
         yield from map(session_of, _matching(options, config))
     else:

@@ -117,7 +117,8 @@ def _add_transfers(command: _Add) -> None:
     export = command(
         "export", "_export.export_sessions", "Write sessions as JSON lines, or as tests."
     )
-    export.add_argument("ids", nargs="*", metavar="ID", help="ids, or their beginnings; else all")
+    words = "ids or names, with all inside; or text and conditions, as `ls` takes them; else all"
+    export.add_argument("words", nargs="*", metavar="ID_OR_QUERY", help=words)
     export.add_argument("--pytest", action="store_true", help="as tests of what they called")
     export.add_argument(
         "--format", choices=["jsonl", "perfetto"], default="jsonl", help="perfetto is a flame chart"

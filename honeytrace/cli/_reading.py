@@ -20,6 +20,8 @@ from honeytrace._utils.paths import store_path
 from honeytrace._utils.text import printable
 from honeytrace.cli._output import Stop
 from honeytrace.local import Store
+from honeytrace.local._query import Query
+from honeytrace.local._trees import latest
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +42,15 @@ class Reader:
 @contextmanager
 def reader(options: argparse.Namespace, config: Config) -> Iterator[Reader]:
     if config.local or options.home is not None:
-        store = open_store(config)
-        yield Reader(partial(_pick, store), partial(_from_store, store), partial(_children, store))
+        yield store_reader(open_store(config))
     else:
         with Client.configured(config) as client:
             find = partial(_ask, client, config.home)
             yield Reader(find, partial(_from_server, client), children_ids)
+
+
+def store_reader(store: Store) -> Reader:
+    return Reader(partial(_pick, store), partial(_from_store, store), partial(_children, store))
 
 
 def open_store(config: Config) -> Store:
@@ -77,13 +82,19 @@ def _pick(store: Store, named: str | None) -> Session:
     return found_session
 
 
+def is_stored(store: Store, named: str) -> bool:
+    """Return True for the beginning of an id, and for the name of a session."""
+    return bool(store.find(named, 1)) or _latest_of(store, named) is not None
+
+
 def _latest_of(store: Store, name: str) -> str | None:
-    """Return the id of the latest session with exactly this name; None if there is none."""
-    bare = name.replace('"', "")
-    if not bare.strip():
-        return None
-    found = store.search(f'name:"{bare}"', limit=1000)
-    return next((each.summary.id for each in found if each.summary.name == name), None)
+    """Return the id of the latest session with exactly this name; None if there is none.
+
+    A session that is inside another one is found only if no other has this name.
+    """
+    for _ in store.catch_up(Query()):
+        pass
+    return store.read(latest, name)
 
 
 def _from_store(store: Store, session_id: str) -> Session | None:

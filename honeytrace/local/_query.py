@@ -75,6 +75,12 @@ def parse(text: str, now: float) -> Query:
     return query
 
 
+def is_condition(word: str) -> bool:
+    """Return True for a word that is a condition, not a text to search for."""
+    name, colon, _ = word.partition(":")
+    return word == "error" or bool(colon and name in CONDITIONS) or bool(_META.fullmatch(word))
+
+
 def understood(text: str) -> str:
     """Return the query if it can be understood, else an empty one."""
     try:

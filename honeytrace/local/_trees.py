@@ -44,6 +44,12 @@ _MAX_STEPS_INSIDE = 20_000
 _DECIMALS = 12  # of a sum; a token costs more than a millionth of a cent
 
 
+_LATEST = """
+SELECT id FROM summaries WHERE name = ? AND (parent IS NULL) = ?
+ORDER BY start DESC, number DESC LIMIT 1
+"""
+
+
 @dataclass(slots=True, eq=False)
 class Step:
     """One session in a tree.
@@ -94,6 +100,12 @@ class Tree:
 def find(connection: sqlite3.Connection, session_id: str) -> Step | None:
     """Return one session without its children."""
     return next(_by_id(connection, [session_id.lower()]), None)
+
+
+def latest(connection: sqlite3.Connection, name: str) -> str | None:
+    """Return the id of the latest session with this name, if possible of one that is a root."""
+    rows = (connection.execute(_LATEST, (name, root)).fetchone() for root in (True, False))
+    return next((row[0] for row in rows if row), None)
 
 
 def names(connection: sqlite3.Connection, ids: Iterable[str]) -> dict[str, str]:

@@ -1027,14 +1027,70 @@ def test_import_not_a_session(
 
 
 def test_export_ids(run: Run, pipeline: str) -> None:
-    """With ids, everything below them is written, once; with conditions, what they hold for."""
+    """Everything below the ids is written, once."""
     keep("other")
     lines = run("export", pipeline, pipeline[:9]).out.splitlines()
     names = [strict(line)["session_name"] for line in lines]
     assert names == ["RAG pipeline", "retrieve", "search", "answer"]
-    assert [strict(line)["session_name"] for line in run("export", "--error").out.splitlines()] == [
-        "answer"
-    ]
+
+
+def exported(ran: Ran) -> list[str]:
+    return sorted(strict(line)["session_name"] for line in ran.out.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        (["name:retrieve"], ["retrieve", "search"]),
+        (["--name", "RAG"], ["RAG pipeline", "answer", "retrieve", "search"]),
+        (["error"], ["answer"]),
+        (["meta.team=a b"], ["search"]),
+        (["Berlin"], ["retrieve", "search"]),
+        (["Berlin", "name:retr"], ["retrieve", "search"]),
+        (["search"], ["search"]),
+        (["retrieve", "answer"], ["answer", "retrieve", "search"]),
+    ],
+)
+def test_export_query(run: Run, arguments: list[str], names: list[str]) -> None:
+    """`export` takes ids, names, or what `ls` takes; and writes everything inside what it found."""
+    about = {"metadata": {"team": "a b", "honeytrace": {"parent_id": MISSING}}}
+    search = keep("search", **about)
+    retrieve = keep("retrieve", children_ids=[search], inputs={"q": "Berlin"}, **below(MISSING))
+    answer = keep("answer", error="KeyError: 'model'")
+    keep("RAG pipeline", children_ids=[retrieve, answer])
+    keep("other")
+    assert exported(run("export", *arguments)) == names
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "perfetto"])
+@pytest.mark.parametrize("words", [["Berlin"], ["name:x"], ["error", "Berlin"]])
+def test_export_nothing(run: Run, words: list[str], kind: str) -> None:
+    """A query that nothing matches is refused: it may be an id with a typo."""
+    keep("other")
+    said = f"there is no session '{' '.join(words)}' in "
+    assert said in run("export", "--format", kind, *words).refused
+    assert run("export", "--name", "x") == Ran(0, "", "")
+
+
+def test_export_ambiguous(run: Run) -> None:
+    """The beginning of several ids is not searched for."""
+    ids = [keep(session_id=f"abcdef00-0000-4000-8000-00000000000{n}") for n in (1, 2)]
+    assert f"begins several ids ({ids[0]}, {ids[1]})" in run("export", "abc").refused
+
+
+def test_export_tests_of_a_query(run: Run) -> None:
+    """`--pytest` takes a query as well."""
+    call("textwrap.dedent", str(uuid.uuid4()))
+    assert run("export", "--pytest", "grüße").out.count("def test_") == 1
+
+
+def test_show_root_of_a_name(run: Run) -> None:
+    """A name stands for the latest root of that name; for a step only if there is no such root."""
+    root = keep("rec", start_time=1)
+    step = keep("rec", start_time=2, **below(root))
+    inner = keep("inner", start_time=3, **below(step))
+    assert run("show", "rec").out.startswith(root)
+    assert run("show", "inner").out.startswith(inner)
 
 
 def test_export_lost_child(run: Run) -> None:
