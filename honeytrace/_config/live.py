@@ -20,6 +20,7 @@ from honeytrace._config.pipeline import Exporter, Pipeline, Processor, deliverer
 from honeytrace._config.routes import Routes
 from honeytrace._config.sampler import ALL_SAMPLED, Sampler
 from honeytrace._config.settings import Config, fixed, resolve
+from honeytrace._delivery.processes import will_fork_unseen
 from honeytrace._delivery.stats import Stats
 from honeytrace._delivery.worker import Delivery
 from honeytrace._session.record import CallRecord
@@ -86,6 +87,7 @@ class Live:
         self._begun = False  # True if a session has started since the last `configure()`
         self._hooked = False
         self._holds = False  # True once a tree waits for `keep`
+        self._pid = os.getpid()
 
     def __reduce__(self) -> str:
         return "live"
@@ -96,6 +98,7 @@ class Live:
         The first session reads the environment even if `configure()` has read it before: a program
         may load its variables from a file in between.
         """
+        self._notice_fork()
         if is_lost(self._lock):
             raise RuntimeError("the interpreter has killed a thread that held the lock")
         with self._lock:
@@ -105,6 +108,11 @@ class Live:
             self._choose()
         self._catch_up()
         return self._prepared(base)
+
+    def _notice_fork(self) -> None:
+        """Do what Python's hooks do, if this process was forked without them."""
+        if self._pid != os.getpid():
+            self.after_fork_in_child()
 
     def _prepared(self, base: Pipeline) -> Pipeline:
         """Return the pipeline to use instead of this one; start the threads if it sends.
@@ -178,10 +186,11 @@ class Live:
         """Return the pipeline for a session of a tracer that starts now."""
         found = self._sides.get(tracer)
         if found is None:
+            self._notice_fork()
             with self._lock:
                 config = self.resolve(settings)
                 found = self._make(config, self._routes.beside(config))
-                if self._decided:
+                if self._decided and not will_fork_unseen():
                     self._sides[tracer] = found
             self._catch_up()
         return self._prepared(found)
@@ -260,7 +269,7 @@ class Live:
         self._catch_up()
 
     def _choose(self) -> None:
-        chosen = self._decided and self._begun and not self.overrides
+        chosen = self._decided and self._begun and not (self.overrides or will_fork_unseen())
         self._use(self.base if chosen else None)
 
     def _use(self, pipeline: Pipeline | None) -> None:
@@ -286,14 +295,17 @@ class Live:
         return last
 
     def flush(self, timeout: float | None) -> bool:
+        self._notice_fork()
         return self._routes.flush(timeout)
 
     def shutdown(self, timeout: float | None) -> bool:
+        self._notice_fork()
         return self._routes.shutdown(timeout)
 
     def exit(self) -> None:
         """Deliver the remaining sessions within the exit timeout; Ctrl-C ends this at once."""
         interrupted = is_interrupted()
+        self._notice_fork()
         try:
             self.guard.call(self._end, self.base and self.base.config.exit_timeout)
         except KeyboardInterrupt:
@@ -324,6 +336,7 @@ class Live:
 
     def after_fork_in_child(self) -> None:
         """Start again with new ids, queue and threads, and without the parent's sessions."""
+        self._pid = os.getpid()
         self._routes.after_fork_in_child()
         self.guard.clear()
         self.base = None

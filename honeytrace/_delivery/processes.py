@@ -1,4 +1,4 @@
-"""Recognize processes that end without `atexit`, as those of pools do."""
+"""Recognize processes that end without `atexit`, or fork without telling Python."""
 
 from __future__ import annotations
 
@@ -37,6 +37,16 @@ def _is_child() -> bool:
             return True
     billiard = getattr(sys.modules.get("billiard.process"), "current_process", None)
     return billiard is not None and type(billiard()).__name__ != "_MainProcess"
+
+
+def will_fork_unseen() -> bool:
+    """Return whether uWSGI loads the program in this process and forks its workers later.
+
+    It forks in C. Python's hooks do not run then, and a thread of ours that has the interpreter's
+    lock at that moment keeps the workers from ever starting.
+    """
+    uwsgi = sys.modules.get("uwsgi")
+    return uwsgi is not None and not uwsgi.worker_id() and uwsgi.masterpid() in (0, os.getpid())
 
 
 def _is_worker_of_ray() -> bool:

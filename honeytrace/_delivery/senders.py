@@ -14,6 +14,7 @@ from itertools import tee
 from types import BuiltinFunctionType
 from typing import Any, NamedTuple, Protocol, cast
 
+from honeytrace._delivery.processes import will_fork_unseen
 from honeytrace._delivery.retry import Answer, Verdict
 from honeytrace._session.context import as_own_work
 from honeytrace._utils.guard import ErrorGuard
@@ -247,7 +248,9 @@ def _untracing() -> Iterator[partial[None]]:
 
 
 def start_thread(thread: threading.Thread) -> bool:
-    """Start a thread that takes no signals; return False if the system refuses."""
+    """Start a thread that takes no signals; return False if the system or uWSGI does not let us."""
+    if will_fork_unseen():
+        return False
     with ignoring(RuntimeError):
         _without_signals(thread)
         return True
