@@ -8,6 +8,7 @@ value is copied at once.
 from __future__ import annotations
 
 import marshal
+import sys
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
@@ -25,6 +26,7 @@ Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 Bind = Callable[[tuple[Any, ...], dict[str, Any]], dict[str, Any]]
 
 _MAX_PACKED_BYTES = 64 * 1024  # as roughly estimated
+_MAX_MARSHALLED_BYTES = 4 * _MAX_PACKED_BYTES  # more means long keys, which are not estimated
 _BYTES_PER_VALUE = 16  # added to the estimate for each value, so that many numbers weigh too
 _MAX_PACKED_DEPTH = 8
 _MAX_SENT_BYTES = 2**20  # a longer body is copied at once, as the copy is cut and takes less memory
@@ -233,16 +235,20 @@ def _pack(whole: Any, values: Iterable[Any]) -> bytes | None:
     if limits.depth <= _MAX_PACKED_DEPTH + 1:
         return None
     try:
-        return marshal.dumps(whole) if _weigh(values) <= _MAX_PACKED_BYTES else None
+        if _weigh(values, "numpy" in sys.modules) > _MAX_PACKED_BYTES:
+            return None
+        packed = marshal.dumps(whole)
     except (ValueError, RuntimeError) as error:
         let_through(error, _weigh)
         return None  # a key that is not plain, or a dict that another thread fills
+    return packed if len(packed) <= _MAX_MARSHALLED_BYTES else None
 
 
-def _weigh(values: Iterable[Any], depth: int = 0) -> int:
+def _weigh(values: Iterable[Any], doubt_keys: bool, depth: int = 0) -> int:
     """Estimate the bytes of plain data.
 
-    The result is over `_MAX_PACKED_BYTES` for data that is not plain or too deep.
+    The result is over `_MAX_PACKED_BYTES` for data that is not plain or too deep. `doubt_keys` says
+    whether a dict may have a number of numpy as a key, which `marshal` takes for a row of bytes.
     """
     if depth > _MAX_PACKED_DEPTH:
         return _MAX_PACKED_BYTES + 1
@@ -255,18 +261,22 @@ def _weigh(values: Iterable[Any], depth: int = 0) -> int:
             weight += _BYTES_PER_VALUE * len(value)
             if weight > _MAX_PACKED_BYTES:
                 break
+            if doubt_keys:
+                for key in value:  # no call of `all`: it would take twice as long
+                    if type(key) is not str:
+                        return _MAX_PACKED_BYTES + 1
             for item in value.values():  # no call for strings: it would take twice as long
                 if type(item) is str:
                     weight += len(item)
                 elif not constant(item):
-                    weight += _weigh((item,), depth + 1)
+                    weight += _weigh((item,), doubt_keys, depth + 1)
                     if weight > _MAX_PACKED_BYTES:
                         break
         elif kind is list or kind is tuple:
             weight += _BYTES_PER_VALUE * len(value)
             if weight > _MAX_PACKED_BYTES or len(value) > rules.limits.items:
                 return _MAX_PACKED_BYTES + 1
-            weight += _weigh(value, depth + 1)
+            weight += _weigh(value, doubt_keys, depth + 1)
         elif not constant(value):
             return _MAX_PACKED_BYTES + 1
         if weight > _MAX_PACKED_BYTES:

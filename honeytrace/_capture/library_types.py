@@ -1,10 +1,10 @@
 """Turn values of libraries that are not imported here into text, numbers, or data to copy instead.
 
-The libraries are numpy, pandas, torch, PIL, SQLAlchemy, pytest, rarely used parts of the standard
-library, and frameworks for agents. Without this, objects of frameworks would be recorded with all
-of their internals. A class is recognized by its name, and by being the class that its module holds
-under that name. Code of a library runs only for values of exactly these classes; a value of a
-subclass is described by what the base class knows.
+The libraries are numpy, pandas, torch, PIL, SQLAlchemy, Django, pytest, rarely used parts of the
+standard library, and frameworks for agents. Without this, objects of frameworks would be recorded
+with all of their internals. A class is recognized by its name, and by being the class that its
+module holds under that name. Code of a library runs only for values of exactly these classes; a
+value of a subclass is described by what the base class knows.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any
 
 from honeytrace._capture.providers.embeddings import describe_vector
-from honeytrace._capture.records import fields
+from honeytrace._capture.records import fields, public
 from honeytrace._capture.stdlib_types import (
     Read,
     called,
@@ -246,6 +246,16 @@ def _row(value: Any) -> Any:
     return by_name if len(by_name) == len(items) else items
 
 
+def _row_mapping(value: Any) -> Any:
+    own = _is_own(type(value), "sqlalchemy.engine.row")
+    return dict(value.items()) if own else describe(value)
+
+
+def _django_row(value: Any) -> Json:
+    """Return the loaded columns of a row of Django, which holds related rows elsewhere."""
+    return public(state(value, type(value)))
+
+
 def _run_context(value: Any) -> Json:
     """Return what a framework tells a tool about its run, without the history and the client."""
     own = state(value, type(value))
@@ -374,6 +384,8 @@ _KNOWN: dict[str, tuple[tuple[str, Read], ...]] = {
     "DataFrame": (("pandas", _frame),),
     "Series": (("pandas", _series),),
     "Row": (("sqlite3", _row), ("sqlalchemy.engine.row", _row)),
+    "RowMapping": (("sqlalchemy.engine.row", _row_mapping),),
+    "Model": (("django.db.models.base", _django_row),),
     "Index": (("pandas", _column),),
     "NaTType": (("pandas._libs.tslibs.nattype", lambda _: "NaT"),),
     "Tensor": (("torch", _tensor),),

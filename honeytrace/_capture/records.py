@@ -1,4 +1,4 @@
-"""Find the fields of records: of dataclasses, attrs, pydantic, msgspec, namespaces, exceptions.
+"""Find the fields of records: of dataclasses, attrs, pydantic, msgspec, SQLAlchemy, exceptions.
 
 The names of the fields are read from the notes that each library leaves in the class. As everywhere
 in this package, no code of the class runs.
@@ -7,6 +7,7 @@ in this package, no code of the class runs.
 from __future__ import annotations
 
 import dataclasses
+import uuid
 from collections.abc import Iterator
 from types import MemberDescriptorType
 from typing import Any, NamedTuple
@@ -14,6 +15,8 @@ from typing import Any, NamedTuple
 from honeytrace._capture.stdlib_types import (
     arguments_of,
     by_class,
+    called,
+    describe,
     mro,
     named,
     namespace,
@@ -31,11 +34,17 @@ _CLASS_ATTRIBUTES = (
     "__pydantic_fields__",
     "__fields__",  # pydantic 1
     "__struct_fields__",  # msgspec
+    "_sa_class_manager",  # a class that SQLAlchemy maps to a table
 )
+_KEY_TYPES = (int, str, uuid.UUID)  # of primary keys that are shown
+_RELATED = (
+    "_sa_class_manager",
+    "_sa_appender",
+)  # marks of SQLAlchemy's rows and collections of rows
 
 
 def is_record(kind: type) -> bool:
-    """Return whether a class is one of dataclasses, attrs, pydantic or msgspec."""
+    """Return whether a class is one of dataclasses, attrs, pydantic, msgspec or SQLAlchemy."""
     return any(name in namespace(parent) for parent in mro(kind) for name in _CLASS_ATTRIBUTES)
 
 
@@ -49,6 +58,14 @@ def fields(value: object) -> Any:
     if issubclass(kind, BaseException):
         return {"type": qualname(kind), "args": arguments_of(value)}
     own = state(value, kind)
+    row = own.pop("_sa_instance_state", None)
+    if row is not None:
+        return _loaded(own, kind) or _identity(row, kind)
+    return _fields(own, kind)
+
+
+def _fields(own: dict[str, Any], kind: type) -> Any:
+    """Return the fields of a record that has these attributes."""
     extra = own.get("__pydantic_extra__")
     if type(extra) is dict:
         own.update(named(extra))
@@ -58,6 +75,26 @@ def fields(value: object) -> Any:
         return own["root"]
     special = _special(kind)
     return _treated(own, kind, special) if special else public(own) or _all_private(own)
+
+
+def _loaded(own: dict[str, Any], kind: type) -> Any:
+    """Return the columns of a row that SQLAlchemy has loaded, and only the names of related rows.
+
+    Related rows are left out because they lead to ever more rows. Other columns are not held by the
+    object; asking for one would send a query.
+    """
+    for name, item in own.items():
+        if any(nearest(type(item), mark) is not None for mark in _RELATED):
+            own[name] = describe(item)
+    return _fields(own, kind)
+
+
+def _identity(row: Any, kind: type) -> str:
+    """Name a row of which no column is loaded, as after a commit, by its class and primary key."""
+    key = state(row, type(row)).get("key")
+    parts = key[1] if type(key) is tuple and len(key) > 1 and type(key[1]) is tuple else ()
+    texts = [str(part) for part in parts if any(type(part) is one for one in _KEY_TYPES)]
+    return f"<{' '.join([called(kind), *texts])}>"
 
 
 def _treated(own: dict[str, Any], kind: type, special: _Special) -> dict[str, Any]:
