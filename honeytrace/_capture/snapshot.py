@@ -14,6 +14,7 @@ from typing import Any
 
 from honeytrace._capture.library_types import is_answer, known
 from honeytrace._capture.providers.embeddings import describe_vector, is_embedding
+from honeytrace._capture.providers.media import long_media
 from honeytrace._capture.records import fields, is_record, public, tuple_names
 from honeytrace._capture.rules import Limits, rules
 from honeytrace._capture.stdlib_types import (
@@ -134,6 +135,8 @@ class Snapshot:
                 self._chars -= len(item)
             elif kind is int and -EXACT <= item < EXACT:
                 continue
+            elif kind is str:
+                copy[key] = self._text(long_media(key, item, copy), (path, key))
             elif kind is not bool and item is not None:
                 copy[key] = self._value(item, (path, key), depth)
         if odd:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from honeytrace._capture.deferred import Inputs, RequestBody, as_object, named, read
 from honeytrace._capture.providers.embeddings import is_embeddings, without_vectors
+from honeytrace._capture.providers.media import without_media
 from honeytrace._capture.providers.prices import cost
 from honeytrace._capture.providers.usage import shown, usage
 from honeytrace._capture.streams import StreamBuffer
@@ -50,8 +51,8 @@ def _before(record: CallRecord) -> dict[str, Json]:
     """Return the objects that were captured when the call began."""
     spec, captured = record.spec, record.captured
     if type(captured) is Inputs:
-        return captured._asdict()
-    inputs = named(captured, spec.bind)
+        return {name: without_media(each) for name, each in captured._asdict().items()}
+    inputs = without_media(named(captured, spec.bind))
     config = {name: inputs[name] for name in spec.config_args if name in inputs}
     if record.exchange is not None:
         inputs, more = record.exchange.split(inputs)
@@ -65,7 +66,8 @@ def _after(record: CallRecord, named: Json) -> tuple[dict[str, Json], bool]:
     The token counts and the model are read from the outputs, whether captured or set by the user.
     Keys in `named`, the config captured from the arguments, are kept out of the result.
     """
-    outputs = {} if record.result is ABSENT else as_object(_result(record.result))
+    result = ABSENT if record.result is ABSENT else _result(record.result)
+    outputs = {} if result is ABSENT else as_object(without_media(result))
     answer = outputs
     if record.given is not None and "outputs" in record.given:
         replaced = "outputs" in (record.replaced or ())

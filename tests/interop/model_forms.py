@@ -35,6 +35,8 @@ SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "require
 OPENAI_TOOLS = [{"type": "function", "function": {"name": "weather", "parameters": SCHEMA}}]
 RESPONSE_TOOLS = [{"type": "function", "name": "weather", "parameters": SCHEMA, "strict": False}]
 ANTHROPIC_TOOLS = [{"name": "weather", "input_schema": SCHEMA}]
+FILE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAAB" * 20
+TEXT = {"type": "text", "text": "good morning to you"}
 CHAT = {"model": "gpt-4o", "messages": ASKED}
 RESPONSE = {"model": "gpt-4o", "input": "good morning to you"}
 CLAUDE = {"model": "claude-4", "max_tokens": 2000, "messages": ASKED}
@@ -48,7 +50,8 @@ class Form:
         run: makes the call; returns what the program sees of it.
         sdk: the package.
         sessions: how many sessions it is.
-        holds: what the sessions hold: "content", "tool", "usage", "error", "nothing".
+        holds: what the sessions hold: "content", "tool", "usage", "file" (in the inputs), "error",
+            "nothing".
     """
 
     name: str
@@ -73,12 +76,17 @@ def form(sdk: str, client: str = "", **about: Any) -> Callable[[Callable[..., An
     return add
 
 
+# Whether the running form has an asynchronous client. The objects of a tracer do not tell it: some
+# have the methods of both kinds.
+_asynchronous = False
+
+
 async def got(value: Any) -> Any:
-    return await value if inspect.isawaitable(value) else value
+    return await value if _asynchronous and inspect.isawaitable(value) else value
 
 
 async def each(values: Any) -> AsyncIterator[Any]:
-    if hasattr(type(values), "__aiter__"):
+    if _asynchronous:
         async for value in values:
             yield value
     else:
@@ -88,7 +96,7 @@ async def each(values: Any) -> AsyncIterator[Any]:
 
 @contextlib.asynccontextmanager
 async def within(manager: Any) -> AsyncIterator[Any]:
-    if hasattr(type(manager), "__aenter__"):
+    if _asynchronous:
         async with manager as value:
             yield value
     else:
@@ -96,10 +104,22 @@ async def within(manager: Any) -> AsyncIterator[Any]:
             yield value
 
 
-def seen(value: Any, *more: Any) -> list[Any]:
-    """The type of what a call returned, and its content."""
-    whole = value.model_dump(mode="json") if hasattr(value, "model_dump") else None
-    return [f"{type(value).__module__}.{type(value).__qualname__}", whole, *more]
+TYPE, CLASS = "type(result)", "result.__class__"
+
+
+def seen(value: Any, *more: Any) -> dict[str, Any]:
+    """Return what a program sees of a result; `__class__` is what `isinstance` looks at."""
+    return {
+        TYPE: _name(type(value)),
+        CLASS: _name(value.__class__),
+        "content": value.model_dump(mode="json") if hasattr(value, "model_dump") else None,
+        "closed": getattr(getattr(value, "response", None), "is_closed", None),
+        "more": more,
+    }
+
+
+def _name(kind: type) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"
 
 
 def chunk_text(chunk: Any) -> str:
@@ -122,6 +142,14 @@ async def openai_chat(client):
 @form("openai", holds="tool")
 async def openai_chat_with_tools(client):
     return seen(await got(client.chat.completions.create(**CHAT, tools=OPENAI_TOOLS)))
+
+
+@form("openai", holds="file")
+async def openai_chat_with_image_and_audio(client):
+    image = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{FILE}"}}
+    audio = {"type": "input_audio", "input_audio": {"data": FILE, "format": "wav"}}
+    asked = [{"role": "user", "content": [TEXT, image, audio]}]
+    return seen(await got(client.chat.completions.create(model="gpt-4o", messages=asked)))
 
 
 @form("openai")
@@ -221,7 +249,7 @@ async def openai_chat_parse(client):
     chat = client.chat.completions
     chat = chat if hasattr(chat, "parse") else client.beta.chat.completions
     answer = await got(chat.parse(**CHAT, response_format=City))
-    return [answer.choices[0].message.parsed.city]
+    return [_name(type(answer)), answer.choices[0].message.parsed.city]
 
 
 @form("openai")
@@ -302,6 +330,13 @@ async def openai_responses(client):
     return seen(await got(client.responses.create(**RESPONSE, instructions="Be kind")))
 
 
+@form("openai", holds="file")
+async def openai_responses_with_image(client):
+    image = {"type": "input_image", "image_url": f"data:image/png;base64,{FILE}"}
+    asked = [{"role": "user", "content": [{**TEXT, "type": "input_text"}, image]}]
+    return seen(await got(client.responses.create(model="gpt-4o", input=asked)))
+
+
 @form("openai", holds="tool")
 async def openai_responses_with_tools(client):
     return seen(await got(client.responses.create(**RESPONSE, tools=RESPONSE_TOOLS)))
@@ -377,6 +412,13 @@ async def anthropic_messages(client):
 @form("anthropic", holds="tool")
 async def anthropic_messages_with_tools(client):
     return seen(await got(client.messages.create(**CLAUDE, tools=ANTHROPIC_TOOLS)))
+
+
+@form("anthropic", holds="file")
+async def anthropic_messages_with_image(client):
+    source = {"type": "base64", "media_type": "image/png", "data": FILE}
+    asked = [{"role": "user", "content": [TEXT, {"type": "image", "source": source}]}]
+    return seen(await got(client.messages.create(**{**CLAUDE, "messages": asked})))
 
 
 @form("anthropic")
@@ -524,6 +566,8 @@ class Run:
 
 
 async def _run(each_form: Form, server: ModelServer, asynchronous: bool) -> Run:
+    global _asynchronous
+    _asynchronous = asynchronous
     server.requests.clear()
     server.failures[:] = each_form.failures
     server.broken = each_form.broken
@@ -563,6 +607,8 @@ def _missing(each_form: Form, session: Any) -> str:
     whole = json.dumps(session.inputs) + json.dumps(session.config)
     if "Omit" in whole or "NotGiven" in whole or "NOT_GIVEN" in whole:
         return "records arguments that were not given"
+    if FILE in whole or (each_form.holds == "file" and "png: 480 bytes>" not in whole):
+        return "records a file itself"
     if not session.config.get("model") or not session.config.get("provider"):
         return "no model or provider"
     if not session.inputs:
