@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 _MAX_SHOWN = 200  # characters of an address that cannot be used
 _LIKE_A_KEY = re.compile(r"[\w-]{16,}")
@@ -15,6 +15,7 @@ def checked_url(text: str) -> str:
     try:
         parts = urlsplit(text)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        encoded_host(parts)
     except ValueError:  # its message may repeat a password
         usable = False
     if not usable or not text.isprintable() or " " in text:
@@ -22,6 +23,12 @@ def checked_url(text: str) -> str:
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ValueError("give it without user name, password, query and fragment")
     return text.rstrip("/")
+
+
+def encoded_host(parts: SplitResult) -> bytes:
+    """Return the host as it is looked up. Raises `ValueError` if that is impossible."""
+    host = parts.hostname or ""
+    return host.encode("ascii") if host.isascii() else host.encode("idna")
 
 
 def why_unusable(text: str) -> str | None:

@@ -12,6 +12,7 @@ from urllib.request import getproxies, proxy_bypass
 import httpcore
 
 from honeytrace._utils.errors import ConfigurationError
+from honeytrace._utils.urls import encoded_host
 
 PORTS = {"http": 80, "https": 443, "socks5": 1080}
 _SAME = {"socks": "socks5", "socks5h": "socks5"}  # for both, the proxy looks up the names
@@ -32,12 +33,7 @@ def parsed(address: str) -> httpcore.URL:
 def _parsed(parts: SplitResult) -> httpcore.URL:
     scheme, target = parts.scheme.encode(), quote(parts.path or "/", safe=_PATH).encode()
     port = None if parts.port == PORTS.get(parts.scheme) else parts.port
-    return httpcore.URL(scheme=scheme, host=_host(parts), port=port, target=target)
-
-
-def _host(parts: SplitResult) -> bytes:
-    host = parts.hostname or ""
-    return host.encode("ascii") if host.isascii() else host.encode("idna")
+    return httpcore.URL(scheme=scheme, host=encoded_host(parts), port=port, target=target)
 
 
 def is_numeric(host: bytes) -> bool:
@@ -84,7 +80,7 @@ def _proxy(found: str) -> Proxy:
     try:
         parts = urlsplit(found if "://" in found else f"http://{found}")
         parts = parts._replace(scheme=_SAME.get(parts.scheme, parts.scheme))
-        usable = bool(parts.hostname) and parts.port != 0
+        usable = bool(encoded_host(parts)) and parts.port != 0
     except ValueError:  # its message may repeat a password
         usable = False
     if not usable:

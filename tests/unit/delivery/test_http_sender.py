@@ -410,7 +410,9 @@ def test_a_proxy_that_wants_a_password_is_held(server, connect, monkeypatch):
     assert [sender.send(BODY).verdict for sender in senders] == [Verdict.HOLD] * 2
 
 
-@pytest.mark.parametrize("value", ["socks4://127.0.0.1:9", "ftp://u:secret@h", "http://:99"])
+@pytest.mark.parametrize(
+    "value", ["socks4://127.0.0.1:9", "ftp://u:secret@h", "http://:99", "é..h"]
+)
 def test_a_proxy_that_cannot_be_used_is_said(connect, monkeypatch, value):
     """Sessions are kept, and the sentence does not repeat a password."""
     monkeypatch.setenv("ALL_PROXY", value)

@@ -20,6 +20,12 @@ def test_a_good_address_is_usable(text):
     assert why_unusable(text) is None
 
 
+@pytest.mark.parametrize("host", ["é" + "a" * 70, "xn--é", "é..test"])
+def test_a_name_that_cannot_be_looked_up_is_not_usable(host):
+    """The domain name system has no form for it."""
+    assert why_unusable(f"https://{host}")
+
+
 WRONG = st.one_of(
     st.text(),
     st.from_regex(r"https?://[a-z:#?]{0,9}@[a-z/.?#:]{0,12}", fullmatch=True),
