@@ -13,6 +13,7 @@ from honeytrace._delivery.senders import LazySender, Sending
 from honeytrace._utils import clock
 from honeytrace._utils.guard import ErrorGuard
 
+_UNABLE = "sessions wait, none can be sent (%s); correct that, or server_url"
 _FINAL = (Verdict.DELIVERED, Verdict.REJECTED)
 _WARNINGS = {  # by the verdict: what they are about, and their words
     Verdict.REJECTED: ("rejected", "the server refused a session: %s"),
@@ -146,4 +147,6 @@ class Exchange:
             self._guard.settled("delivery", "sessions are delivered again")
         for answer in answers:
             if warning := _WARNINGS.get(answer.verdict):
-                self._guard.warn(*warning, answer.words)
+                about, words = warning
+                unable = answer.verdict is Verdict.HOLD and not answer.answered
+                self._guard.warn(about, _UNABLE if unable else words, answer.words)

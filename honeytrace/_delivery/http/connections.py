@@ -206,14 +206,15 @@ def trust() -> ssl.SSLContext:
     file = os.environ.get("SSL_CERT_FILE")
     directory = None if file else os.environ.get("SSL_CERT_DIR")
     if not (file or directory):
-        return ssl.create_default_context(cafile=certifi.where())
+        file = certifi.where()
     try:
         return ssl.create_default_context(cafile=file, capath=directory)
     except OSError as error:  # SSLError, a subclass: it is not a file of certificates
-        raise ConfigurationError(
-            f"SSL_CERT_FILE names {file!r}, which cannot be used ({error.strerror or error}); "
-            "correct it or unset it"
-        ) from error
+        found = {each: os.environ.get(each) for each in ("SSL_CERT_FILE", "SSLKEYLOGFILE")}
+        names = " or ".join(f"{name}={value!r}" for name, value in found.items() if value)
+        names = names or repr(file)
+        words = f"{names} cannot be used ({error.strerror or error}); correct it or unset it"
+        raise ConfigurationError(words) from error
 
 
 def _reported(request: Callable[[_V], Reply], what: _V) -> Reply:

@@ -567,7 +567,17 @@ def test_certificates_that_cannot_be_read_are_said(tls, connect, tmp_path, monke
     monkeypatch.setenv("SSL_CERT_FILE", str(path))
     answer = connect(tls).send(BODY)
     assert (answer.verdict, answer.answered) == (Verdict.HOLD, False)
-    assert answer.words.startswith(f"SSL_CERT_FILE names '{path}', which cannot be used (")
+    assert answer.words.startswith(f"SSL_CERT_FILE='{path}' cannot be used (")
+
+
+def test_a_file_of_tls_keys_that_cannot_be_written_is_said(tls, connect, monkeypatch):
+    """Both variables that may be wrong are named."""
+    certificates = os.environ["SSL_CERT_FILE"]
+    monkeypatch.setenv("SSLKEYLOGFILE", "/nowhere/keys")
+    names = f"SSL_CERT_FILE='{certificates}' or SSLKEYLOGFILE='/nowhere/keys' cannot be used ("
+    assert connect(tls).send(BODY).words.startswith(names)
+    monkeypatch.delenv("SSL_CERT_FILE")
+    assert connect(tls).send(BODY).words.startswith("SSLKEYLOGFILE='/nowhere/keys' cannot be used")
 
 
 def test_certificates_do_not_matter_without_tls(server, connect, monkeypatch):
