@@ -237,8 +237,9 @@ def _look_up() -> _Found:
 
 
 def _parsed(name: str, check: Callable[[object], Any], text: str) -> Any:
-    value = check(text)
-    return check(at_start(text.strip())) if name in _DIRECTORIES and value is not None else value
+    if name in _DIRECTORIES and text.strip().lower() != "off":
+        text = at_start(text.strip())
+    return check(text)
 
 
 def fixed(arguments: Mapping[str, object], config: Config) -> dict[str, object]:

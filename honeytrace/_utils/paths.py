@@ -58,6 +58,8 @@ def absolute(path: str) -> Path:
     `~/x` into `/x` if HOME is empty.
     """
     if not path.startswith("~"):
+        if not os.path.isabs(path) and not _current():
+            raise ValueError("the current directory has been deleted")
         return Path(path).absolute()
     user = path[1:].partition("/")[0]
     home = os.path.expanduser(f"~{user}")

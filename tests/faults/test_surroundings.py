@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
+from programs import ran
 
 FROZEN = "from freezegun import freeze_time; freeze_time({!r}).start()"
 STEPPING = """
@@ -94,3 +97,50 @@ def test_a_clock_that_steps_back_in_an_outage(run, line, kept):
     """Sessions kept under a wrong clock do not count as old."""
     done = run(line.url, 5, trouble=True, before_calls=STEPPING)
     kept(done, line)
+
+
+NO_SSL = """
+import sys
+class Without:
+    def find_spec(self, name, path=None, target=None):
+        if name == "ssl":
+            raise ModuleNotFoundError("No module named 'ssl'")
+sys.meta_path.insert(0, Without())
+sys.modules.pop("ssl", None)
+"""
+
+
+def test_a_python_without_ssl(server):
+    """httpcore cannot be imported. One sentence says so, and the sessions wait on disk."""
+    done = ran("call(0)\n", server.url, before=NO_SSL, HONEYTRACE_EXIT_TIMEOUT="1")
+    assert (done.stats["spooled"], done.stats["errors"]) == (1, {})
+    assert (
+        "httpcore, which sends sessions, cannot be imported: No module named 'ssl'"
+        in (done.stats["last_error"])
+    )
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no proxy is asked for there")
+def test_a_proxy_that_cannot_be_used(server):
+    """The warning says what to correct, and does not blame the server or the key."""
+    done = ran("call(0)\n", server.url, ALL_PROXY="foo://proxy", NO_PROXY="", no_proxy="")
+    assert "none can be sent (a proxy cannot be reached by foo://; use http://" in done.lines[0]
+    assert "api_key" not in done.lines[0]
+
+
+DELETED = """
+import os, tempfile
+directory = tempfile.mkdtemp()
+os.chdir(directory)
+os.rmdir(directory)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a directory in use cannot be deleted there")
+def test_a_relative_home_in_a_deleted_directory(server):
+    """It cannot be meant, so it is ignored with a sentence, and sessions are recorded."""
+    home = {"HOME": os.environ["HONEYTRACE_HOME"], "HONEYTRACE_HOME": "here"}
+    done = ran("call(0)\nassert flush(20)\n", server.url, before=DELETED, **home)
+    why = "it cannot be 'here': the current directory has been deleted; give an absolute path"
+    assert done.lines == [f"honeytrace: HONEYTRACE_HOME is not used: {why}"]
+    assert done.stats["delivered"] == 1

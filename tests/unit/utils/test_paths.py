@@ -50,6 +50,15 @@ def test_with_a_home_it_is_what_python_says(path):
     assert absolute(path) == pathlib.Path(os.path.expanduser(path)).absolute()
 
 
+def test_a_directory_that_has_been_deleted(tmp_path, monkeypatch):
+    """A path below it cannot be meant; others still can."""
+    monkeypatch.chdir(tmp_path)
+    tmp_path.rmdir()
+    with pytest.raises(ValueError, match=r"^the current directory has been deleted$"):
+        absolute("h")
+    assert absolute("/h") == pathlib.Path("/h")
+
+
 def test_the_store_is_below_the_home(tmp_path):
     """One file holds the sessions of this machine."""
     assert store_path(tmp_path) == tmp_path / "sessions.db"
