@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import sys
@@ -64,6 +65,9 @@ def decorate(target: Any, spec: TraceSpec, skip_first: bool | None = None) -> An
     if fixture := pytest_compat.fixture_parts(target):
         declare, function = fixture
         return declare(decorate(function, spec, skip_first))
+    if manager := _manager_parts(target):
+        declare, function = manager
+        return _like(target, declare(decorate(function, spec, skip_first)))
     # A partial of a class is an object that is called: to trace the class would change it for all.
     if type(target) is functools.partial and not isinstance(target.func, type):
         return _partial_function(target, spec)
@@ -86,6 +90,25 @@ def _advice(target: Any) -> str:
     if hasattr(type(target), "__get__"):
         return "put @trace_session below it, directly above the function"
     return "put it directly above a def, or around a block as `with trace_session('name'):`"
+
+
+def _manager_parts(target: Any) -> tuple[Callable[[Any], Any], Any] | None:
+    """Return contextlib's decorator and the generator function that it made a manager of.
+
+    The call of the manager only makes an object. What the session is about happens in the steps of
+    the generator.
+    """
+    if type(target) is types.FunctionType:
+        for declare, code in _MANAGERS:
+            if target.__code__ is code and "__wrapped__" in vars(target):
+                return declare, vars(target)["__wrapped__"]
+    return None
+
+
+_MANAGERS: list[tuple[Callable[[Any], Any], types.CodeType]] = [
+    (declare, declare(decorate).__code__)
+    for declare in (contextlib.contextmanager, contextlib.asynccontextmanager)
+]
 
 
 def _static(target: Any, spec: TraceSpec) -> Any:
@@ -142,6 +165,8 @@ def _class(target: type, spec: TraceSpec) -> type:
 def is_traced(member: Any) -> bool:
     """Return whether this function, or the function of this method, is a stand-in."""
     function = getattr(member, "__func__", member)
+    if manager := _manager_parts(function):
+        function = manager[1]
     return inspect.isfunction(function) and is_ours(function.__code__)
 
 
