@@ -38,6 +38,10 @@ class TracedObject(wrapt.FunctionWrapper):  # type: ignore[misc, type-arg, unuse
         self._self_again = again
         self._self_how = how
 
+    def _self_show_call(self, call: types.MethodType) -> None:
+        """Show this method as the object's own `__call__`, by which servers tell the kind."""
+        super().__setattr__("__call__", call)
+
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         """Return the traced method, for an object that is a descriptor.
 

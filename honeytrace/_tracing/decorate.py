@@ -82,8 +82,11 @@ def decorate(target: Any, spec: TraceSpec, skip_first: bool | None = None) -> An
     from honeytrace._tracing.callable_objects import TracedObject
 
     bound = parameters(target)[0].name if method else None
-    traced = wrappers.for_object(target, kind, bound, _given(kind, named))
-    return TracedObject(target, traced, decorate, spec, skip_first)
+    traced, method_call = wrappers.for_object(target, kind, bound, _given(kind, named))
+    made = TracedObject(target, traced, decorate, spec, skip_first)
+    if method_call is not None:
+        made._self_show_call(method_call)
+    return made
 
 
 def _advice(target: Any) -> str:

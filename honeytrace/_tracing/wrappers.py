@@ -77,17 +77,24 @@ def for_function(
     return functools.wraps(target)(traced)
 
 
-def for_object(target: Any, found: Kind, bound: str | None, given: Mapping[str, object]) -> Any:
-    """Make a function of this kind that calls any object, with the parameters that wrapt passes."""
+def for_object(
+    target: Any, found: Kind, bound: str | None, given: Mapping[str, object]
+) -> tuple[Callable[..., Any], types.MethodType | None]:
+    """Make a function of this kind that calls any object, with the parameters that wrapt passes.
+
+    For an object with an asynchronous `__call__` or a generator, also return what stands in for the
+    method `__call__` of the object, of which servers and frameworks ask the kind.
+    """
     call = getattr(type(target), "__call__")  # noqa: B004, B009 - see `kind`
     if found is not FUNCTION and bound is None and isinstance(call, types.FunctionType):
         exact = for_function(call, found, True, given)
         # The frame of this lambda is gone when the body begins, and a wrong call raises here.
-        return lambda target, _, args, kwargs: exact(target, *args, **kwargs)
+        passed = lambda target, _, args, kwargs: exact(target, *args, **kwargs)  # noqa: E731
+        return passed, types.MethodType(exact, target)
     traced = _make(found, _wrapt_arguments(bound), given, {"__name__": __name__})
     if isinstance(call, types.FunctionType):
         _locate(traced, call)
-    return traced
+    return traced, None
 
 
 _COPIED = [
