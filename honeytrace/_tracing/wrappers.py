@@ -82,19 +82,27 @@ def for_object(
 ) -> tuple[Callable[..., Any], types.MethodType | None]:
     """Make a function of this kind that calls any object, with the parameters that wrapt passes.
 
-    For an object with an asynchronous `__call__` or a generator, also return what stands in for the
-    method `__call__` of the object, of which servers and frameworks ask the kind.
+    Also return a method that stands in for the `__call__` of the object, if Python code defines it:
+    servers and frameworks ask that for its kind and its parameters.
     """
     call = getattr(type(target), "__call__")  # noqa: B004, B009 - see `kind`
-    if found is not FUNCTION and bound is None and isinstance(call, types.FunctionType):
-        exact = for_function(call, found, True, given)
-        # The frame of this lambda is gone when the body begins, and a wrong call raises here.
-        passed = lambda target, _, args, kwargs: exact(target, *args, **kwargs)  # noqa: E731
-        return passed, types.MethodType(exact, target)
+    if bound is not None or not isinstance(call, types.FunctionType):
+        return _for_any_call(call, found, bound, given), None
+    exact = for_function(call, found, True, given)
+    shown = types.MethodType(exact, target)
+    if found is FUNCTION:
+        return _for_any_call(call, found, bound, given), shown
+    # The frame of this lambda is gone when the body begins, and a wrong call raises here.
+    return lambda target, _, args, kwargs: exact(target, *args, **kwargs), shown
+
+
+def _for_any_call(
+    call: object, found: Kind, bound: str | None, given: Mapping[str, object]
+) -> types.FunctionType:
     traced = _make(found, _wrapt_arguments(bound), given, {"__name__": __name__})
     if isinstance(call, types.FunctionType):
         _locate(traced, call)
-    return traced, None
+    return traced
 
 
 _COPIED = [

@@ -34,7 +34,7 @@ _PROXY = f"""
 """
 _HONEYTRACE = {
     "callable object": f"""
-        {_CLASS} objects.copies objects.pickles objects.specified_mock; {_PROXY}
+        {_CLASS} objects.copies objects.pickles; {_PROXY}
         looks.questions_of_inspect looks.full_argument_specification objects.on_an_exit_stack
         objects.dressed_as_another
         {where(_VERSION < (3, 13) or _NO_EXTENSION, "surroundings.recursion")}

@@ -310,6 +310,23 @@ def test_an_asgi_application():
     assert [each.inputs["scope"] for each in sessions] == [{"path": "/"}, {"path": "/a"}]
 
 
+def test_the_call_of_a_plain_object():
+    """It has its own parameters, and is recorded.
+
+    mlflow/mlflow#22590: without the signature of the function, the inputs were `{"kwargs": …}`
+    """
+
+    class Predict:
+        def __call__(self, messages, *, temperature=0):
+            return messages
+
+    traced = trace_session(Predict())
+    assert str(inspect.signature(traced.__call__)) == "(messages, *, temperature=0)"
+    with capture_sessions() as sessions:
+        assert traced.__call__(["hi"]) == ["hi"]
+    assert [each.inputs for each in sessions] == [{"messages": ["hi"], "temperature": 0}]
+
+
 def test_a_callable_object_as_a_dependency():
     """FastAPI awaits it, as it does without the decorator."""
 
