@@ -158,8 +158,7 @@ def finish(call: Call, result: object) -> None:
     if exchange is None:  # a scope
         end_unguarded(call, ABSENT)
         return
-    if exchange.received is None:
-        _keep_body(call)
+    _copy_body(call)
     body, exchange.body = exchange.body, None
     if exchange.followed:
         make_current(call.parent)
@@ -174,15 +173,14 @@ def fail(call: Call, error: BaseException) -> None:
         end_unguarded(call, ABSENT)
         return
     body, exchange.body = exchange.body, None
-    if exchange.received is None:
-        _keep_body(call)
+    _copy_body(call)
     if body is not None:  # the answer came, but does not fit what the program asked for
         end_unguarded(call, encoded(body, exchange), error)
         return
     response = try_call(getattr, error, "response", None)[0]
     request = try_call(getattr, error, "request", None)[0]
     if response is not None:
-        note_response(call, response)
+        try_call(note_response, call, response)
         exchange.status_code = try_call(getattr, response, "status_code", None)[0]
     elif request is not None:
         exchange.sent = try_call(getattr, request, "headers", None)[0]
@@ -193,24 +191,18 @@ def note_response(call: Call, response: Any) -> None:
     """Note the headers of a response and of its request, and the body that was sent."""
     exchange: Any = call.exchange
     exchange.received = response.headers
-    content = try_call(_note_request, exchange, response)[0]
-    _keep_body(call, content)
+    request = response.request
+    exchange.sent = request.headers
+    if type(call.captured) is RequestBody:
+        call.size += call.captured.keep(request.content)
 
 
-def _note_request(exchange: Exchange, response: Any) -> object:
-    exchange.sent = response.request.headers
-    return response.request.content
-
-
-def _keep_body(call: Call, content: object = None) -> None:
-    """Keep the body of the request as it was sent, or copy it if it was not, or is not known."""
+def _copy_body(call: Call) -> None:
+    """Copy the body of the request, unless the one that was sent is known."""
     body = call.captured
-    if type(body) is not RequestBody or body.sent is not None:
-        return
-    size = body.keep(content)
-    if not size:
+    if type(body) is RequestBody and body.sent is None:
         call.captured, size, call.cuts = arguments((body.given,), {}, call.spec.bind)
-    call.size += size
+        call.size += size
 
 
 def answered(sdk: Sdk, response: Any, methods: tuple[str, ...]) -> None:
@@ -219,7 +211,7 @@ def answered(sdk: Sdk, response: Any, methods: tuple[str, ...]) -> None:
     exchange = call and call.exchange
     if exchange is None or exchange.sdk != sdk.name or call.ended:
         return
-    note_response(call, response)
+    try_call(note_response, call, response)
     # Asked first, since it takes us long to find out that the error of an unread one is its own.
     body = try_call(getattr, response, "content")[0] if response.is_closed else None
     if type(body) is bytes:
