@@ -12,11 +12,11 @@ import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from honeytrace._capture.deferred import RequestBody, arguments
 from honeytrace._capture.providers.exchange import Exchange
-from honeytrace._capture.stdlib_types import by_class, mro, qualname
+from honeytrace._capture.stdlib_types import mro, qualname
 from honeytrace._config.live import live
 from honeytrace._session import context
 from honeytrace._session.context import make_current
@@ -67,7 +67,6 @@ class Sdk:
         platforms: the provider by the beginning of the name of the client's class.
         rewriting: those providers whose clients change the body of a request before they send it.
         active: a list that is empty while the package is not instrumented.
-        platform: returns the provider that the class of a client implies; "" if it implies none.
     """
 
     name: str
@@ -76,24 +75,39 @@ class Sdk:
     platforms: tuple[tuple[str, str], ...] = ()
     rewriting: tuple[str, ...] = ()
     active: list[bool] = field(default_factory=list)
-    platform: Callable[[type], str] = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "platform", by_class(partial(_platform, self.platforms)))
 
     @functools.lru_cache(maxsize=512)  # noqa: B019 - there are few objects, which live forever
-    def spec(self, method: str, url: str) -> tuple[TraceSpec, str] | None:
-        """Return the settings of the sessions for a request, and its shape; None to skip it."""
+    def request(self, client: type, method: str, url: str) -> Request | None:
+        """Return what is known of a request by a class of clients; None to skip it."""
         path = url.partition("?")[0].rstrip("/")
         if method.upper() != "POST" or any(part in path for part in self.skipped):
             return None
+        platform = _platform(self.platforms, client)
+        rewritten = platform in self.rewriting
         for each in self.operations:
             if path.endswith(each.path):
-                return spec_of(f"{self.name}.{each.name}", each.step), each.shape
+                spec = spec_of(f"{self.name}.{each.name}", each.step)
+                return Request(spec, each.shape, platform, rewritten)
         words = [
             word for word in path.partition("://")[2].split("/")[1:] or path.split("/") if word
         ]
-        return spec_of(".".join([self.name, *words]), None), ""
+        return Request(spec_of(".".join([self.name, *words]), None), "", platform, rewritten)
+
+
+class Request(NamedTuple):
+    """What is known of a request before it is made.
+
+    Attributes:
+        spec: the settings of its session.
+        shape: how it is read, see `Operation`.
+        platform: the provider that the class of the client implies; "" if it implies none.
+        rewritten: whether the client changes the body before it sends it.
+    """
+
+    spec: TraceSpec
+    shape: str
+    platform: str
+    rewritten: bool
 
 
 def spec_of(name: str, step: str | None) -> TraceSpec:
@@ -115,25 +129,24 @@ def start(sdk: Sdk, client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) 
     Inside another call, return a scope without an exchange, so that the response is not taken for
     that of the other.
     """
-    if is_inside_a_call():
-        outer: Any = context.get()
+    outer: Any = context.get()
+    if outer is not None and is_inside_a_call():
         return cast("Call", Scope(outer, tags=outer.tags, silent=outer.silent))
     options = kwargs["options"] if "options" in kwargs else args[1]
-    found = sdk.spec(options.method, str(options.url))
-    if found is None:
+    kind: Any = type(client)
+    request = sdk.request(kind, options.method, str(options.url))
+    if request is None:
         return None
-    spec, shape = found
     body = options.json_data
     given = body if type(body) is dict else {} if body is None else {"body": body}
     extra = getattr(options, "extra_json", None)
     if type(extra) is dict:
         given = {**given, **extra}
-    platform = sdk.platform(type(client))
-    kept = None if platform in sdk.rewriting else (RequestBody(given), 0, None)
-    call = begin_unguarded(spec, (given,), kept)
+    kept = None if request.rewritten else (RequestBody(given), 0, None)
+    call = begin_unguarded(request.spec, (given,), kept)
     if call is not None:
         url = getattr(client, "_base_url", None)
-        call.exchange = Exchange(sdk.name, shape, platform, url)
+        call.exchange = Exchange(sdk.name, request.shape, request.platform, url)
         call.exchange.wants_outputs = call.defaults.config.capture_outputs
     return call
 
