@@ -1,10 +1,10 @@
 """Turn values of libraries that are not imported here into text, numbers, or data to copy instead.
 
 The libraries are numpy, pandas, torch, PIL, SQLAlchemy, Django, pytest, rarely used parts of the
-standard library, and frameworks for agents. Without this, objects of frameworks would be recorded
-with all of their internals. A class is recognized by its name, and by being the class that its
-module holds under that name. Code of a library runs only for values of exactly these classes; a
-value of a subclass is described by what the base class knows.
+standard library, those that have URLs, and frameworks for agents. Without this, objects of
+frameworks would be recorded with all of their internals. A class is recognized by its name, and by
+being the class that its module holds under that name. Code of a library runs only for values of
+exactly these classes; a value of a subclass is described by what the base class knows.
 """
 
 from __future__ import annotations
@@ -256,6 +256,16 @@ def _django_row(value: Any) -> Json:
     return public(state(value, type(value)))
 
 
+def _own_text(module: str) -> Read:
+    """Return a function that reads values of just the class of this module as text."""
+    return lambda value: str(value) if _is_own(type(value), module) else describe(value)
+
+
+def _pydantic_url(value: Any) -> str:
+    inner = state(value, type(value))["_url"]
+    return str(inner) if _is_own(type(inner), "pydantic_core") else describe(value)
+
+
 def _run_context(value: Any) -> Json:
     """Return what a framework tells a tool about its run, without the history and the client."""
     own = state(value, type(value))
@@ -387,6 +397,11 @@ _KNOWN: dict[str, tuple[tuple[str, Read], ...]] = {
     "RowMapping": (("sqlalchemy.engine.row", _row_mapping),),
     "Model": (("django.db.models.base", _django_row),),
     "Index": (("pandas", _column),),
+    "URL": tuple((module, _own_text(module)) for module in ("httpx", "yarl")),
+    "Url": (("pydantic_core", _own_text("pydantic_core")),),
+    "MultiHostUrl": (("pydantic_core", _own_text("pydantic_core")),),
+    "_BaseUrl": (("pydantic.networks", _pydantic_url),),
+    "_BaseMultiHostUrl": (("pydantic.networks", _pydantic_url),),
     "NaTType": (("pandas._libs.tslibs.nattype", lambda _: "NaT"),),
     "Tensor": (("torch", _tensor),),
     "Image": (("PIL.Image", _image),),

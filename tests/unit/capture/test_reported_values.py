@@ -8,7 +8,9 @@ import threading
 import types
 import uuid
 
+import httpx
 import pydantic
+import pydantic_core
 import pytest
 
 import honeytrace
@@ -122,6 +124,37 @@ def test_models_inside_plain_data():
     assert recorded([(Place(city="Ulm"), {"at": Place(city="Bonn")})]) == [
         [{"city": "Ulm"}, {"at": {"city": "Bonn"}}]
     ]
+
+
+class OwnUrl(httpx.URL):
+    def __str__(self):
+        raise AssertionError
+
+
+@pytest.mark.parametrize(
+    ("url", "copy"),
+    [
+        (httpx.URL("https://ada:opensesame@host/a?b=1"), "https://ada:[REDACTED:url]@host/a?b=1"),
+        (pydantic.TypeAdapter(pydantic.HttpUrl).validate_python("http://host/a"), "http://host/a"),
+        (pydantic_core.Url("http://host"), "http://host/"),
+        (pydantic_core.MultiHostUrl("redis://a,b"), "redis://a,b"),
+        (OwnUrl("http://host"), f"<{__name__}.OwnUrl>"),
+    ],
+)
+def test_urls(url, copy):
+    """They are recorded as text, without the password in them.
+
+    mlflow/mlflow#16939: "HttpUrl('https://example.com/') is not JSON serializable"
+    """
+    assert recorded([url]) == [copy]
+
+
+def test_a_url_of_pydantic_with_another_inside():
+    """Only pydantic's own code runs for it."""
+    base = vars(pydantic.networks).get("_BaseUrl") or pytest.skip("pydantic has no such class")
+    url = type("Url", (base,), {})("http://host")
+    url._url = OwnUrl("http://host")
+    assert recorded([url]) == [f"<{__name__}.Url>"]
 
 
 def test_millions_of_numbers():
