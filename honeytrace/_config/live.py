@@ -10,6 +10,7 @@ import struct
 import threading
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
+from functools import partial
 from os import urandom  # a program's tests may patch it in `os`
 from typing import Protocol, cast
 from weakref import WeakKeyDictionary
@@ -124,7 +125,7 @@ class Live:
         if overrides:
             return overrides[-1].pipeline(base)
         if self._sends and base.config.enabled and not self._is_locked():
-            base.delivery.start(older=False)
+            self.guard.call(partial(base.delivery.start, older=False))
         return base
 
     def _is_locked(self) -> bool:

@@ -290,8 +290,9 @@ def _with_stack(thread: threading.Thread) -> None:
 def _stack_size() -> int:
     """Return the stack size that the program chose, which can only be read by changing it.
 
-    One call changes and restores it, so that no thread can start in between.
+    One call changes and restores it, so that no thread can start in between. Eventlet's function
+    returns None, because greenlets have no stacks of their own.
     """
     asked, told = tee(map(threading.stack_size, (0,)))
     list(map(threading.stack_size, asked))
-    return next(told)
+    return next(told) or 0

@@ -206,6 +206,33 @@ def test_a_program_with_small_stacks(local, server):
     assert ran(program, None if local else server.url, before=SMALL_STACK).words == [32 * 1024]
 
 
+PATCHED_STACKS = """
+import threading
+def patched(size=None, real=threading.stack_size):
+    return {}
+threading.stack_size = patched
+"""
+
+
+def test_a_program_whose_stacks_eventlet_patched(server):
+    """Its function answers with None. Nothing is lost, and nothing is logged."""
+    program = "call(0)\nassert flush(20)\n"
+    before = PATCHED_STACKS.format("real() if size is None else None")
+    assert ran(program, server.url, before=before).lines == []
+    assert numbers(server) == [0]
+
+
+def test_a_program_in_which_threads_fail_to_start(segments):
+    """Not even the first session is lost, whatever is raised."""
+    program = """
+    import logging
+    logging.getLogger("honeytrace").addHandler(logging.NullHandler())
+    call(0)
+    """
+    end = ran(program, "http://127.0.0.1:9", before=PATCHED_STACKS.format("1 / 0"))
+    assert (end.stats["accepted"], end.stats["spooled"]) == (1, 1)
+
+
 LEFT = """
 import atexit, json, threading
 def tell():
