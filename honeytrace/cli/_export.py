@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+from itertools import chain, islice
+from pathlib import Path
 
 from honeytrace._config.settings import Config
 from honeytrace._session import wire
-from honeytrace._session.session import Session
+from honeytrace._session.session import Session, about
 from honeytrace._session.tree import walk
 from honeytrace._utils.json import Json
 from honeytrace._utils.text import printable
@@ -22,6 +26,7 @@ from honeytrace.cli._reading import (
     store_reader,
 )
 from honeytrace.cli._sessions import enough, query_of
+from honeytrace.local._origin import maker
 from honeytrace.local._query import is_condition
 from honeytrace.testing._replay import export
 
@@ -29,18 +34,28 @@ from honeytrace.testing._replay import export
 def export_sessions(options: argparse.Namespace, config: Config) -> int:
     if options.pytest:
         return _export_tests(options, config)
+    sessions = _sessions(options, config)
     if options.format == "perfetto":
-        events = {"traceEvents": list(_events(_sessions(options, config)))}
-        _write(json_line(events).encode() + b"\n")
-        return 0
-    for fields in _sessions(options, config):
-        _write(json_line(fields).encode() + b"\n")
+        lines = iter([json_line({"traceEvents": list(_events(sessions))})])
+    else:
+        lines = map(json_line, sessions)
+    _write((line.encode() + b"\n" for line in lines), options.output)
     return 0
 
 
-def _write(text: bytes) -> None:
+def _write(pieces: Iterator[bytes], output: str | None) -> None:
+    """Write to a file, or to stdout. A file is not touched before there is a first piece."""
+    first = list(islice(pieces, 1))
+    if output is not None:
+        try:
+            with Path(output).open("wb") as file:
+                file.writelines(chain(first, pieces))
+        except OSError as error:
+            raise Stop(f"{output!r} cannot be written ({error.strerror})") from None
+        return
     sys.stdout.flush()
-    sys.stdout.buffer.write(text)  # always UTF-8, whatever the encoding of the terminal
+    for piece in chain(first, pieces):  # always UTF-8, whatever the encoding of the terminal
+        sys.stdout.buffer.write(piece)
 
 
 def _sessions(options: argparse.Namespace, config: Config) -> Iterator[Json]:
@@ -126,28 +141,53 @@ def _events(sessions: Iterable[Json]) -> Iterator[Json]:
 
 
 def _export_tests(options: argparse.Namespace, config: Config) -> int:
-    """Print tests made from the sessions; report why some sessions cannot become tests."""
-    sessions = {found.session_id: found for found in _chosen(options, config)}
-    cases = list(filter(None, map(_case, sessions.values())))
+    """Write tests made from the sessions; report why some sessions cannot become tests."""
+    named = _names_sessions(options, config)
+    here = nullcontext(store_reader(open_store(config)))  # a query is only answered by the store
+    with reader(options, config) if named else here as read:
+        sessions = {found.session_id: found for found in _chosen(options, config, read, named)}
+        tried = [_case(read, session, options.modules) for session in sessions.values()]
+    cases = list(filter(None, tried))
     if cases:
-        _write(export.render(cases, enough(list(sessions))).encode())
+        text = export.render(cases, enough(list(sessions)))
+        _write(iter([text.encode()]), options.output)
     return int(len(cases) < len(sessions))
 
 
-def _chosen(options: argparse.Namespace, config: Config) -> Iterator[Session]:
+def _chosen(
+    options: argparse.Namespace, config: Config, read: Reader, named: bool
+) -> Iterator[Session]:
     """Yield the named sessions, or those that match the conditions; not what is inside them."""
-    if _names_sessions(options, config):
-        with reader(options, config) as read:
-            yield from map(read.find, options.words)
+    if named:
+        yield from map(read.find, options.words)
     elif query_of(options):
         yield from map(session_of, _matching(options, config))
     else:
         raise Stop("--pytest needs sessions to make tests from; give their ids, or --marked bad")
 
 
-def _case(session: Session) -> export.Case | None:
+def _case(read: Reader, session: Session, scripts: Sequence[str]) -> export.Case | None:
+    above = None if about(session).get("function") else _maker(read, session)
     try:
-        return export.case(session)
+        made = export.case(session, scripts, above)
     except ValueError as error:
         print(f"honeytrace: {printable(str(error), 2_000)}", file=sys.stderr)
         return None
+    return replace(made, asks_model=_asks_model(read, session))
+
+
+def _maker(read: Reader, session: Session) -> str | None:
+    """Return the id of the nearest session above this one that is the call of a function."""
+
+    def get(session_id: str) -> Json | None:
+        found = read.fetch(session_id)
+        return _fields(found) if found else None
+
+    found = maker(_fields(session), get)
+    return str(found["session_id"]) if found else None
+
+
+def _asks_model(read: Reader, session: Session) -> bool:
+    """Return whether a model was called in this session or below it."""
+    steps = (step.session for step in walk(session, read.fetch, read.children))
+    return any(about(each).get("step") == "model" for each in steps if each)

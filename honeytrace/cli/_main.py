@@ -121,6 +121,15 @@ def _add_transfers(command: _Add) -> None:
     export.add_argument("words", nargs="*", metavar="ID_OR_QUERY", help=words)
     export.add_argument("--pytest", action="store_true", help="as tests of what they called")
     export.add_argument(
+        "--import",
+        action="append",
+        default=[],
+        dest="modules",
+        metavar="MODULE",
+        help="for --pytest: the module of a script that was run, such as app for app.py",
+    )
+    export.add_argument("-o", "--output", metavar="FILE", help="write to this file, not to stdout")
+    export.add_argument(
         "--format", choices=["jsonl", "perfetto"], default="jsonl", help="perfetto is a flame chart"
     )
     _add_conditions(export)

@@ -42,7 +42,7 @@ def test_by_mouse(shop, open_page):
     page.locator("a[rel=up]").click()
     page.get_by_role("link", name="marked bad 1").click()
     command = page.locator("code", has_text="honeytrace export").inner_text()
-    assert command == "honeytrace export --pytest --marked bad > test_marked.py"
+    assert command == "honeytrace export --pytest --marked bad -o test_marked.py"
     assert "def test_price" in shop.honeytrace(*command.split()[1:5])
 
 

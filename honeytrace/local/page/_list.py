@@ -85,7 +85,7 @@ def _as_tests(query: str) -> Node:
     marks = [word.partition(":")[2] for word in split(query) if word.startswith("marked:")]
     if not marks:
         return None
-    command = f"honeytrace export --pytest --marked {marks[0]} > test_marked.py"
+    command = f"honeytrace export --pytest --marked {marks[0]} -o test_marked.py"
     return tag("p", "Make tests of them: ", tag("code", command), class_="soft")
 
 

@@ -25,7 +25,8 @@ from honeytrace._session.session import Session, about, title_of
 from honeytrace._tracing import templates, wrappers
 from honeytrace._tracing.decorate import is_traced
 from honeytrace._utils.guard import try_call
-from honeytrace._utils.text import printable
+from honeytrace._utils.text import listed, printable
+from honeytrace.local._origin import sdk_of
 from honeytrace.testing._replay.arguments import Arguments, rebind
 from honeytrace.testing._replay.losses import REDACTED
 
@@ -35,7 +36,7 @@ _INDENT = "    "
 _MEMBERS = re.compile(r" \(\d+ sub-exceptions?\)\Z")
 _TAKEN = {
     *("asyncio", "pytest", "capture_sessions", "trace_session", "_items"),
-    *("args", "inputs", "sessions", "match", "raised"),
+    *("args", "inputs", "sessions", "match", "raised", "recorded"),
     *("datetime", "Decimal", "Path", "UUID"),
 }
 _CALLS = {
@@ -62,6 +63,10 @@ async def _items(stream):
 """
 
 
+class _AnyObject:
+    """Stands for the object of a method, of which a session knows nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
     """One session, and all that is needed to call its function again.
@@ -70,8 +75,9 @@ class Case:
         session: the recorded session.
         module: the module to import the function from.
         path: the names that lead to the function inside the module.
-        function: the function itself.
+        function: the function itself; a method is bound to a stand-in for its object.
         arguments: what to call it with.
+        asks_model: whether a model was called on the way.
     """
 
     session: Session
@@ -79,26 +85,34 @@ class Case:
     path: tuple[str, ...]
     function: Callable[..., Any]
     arguments: Arguments
+    asks_model: bool = False
+
+    @property
+    def fixture(self) -> str:
+        """Return the name of the fixture that makes the object of a method; "" for a function."""
+        if not isinstance(getattr(self.function, "__self__", None), _AnyObject):
+            return ""
+        return _word(".".join([self.module, *self.path[:-1]])).lower()
 
     @property
     def kind(self) -> str:
         return wrappers.kind(self.function).name
 
 
-def case(session: Session) -> Case:
+def case(session: Session, scripts: Sequence[str] = (), maker: str | None = None) -> Case:
     """Find the function of a session by importing it, from the current directory too.
 
+    scripts: modules in which functions of the program itself, `__main__`, are looked for.
+    maker: the id of the session above one that is not the call of a function.
     Raises `ValueError` with a sentence if no test can call it.
     """
     title = title_of(session)
     path = about(session).get("function")
     if not isinstance(path, str):
-        raise ValueError(
-            f"{title} is a block, not a call of a function; no test can repeat a block"
-        )
+        raise ValueError(f"{title} {_origin(session)}{_instead(maker)}")
     _check_path(title, path)
     with _importing():
-        module, names = _module(title, path)
+        module, names = _module(title, _in_script(title, path, scripts))
         function = _function(title, path, module, names)
     kind = about(session).get("kind")
     if wrappers.kind(function).name != kind:
@@ -125,11 +139,50 @@ def _leaves(value: Any) -> Iterator[Any]:
         yield value
 
 
+def _origin(session: Session) -> str:
+    """Say what was recorded, if that was not the call of a function."""
+    sdk = sdk_of(session.session_name, about(session))
+    if sdk:
+        return f"is a call of {sdk}'s SDK, which a test cannot repeat"
+    return "is a block, not a call of a function; no test can repeat a block"
+
+
+def _instead(maker: str | None) -> str:
+    if maker is None:
+        return ""
+    return f"; export the function that made it: `honeytrace export --pytest {maker}`"
+
+
+def _in_script(title: str, path: str, scripts: Sequence[str]) -> str:
+    """Return the path of a function of `__main__` inside the script that the user named."""
+    start, _, rest = path.partition(".")
+    if start != "__main__":
+        return path
+    name = rest.partition(".")[0]
+    for script in scripts:
+        module, names = _module(title, f"{script}.{name}")
+        if try_call(getattr_static, module, names[0])[1] is None:
+            return f"{script}.{rest}"
+    if scripts:
+        raise ValueError(f"{title} calls {path}, and {listed(scripts)} does not define {name}")
+    file = _script_with(name)
+    raise ValueError(
+        f"{title} calls {path}, and no test can import __main__: it was run as a script; "
+        f"if its file is {file}.py, use `--import {file}`"
+    )
+
+
+def _script_with(name: str) -> str:
+    """Return the module of this directory that seems to define a name, without importing it."""
+    defines = re.compile(rf"^(?:async )?(?:def|class) {re.escape(name)}\b", re.MULTILINE)
+    for file in sorted(Path().glob("*.py")):
+        text, _ = try_call(file.read_text, "utf-8")
+        if text and defines.search(text):
+            return file.stem
+    return "app"
+
+
 def _check_path(title: str, path: str) -> None:
-    if path.startswith("__main__."):
-        raise ValueError(
-            f"{title} calls {path}, and no test can import __main__; move the function to a module"
-        )
     if "<locals>" in path:
         raise ValueError(
             f"{title} calls {path}, which is defined inside another function; move it to its module"
@@ -153,7 +206,7 @@ def _importing() -> Iterator[None]:
 def _function(
     title: str, path: str, module: types.ModuleType, names: Sequence[str]
 ) -> Callable[..., Any]:
-    """Return the function under this path; in a class, only static and class methods."""
+    """Return the function under this path; a method is bound to a stand-in for its object."""
     owner, found = None, cast("Any", module)
     for name in names:
         owner, (found, _) = found, try_call(getattr, found, name)
@@ -163,9 +216,7 @@ def _function(
         raise ValueError(f"{title} calls {path}, which is not a function any more")
     unbound = (staticmethod, classmethod)
     if isinstance(owner, type) and not isinstance(getattr_static(owner, names[-1]), unbound):
-        raise ValueError(
-            f"{title} calls {path}, a method; a test cannot know which object to call it on"
-        )
+        return types.MethodType(found, _AnyObject())
     return cast("Callable[..., Any]", found)
 
 
@@ -191,7 +242,9 @@ def _module(title: str, path: str) -> tuple[types.ModuleType, list[str]]:
 
 def render(cases: Sequence[Case], size: int) -> str:
     """Return the text of the file. `size` characters of an id tell the sessions apart."""
-    return "\n\n".join([_head(cases), *(_test(case, size) for case in cases)])
+    methods = {each.fixture: each for each in cases if each.fixture}
+    fixtures = map(_fixture, methods.values())
+    return "\n\n".join([_head(cases), *fixtures, *(_test(case, size) for case in cases)])
 
 
 def _head(cases: Sequence[Case]) -> str:
@@ -201,15 +254,44 @@ def _head(cases: Sequence[Case]) -> str:
         ours.insert(0, "from honeytrace import trace_session")
     leaves = (leaf for case in cases for leaf in _leaves(case.arguments))
     needed = {_STANDARD[type(leaf)] for leaf in leaves if type(leaf) in _STANDARD}
-    lines = ['"""Calls as honeytrace recorded them, by `honeytrace export --pytest`."""', ""]
+    lines = [*_docstring(cases), ""]
     if any("asyncio" in call for call in calls) or any(map(_is_cancelled, cases)):
         needed.add("import asyncio")
     if needed:  # "from" comes behind "import"
         lines += [*sorted(needed, key=lambda line: (line.startswith("from"), line)), ""]
-    if any(case.session.error for case in cases):
+    if any(case.session.error or case.fixture for case in cases):
         lines.append("import pytest")
     helper = _ITEMS if any("_items" in call for call in calls) else ""
     return "\n".join([*lines, *ours]) + "\n" + helper
+
+
+def _docstring(cases: Sequence[Case]) -> list[str]:
+    """Say how the file is run, and what that costs."""
+    module = cases[0].module.partition(".")[0]
+    lines = [
+        '"""Calls as honeytrace recorded them, by `honeytrace export --pytest`.',
+        "",
+        f"Run `python -m pytest` in the directory from which `import {module}` works;",
+        "plain `pytest` does not look for modules there.",
+    ]
+    if any(each.asks_model for each in cases):
+        lines += [
+            "",
+            "Some tests call a model again: that needs a key and costs money, and its text may",
+            "differ. They compare only which outputs there are; add what has to be in them.",
+        ]
+    if any(each.fixture for each in cases):
+        lines += ["", "Fill in the fixtures: each makes the object whose methods are called."]
+    return [*lines, '"""']
+
+
+def _fixture(case: Case) -> str:
+    """Write the fixture that makes the object of a method, for the user to complete."""
+    owner = case.path[:-1]
+    return (
+        f"@pytest.fixture\ndef {case.fixture}():\n{_import(case.module, owner[0], owner[0])}\n\n"
+        f"{_INDENT}return {'.'.join(owner)}()  # fill in its arguments\n"
+    )
 
 
 def _test(case: Case, size: int) -> str:
@@ -218,12 +300,17 @@ def _test(case: Case, size: int) -> str:
     name, *inner = case.path
     # Keep its own name, unless the test uses that name for something else.
     shown = "called" if name in _TAKEN or hasattr(builtins, name) else name
+    title = f"test_{_word('.'.join(case.path))}_{_word(session.session_id[:size])}"
     lines = [
-        f"def test_{_word('.'.join(case.path))}_{_word(session.session_id[:size])}():",
+        f"def {title}({case.fixture}):",
         f"{_INDENT}# {printable(session.session_id)}",
-        # Imported inside the test, so that no other test fails if it is missing.
-        f"{_import(case.module, name, shown)}\n",
     ]
+    if case.asks_model:
+        lines.append(f"{_INDENT}# Calls the model again: needs a key, costs money, may differ.")
+    if case.fixture:
+        shown, inner = case.fixture, inner[-1:]
+    else:  # imported inside the test, so that no other test fails if it is missing
+        lines.append(f"{_import(case.module, name, shown)}\n")
     given = []
     if args:
         lines.append(_assigned("args", args))
@@ -234,7 +321,7 @@ def _test(case: Case, size: int) -> str:
     called = ".".join([shown, *inner])
     function = called if traced else f"trace_session({called})"
     call = _CALLS[case.kind].format(f"{function}({', '.join(given)})")
-    lines += _failing(case, call) if session.error else _returning(session, call, traced)
+    lines += _failing(case, call) if session.error else _returning(case, call, traced)
     return "\n".join(lines) + "\n"
 
 
@@ -250,12 +337,19 @@ def _assigned(name: str, value: Any) -> str:
     return f"{_INDENT}{name} = {literal(value, len(_INDENT), len(name) + 3)}"
 
 
-def _returning(session: Session, call: str, traced: bool) -> list[str]:
-    check = f"{_INDENT}assert sessions.roots[-1].outputs == "
+def _returning(case: Case, call: str, traced: bool) -> list[str]:
     lines = [f"{_INDENT}with capture_sessions() as sessions:", f"{_INDENT * 2}{call}"]
     if traced:
         lines.append(f'{_INDENT}assert sessions.roots, "the function is not traced any more"')
-    return [*lines, check + literal(session.outputs, len(_INDENT), len(check) - len(_INDENT))]
+    if case.asks_model:  # in other words each time, so only the shape is compared
+        recorded = _assigned("recorded", case.session.outputs)
+        return [recorded, *lines, f"{_INDENT}assert {_OUTPUTS}.keys() == recorded.keys()"]
+    check = f"{_INDENT}assert {_OUTPUTS} == "
+    outputs = literal(case.session.outputs, len(_INDENT), len(check) - len(_INDENT))
+    return [*lines, check + outputs]
+
+
+_OUTPUTS = "sessions.roots[-1].outputs"
 
 
 def _failing(case: Case, call: str) -> list[str]:

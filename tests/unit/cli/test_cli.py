@@ -976,6 +976,42 @@ def test_export_some(run: Run) -> None:
     assert run("export", "--pytest", block).out == ""
 
 
+def test_export_to_a_file(run: Run, tmp_path: pathlib.Path) -> None:
+    """`-o` writes the file that stdout would get, and no file if there is nothing to write."""
+    session_id = call("textwrap.dedent", str(uuid.uuid4()))
+    block, file = keep("block"), tmp_path / "test_dedent.py"
+    assert run("export", "--pytest", block, "-o", str(file)).code == 1
+    assert not file.exists()
+    for options in (["--pytest", session_id], [session_id], ["--format", "perfetto"]):
+        assert run("export", *options, "-o", str(file)) == Ran(0, "", "")
+        assert file.read_text(encoding="utf-8") == run("export", *options).out
+    ran = run("export", "-o", str(tmp_path / "absent" / "x"))
+    assert (ran.code, "cannot be written" in ran.err) == (2, True)
+
+
+def test_export_what_a_model_said(run: Run, tmp_path: pathlib.Path) -> None:
+    """A call of an SDK leads to the function that made it, whose test asks the model again."""
+    top, model = call("textwrap.dedent", str(uuid.uuid4())), str(uuid.uuid4())
+    ours = {"kind": "function", "step": "model", "parent_id": top, "root_id": top}
+    keep("openai.responses", session_id=model, metadata={"honeytrace": ours})
+    ran = run("export", "--pytest", model[:8])
+    assert (ran.code, ran.out) == (1, "")
+    assert "is a call of OpenAI's SDK, which a test cannot repeat" in ran.err
+    assert f"`honeytrace export --pytest {top}`" in ran.err
+    assert "Calls the model again" in run("export", "--pytest", top).out
+    assert "Calls the model again" in run("export", "--pytest", "--name", "=answer").out
+
+
+def test_export_a_script(run: Run, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`--import` names the module of a script that was run."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "ran_script.py").write_text("def greet(text): ...")
+    session_id = call("__main__.greet", str(uuid.uuid4()))
+    assert "use `--import ran_script`" in run("export", "--pytest", session_id).err
+    written = run("export", "--pytest", session_id, "--import", "ran_script")
+    assert "from ran_script import greet" in written.out
+
+
 def test_export_encoding(run: Run) -> None:
     """The file is UTF-8, as Python reads it, wherever the output goes; control characters are
     spelled out."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -243,7 +244,11 @@ def test_text(app) -> None:
     assert (
         render(found, 8)
         == '''\
-"""Calls as honeytrace recorded them, by `honeytrace export --pytest`."""
+"""Calls as honeytrace recorded them, by `honeytrace export --pytest`.
+
+Run `python -m pytest` in the directory from which `import application` works;
+plain `pytest` does not look for modules there.
+"""
 
 import asyncio
 
@@ -340,11 +345,10 @@ def test_changed(app, tmp_path, before, after, words) -> None:
 @pytest.mark.parametrize(
     ("session", "words"),
     [
-        (stored("__main__.f"), "no test can import __main__; move the function to a module"),
+        (stored("__main__.f"), "run as a script; if its file is app.py, use `--import app`"),
         (stored("application.outer.<locals>.inner"), "is defined inside another function"),
         (stored("application.<lambda>"), "no import can name"),
         (stored("my-script.f"), "no import can name"),
-        (stored("application.Chat.ask"), r"application\.Chat\.ask, a method"),
         (stored("application.Chat.Model.gone"), "does not exist any more"),
         (stored("application.Chat"), "is not a function any more"),
         (stored("application.constant"), "is not a function any more"),
@@ -360,12 +364,108 @@ def test_changed(app, tmp_path, before, after, words) -> None:
             Session(project="p", session_name="s", source="t"),
             "is a block, not a call of a function",
         ),
+        (
+            dataclasses.replace(stored(None), session_name="openai.responses"),
+            "is a call of OpenAI's SDK, which a test cannot repeat",
+        ),
     ],
 )
 def test_refused(app, session, words) -> None:
     """A session whose function no test can call is refused with a sentence."""
     with pytest.raises(ValueError, match=words):
         case(session)
+
+
+def test_refused_with_advice(app) -> None:
+    """The function that made a block or a call of an SDK can be exported instead."""
+    words = "export the function that made it: `honeytrace export --pytest 6a1f`"
+    with pytest.raises(ValueError, match=words):
+        case(stored(None), maker="6a1f")
+
+
+SCRIPT = """
+from honeytrace import trace_session
+
+@trace_session
+async def reply(question):
+    return question
+
+class Desk:
+    @trace_session
+    @staticmethod
+    def ask(question):
+        return question
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "line"),
+    [
+        ("__main__.reply", "coroutine", "    from script import reply"),
+        ("__main__.Desk.ask", "function", "    from script import Desk"),
+    ],
+)
+def test_of_a_script(app, tmp_path, path, kind, line) -> None:
+    """A function of `__main__` is looked for in the modules that the user names, and no others."""
+    (tmp_path / "script.py").write_text(SCRIPT)
+    (tmp_path / "binary.py").write_bytes(b"\xff")
+    session = stored(path, kind, inputs={"question": "a"}, outputs={"result": "a"})
+    found = case(session, scripts=["json", "script"])
+    assert line in render([found], 8).splitlines()
+    with pytest.raises(ValueError, match=r"if its file is script\.py, use `--import script`"):
+        case(session)
+    with pytest.raises(ValueError, match="and json, ast does not define"):
+        case(session, scripts=["json", "ast"])
+    with pytest.raises(ValueError, match="there is no module 'absent_script' here"):
+        case(session, scripts=["absent_script"])
+
+
+def test_of_a_method(app, tmp_path) -> None:
+    """The object of a method comes from a fixture, which the user completes."""
+    session = stored("application.Chat.ask", outputs={"result": None})
+    text = render([case(session), case(session)], 8)
+    assert text.count("@pytest.fixture") == 1
+    (fixture, test) = (text.partition(start)[2] for start in ("@pytest.fixture", "\n\n\ndef test"))
+    assert fixture.startswith(
+        """
+def application_chat():
+    from application import Chat
+
+    return Chat()  # fill in its arguments
+"""
+    )
+    assert test.startswith(
+        """_Chat_ask_6a1f2ad5(application_chat):
+    # 6a1f2ad5-0d4c-4a5d-8f5c-1f0c39d4ab55
+    with capture_sessions() as sessions:
+        application_chat.ask()
+"""
+    )
+    assert "Fill in the fixtures" in text
+    (tmp_path / "test_method.py").write_text(text, encoding="utf-8")
+    ran = command("pytest", "-q", "-p", "no:cacheprovider", "test_method.py")
+    assert "1 passed" in ran.stdout, ran.stdout
+
+
+def test_of_a_model(app) -> None:
+    """A test that asks a model again says so, and does not expect the same words."""
+    inputs = {"question": "a"}
+    found = case(stored("application.bare", inputs=inputs, outputs={"result": "b"}))
+    text = render([dataclasses.replace(found, asks_model=True)], 8)
+    assert "that needs a key and costs money" in text
+    assert text.endswith(
+        """
+    # Calls the model again: needs a key, costs money, may differ.
+    from application import bare
+
+    inputs = {"question": "a"}
+    recorded = {"result": "b"}
+    with capture_sessions() as sessions:
+        trace_session(bare)(**inputs)
+    assert sessions.roots[-1].outputs.keys() == recorded.keys()
+"""
+    )
+    compile(text, "test_model.py", "exec")
 
 
 @pytest.mark.parametrize(
