@@ -9,6 +9,7 @@ from typing import Any
 from honeytrace._utils.json import READABLE, dumps
 from honeytrace.local import _format
 from honeytrace.local._messages import Call, Image, Message, is_conversation, messages
+from honeytrace.local._tools import read_schema, read_tool
 from honeytrace.local.page._html import IMAGE, Markup, Node, tag, visible
 
 _LINES = 20  # shown of a text; the rest is folded
@@ -41,7 +42,7 @@ class Content:
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, dict) and value and depth < _MAX_DEPTH:
-            return self._fields(value, depth)
+            return self._described(value) or self._fields(value, depth)
         if isinstance(value, list) and value and depth < _MAX_DEPTH:
             return self._list(value, depth)
         return tag("code", self._cut(dumps(value).decode(), _MAX_LINE_CHARACTERS))
@@ -97,6 +98,21 @@ class Content:
             for name, each in shown
         ]
         return tag("div", tag("dl", rows, class_="fields"), _more(len(value) - len(shown)))
+
+    def _described(self, value: dict[str, Any]) -> Node:
+        """Show a tool, or another JSON schema, on one line that unfolds to all of it."""
+        tool, schema = read_tool(value), read_schema(value)
+        if tool is None and schema is None:
+            return None
+        line = tool.signature if tool else schema or ""
+        words = self._marked(self._cut(tool.description, _DOCUMENT_CHARACTERS)) if tool else None
+        summary = tag("code", self._marked(self._cut(visible(line), _MAX_LINE_CHARACTERS)))
+        return tag(
+            "div",
+            tag("details", tag("summary", summary), self.json(value)),
+            tag("p", words, class_="soft") if words else None,
+            class_="schema",
+        )
 
     def _list(self, value: list[Any], depth: int) -> Node:
         if is_conversation(value):

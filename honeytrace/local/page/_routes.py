@@ -8,7 +8,7 @@ from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from honeytrace.local import _doors
+from honeytrace.local import _doors, _origin
 from honeytrace.local._answers import Answer, Headers, json_answer, redirect
 from honeytrace.local._doors import RequestError
 from honeytrace.local._input import read_body
@@ -129,7 +129,9 @@ def _session_page(store: Store, request: Request, session_id: str) -> Answer:
         raise _no_session(session_id)
     if request.wants_json:
         return json_answer(_view.as_json(view))
-    return _html(_session.render(view, request, store.get(view.chosen.id)))
+    session = store.get(view.chosen.id)
+    maker = _origin.maker(session, store.get) if session else None
+    return _html(_session.render(view, request, session, maker))
 
 
 def _mark(store: Store, request: Request, session_id: str) -> Answer:

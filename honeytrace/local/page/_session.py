@@ -15,13 +15,17 @@ from honeytrace.local.page._requests import Request, link
 from honeytrace.local.page._view import View
 
 
-def render(view: View, request: Request, session: Json | None) -> bytes:
-    """Return the page; `session` is the chosen step in full, None if it was deleted."""
+def render(view: View, request: Request, session: Json | None, maker: Json | None = None) -> bytes:
+    """Return the page.
+
+    session: the chosen step in full; None if it was deleted.
+    maker: the step, or the nearest one above it, that is the call of a function.
+    """
     top = view.tree.top.summary
     assert top  # noqa: S101 - for the type checker
     chosen = view.chosen.summary
     usual = view.usual.get(chosen.name) if chosen else None
-    panel = _step.render(view.chosen, session, view.timeline, usual, request)
+    panel = _step.render(view.chosen, session, view.timeline, usual, request, maker)
     return _layout.document(
         top.name,
         tag("div", _head(view, top), _answers(view, request), class_="about"),

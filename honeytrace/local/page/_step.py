@@ -2,33 +2,40 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from honeytrace._session.session import OBJECTS, RESERVED
-from honeytrace._utils.json import Json, dumps
+from honeytrace._utils.json import Json
 from honeytrace.local import _format
 from honeytrace.local._messages import answered, is_conversation
 from honeytrace.local._query import parse, understood
 from honeytrace.local._summary import MARKS, mark_of
 from honeytrace.local._trees import Step
 from honeytrace.local._usual import MIN_RECENT, Usual
-from honeytrace.local.page import _layout
+from honeytrace.local.page import _again, _layout
 from honeytrace.local.page._content import Content
 from honeytrace.local.page._html import Markup, Node, tag
 from honeytrace.local.page._requests import Request
 from honeytrace.local.page._timeline import Timeline
 
 _OTHERS = tuple(name for name in OBJECTS if name not in ("inputs", "outputs", "metadata"))
-_MAX_CURL_CHARACTERS = 100_000
+_SHOWN_FIRST = ("metrics", "feedback", "config")  # what is short comes before what may be long
+_IN_METRICS = {"time_to_first_token_ms": "ttft_ms"}
+"""Names in the metadata of what the metrics call otherwise. HoneyHive reads both."""
 Section = tuple[str, str, Any]
 """The title of a section, the field it is from, and its value."""
 
 
 def render(
-    step: Step, session: Json | None, timeline: Timeline, usual: Usual | None, request: Request
+    step: Step,
+    session: Json | None,
+    timeline: Timeline,
+    usual: Usual | None,
+    request: Request,
+    maker: Json | None = None,
 ) -> Markup:
+    """Show a step; `maker` is the step, or the nearest one above it, that called a function."""
     if session is None or step.summary is None:
         gone = tag("p", "This session was deleted a moment ago.")
         return tag("section", gone, class_="panel", id="step", tabindex="0")
@@ -41,12 +48,13 @@ def render(
         ("Tokens", _format.tokens(summary.tokens_in, summary.tokens_out)),
         ("Cached", _format.count(summary.tokens_cached)),
         ("Cost", _format.cost(summary.cost)),
+        *_call_facts(session),
         ("Kind", summary.kind),
         ("Started", _layout.when(summary.start)),
     ]
     return tag(
         "section",
-        tag("h2", summary.name, " ", _layout.status(summary.status)),
+        tag("h2", summary.name, " ", _layout.status(summary.status), _unfinished(session)),
         tag(
             "dl",
             [tag("div", tag("dt", name), tag("dd", value)) for name, value in facts if value],
@@ -55,7 +63,7 @@ def render(
         _mark(step.id, session, request),
         _error(session),
         _body(session, request),
-        _copies(session, summary.name),
+        _again.render(session, maker),
         _recorded(session),
         class_="panel",
         id="step",
@@ -63,6 +71,31 @@ def render(
         aria_label=f"Step {summary.name}",
         data_id=step.id,
     )
+
+
+def _call_facts(session: Json) -> list[tuple[str, str]]:
+    """Return what is known of a model call: how it went, and how it ended."""
+    metadata, metrics = _object(session, "metadata"), _object(session, "metrics")
+    retries, first = metadata.get("retries"), metrics.get("ttft_ms")
+    first_of = "First token" if "time_to_first_token_ms" in metadata else "First item"
+    reason, code = metadata.get("finish_reason"), metadata.get("status_code")
+    return [
+        ("HTTP", str(code) if isinstance(code, int) else ""),
+        ("Retried", f"{retries}×" if isinstance(retries, int) and retries else ""),  # noqa: RUF001 - times
+        (first_of, _format.duration(first) if isinstance(first, (int, float)) else ""),
+        ("Finish", reason if isinstance(reason, str) else ""),
+    ]
+
+
+def _unfinished(session: Json) -> Node:
+    """Say that a stream was not read to its end."""
+    stream = _object(_object(session, "metadata"), RESERVED).get("stream")
+    stopped = isinstance(stream, dict) and stream.get("completed") is False
+    if not stopped or session.get("error"):
+        return None
+    unread = _object(session, "metrics").get("chunks") == 0
+    words = "not read" if unread else "stopped early"
+    return tag("span", words, class_="status other")
 
 
 def _mark(step_id: str, session: Json, request: Request) -> Markup:
@@ -158,12 +191,27 @@ def _sections(session: Json) -> Iterator[Section]:
         yield "Output", "outputs", [answer] if answer else _single(outputs)
     if said and rest:
         yield "Other inputs", "inputs", rest
-    for name in _OTHERS:
+    for name in dict.fromkeys((*_SHOWN_FIRST, *_OTHERS)):
         if value := session.get(name):
             yield name.replace("_", " ").capitalize(), name, value
-    metadata = {k: v for k, v in _object(session, "metadata").items() if k != RESERVED}
-    if metadata:
+    if metadata := _metadata(session):
         yield "Metadata", "metadata", metadata
+
+
+def _metadata(session: Json) -> Json:
+    """Return the metadata without what stands in the head of the step or in the metrics."""
+    metrics, facts = _object(session, "metrics"), dict(_call_facts(session))
+    return {
+        name: value
+        for name, value in _object(session, "metadata").items()
+        if name != RESERVED
+        and not facts.get(_FACTS.get(name, ""))
+        and (value is None or metrics.get(_IN_METRICS.get(name, name)) != value)
+    }
+
+
+_FACTS = {"status_code": "HTTP", "retries": "Retried", "finish_reason": "Finish"}
+"""What the head of the step calls a value in the metadata."""
 
 
 def _single(value: Mapping[str, Any]) -> Any:
@@ -242,45 +290,3 @@ def _exception(details: Any, content: Content, depth: int) -> Node:
 
 def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
-
-
-def _copies(session: Json, name: str) -> Markup:
-    """Show commands that start from this step."""
-    commands = [("As curl", _curl(session)), ("As a pytest test", _pytest(session, name))]
-    return tag(
-        "details",
-        tag("summary", "Run it again"),
-        [
-            tag(
-                "section",
-                tag("h3", title, tag("button", "Copy", type="button", class_="copy")),
-                tag("pre", command),
-            )
-            for title, command in commands
-            if command
-        ],
-        class_="again",
-    )
-
-
-def _pytest(session: Json, name: str) -> str:
-    test = "".join(letter if letter.isalnum() else "_" for letter in name[:40]).lower()
-    return f"honeytrace export --pytest {session['session_id']} > test_{test}.py"
-
-
-def _curl(session: Json) -> str:
-    """Return the command that sends the conversation to the model again."""
-    said = next(filter(is_conversation, _object(session, "inputs").values()), None)
-    config = _object(session, "config")
-    if said is None or not isinstance(config.get("model"), str):
-        return ""
-    numbers = {k: v for k, v in config.items() if isinstance(v, (int, float)) and k != "timeout"}
-    body = dumps({"model": config["model"], **numbers, "messages": said}).decode()
-    if len(body) > _MAX_CURL_CHARACTERS:
-        return ""
-    lines = [
-        'curl "${OPENAI_BASE_URL:-https://api.openai.com/v1}/chat/completions"',
-        '-H "Authorization: Bearer $OPENAI_API_KEY" -H "Content-Type: application/json"',
-        f"-d {shlex.quote(body)}",
-    ]
-    return " \\\n  ".join(lines)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 import uuid
 
 import pytest
@@ -343,28 +342,6 @@ def test_an_error_without_details(show, exception):
     assert shown == "Error E: boom"
 
 
-def test_the_command_to_ask_again(show):
-    """The conversation as a command that sends it to the model again; quotes cannot break out."""
-    messages = [{"role": "user", "content": "it's $(here) `x`"}]
-    panel = show(
-        inputs={"messages": messages}, config={"model": "gpt-4o", "temperature": 0.2, "x": "y"}
-    )
-    command = "".join(section(panel, "As curl").find("pre").itertext())
-    words = shlex.split(command.replace("\\\n", ""))
-    sent = json.loads(words[words.index("-d") + 1])
-    assert sent == {"model": "gpt-4o", "temperature": 0.2, "messages": messages}
-
-
-def test_no_command_for_what_no_model_was_asked(show):
-    """Without a conversation or a model there is nothing to send; nor is there for megabytes."""
-    messages = [{"role": "user", "content": "x" * 200_000}]
-    for fields in ({}, {"inputs": {"messages": messages[:1]}, "config": {"model": "gpt-4o"}}):
-        panel = show(**fields)
-        with pytest.raises(AssertionError):
-            section(panel, "As curl")
-        assert "honeytrace export --pytest" in text(section(panel, "As a pytest test"))
-
-
 def test_what_else_is_known(show):
     """Config, metrics, feedback, user and metadata have a section each; our own comes last."""
     panel = show(
@@ -374,12 +351,113 @@ def test_what_else_is_known(show):
         user_properties={"u": 4},
         metadata={"team": "x", "honeytrace": {"version": "9"}},
     )
-    titles = ["Config", "Metrics", "Feedback", "User properties", "Metadata"]
-    assert [text(section(panel, title)).replace(" Copy", "") for title in titles] == [
-        "Config k 1",
+    assert [text(each).replace(" Copy", "") for each in classed(panel, "field")] == [
         "Metrics m 2",
         "Feedback f 3",
+        "Config k 1",
         "User properties u 4",
         "Metadata team x",
     ]
     assert "version 9" in text(classed(panel, "again")[-1])
+
+
+def facts(panel):
+    (shown,) = classed(panel, "facts")
+    return {each.find("dt").text: text(each.find("dd")) for each in shown.findall("div")}
+
+
+def test_how_a_model_call_went(show):
+    """Retries, the HTTP status, the first token and the end stand in the head, and only there."""
+    panel = show(
+        metrics={"ttft_ms": 321.4, "prompt_tokens": 9, "cost": 0.5},
+        metadata={
+            "retries": 2,
+            "status_code": 500,
+            "finish_reason": "length",
+            "time_to_first_token_ms": 321.4,
+            "prompt_tokens": 9,
+            "cost": 0.75,
+            "nothing": None,
+        },
+    )
+    found = facts(panel)
+    assert {name: found[name] for name in ("HTTP", "Retried", "First token", "Finish")} == {
+        "HTTP": "500",
+        "Retried": "2×",
+        "First token": "321.4 ms",
+        "Finish": "length",
+    }
+    shown = text(section(panel, "Metadata")).removeprefix("Metadata Copy ")
+    assert shown == "cost 0.75 nothing null"
+
+
+def test_a_call_that_went_well(show):
+    """No retry is not worth a word in the head; odd values are left where they are."""
+    odd = {"retries": 0, "status_code": "odd", "finish_reason": ["odd"]}
+    panel = show(metrics={"ttft_ms": 5.0}, metadata=odd)
+    assert facts(panel)["First item"] == "5.0 ms"
+    assert not facts(panel).keys() & {"HTTP", "Retried", "First token", "Finish"}
+    assert "status_code" in text(section(panel, "Metadata"))
+
+
+@pytest.mark.parametrize(
+    ("stream", "chunks", "words"),
+    [
+        ({"completed": False}, 3, "stopped early"),
+        ({"completed": False}, 0, "not read"),
+        ({"completed": True}, 3, ""),
+        ("odd", 3, ""),
+        (None, 3, ""),
+    ],
+)
+def test_a_stream_that_was_not_read(show, stream, chunks, words):
+    """A stream that nobody read to its end does not look complete."""
+    fields = {"metrics": {"chunks": chunks}, "metadata": {"honeytrace": {"stream": stream}}}
+    assert text(show(**fields).find("h2")).removeprefix("a").strip() == words
+    assert text(show(**fields, error="E: x").find("h2")) == "a error"
+
+
+CITY = {"type": "object", "properties": {"city": {"type": "string"}}}
+SCHEMAS = [
+    (CITY, "weather(city: string)"),
+    ({"type": "object"}, "weather()"),
+    (
+        {"properties": {"k": {"type": ["integer", "null"]}, "x": {}, "y": 1}},
+        "weather(k: integer | null, x, y)",
+    ),
+    ({"properties": {"a": {"type": "array", "items": {"type": "string"}}}}, "weather(a: string[])"),
+    ({"properties": {"a": {"type": "array"}}}, "weather(a: any[])"),
+    ({"properties": {"u": {"enum": ["C", "F"]}}}, 'weather(u: "C" | "F")'),
+    ({"properties": {"u": {"enum": [1, 2, 3, 4, 5]}}}, "weather(u: 1 | 2 | 3 | 4 | …)"),
+    (
+        {"properties": {"u": {"anyOf": [{"type": "string"}, {"type": "null"}]}}},
+        "weather(u: string | null)",
+    ),
+    ({"properties": {"at": CITY}}, "weather(at: {city: string})"),
+]
+
+
+@pytest.mark.parametrize(("schema", "line"), SCHEMAS)
+@pytest.mark.parametrize("shape", ["chat", "responses", "anthropic"])
+def test_a_tool_is_one_line(show, schema, line, shape):
+    """A tool is its signature and what it is for, and unfolds to its whole schema."""
+    about = {"name": "weather", "description": "The weather"}
+    tool = {
+        "chat": {"type": "function", "function": {**about, "parameters": schema}},
+        "responses": {"type": "function", **about, "parameters": schema},
+        "anthropic": {**about, "input_schema": schema},
+    }[shape]
+    (shown,) = classed(section(show(config={"tools": [tool]}), "Config"), "schema")
+    assert text(shown.find("details/summary")) == line
+    whole = "\n".join("".join(each.itertext()) for each in shown.iter("pre"))
+    assert json.loads(whole) == tool
+    assert text(shown.find("p")) == "The weather"
+
+
+def test_other_schemas_are_one_line(show):
+    """The schema of an answer is folded as well; what only looks like a tool is not."""
+    config = {"format": {"name": "a", "schema": CITY}, "tools": [{"type": "web_search"}, "x"]}
+    config["others"] = [{"name": "a", "parameters": "x"}, {"name": 1, "parameters": {}}]
+    (shown,) = classed(section(show(config=config), "Config"), "schema")
+    assert text(shown.find("details/summary")) == "{city: string}"
+    assert shown.find("p") is None
