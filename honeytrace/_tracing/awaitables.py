@@ -4,10 +4,11 @@
 are plain functions, but what they start has only begun when they return.
 
 A coroutine that only the caller will know is replaced by one of the same name that awaits it,
-because nothing else tells when and how it ends. A future or task of asyncio is returned as it is
-and watched by a callback. Everything else is returned as it is, and its session ends with the call.
-That includes coroutines that the program also keeps elsewhere, which must remain the same object,
-and awaitable objects with methods of their own (`async with session.get(url)`).
+because nothing else tells when and how it ends. A future or task of asyncio, or a future of a pool
+of threads or processes, is returned as it is and watched by a callback. Everything else is returned
+as it is, and its session ends with the call. That includes coroutines that the program also keeps
+elsewhere, which must remain the same object, and awaitable objects with methods of their own
+(`async with session.get(url)`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from functools import partial
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, cast
 
+from honeytrace._capture.stdlib_types import by_class
 from honeytrace._config.live import live
 from honeytrace._session import context
 from honeytrace._session.record import ABSENT, CallRecord
@@ -27,6 +29,9 @@ from honeytrace._tracing.recorder import Call, end, end_unguarded, on_error
 
 if TYPE_CHECKING:
     import asyncio
+    import concurrent.futures
+
+    _Future = asyncio.Future[Any] | concurrent.futures.Future[Any]
 
 _guard = live.guard.call
 
@@ -163,14 +168,15 @@ def _leave(call: Call, outer: CallRecord | None) -> None:
         context.make_current(outer)
 
 
+@by_class
 def _is_future(kind: type) -> bool:
-    """Return whether this is a class of asyncio futures or tasks, without importing asyncio."""
-    futures = sys.modules.get("asyncio.futures")
-    future = getattr(futures, "Future", None)  # missing while asyncio is being imported
-    return future is not None and issubclass(kind, future)
+    """Return whether this is a class of futures or tasks, without importing their modules."""
+    modules = (sys.modules.get(name) for name in ("asyncio.futures", "concurrent.futures._base"))
+    known = (getattr(module, "Future", None) for module in modules)  # None while it is imported
+    return any(future is not None and issubclass(kind, future) for future in known)
 
 
-def _follow_future(call: Call, future: asyncio.Future[Any]) -> None:
+def _follow_future(call: Call, future: _Future) -> None:
     if future.done():
         _settle(call, future)
         return
@@ -178,20 +184,26 @@ def _follow_future(call: Call, future: asyncio.Future[Any]) -> None:
     _leave(call, call.parent)
 
 
-def _done(unfinished: _Followed, future: asyncio.Future[Any]) -> None:
+def _done(unfinished: _Followed, future: _Future) -> None:
     _guard(_settle, unfinished.call, future)
     unfinished.__class__ = _Followed
 
 
-def _settle(call: Call, future: asyncio.Future[Any]) -> None:
+def _settle(call: Call, future: _Future) -> None:
     # Not `future.exception()`: it marks the exception as retrieved, and if nobody awaits the
     # future, asyncio would not report it any more.
     error = future._exception
     if future.cancelled():
-        from asyncio import CancelledError
-
-        end(call, ABSENT, CancelledError())
+        end(call, ABSENT, _cancellation())
     elif error is not None:
         end(call, ABSENT, error)
     else:
         end(call, future.result())
+
+
+def _cancellation() -> BaseException:
+    """Return asyncio's exception, or one of that name in a program that does not use asyncio."""
+    asyncio = sys.modules.get("asyncio.exceptions")
+    other = type("CancelledError", (BaseException,), {})
+    kind: type[BaseException] = asyncio.CancelledError if asyncio else other
+    return kind()

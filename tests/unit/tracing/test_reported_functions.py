@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import abc
 import asyncio
+import concurrent.futures
 import contextlib
 import inspect
 import logging
+import sys
 
 import fastapi
 import pytest
@@ -248,6 +250,39 @@ def test_a_future_that_a_plain_function_returns(end):
     (session,) = sessions
     assert session.outputs == ({"result": 5} if end == "result" else {})
     assert bool(session.error) == (end in ("error", "cancelled"))
+
+
+@pytest.mark.parametrize("end", ["result", "error", "cancelled", "dropped"])
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_a_future_of_a_pool(monkeypatch, asynchronous, end):
+    """A function that hands its work to a pool is recorded with the result of that work.
+
+    run-llama/llama_index#16290: "instrumentation will log the future instead of the actual result"
+    """
+    futures = [concurrent.futures.Future()]
+    if not asynchronous:  # the program does not use asyncio
+        monkeypatch.delitem(sys.modules, "asyncio.exceptions")
+
+    @trace_session
+    def submit():
+        return futures[0]
+
+    with capture_sessions() as sessions:
+        assert submit() is futures[0]
+        assert len(sessions) == 0
+        future = futures.pop()
+        if end == "result":
+            future.set_result({"answer": 5})
+        elif end == "error":
+            future.set_exception(LookupError("later"))
+        elif end == "cancelled":
+            future.cancel()
+        del future
+    (session,) = sessions
+    assert session.outputs == ({"answer": 5} if end == "result" else {})
+    errors = {"error": "LookupError: later", "cancelled": "CancelledError"}
+    assert session.error == errors.get(end)
+    assert (session.metadata["honeytrace"]["status"] == "cancelled") == (end == "cancelled")
 
 
 class AsyncClient:
