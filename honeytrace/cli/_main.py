@@ -26,7 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0: done. 1: something was left out, refused, or found to be wrong. 2: it cannot be done.
     130: interrupted by Ctrl-C. Invalid arguments raise `SystemExit(2)`, as usual with `argparse`.
     """
-    options = _parser().parse_args(arguments)
+    options, unknown = _parser().parse_known_args(arguments)
+    if unknown:
+        options.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     try:
         code = options.run(options, settings.resolve({"home": options.home}))
         print(end="", flush=True)  # so that a failure to write is raised here, not at exit
@@ -53,9 +55,22 @@ def _run(path: str, options: argparse.Namespace, config: Config) -> int | None:
     return function(options, config)
 
 
+_NOT_A_COMMAND = re.compile("argument COMMAND: invalid choice: '(.*?)'")
+_INSTEAD = {
+    **dict.fromkeys(("search", "find", "grep"), "`honeytrace ls WORDS`"),
+    **dict.fromkeys(("stats", "statistics"), "`honeytrace serve` and its page Statistics"),
+    **dict.fromkeys(("list", "sessions"), "`honeytrace ls`"),
+    **dict.fromkeys(("view", "open", "ui"), "`honeytrace serve --open`"),
+}
+"""What people try as a command, each with what they look for."""
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Print one sentence; the base class would print the usage first."""
+        found = _NOT_A_COMMAND.match(message)
+        if found and found[1] in _INSTEAD:
+            message = f"{found[1]!r} is not a command; use {_INSTEAD[found[1]]}"
         sys.exit(fail(f"{message}; see `{self.prog} --help`"))
 
 
@@ -73,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     def command(name: str, run: str | _Run, words: str) -> argparse.ArgumentParser:
         added = commands.add_parser(name, help=words, description=words)
         added.add_argument("--home", help="the directory of the store (HONEYTRACE_HOME)")
+        added.set_defaults(parser=added)
         added.set_defaults(run=partial(_run, run) if isinstance(run, str) else run)
         return added
 
@@ -102,7 +118,8 @@ def _add_readers(command: _Add) -> None:
     show.add_argument(
         "--format", choices=["tree", "md", "json"], default="tree", help="md is Markdown"
     )
-    show.add_argument("--json", action="store_true", help="the same as --format json")
+    words = "the session itself, with totals of its tree; `export ID` writes all of the tree"
+    show.add_argument("--json", action="store_true", help=words)
     tail = command(
         "tail", "_sessions.tail_sessions", "List the latest sessions, and new ones as they end."
     )
@@ -162,7 +179,7 @@ def _add_services(command: _Add) -> None:
     serve.add_argument(
         "--allow-host", action="append", default=[], metavar="NAME", help="a name it is reached by"
     )
-    serve.add_argument("--token", help="what clients have to give as their API key")
+    serve.add_argument("--token", help="what clients have to set as HH_API_KEY")
     resend = command(
         "resend", "_resend.resend_sessions", "Deliver what ended programs left on disk."
     )
@@ -198,7 +215,7 @@ def _add_all(parser: argparse.ArgumentParser) -> None:
 def _add_conditions(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--error", action="store_true", help="only sessions that failed")
     parser.add_argument("--slower", metavar="TIME", help="that took at least so long: 2s, 500ms")
-    parser.add_argument("--since", metavar="TIME", help="that started since: 1h, 30d, 2026-01-31")
+    parser.add_argument("--since", metavar="TIME", help="since: 1h, 30d, today, 2026-01-31")
     parser.add_argument(
         "--cost", metavar="AMOUNT", help="that cost so much, with all inside, in dollars: '>0.01'"
     )

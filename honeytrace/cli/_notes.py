@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from honeytrace._capture.providers.usage import shown
 from honeytrace._session.session import RESERVED, Session, about
 from honeytrace._utils.json import Json
 from honeytrace._utils.text import printable
 from honeytrace.local import _format
 from honeytrace.local._format import plural
+from honeytrace.local._streams import words_for
 
 _ORDINARY_ENDS = (
     *("stop", "tool_calls", "function_call"),  # of OpenAI
@@ -23,7 +21,7 @@ def notes(session: Session) -> str:
     """Return what was special about a call, such as `finish: length, first token 321 ms`, or ""."""
     facts = session.metadata
     found = (
-        "" if session.error else unfinished(about(session), session.metrics.get("chunks")),
+        "" if session.error else _unfinished(session),
         _attempts(facts.get("status_code"), facts.get("retries")),
         _end(facts.get("finish_reason")),
         _first_item(session),
@@ -31,12 +29,12 @@ def notes(session: Session) -> str:
     return ", ".join(filter(None, found))
 
 
-def unfinished(recorded: Mapping[str, Any], chunks: object) -> str:
+def _unfinished(session: Session) -> str:
     """Return "not read" or "stopped early" for a stream that was not read to its end, else ""."""
-    stream = recorded.get("stream")
+    stream = about(session).get("stream")
     if not isinstance(stream, dict) or stream.get("completed") is not False:
         return ""
-    return "stopped early" if chunks else "not read"
+    return words_for(session.metrics.get("chunks"))
 
 
 def _attempts(status: object, retries: object) -> str:

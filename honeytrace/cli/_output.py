@@ -39,8 +39,11 @@ def fail(sentence: str) -> int:
     return 2
 
 
-def print_json(session: Session, encoder: json.JSONEncoder | None = None) -> None:
-    whole = {**wire.payload(session), **session.extra}
+def print_json(
+    session: Session, totals: Json | None, encoder: json.JSONEncoder | None = None
+) -> None:
+    """Print a session as JSON, with the sums over everything inside it if they are known."""
+    whole = {**wire.payload(session), **session.extra, "totals": totals}
     print_text(json_line(whole) if encoder is None else _harmless(dumps(whole, encoder)), {})
 
 

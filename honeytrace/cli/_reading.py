@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from honeytrace._utils.text import printable
 from honeytrace.cli._output import Stop
 from honeytrace.local import Store
 from honeytrace.local._query import Query
-from honeytrace.local._trees import latest
+from honeytrace.local._trees import latest, totals
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +32,14 @@ class Reader:
         find: returns the session that the user named; raises `Stop` if there is none.
         fetch: returns the session with a complete id; None if there is none.
         children: returns the ids of a session's children.
+        totals: returns the sums over everything inside a session; None for a session that is inside
+            another one, and if it is not in the store on this machine.
     """
 
     find: Callable[[str | None], Session]
     fetch: Fetch
     children: Children
+    totals: Callable[[Session], Json | None]
 
 
 @contextmanager
@@ -46,11 +49,23 @@ def reader(options: argparse.Namespace, config: Config) -> Iterator[Reader]:
     else:
         with Client.configured(config) as client:
             find = partial(_ask, client, config.home)
-            yield Reader(find, partial(_from_server, client), children_ids)
+            yield Reader(find, partial(_from_server, client), children_ids, lambda _: None)
 
 
 def store_reader(store: Store) -> Reader:
-    return Reader(partial(_pick, store), partial(_from_store, store), partial(_children, store))
+    return Reader(
+        partial(_pick, store),
+        partial(_from_store, store),
+        partial(_children, store),
+        partial(totals_of, store),
+    )
+
+
+def totals_of(store: Store, session: Session) -> Json | None:
+    """Return the sums over a tree, as the page's JSON has them; None for what is not a root."""
+    if wire.parent({**wire.payload(session), **session.extra}):
+        return None
+    return asdict(store.read(totals, session.session_id.lower()))
 
 
 def open_store(config: Config) -> Store:

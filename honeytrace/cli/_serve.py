@@ -29,11 +29,15 @@ def run_server(options: argparse.Namespace, config: Config) -> int:
     server = make_server(App(store, token, hosts), options.host, options.port)
     page = _page(server.url, options.host)
     with server, suppress(KeyboardInterrupt):
-        print_text(f"Sessions go to {store.path}.\nTo send them here: HH_API_URL={server.url}")
+        print_text(f"Sessions go to {store.path}.\nTo send them here: HH_API_URL={page}")
         print_text(f"To look at them, open {page}")
+        if wildcard:
+            print_text("On other machines, write the name of this one instead of this address.")
         if not writable:
             print_text("The store can be read, but not written: new sessions are refused.")
-        if token != options.token:
+        if token and token == options.token:
+            print_text("Programs that send sessions have to set HH_API_KEY to the token.")
+        elif token:
             print_text(f"Other machines can reach it, so it wants this key: HH_API_KEY={token}")
         sys.stdout.flush()
         if options.open:

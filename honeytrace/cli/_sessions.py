@@ -13,7 +13,7 @@ from honeytrace._config.settings import Config
 from honeytrace._session.session import STEPS
 from honeytrace._utils.text import printable
 from honeytrace.cli._output import Stop, print_json, print_text, rewrite, started
-from honeytrace.cli._reading import open_store, session_of
+from honeytrace.cli._reading import open_store, session_of, totals_of
 from honeytrace.cli._terminal import (
     PIPE_COLUMNS,
     columns,
@@ -23,10 +23,12 @@ from honeytrace.cli._terminal import (
     with_color,
 )
 from honeytrace.local import Store, _format
+from honeytrace.local._format import plural
 from honeytrace.local._query import Query, parse
 from honeytrace.local._store import Found
+from honeytrace.local._streams import unfinished
 from honeytrace.local._summary import Summary
-from honeytrace.local._trees import Totals, total, totals
+from honeytrace.local._trees import Totals, count_orphans, total, totals
 
 _POLL_SECONDS = 0.5
 _HEADER = ("ID", "STARTED", "DURATION", "TOKENS", "COST", "PROJECT", "NAME")
@@ -35,6 +37,7 @@ _NUMBERS = (2, _TOKENS, _COST)  # columns that are aligned at the right
 _SPENT = (_TOKENS, _COST)  # columns that are left out if they are empty
 _LEFT_OUT = (_PROJECT, _TOKENS, _COST, _STARTED)  # on a narrow terminal, in this order
 _MAX_SHARE = 0.6  # of the width that the columns before the name may take
+_TAIL_WIDTHS = (8, 11, 8, 14, 9, 7)  # columns at least: `tail` does not know what will come
 _NARROW = 100  # columns of a terminal, below which the start has neither year nor seconds
 _OPTIONS = (
     *("name", "project", "source", "user", "model", "kind"),
@@ -48,25 +51,29 @@ def list_sessions(options: argparse.Namespace, config: Config) -> None:
     found = store.search(query, options.n, children=options.all)
     if options.json:
         _print_as_json(store, found)
-    elif found:
-        for line in _table(store, found, header=True):
-            print_text(line)
-    elif query:
-        print_text(f"No session in {store.path} matches {printable(query)!r}.")
     else:
-        print_text(_nothing_to_list(store, config))
+        for line in _table(store, found, header=True) if found else ():
+            print_text(line)
+        for line in _below(store, query, options, config, bool(found)):
+            print_text(line)
     if _parsed(query).texts and not store.searches_all():
         print("honeytrace: only the newest sessions were searched for text", file=sys.stderr)
 
 
-def _nothing_to_list(store: Store, config: Config) -> str:
-    if store.search("", 1, children=True):
-        return (
-            f"All sessions in {store.path} are steps of others, which are not stored; "
-            "list them with --all."
-        )
-    elsewhere = "" if config.local else f" New ones go to {config.server_url}."
-    return f"No sessions in {store.path} yet.{elsewhere}"
+def _below(
+    store: Store, query: str, options: argparse.Namespace, config: Config, found: bool
+) -> Iterator[str]:
+    """Yield what to say below the list, or instead of it."""
+    orphans = 0 if query or options.all else store.read(count_orphans)
+    if query and not found:
+        yield f"No session in {store.path} matches {printable(query)!r}."
+    elif orphans:
+        head = plural(orphans, "step") if found else f"All sessions in {store.path} are steps"
+        yield f"{head} of calls that are still running or were killed: honeytrace ls --all"
+    elif not found:
+        yield f"No sessions in {store.path} yet."
+    if not (config.local or options.home):
+        yield f"This is the store on this machine; new sessions go to {config.server_url}."
 
 
 def tail_sessions(options: argparse.Namespace, config: Config) -> None:
@@ -74,7 +81,8 @@ def tail_sessions(options: argparse.Namespace, config: Config) -> None:
     store, query = open_store(config), query_of(options)
     _catch_up(store, query)
     last = store.last_number()
-    _print_found(store, store.search(query, options.n, children=options.all)[::-1], options.json)
+    latest = store.search(query, options.n, children=options.all)[::-1]
+    _print_found(store, latest, options.json, header=True)
     with suppress(KeyboardInterrupt):
         while True:
             time.sleep(_POLL_SECONDS)
@@ -85,18 +93,19 @@ def tail_sessions(options: argparse.Namespace, config: Config) -> None:
             _print_found(store, found[::-1], options.json)
 
 
-def _print_found(store: Store, found: Sequence[Found], as_json: bool) -> None:
+def _print_found(store: Store, found: Sequence[Found], as_json: bool, header: bool = False) -> None:
     if as_json:
         _print_as_json(store, found)
     else:
-        for line in _table(store, found):
+        for line in _table(store, found, header, at_least=_TAIL_WIDTHS):
             print_text(line)
     sys.stdout.flush()
 
 
 def _print_as_json(store: Store, found: Sequence[Found]) -> None:
     for fields in filter(None, (store.get(each.summary.id) for each in found)):
-        print_json(session_of(fields))
+        session = session_of(fields)
+        print_json(session, totals_of(store, session))
 
 
 def query_of(options: argparse.Namespace) -> str:
@@ -117,8 +126,9 @@ def _quoted(word: str) -> str:
     """Quote a word that has spaces; of a condition such as `name:a b`, quote only the value."""
     if '"' in word or not re.search(r"\s", word):
         return word
-    head, value = re.fullmatch(r"([a-z]+:|meta\.[^\s=]+=)?(.*)", word, re.DOTALL).groups()  # type: ignore[union-attr]
-    return f'{head or ""}"{value}"'
+    head = re.match(r"[a-z]+:|(?:meta|feedback)\.[^\s=]+=|", word)
+    assert head is not None  # noqa: S101 - for the type checker: it matches anything
+    return f'{head[0]}"{word[head.end() :]}"'
 
 
 def _parsed(query: str) -> Query:
@@ -133,15 +143,30 @@ def _catch_up(store: Store, query: str) -> None:
         rewrite(f"Preparing {left} sessions for the search" if left else "")
 
 
-def _table(store: Store, found: Sequence[Found], header: bool = False) -> Iterator[str]:
-    """Yield one line per session, in columns, cut to the width of the terminal."""
+def _table(
+    store: Store, found: Sequence[Found], header: bool, at_least: Sequence[int] = ()
+) -> Iterator[str]:
+    """Yield one line per session, in columns, cut to the width of the terminal.
+
+    at_least: widths of the columns, so that other rows stand below them; then none is left out
+        because it is empty.
+    """
     width = terminal_columns() or PIPE_COLUMNS
     size = enough([each.summary.id for each in found])
     when = slice(5, 16) if width < _NARROW else slice(None)
-    rows = [_row(each.summary, _totals(store, each.summary), size, when) for each in found]
-    filled = [at for at in range(_NAME) if at not in _SPENT or any(row[at] for row in rows)]
+    ends = store.read(unfinished, [each.number for each in found])
+    rows = [
+        _row(each.summary, _totals(store, each.summary), size, when, ends.get(each.number, ""))
+        for each in found
+    ]
+    filled = [
+        at for at in range(_NAME) if at_least or at not in _SPENT or any(row[at] for row in rows)
+    ]
     rows = [_HEADER, *rows] if header else rows
-    widths = [max((columns(row[at]) for row in rows), default=0) for at in range(_NAME)]
+    widths = [max([columns(row[at]) for row in rows] + [0]) for at in range(_NAME)]
+    if at_least:
+        widths = list(map(max, widths, at_least))
+        widths[_STARTED] = 11 if width < _NARROW else 19
     shown = _shown(filled, widths, width)
     for row in rows:
         cells = [pad(row[at], widths[at], right=at in _NUMBERS) for at in shown]
@@ -166,12 +191,14 @@ def _totals(store: Store, summary: Summary) -> Totals:
     return store.read(totals, summary.root)
 
 
-def _row(summary: Summary, sums: Totals, size: int, when: slice) -> tuple[str, ...]:
+def _row(summary: Summary, sums: Totals, size: int, when: slice, end: str) -> tuple[str, ...]:
     name = printable(summary.name, 60)
     if summary.kind in STEPS:
         name += f" [{summary.kind}]"
     if sums.failed and not summary.error:
         name += " (a step failed)"
+    if end and not summary.error:
+        name += f" ({end})"
     if summary.error:
         name += f"  ✗ {printable(summary.error)}"
     elif summary.preview:

@@ -26,7 +26,7 @@ def show_session(options: argparse.Namespace, config: Config) -> None:
     with reader(options, config) as read:
         session = read.find(" ".join(options.id) if options.id else None)
         if options.json or options.format == "json":
-            print_json(session, READABLE)
+            print_json(session, read.totals(session), READABLE)
         elif options.format == "md":
             print_markdown(session, read)
         else:

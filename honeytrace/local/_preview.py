@@ -8,6 +8,7 @@ from typing import Any
 
 from honeytrace._utils.json import Json
 from honeytrace._utils.text import first_line
+from honeytrace.local._format import plural
 from honeytrace.local._messages import Call, answered, is_conversation, is_message, messages
 
 _CHARACTERS = 120  # of the input, and of the output
@@ -30,7 +31,18 @@ def preview(fields: Json) -> str:
 
 def _told(value: Any) -> str:
     found = answered(value) if isinstance(value, dict) else None
-    return first_line(_message([found]) if found else _text(value), _CHARACTERS)
+    text = _message([found]) if found else _text(value)
+    return f"{first_line(text, _CHARACTERS)}{_more(value, text)}"
+
+
+def _more(value: Any, text: str) -> str:
+    """Tell how much of a list, or of a text of several lines, is not shown."""
+    while isinstance(value, dict) and len(value) == 1:
+        (value,) = value.values()
+    if isinstance(value, list) and len(value) > 1 and not is_conversation(value):
+        return f" … {len(value) - 1} more"
+    lines = sum(map(bool, map(str.strip, text.splitlines()))) - 1
+    return f" … {plural(lines, 'more line')}" if lines > 0 else ""
 
 
 def _text(value: Any, depth: int = 0) -> str:

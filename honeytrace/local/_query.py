@@ -24,10 +24,12 @@ from honeytrace.local._summary import IN_SPENT, MARKS
 SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")  # SQLite cannot search for these characters
 _WORD = re.compile(r'(?:[^\s"]|"[^"]*")+')
-_META = re.compile(r"meta\.([^=\\]+)=(.*)", re.DOTALL)
+_FIELD = re.compile(r"(meta|feedback)\.([^=\\]+)=(.*)", re.DOTALL)
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
 _AMOUNT = re.compile(r"(>=|<=|>|<|=|)\$?(\d+(?:\.\d+)?|\.\d+)")
 
+_FIELDS = {"meta": "metadata", "feedback": "feedback"}
+_DAYS_AGO = {"today": 0, "yesterday": 1}
 _ROUNDED = 1 - 1e-9  # the same numbers have another sum in another order
 _INSIDE = f"FROM summaries c WHERE c.root = s.root AND {IN_SPENT.format('c.')}"
 _AT_PATH = (
@@ -78,7 +80,7 @@ def parse(text: str, now: float) -> Query:
 def is_condition(word: str) -> bool:
     """Return True for a word that is a condition, not a text to search for."""
     name, colon, _ = word.partition(":")
-    return word == "error" or bool(colon and name in CONDITIONS) or bool(_META.fullmatch(word))
+    return word == "error" or bool(colon and name in CONDITIONS) or bool(_FIELD.fullmatch(word))
 
 
 def understood(text: str) -> str:
@@ -105,8 +107,8 @@ def _read(word: str, query: Query, now: float) -> None:
     name, colon, value = word.partition(":")
     if word == "error":
         query.add("s.status <> 'ok'")
-    elif found := _META.fullmatch(word):
-        _meta(query, _unquoted(found[1]), _unquoted(found[2]))
+    elif found := _FIELD.fullmatch(word):
+        _field(query, _FIELDS[found[1]], _unquoted(found[2]), _unquoted(found[3]))
     elif colon and name in CONDITIONS:
         if not _unquoted(value):
             raise ValueError(f"{word!r} has no value; write it right after the colon")
@@ -233,10 +235,10 @@ def _marked(query: Query, value: str, now: float) -> None:  # noqa: ARG001 - one
     query.add("s.marked = ?", value)
 
 
-def _meta(query: Query, key: str, value: str) -> None:
-    """Add a condition on `metadata`: `a.b` is the key "b" of the object "a", or the key "a.b"."""
+def _field(query: Query, field: str, key: str, value: str) -> None:
+    """Add a condition on an object: `a.b` is the key "b" of the object "a" in it, or its "a.b"."""
     nested = ".".join(f'"{part}"' for part in key.split("."))
-    paths = [f"$.metadata.{nested}", f'$.metadata."{key}"']
+    paths = [f"$.{field}.{nested}", f'$.{field}."{key}"']
     query.look_in_bodies()
     query.add(
         f"json_valid(b.body) AND coalesce({_AT_PATH}, {_AT_PATH}) = ?",
@@ -254,14 +256,18 @@ def seconds(text: str, name: str) -> float:
 
 
 def _moment(text: str, now: float) -> float:
-    """Parse a moment: an age such as `1h`, or a date with or without a time."""
+    """Parse a moment: an age such as `1h`, a day, or a date with or without a time."""
     if _SPAN.fullmatch(text):
         return now - seconds(text, "since") * 1000
+    if text in _DAYS_AGO:
+        today = datetime.datetime.fromtimestamp(now / 1000).astimezone().date()
+        day = today - datetime.timedelta(days=_DAYS_AGO[text])
+        return datetime.datetime.fromisoformat(str(day)).timestamp() * 1000
     try:
         return datetime.datetime.fromisoformat(text).timestamp() * 1000
     except (ValueError, OverflowError, OSError):
         raise ValueError(
-            f"{'since:' + text!r} is not a time; use 1h, 30d, 2026-01-31 or 2026-01-31T12:00"
+            f"{'since:' + text!r} is not a time; use 1h, 30d, today, 2026-01-31 or 2026-01-31T12:00"
         ) from None
 
 
@@ -292,7 +298,7 @@ _INSTEAD = {
     **dict.fromkeys(("duration", "latency", "took", "time"), "slower:2s"),
     **dict.fromkeys(("after", "start", "started", "date"), "since:1h or since:2026-01-31"),
     **dict.fromkeys(("metadata", "tag", "tags"), "meta.KEY=VALUE, such as meta.team=search"),
-    **dict.fromkeys(("mark", "feedback", "rating"), "marked:good or marked:bad"),
+    **dict.fromkeys(("mark", "feedback", "rating"), "feedback.rating=5 or marked:good"),
     **dict.fromkeys(("type", "step"), "kind:model"),
 }
 _OTHER_SIGN = re.compile(f"({'|'.join(CONDITIONS)})[=<>]")  # such as `cost>0.01`

@@ -27,6 +27,7 @@ _MAX_CHECKED_BYTES = 200_000_000
 _FILLED = 50  # sessions without a summary (from schema 1) that each write summarizes
 
 _GET = "SELECT body FROM sessions WHERE id = ?"
+_NUMBER = "SELECT number FROM sessions WHERE id = ?"
 _FIND = "SELECT id FROM sessions WHERE id >= ? AND id < ? ORDER BY id LIMIT ?"
 _CHILDREN = "SELECT id FROM summaries WHERE parent = ? ORDER BY start, number"
 _ABOVE = "SELECT number, body FROM sessions WHERE number > ? ORDER BY number LIMIT ?"
@@ -202,6 +203,14 @@ class Store:
         fields["feedback"] = {k: v for k, v in feedback.items() if v is not None}
         _schema.change(connection, row_of(fields))
         return True
+
+    def delete(self, session_id: str) -> None:
+        """Delete a session, if it is stored."""
+        self._database.write(self._delete, session_id.lower())
+
+    def _delete(self, connection: sqlite3.Connection, session_id: str) -> None:
+        numbers = connection.execute(_NUMBER, (session_id,)).fetchall()
+        _schema.delete(connection, [number for (number,) in numbers])
 
     def get(self, session_id: str) -> Json | None:
         found = self.read(_rows, _GET, session_id.lower())

@@ -50,6 +50,13 @@ ORDER BY start DESC, number DESC LIMIT 1
 """
 
 
+_ORPHANS = """
+SELECT count(*) FROM (SELECT root, parent FROM summaries ORDER BY start DESC LIMIT ?)
+WHERE parent IS NOT NULL AND root NOT IN (SELECT id FROM sessions)
+"""
+_MAX_ORPHANS_AMONG = 5_000  # sessions, the newest ones
+
+
 @dataclass(slots=True, eq=False)
 class Step:
     """One session in a tree.
@@ -106,6 +113,12 @@ def latest(connection: sqlite3.Connection, name: str) -> str | None:
     """Return the id of the latest session with this name, if possible of one that is a root."""
     rows = (connection.execute(_LATEST, (name, root)).fetchone() for root in (True, False))
     return next((row[0] for row in rows if row), None)
+
+
+def count_orphans(connection: sqlite3.Connection) -> int:
+    """Count the steps, among the newest sessions, of which the outermost call is not stored."""
+    (found,) = connection.execute(_ORPHANS, (_MAX_ORPHANS_AMONG,)).fetchone()
+    return int(found)
 
 
 def names(connection: sqlite3.Connection, ids: Iterable[str]) -> dict[str, str]:

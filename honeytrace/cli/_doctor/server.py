@@ -18,8 +18,10 @@ from honeytrace._session import wire
 from honeytrace._session.session import Session
 from honeytrace._utils import clock
 from honeytrace._utils.errors import SDKError, SessionNotFoundError, TransportError
+from honeytrace._utils.paths import store_path
 from honeytrace._utils.text import mask, span
 from honeytrace.cli._doctor.finding import FAIL, OK, SKIPPED, WARNING, Finding
+from honeytrace.local import Store
 
 NAME = "honeytrace doctor"
 """The name of the session that is sent and read back."""
@@ -221,7 +223,19 @@ def get(visit: Visit) -> Finding:
         return Finding(FAIL, _said(visit, error), "check that HH_API_URL serves getSession")
     except TransportError as error:
         return Finding(FAIL, _unreached(visit, error), _advice(visit))
-    return Finding(OK, f"read back, in {_span(clock.now() - began)}")
+    seconds = clock.now() - began
+    if visit.config.local:
+        _forget(visit)
+    return Finding(OK, f"read back, in {_span(seconds)}")
+
+
+def _forget(visit: Visit) -> None:
+    """Delete the session from the store on this machine: it is not the user's."""
+    store = Store(store_path(visit.config.home))
+    try:
+        store.delete(visit.session_id)
+    finally:
+        store.close()
 
 
 def _span(seconds: float) -> str:

@@ -25,6 +25,7 @@ import pytest
 import honeytrace
 from honeytrace import Client, SDKError
 from honeytrace._utils.paths import store_path
+from honeytrace.cli import _sessions
 from honeytrace.cli._main import main
 from honeytrace.local import Store
 
@@ -202,6 +203,9 @@ def test_help(run: Run, command: str) -> None:
     [
         ([], "COMMAND; see `honeytrace --help`"),
         (["tell"], "invalid choice: 'tell'"),
+        (["search", "x"], "'search' is not a command; use `honeytrace ls WORDS`; see `honeytrace"),
+        (["stats"], "'stats' is not a command; use `honeytrace serve` and its page Statistics"),
+        (["serve", "--hots", "1"], "arguments: --hots 1; see `honeytrace serve --help`"),
         (["ls", "--nonsense"], "unrecognized arguments: --nonsense"),
         (["ls", "-n", "0"], "'0' is not a number of sessions; use 1 or more; see `honeytrace ls"),
         (["ls", "-n", "x"], "'x' is not a number of sessions"),
@@ -209,7 +213,7 @@ def test_help(run: Run, command: str) -> None:
         (["ls", "--home", " "], "home cannot be ' ': give a string that is not empty"),
         (["show"], "there are no sessions in "),
         (["ls", "nam:x"], "'nam:x' is not a condition; did you mean 'name:'?"),
-        (["tail", "--since", "yesterday"], "'since:yesterday' is not a time"),
+        (["tail", "--since", "someday"], "'since:someday' is not a time; use 1h, 30d, today"),
         (["export", "--cost", "cheap"], "'cost:cheap' needs an amount in dollars"),
         (["prune"], "the following arguments are required: --older-than"),
         (["prune", "--older-than", "30"], "'30' is not a time for --older-than; use 500ms"),
@@ -281,17 +285,59 @@ def test_ls_missing(run: Run, home: pathlib.Path) -> None:
     assert not home.exists()
 
 
-def test_ls_orphans(run: Run) -> None:
-    """Steps whose outermost session is elsewhere do not look like an empty store."""
+def test_ls_orphans(run: Run, home: pathlib.Path) -> None:
+    """Steps whose outermost call is not recorded are hidden, but not forgotten."""
     keep("step", **below(MISSING))
-    assert "are steps of others, which are not stored; list them with --all" in run("ls").out
-    assert "step" in run("ls", "--all").out
+    words = "of calls that are still running or were killed: honeytrace ls --all\n"
+    assert run("ls").out == f"All sessions in {home}/sessions.db are steps {words}"
+    root = keep("whole")
+    keep("child", **below(root))
+    assert run("ls").out.endswith(f"  whole\n1 step {words}")
+    keep("second", **below(MISSING))
+    assert run("ls").out.endswith(f"\n2 steps {words}")
+    for more in (["--all"], ["step"], ["--json"]):
+        assert "killed" not in run("ls", *more).out
 
 
 def test_ls_elsewhere(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """If sessions go to a server, the message says why there are none here."""
+    """If sessions go to a server, the list says so, for it has only older ones, or none."""
+    keep("old")
     monkeypatch.setenv("HH_API_URL", "http://127.0.0.1:9")
-    assert run("ls").out.endswith("sessions.db yet. New ones go to http://127.0.0.1:9.\n")
+    words = "This is the store on this machine; new sessions go to http://127.0.0.1:9.\n"
+    assert run("ls").out.endswith(f"  old\n{words}")
+    assert run("ls", "name:x").out.endswith(f" matches 'name:x'.\n{words}")
+    home = os.environ["HONEYTRACE_HOME"]
+    assert run("ls", "--home", home).out.endswith("  old\n")
+
+
+def test_ls_nothing_elsewhere(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So it does if there are none here."""
+    monkeypatch.setenv("HH_API_URL", "http://127.0.0.1:9")
+    [first, second] = run("ls").out.splitlines()
+    assert first.endswith("sessions.db yet.")
+    assert second.endswith("new sessions go to http://127.0.0.1:9.")
+
+
+@pytest.mark.parametrize(("chunks", "end"), [(3, " (stopped early)"), (0, " (not read)")])
+def test_ls_streams(run: Run, chunks: int, end: str) -> None:
+    """A stream that was not read to its end is marked; one that an error ended has that."""
+    for name, completed, error in (("a", False, None), ("b", True, None), ("c", False, "E: x")):
+        stream = {"honeytrace": {"stream": {"completed": completed}}}
+        keep(name, metrics={"chunks": chunks}, metadata=stream, error=error)
+    shown = [line.split("default  ")[1] for line in run("ls").out.splitlines()[1:]]
+    assert sorted(shown) == [f"a{end}", "b", "c  ✗ E: x"]
+
+
+def test_json_totals(run: Run) -> None:
+    """JSON has the sums over the tree of a session, which its own metrics need not have."""
+    root = keep("agent")
+    used = {"prompt_tokens": 265, "completion_tokens": 40, "cost": 0.5}
+    for _ in range(2):
+        step = keep("chat", config={"model": "m"}, metrics=used, error="E: x", **below(root))
+    sums = {"steps": 3, "failed": 2, "tokens_in": 530, "tokens_out": 80, "cost": 1.0}
+    for shown in (run("show", root, "--json").out, run("ls", "--json").out):
+        assert strict(shown)["totals"] == {**sums, "models": ["m"], "partial": False}
+    assert strict(run("show", step, "--json").out)["totals"] is None
 
 
 def test_ls_columns(run: Run) -> None:
@@ -414,13 +460,19 @@ def test_ls_json_missing(run: Run) -> None:
         (["name:two words"], ["two words"]),
         (['"wo w"', "words"], []),
         (["--project", "shop", "--since", "1000w"], ["two words"]),
+        (["feedback.rating=5"], ["broken"]),
+        (["feedback.note=a b"], ["two words"]),
+        (["--since", "today"], ["broken"]),
+        (["since:yesterday"], ["broken"]),
     ],
 )
 def test_ls_query(run: Run, arguments: list[str], names: list[str]) -> None:
     """Words and options say which sessions to list, and all of them must hold."""
     spent = {"cost": 0.02, "prompt_tokens": 100}
-    keep("broken", error="ValueError", metrics=spent, config={"model": "gpt"})
-    keep("two words", project="shop", duration=2000, start_time=1_700_000_000_000)
+    told = {"config": {"model": "gpt"}, "feedback": {"rating": 5}}
+    keep("broken", error="ValueError", metrics=spent, start_time=time.time() * 1000, **told)
+    noted = {"feedback": {"note": "a b"}, "start_time": 1_700_000_000_000}
+    keep("two words", project="shop", duration=2000, **noted)
     shown = run("ls", *arguments).out.splitlines()
     assert [re.sub(r".*(default|shop) +", "", line).split("  ")[0] for line in shown[1:]] == names
     assert names or re.fullmatch("No session in .* matches '.*'.", shown[0])
@@ -520,6 +572,8 @@ def test_tail(flags: tuple[str, ...]) -> None:
         encoding="utf-8",
     )
     assert tail.stdout
+    if not flags:
+        assert tail.stdout.readline().split()[:3] == ["ID", "STARTED", "DURATION"]
     assert "before" in tail.stdout.readline()
     keep("other")
     keep("before long")
@@ -530,6 +584,21 @@ def test_tail(flags: tuple[str, ...]) -> None:
     assert "begin" in tail.stdout.readline()
     tail.send_signal(signal.SIGINT)
     assert (*tail.communicate(timeout=20), tail.returncode) == ("", "", 0)
+
+
+def test_tail_columns(run: Run) -> None:
+    """Later rows stand below the header, though they have what earlier ones have not."""
+    printed = io.StringIO()
+    store = Store(store_path(pathlib.Path(os.environ["HONEYTRACE_HOME"])))
+    keep("a", start_time=1_700_000_000_000, duration=5)
+    used = {"prompt_tokens": 1200, "completion_tokens": 85, "cost": 0.004}
+    with redirect_stdout(printed):
+        _sessions._print_found(store, store.search(), as_json=False, header=True)
+        keep("b", start_time=1_700_000_000_001, duration=5, metrics=used)
+        _sessions._print_found(store, store.search(limit=1), as_json=False)
+    head, first, second = printed.getvalue().splitlines()
+    assert head.index("NAME") == first.rindex("a") == second.rindex("b")
+    assert "1,200 → 85    $0.0040  default" in second
 
 
 def test_ls_home(run: Run, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -1220,6 +1289,8 @@ def test_serve_says_where_to_look(run: Run) -> None:
 def test_serve_others() -> None:
     """A server that other machines can reach makes up a key, and answers nobody without it."""
     with serving("--host", "0.0.0.0") as server:
+        server.read("To send them here: HH_API_URL=http://127.0.0.1:()")
+        server.read("On other machines, write the name of this one instead of this address.()")
         key = server.read(r"HH_API_KEY=(\S{20,})\n")
         with Client(key, server.url) as known:
             session_id = send(known, "sent")
@@ -1262,7 +1333,9 @@ def test_serve_token() -> None:
             send(known, "sent")
         with Client("other", server.url) as other, pytest.raises(SDKError, match="status 401"):
             send(other, "sent")
-        assert "s3cret-token" not in server.interrupt().out
+        printed = server.interrupt().out
+        assert "have to set HH_API_KEY to the token." in printed
+        assert "s3cret-token" not in printed
 
 
 def test_read_only(

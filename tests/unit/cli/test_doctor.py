@@ -170,8 +170,9 @@ def test_says_what_it_sends(remote: Doctor) -> None:
 
 
 def test_local(doctor: Doctor) -> None:
-    """Without a server, the store is opened, written and read."""
+    """Without a server, the store is opened, written and read, and left as it was."""
     seen = doctor()
+    assert Store(Path(os.environ["HONEYTRACE_HOME"]) / "sessions.db").count() == 0
     assert list(seen.statuses.items()) == [
         ("settings", "ok"),
         ("spool", "skipped"),

@@ -56,7 +56,7 @@ def test_a_row_tells_what_it_is_about(store, browser):
     ours = {"honeytrace": {"parent_id": root, "root_id": root}}
     add(store, "chat", metrics=metrics, metadata=ours, config={"model": "gpt-4o"}, start_time=1)
     (row,) = rows(browser.tree("/"))
-    assert "answer How? → So." in cell(row, "what")
+    assert "answer How? … 1 more line → So." in cell(row, "what")
     assert (cell(row, "steps"), cell(row, "took")) == ("2", "1.23 s")
     assert (cell(row, "tokens"), cell(row, "cost")) == ("1,200 → 85", "$0.0042")
     assert (cell(row, "model"), cell(row, "user")) == ("gpt-4o", "u-1")
