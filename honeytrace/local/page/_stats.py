@@ -45,7 +45,7 @@ class Line:
         p50, p95: milliseconds that half, and 95%, of them did not exceed; None if not known.
         longest: milliseconds of the longest; None if not known.
         slowest: the id of that session.
-        tokens, cost: None if no session has any.
+        tokens, cost: of these sessions with everything inside; None if there are none.
     """
 
     title: str
@@ -58,10 +58,19 @@ class Line:
     tokens: float | None
     cost: float | None
 
+    @property
+    def cost_each(self) -> float | None:
+        return None if self.cost is None or not self.calls else self.cost / self.calls
+
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """The contents of the page; `partial` says that only the newest sessions were counted."""
+    """The contents of the page.
+
+    Attributes:
+        days: the sessions at the top, by day: quick steps would hide how long whole runs take.
+        partial: True if only the newest sessions were counted.
+    """
 
     query: str
     since: str
@@ -80,23 +89,58 @@ def load(store: Store, request: Request) -> Stats:
         store.catch_up_soon(whole)
         rows = store.select(whole, Call._fields, _COUNTED)
     except ValueError as error:
-        return Stats(query, since, [], [], _line("All", []), False, str(error))
+        return Stats(query, since, [], [], _line("All", [], []), False, str(error))
     calls = [Call(*columns) for _, *columns in rows]
-    names: dict[str, list[Call]] = {}
-    days: dict[str, list[Call]] = {}
+    around = calls
+    if query:  # what is inside the sessions need not match
+        more = "" if since == "all" else f"since:{since}"
+        around = [Call(*columns) for _, *columns in store.select(more, Call._fields, _COUNTED)]
+    spent = _spent(calls, {each.id: each for each in (*around, *calls)})
+    known = {each.id for each in calls}
+    tops = [each for each in calls if each.parent not in known]
     day_of = _Days()
-    for each in calls:
-        names.setdefault(each.name, []).append(each)
-        days.setdefault(day_of[each.start // _QUARTER], []).append(each)
+    names = _grouped((each.name, each) for each in calls)
+    days = _grouped((day_of[each.start // _QUARTER], each) for each in tops)
+    spent_on = _grouped((day_of[each.start // _QUARTER], each) for each, _ in spent)
+    spent_in = _grouped((name, each) for each, inside in spent for name in inside)
     by_calls = sorted(names.items(), key=lambda item: -len(item[1]))[:_MAX_NAMES]
     return Stats(
         query,
         since,
-        [_line(name, some) for name, some in by_calls],
-        [_line(day, some, innermost(some)) for day, some in sorted(days.items())[-_MAX_DAYS:]],
-        _line("All", calls, innermost(calls)),
+        [_line(name, some, spent_in.get(name, [])) for name, some in by_calls],
+        [
+            _line(day, some, spent_on.get(day, []))
+            for day, some in sorted(days.items())[-_MAX_DAYS:]
+        ],
+        _line("All", tops, [each for each, _ in spent]),
         len(calls) == _COUNTED,
     )
+
+
+def _grouped(pairs: Iterable[tuple[str, Call]]) -> dict[str, list[Call]]:
+    found: dict[str, list[Call]] = {}
+    for name, each in pairs:
+        found.setdefault(name, []).append(each)
+    return found
+
+
+def _spent(calls: Sequence[Call], around: dict[str, Call]) -> list[tuple[Call, set[str]]]:
+    """Return what spent tokens or money in these calls, and the names of those it was inside of.
+
+    around: the calls and others, by id. None of what is returned is inside another.
+    """
+    known, found = {each.id for each in calls}, []
+    for each in innermost(list(around.values())):
+        names: set[str] = set()
+        seen: set[str] = set()
+        at: Call | None = each
+        while at is not None and at.id not in seen:
+            seen.add(at.id)
+            names |= {at.name} if at.id in known else set()
+            at = around.get(at.parent or "")
+        if names:
+            found.append((each, names))
+    return found
 
 
 class _Days(dict[float, str]):
@@ -108,12 +152,11 @@ class _Days(dict[float, str]):
         return self[quarter]
 
 
-def _line(title: str, calls: Sequence[Call], spent: Sequence[Call] | None = None) -> Line:
+def _line(title: str, calls: Sequence[Call], spent: Sequence[Call]) -> Line:
     """Sum up sessions; tokens and cost only of those in `spent`, so that none counts twice."""
     timed = sorted((each.duration, each.id) for each in calls if each.duration is not None)
     durations = [duration for duration, _ in timed]
     longest, slowest = timed[-1] if timed else (None, None)
-    counted = calls if spent is None else spent
     return Line(
         title,
         len(calls),
@@ -122,8 +165,8 @@ def _line(title: str, calls: Sequence[Call], spent: Sequence[Call] | None = None
         quantile(durations, 0.95) if durations else None,
         longest,
         slowest,
-        _sum([each.tokens_in, each.tokens_out] for each in counted),
-        _sum([each.cost] for each in counted),
+        _sum([each.tokens_in, each.tokens_out] for each in spent),
+        _sum([each.cost] for each in spent),
     )
 
 
@@ -145,7 +188,7 @@ def as_json(stats: Stats) -> Json:
 
 
 def _line_as_json(line: Line) -> Json:
-    return {name: getattr(line, name) for name in Line.__slots__}
+    return {**{name: getattr(line, name) for name in Line.__slots__}, "cost_each": line.cost_each}
 
 
 def render(stats: Stats) -> bytes:
@@ -179,22 +222,24 @@ def _content(stats: Stats) -> Node:
     return (
         tag("p", _EXPLANATION, class_="soft"),
         tag("h2", "By name"),
-        _layout.numbers(_titles("Name"), [row.render() for row in names]),
+        _layout.numbers(_titles("Name", "Calls"), [row.render() for row in names]),
         tag("h2", "By day"),
         _layout.numbers(
-            _titles("Day"), [*(row.render() for row in days), _Row(stats.total, "All", []).render()]
+            _titles("Day", "Runs"),
+            [*(row.render() for row in days), _Row(stats.total, "All", []).render()],
         ),
     )
 
 
 _EXPLANATION = (
     "p50 is the median duration, the dark part of a bar. 95% of the calls took no longer than p95, "
-    "the whole bar."
+    "the whole bar. Tokens and cost are those of a call with everything inside. By day, only whole "
+    "runs are counted, not their steps."
 )
 
 
-def _titles(first: str) -> list[Markup]:
-    titles = (first, "Calls", "", "Failed", "p50", "p95", "Longest", "", "Tokens", "Cost")
+def _titles(first: str, counted: str) -> list[Markup]:
+    titles = (first, counted, "", "Failed", "p50", "p95", "Longest", "", "Tokens", "Cost", "Each")
     return [
         tag("th", title, scope="col") if title else tag("td", class_="drawn") for title in titles
     ]
@@ -218,7 +263,7 @@ class _Row:
 
     def render(self) -> Markup:
         line = self._line
-        share = f"{line.failed / line.calls:.1%}".replace("100.0%", "100%")
+        share = f"{line.failed / max(line.calls, 1):.1%}".replace("100.0%", "100%")
         rate = f"{line.failed:,} ({share})" if line.failed else ""
         return tag(
             "tr",
@@ -232,6 +277,7 @@ class _Row:
             tag("td", self._drawn_times(), class_="drawn"),
             tag("td", _format.count(line.tokens), class_="number"),
             tag("td", _format.cost(line.cost), class_="number"),
+            tag("td", _format.cost(line.cost_each), class_="number"),
             class_=None if self._calls else "total",
         )
 

@@ -52,7 +52,45 @@ def test_by_name(browser, store, filled):
 def test_tokens_are_not_counted_twice(browser, filled):
     """A parent that repeats its child's tokens does not add to those of the day."""
     total = browser.data("/stats")["total"]
-    assert (total["tokens"], total["cost"], total["calls"]) == (15, 0.25, 22)
+    assert (total["tokens"], total["cost"], total["calls"]) == (15, 0.25, 21)
+
+
+def test_what_a_run_costs(browser, store):
+    """A name has the tokens and the cost of everything inside its calls, and the average."""
+    for at in range(2):
+        root = add(store, "agent", duration=100.0)
+        below = {"honeytrace": {"parent_id": root, "root_id": root}}
+        for _ in range(3):
+            metrics = {"prompt_tokens": 10, "cost": 0.25}
+            add(store, "chat", metrics=metrics, metadata=below, duration=1.0)
+        add(store, "tool", metadata=below, duration=0.01 * at)
+    for query in ("", "?q=name:agent"):
+        data = browser.data(f"/stats{query}")
+        agent = next(each for each in data["names"] if each["title"] == "agent")
+        assert (agent["tokens"], agent["cost"], agent["cost_each"]) == (60, 1.5, 0.75)
+        assert (data["total"]["cost"], data["total"]["calls"]) == (1.5, 2)
+    (day,) = browser.data("/stats?since=all&q=name:agent")["days"]
+    assert (day["calls"], day["p50"], day["cost_each"]) == (2, 100.0, 0.75)
+    chat = next(each for each in browser.data("/stats")["names"] if each["title"] == "chat")
+    assert (chat["cost"], chat["cost_each"]) == (1.5, 0.25)
+    assert browser.data("/stats?q=name:tool")["total"]["cost_each"] is None
+
+
+def test_sessions_inside_each_other(browser, store):
+    """Damaged sessions that name each other as parent are counted once."""
+    one, other = str(uuid.uuid4()), str(uuid.uuid4())
+    for mine, parent in ((one, other), (other, one)):
+        store.add(
+            {
+                "session_id": mine,
+                "project": "p",
+                "session_name": "odd",
+                "parent_id": parent,
+                "metrics": {"cost": 1.0},
+                "start_time": time.time() * 1000,
+            }
+        )
+    assert browser.data("/stats")["names"][0]["calls"] == 2
 
 
 def test_by_day(browser, filled):
@@ -61,7 +99,7 @@ def test_by_day(browser, filled):
     assert len(browser.data("/stats?since=all")["days"]) == 2
     page = browser.tree("/stats?since=all")
     rows = [text(row) for row in page.iter("tr")]
-    assert rows[-1].startswith("All 23 2 (8.7%)")
+    assert rows[-1].startswith("All 22 2 (9.1%)")
 
 
 def test_updates_are_not_calls(browser, store):
