@@ -78,7 +78,9 @@ class App:
             status, words, headers = refusal.status, str(refusal), refusal.headers
         except StoreError as error:
             status, words, headers = HTTPStatus.INTERNAL_SERVER_ERROR, str(error), ()
-        if is_api or "text/html" not in environ.get("HTTP_ACCEPT", ""):
+        if is_api and environ["REQUEST_METHOD"] != "GET":
+            return json_answer({"message": words}, status, *headers)
+        if "text/html" not in environ.get("HTTP_ACCEPT", ""):
             return json_answer({"message": words}, status, *headers)
         from honeytrace.local.page import failure  # imported by those who look at pages only
 

@@ -29,6 +29,7 @@ def test_by_mouse(shop, open_page):
     page.locator("a[rel=up]").click()
     boxes = page.locator("input[name=pick]")
     boxes.nth(0).check()
+    assert page.get_by_role("button", name="Compare").is_disabled()
     boxes.nth(1).check()
     page.get_by_role("button", name="Compare").click()
     assert page.locator(".status.changed").count() == 1

@@ -57,6 +57,7 @@ class Comparison:
 
     Attributes:
         left, right: the outputs of the chosen pair.
+        inputs: what went into both steps of the chosen pair.
         alike: whether both sessions were given the same inputs.
     """
 
@@ -66,6 +67,7 @@ class Comparison:
     chosen: Pair
     left: str
     right: str
+    inputs: tuple[str, str]
     alike: bool
 
 
@@ -84,12 +86,19 @@ def load(store: Store, request: Request, one: str, other: str) -> Comparison | N
         chosen,
         _output(store, chosen.left),
         _output(store, chosen.right),
+        (_input(store, chosen.left), _input(store, chosen.right)),
         _inputs(store, left.top) == _inputs(store, right.top),
     )
 
 
 def _inputs(store: Store, step: Step) -> Any:
     return (store.get(step.id) or {}).get("inputs")
+
+
+def _input(store: Store, summary: Summary | None) -> str:
+    """Return what went into a session as text."""
+    fields = (store.get(summary.id) if summary else None) or {}
+    return dumps(fields.get("inputs") or {}, READABLE).decode()[:_MAX_CHARACTERS]
 
 
 def _total(tree: Tree) -> Totals:
@@ -225,6 +234,7 @@ def render(comparison: Comparison, request: Request) -> bytes:
         ),
         None if comparison.alike else tag("p", _OTHER_INPUTS, class_="soft"),
         _table(comparison, request),
+        _input_section(comparison),
         _outputs(comparison),
         header=_layout.header(""),
         kind="compare",
@@ -327,13 +337,25 @@ def _change(left: float | None, right: float | None, shown: _Shown) -> str:
     return f"{sign}{shown(abs(right - left))}{share}"
 
 
-def _outputs(comparison: Comparison) -> Markup:
-    """Show the outputs of the chosen pair side by side, with the words that differ marked."""
+def _input_section(comparison: Comparison) -> Node:
+    """Show what went into the chosen pair, if that differs."""
+    left, right = comparison.inputs
     pair = comparison.chosen
-    left, right = differences(visible(comparison.left), visible(comparison.right))
+    if left == right or not (pair.left and pair.right):
+        return None
+    return _both("Input of ", pair, left, right)
+
+
+def _outputs(comparison: Comparison) -> Markup:
+    return _both("Output of ", comparison.chosen, comparison.left, comparison.right)
+
+
+def _both(title: str, pair: Pair, one: str, other: str) -> Markup:
+    """Show two texts of a pair side by side, with the words that differ marked."""
+    left, right = differences(visible(one), visible(other))
     return tag(
         "section",
-        tag("h2", "Output of ", pair.name),
+        tag("h2", title, pair.name),
         tag(
             "div",
             _output_side("Left", left, pair.left),

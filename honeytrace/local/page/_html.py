@@ -16,7 +16,7 @@ from honeytrace._utils.text import CONTROL
 Node = Union["Markup", str, int, float, None, Iterable["Node"]]
 """The possible contents of an element: text, markup, numbers, nothing, or any number of these."""
 
-_VOID = {"br", "hr", "img", "input", "link", "meta"}
+_VOID = {"br", "hr", "img", "input", "link", "meta", "wbr"}
 _ADDRESSES = {"href", "src", "action"}
 _OUR_ADDRESS = re.compile(r"[/?#](?!/)[^\s\\]*")
 IMAGE = re.compile("data:image/(?:png|jpeg|gif|webp);base64,[A-Za-z0-9+/=]*")

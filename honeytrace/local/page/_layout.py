@@ -165,6 +165,12 @@ def _kind_of(name: str) -> str:
     return name if name in ("error", "cancelled") else "other"
 
 
+def breakable(name: str) -> Node:
+    """Show a name that may go on in the next line after a dot, rather than within a word."""
+    first, *others = name.split(".")
+    return [first, [(".", tag("wbr"), each) for each in others]]
+
+
 def spaced(*nodes: Node) -> Markup:
     """Join the nodes that are not empty with a space."""
     return join([[node, " "] for node in nodes if node])

@@ -88,7 +88,12 @@ def _what(listing: Listing, found: Found, totals: Totals | None) -> Node:
     words = (error, " " if error else None, summary.preview)
     inner = bool(totals and totals.failed and summary.status == "ok")
     return (
-        tag("a", summary.name, href=link(f"/s/{summary.id}", q=listing.query), class_="name"),
+        tag(
+            "a",
+            _layout.breakable(summary.name),
+            href=link(f"/s/{summary.id}", q=listing.query),
+            class_="name",
+        ),
         " ",
         _layout.spaced(
             _layout.kind(summary.kind),

@@ -163,7 +163,7 @@ class _Rows:
         chosen = step.id == self._view.chosen.id
         name = tag(
             "a",
-            summary.name,
+            _layout.breakable(summary.name),
             href=self._request.link(f"/s/{step.id}"),
             class_="step",
             aria_current="true" if chosen else None,
@@ -171,11 +171,18 @@ class _Rows:
         badges = _layout.spaced(
             _layout.kind(summary.kind),
             tag("span", summary.model, class_="kind") if summary.model else None,
-            _layout.status(summary.status),
+            self._status(step, summary),
             _layout.mark(summary.marked),
             self._slow(summary),
         )
         return tag("span", name, " ", badges, class_=f"what {_indent(step)}")
+
+    def _status(self, step: Step, summary: Summary) -> Node:
+        """Mark where a run failed: the steps around it mostly repeat the error."""
+        inner = step.failed and not any(each.failed for each in step.children)
+        if not inner or len(self._view.tree.steps) < 2:
+            return _layout.status(summary.status)
+        return tag("span", "error here", class_="status error here")
 
     def _slow(self, summary: Summary) -> Node:
         usual = self._view.usual.get(summary.name)

@@ -54,7 +54,13 @@ def render(
     ]
     return tag(
         "section",
-        tag("h2", summary.name, " ", _layout.status(summary.status), _unfinished(session)),
+        tag(
+            "h2",
+            _layout.breakable(summary.name),
+            " ",
+            _layout.status(summary.status),
+            _unfinished(session),
+        ),
         tag(
             "dl",
             [tag("div", tag("dt", name), tag("dd", value)) for name, value in facts if value],

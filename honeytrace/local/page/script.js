@@ -135,6 +135,16 @@ if (news) {
   };
 }
 
+// Two sessions can be compared: until two are ticked, the button does nothing.
+
+const button = one("button.compare");
+if (button) {
+  const tell = () => (button.disabled = all("input[name='pick']:checked").length !== 2);
+  button.form.addEventListener("change", tell);
+  addEventListener("pageshow", tell); // a browser that goes back keeps the ticks
+  tell();
+}
+
 // Keys.
 
 const rows = () => all(".sessions tbody tr, .tree .row").filter((row) => row.offsetParent);
@@ -185,6 +195,7 @@ function compare() {
   const box = one("input[name='pick']", focused() ?? document.createElement("p"));
   if (!box) return;
   box.checked = !box.checked;
+  box.dispatchEvent(new Event("change", { bubbles: true }));
   if (all("input[name='pick']:checked").length === 2) box.form.requestSubmit();
 }
 

@@ -196,3 +196,17 @@ def test_large_trees(browser, store):
         store.put_many(map(row_of, [{**about, "session_id": root, "session_name": "r"}, *children]))
         roots.append(root)
     assert len(states(browser, *roots)) == 251
+
+
+def test_inputs_that_differ_are_shown(store, browser):
+    """What went in is compared word by word, if it differs."""
+    ids = [str(uuid.uuid4()) for _ in range(3)]
+    for session_id, question in zip(ids, ("Hello Ada", "Hello Bob", "Hello Ada"), strict=True):
+        fields = {"session_id": session_id, "project": "p", "session_name": "ask"}
+        store.add({**fields, "inputs": {"question": question}, "outputs": {"result": "x"}})
+    page = browser.tree(f"/d/{ids[0]}/{ids[1]}")
+    assert [text(each) for each in page.iter("h2")] == ["Input of ask", "Output of ask"]
+    assert [text(each) for each in page.iter("del")] == ["Ada"]
+    assert [text(each) for each in page.iter("ins")] == ["Bob"]
+    page = browser.tree(f"/d/{ids[0]}/{ids[2]}")
+    assert [text(each) for each in page.iter("h2")] == ["Output of ask"]

@@ -232,3 +232,13 @@ def test_the_files_of_a_program_in_a_zip_file(tmp_path):
     words = [sys.executable, "-c", FROM_A_ZIP, str(place)]
     said = subprocess.check_output(words, cwd=tmp_path, text=True)
     assert said == "['/script.js', '/style.css'] True\n"
+
+
+def test_a_browser_gets_a_page_for_an_address_of_the_api(browser):
+    """Who follows a link to a session that is gone reads a sentence, and a program gets JSON."""
+    path = "/session/6a1f2ad5-0d4c-4a5d-8f5c-1f0c39d4ab55"
+    assert "There is no session" in browser.page(path, status=404)
+    assert "there is no session" in browser.http.get(path).json()["message"]
+    answer = browser.http.post("/session/start", headers={"Accept": "text/html"}, content=b"{")
+    assert answer.status_code == 415
+    assert "message" in answer.json()

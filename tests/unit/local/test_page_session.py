@@ -305,3 +305,25 @@ def test_a_time_that_no_calendar_has(store, browser):
     """A start far beyond the year 9999 is shown as a question mark."""
     root = add(store, "root", begin=9e15, took=1.0)
     assert "?" in text(classed(browser.tree(f"/s/{root['session_id']}"), "facts")[0])
+
+
+def test_where_a_run_failed(store, browser):
+    """The innermost step that failed is marked; those around it only repeat its error."""
+    root = add(store, "root", error="E: x")
+    inner = add(store, "inner", root, error="E: x")
+    add(store, "fine", root)
+    page = browser.tree(f"/s/{root['session_id']}")
+    assert [text(row).split(" 1")[0] for row in classed(page, "row") if classed(row, "here")] == [
+        "inner error here"
+    ]
+    alone = add(store, "alone", error="E: x")
+    assert not classed(browser.tree(f"/s/{alone['session_id']}"), "here")
+    assert inner["session_id"] != root["session_id"]
+
+
+def test_names_break_at_dots(store, browser):
+    """A long name goes on in the next line after a dot, on all pages."""
+    root = add(store, "openai.chat.completions")
+    for path in ("/", f"/s/{root['session_id']}"):
+        links = [each for each in browser.tree(path).iter("a") if len(each.findall("wbr")) == 2]
+        assert ["".join(each.itertext()) for each in links] == ["openai.chat.completions"]
