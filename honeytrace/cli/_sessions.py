@@ -31,12 +31,14 @@ from honeytrace.local._summary import Summary
 from honeytrace.local._trees import Totals, count_orphans, total, totals
 
 _POLL_SECONDS = 0.5
-_HEADER = ("ID", "STARTED", "DURATION", "TOKENS", "COST", "PROJECT", "NAME")
+_HEADER = ("ID", "STARTED", "DURATION", "TOKENS", "COST", "PROJECT", "NAME", "", "")
 _STARTED, _TOKENS, _COST, _PROJECT, _NAME = 1, 3, 4, 5, 6  # positions of columns
 _NUMBERS = (2, _TOKENS, _COST)  # columns that are aligned at the right
 _SPENT = (_TOKENS, _COST)  # columns that are left out if they are empty
 _LEFT_OUT = (_PROJECT, _TOKENS, _COST, _STARTED)  # on a narrow terminal, in this order
 _MAX_SHARE = 0.6  # of the width that the columns before the name may take
+_MARKS_WIDTH = 17  # columns that a long name leaves for the error, or for "(a step failed)"
+_NAME_WIDTH = 12  # columns of a name that they do not take
 _TAIL_WIDTHS = (8, 11, 8, 14, 9, 7)  # columns at least: `tail` does not know what will come
 _NARROW = 100  # columns of a terminal, below which the start has neither year nor seconds
 _OPTIONS = (
@@ -170,7 +172,14 @@ def _table(
     shown = _shown(filled, widths, width)
     for row in rows:
         cells = [pad(row[at], widths[at], right=at in _NUMBERS) for at in shown]
-        yield with_color(fit("  ".join([*cells, row[_NAME]]), width))
+        room = width - sum(columns(cell) + 2 for cell in cells)
+        yield with_color(fit("  ".join([*cells, _named(*row[_NAME:], room=room)]), width))
+
+
+def _named(name: str, marks: str, preview: str, *, room: int) -> str:
+    """Return the last column, in which the end of a long name makes room for the marks."""
+    left = max(room - min(columns(marks), _MARKS_WIDTH), _NAME_WIDTH)
+    return f"{fit(name, left)}{marks}{preview if columns(name) + columns('  …') <= left else ''}"
 
 
 def _shown(filled: Sequence[int], widths: Sequence[int], width: int) -> list[int]:
@@ -192,17 +201,12 @@ def _totals(store: Store, summary: Summary) -> Totals:
 
 
 def _row(summary: Summary, sums: Totals, size: int, when: slice, end: str) -> tuple[str, ...]:
-    name = printable(summary.name, 60)
+    name, preview = printable(summary.name, 60), printable(summary.preview)
     if summary.kind in STEPS:
         name += f" [{summary.kind}]"
-    if sums.failed and not summary.error:
-        name += " (a step failed)"
-    if end and not summary.error:
-        name += f" ({end})"
+    marks = "".join(f" ({each})" for each in ("a step failed" if sums.failed else "", end) if each)
     if summary.error:
-        name += f"  ✗ {printable(summary.error)}"
-    elif summary.preview:
-        name += f"  {printable(summary.preview)}"
+        marks, preview = f"  ✗ {printable(summary.error)}", ""
     return (
         summary.id[:size],
         started(summary.start)[when],
@@ -211,6 +215,8 @@ def _row(summary: Summary, sums: Totals, size: int, when: slice, end: str) -> tu
         _format.cost(sums.cost),
         printable(summary.project, 30),
         name,
+        marks,
+        f"  {preview}" if preview else "",
     )
 
 

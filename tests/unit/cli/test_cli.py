@@ -531,6 +531,17 @@ def test_ls_narrow(width: str, head: list[str]) -> None:
 
 
 @needs_terminal
+def test_ls_narrow_marks() -> None:
+    """A long name leaves room for the sign of an error, and for what became of a stream."""
+    stopped = {"honeytrace": {"stream": {"completed": False}}}
+    keep("openai.chat.completions.create", start_time=1, metadata=stopped, inputs={"q": "hi"})
+    keep("openai.chat.completions.create", start_time=2, error="InternalServerError: boom")
+    _, failed, unread, *_ = on_terminal("ls", COLUMNS="60", NO_COLOR="1")
+    assert failed.endswith("  openai.chat…  ✗ InternalSe…")
+    assert unread.endswith("  openai.chat.com… (not read)")
+
+
+@needs_terminal
 def test_show_narrow() -> None:
     """On a terminal no line of a tree is wider than it, and long texts go on in the next row."""
     text = "Seven words that go over several rows. "
