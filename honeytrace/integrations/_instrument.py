@@ -143,7 +143,7 @@ def uninstrument(*names: str) -> None:
     """
     for name in _checked(names):
         with _lock:
-            PRESETS[name].sdk.active.clear()
+            PRESETS[name].sdk.stop()
             installed = _installed.pop(name, None)
         for member, made in reversed(installed.replaced if installed else []):
             # If another library has wrapped ours since, ours stays inside and does nothing.

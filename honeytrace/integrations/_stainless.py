@@ -66,7 +66,8 @@ class Sdk:
         skipped: parts of paths of requests that are not recorded, since no model answers them.
         platforms: the provider by the beginning of the name of the client's class.
         rewriting: those providers whose clients change the body of a request before they send it.
-        active: a list that is empty while the package is not instrumented.
+        active: a list that is empty while the package is not instrumented. Each time that it is,
+            the list is another one, so that a method replaced before does nothing any more.
     """
 
     name: str
@@ -75,6 +76,10 @@ class Sdk:
     platforms: tuple[tuple[str, str], ...] = ()
     rewriting: tuple[str, ...] = ()
     active: list[bool] = field(default_factory=list)
+
+    def stop(self) -> None:
+        self.active.clear()
+        object.__setattr__(self, "active", [])
 
     @functools.lru_cache(maxsize=512)  # noqa: B019 - there are few objects, which live forever
     def request(self, client: type, method: str, url: str) -> Request | None:
@@ -218,11 +223,11 @@ def _copy_body(call: Call) -> None:
         call.size += size
 
 
-def answered(sdk: Sdk, response: Any, methods: tuple[str, ...]) -> None:
+def answered(sdk: Sdk, active: list[bool], response: Any, methods: tuple[str, ...]) -> None:
     """Note the HTTP response of the running request, and watch it if it is not read yet."""
     call: Any = context.get()
     exchange = call and call.exchange
-    if exchange is None or exchange.sdk != sdk.name or call.ended:
+    if not active or exchange is None or exchange.sdk != sdk.name or call.ended:
         return
     try_call(note_response, call, response)
     # Asked first, since it takes us long to find out that the error of an unread one is its own.
@@ -235,10 +240,12 @@ def answered(sdk: Sdk, response: Any, methods: tuple[str, ...]) -> None:
 
 
 def sync_request(original: Callable[..., Any], sdk: Sdk) -> Callable[..., Any]:
+    active = sdk.active
+
     @functools.wraps(original)
     def request(self: Any, *args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = __honeytrace__ = True  # noqa: F841 - both mark the frame
-        call = _guard(start, sdk, self, args, kwargs) if sdk.active and not live.off else None
+        call = _guard(start, sdk, self, args, kwargs) if active and not live.off else None
         if call is None:
             return original(self, *args, **kwargs)
         with on_error(partial(fail, call)):
@@ -251,10 +258,12 @@ def sync_request(original: Callable[..., Any], sdk: Sdk) -> Callable[..., Any]:
 
 
 def async_request(original: Callable[..., Any], sdk: Sdk) -> Callable[..., Any]:
+    active = sdk.active
+
     @functools.wraps(original)
     async def request(self: Any, *args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = __honeytrace__ = True  # noqa: F841 - both mark the frame
-        call = _guard(start, sdk, self, args, kwargs) if sdk.active and not live.off else None
+        call = _guard(start, sdk, self, args, kwargs) if active and not live.off else None
         if call is None:
             return await original(self, *args, **kwargs)
         with on_error(partial(fail, call)):
@@ -267,40 +276,48 @@ def async_request(original: Callable[..., Any], sdk: Sdk) -> Callable[..., Any]:
 
 
 def sync_response(original: Callable[..., Any], sdk: Sdk) -> Callable[..., Any]:
+    active = sdk.active
+
     @functools.wraps(original)
     def process_response(self: Any, *args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = __honeytrace__ = True  # noqa: F841 - both mark the frame
-        _guard(answered, sdk, kwargs.get("response"), SYNC)
+        _guard(answered, sdk, active, kwargs.get("response"), SYNC)
         return original(self, *args, **kwargs)
 
     return process_response
 
 
 def async_response(original: Callable[..., Any], sdk: Sdk) -> Callable[..., Any]:
+    active = sdk.active
+
     @functools.wraps(original)
     async def process_response(self: Any, *args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = __honeytrace__ = True  # noqa: F841 - both mark the frame
-        _guard(answered, sdk, kwargs.get("response"), ASYNC)
+        _guard(answered, sdk, active, kwargs.get("response"), ASYNC)
         return await original(self, *args, **kwargs)
 
     return process_response
 
 
-def sync_stream(original: Callable[..., Any], _: Sdk) -> Callable[..., Any]:
+def sync_stream(original: Callable[..., Any], sdk: Sdk) -> Callable[..., Any]:
+    active = sdk.active
+
     @functools.wraps(original)
     def stream(self: Any) -> Any:
         inner = original(self)
-        watch = _guard(_watch_of, self)
+        watch = _guard(_watch_of, self) if active else None
         return inner if watch is None else Steps(inner, watch, stream=self)
 
     return stream
 
 
-def async_stream(original: Callable[..., Any], _: Sdk) -> Callable[..., Any]:
+def async_stream(original: Callable[..., Any], sdk: Sdk) -> Callable[..., Any]:
+    active = sdk.active
+
     @functools.wraps(original)
     def stream(self: Any) -> Any:
         inner = original(self)
-        watch = _guard(_watch_of, self)
+        watch = _guard(_watch_of, self) if active else None
         return inner if watch is None else AsyncSteps(inner, watch, stream=self)
 
     return stream

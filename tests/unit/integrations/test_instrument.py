@@ -125,7 +125,12 @@ def test_wrapped_since(server):
             ask(server)
         assert list(sessions) == []
         assert base.request is not inside
+        honeytrace.instrument("openai")
+        with capture_sessions() as sessions:
+            ask(server)
+        assert sessions.one().metadata["request_id"] == "req_1"
     finally:
+        honeytrace.uninstrument("openai")
         base.request = before
 
 
