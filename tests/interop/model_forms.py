@@ -249,7 +249,7 @@ async def openai_chat_parse(client):
     chat = client.chat.completions
     chat = chat if hasattr(chat, "parse") else client.beta.chat.completions
     answer = await got(chat.parse(**CHAT, response_format=City))
-    return [_name(type(answer)), answer.choices[0].message.parsed.city]
+    return [type(answer).__qualname__, answer.choices[0].message.parsed.city]
 
 
 @form("openai")
