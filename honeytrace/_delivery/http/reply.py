@@ -86,9 +86,9 @@ def read_receipt(reply: Reply) -> Receipt:
     if _NAMED.match(body) and body.endswith(b"}"):
         return Receipt.NAMED
     body = body.removeprefix(b"\xef\xbb\xbf").strip()
-    if not body:
+    if not body and reply.complete:
         return Receipt.NAMED
-    if reply.header(b"content-encoding") not in (None, "identity"):
+    if not body or reply.header(b"content-encoding") not in (None, "identity"):
         kind = (reply.header(b"content-type") or "").partition(";")[0].strip().lower()
         return Receipt.NAMED if kind == "application/json" else Receipt.NONE
     if not reply.complete or len(body) >= MAX_REPLY_BYTES:

@@ -178,6 +178,15 @@ def test_the_type_of_a_compressed_answer_decides(server, send, kind, verdict):
     assert send().verdict is verdict
 
 
+@pytest.mark.parametrize(
+    ("kind", "verdict"), [("application/json", Verdict.DELIVERED), ("text/html", Verdict.HOLD)]
+)
+def test_the_type_of_an_answer_that_breaks_off_at_once_decides(server, send, kind, verdict):
+    """A page of a portal that nothing was read of is still a page."""
+    server.script = [(200, {"Content-Type": kind, "Content-Length": "100"}, [b""])]
+    assert send().verdict is verdict
+
+
 @pytest.mark.parametrize("body", [b"{}", b'{"success": true}', b'{"session": "x"}'])
 def test_an_object_without_a_session_is_delivered_and_said_once(server, connect, said, body):
     """The server has taken it, but it may be another API."""
