@@ -208,7 +208,7 @@ def _cohere(found: Json) -> Answer | None:
     if type(counts) is not dict:
         return None
     whole = {key: int(n) if type(n) is float and n.is_integer() else n for key, n in counts.items()}
-    if "embeddings" in found:
+    if "embeddings" in found or "results" in found:  # a ranking has results
         messages = []
         whole = {"input_tokens": whole.get("input_tokens"), "output_tokens": 0}
     elif type(message) is dict:

@@ -733,6 +733,10 @@ NO_MESSAGE: dict[str, tuple[dict[str, Any], str | None]] = {
         {"model": "r", "results": [{"relevance_score": 0.5}], "usage": {"total_tokens": 10}},
         "r",
     ),
+    "cohere's ranking": (
+        {"results": [{"relevance_score": 0.5}], "meta": {"tokens": {"input_tokens": 10}}},
+        None,
+    ),
     "no rank": ({"model": "r", "results": [], "usage": {"total_tokens": 10}}, "r"),
     "dspy, one model": ({"answer": "Hi", "_lm_usage": {"openai/gpt-4o": COUNTS}}, "openai/gpt-4o"),
     "crewai": ({"raw": "Hi", "token_usage": {**COUNTS, "cached_prompt_tokens": 2}}, None),
