@@ -51,8 +51,8 @@ ORDER BY start DESC, number DESC LIMIT 1
 
 
 _ORPHANS = """
-SELECT count(*) FROM (SELECT root, parent FROM summaries ORDER BY start DESC LIMIT ?)
-WHERE parent IS NOT NULL AND root NOT IN (SELECT id FROM sessions)
+SELECT count(*) FROM (SELECT root, parent FROM summaries ORDER BY start DESC LIMIT ?) AS newest
+WHERE parent IS NOT NULL AND NOT EXISTS (SELECT 1 FROM sessions b WHERE b.id = newest.root)
 """
 _MAX_ORPHANS_AMONG = 5_000  # sessions, the newest ones
 

@@ -1162,6 +1162,7 @@ def exported(ran: Ran) -> list[str]:
         (["error"], ["answer"]),
         (["meta.team=a b"], ["search"]),
         (["Berlin"], ["retrieve", "search"]),
+        (["name:r"], ["RAG pipeline", "answer", "other", "retrieve", "search"]),
         (["Berlin", "name:retr"], ["retrieve", "search"]),
         (["search"], ["search"]),
         (["retrieve", "answer"], ["answer", "retrieve", "search"]),
