@@ -277,7 +277,8 @@ def test_rag_model_fails(run: Run, chat: Server) -> None:
     done = run.with_model(chat, "what does yield do?")
     assert done.returncode == 1
     assert "httpx.HTTPStatusError: Server error '500" in done.stderr
-    assert done.stdout.count("HTTPStatusError: Server error '500") == 3
+    assert done.stdout.count("✗ HTTPStatusError: Server error '500") == 3
+    assert done.stdout.count("For more information check: https://") == 1  # the whole message
 
 
 def test_rag_untraced(run: Run) -> None:
