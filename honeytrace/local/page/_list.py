@@ -56,9 +56,26 @@ def _content(listing: Listing, request: Request) -> Markup:
             _pages(listing, request),
             class_="after",
         ),
+        _sums(listing),
         _as_tests(listing.query),
         action="/compare",
     )
+
+
+def _sums(listing: Listing) -> Node:
+    """Add up what the sessions of this page took, each with everything inside."""
+    totals = [total for _, total in listing.rows if total]
+    tokens = [each for total in totals for each in (total.tokens_in, total.tokens_out)]
+    costs = [total.cost for total in totals if total.cost is not None]
+    known = [each for each in tokens if each is not None]
+    words = [
+        f"{_format.count(sum(known))} tokens" if known else "",
+        _format.cost(sum(costs)) if costs else "",
+    ]
+    if len(totals) < 2 or not any(words):
+        return None
+    shown = f"These {len(totals)} sessions: {', '.join(filter(None, words))}"
+    return tag("p", shown, class_="soft sums")
 
 
 def _stopped(listing: Listing, request: Request) -> Node:

@@ -172,6 +172,7 @@ class _Rows:
             _layout.kind(summary.kind),
             tag("span", summary.model, class_="kind") if summary.model else None,
             self._status(step, summary),
+            self._unfinished(step),
             _layout.mark(summary.marked),
             self._slow(summary),
         )
@@ -183,6 +184,10 @@ class _Rows:
         if not inner or len(self._view.tree.steps) < 2:
             return _layout.status(summary.status)
         return tag("span", "error here", class_="status error here")
+
+    def _unfinished(self, step: Step) -> Node:
+        words = self._view.unfinished.get(step.number)
+        return tag("span", words, class_="status other") if words else None
 
     def _slow(self, summary: Summary) -> Node:
         usual = self._view.usual.get(summary.name)

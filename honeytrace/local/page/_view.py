@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 from honeytrace._utils.json import Json
-from honeytrace.local import _trees, _usual
+from honeytrace.local import _streams, _trees, _usual
 from honeytrace.local._query import understood
 from honeytrace.local._store import Found, Store
 from honeytrace.local._trees import Step, Totals, Tree
@@ -24,6 +24,7 @@ class View:
         chosen: the step that is shown in full.
         hits: numbers of the steps that match the query.
         usual: how long steps of the same name take, by name.
+        unfinished: what to say of streams that were not read to the end, by number.
         newer, older: the sessions beside this one in the list.
     """
 
@@ -35,6 +36,7 @@ class View:
     query: str
     hits: set[int]
     usual: dict[str, Usual]
+    unfinished: dict[int, str]
     newer: Found | None
     older: Found | None
 
@@ -57,6 +59,7 @@ def load(store: Store, request: Request, session_id: str) -> View | None:
         store.catch_up_soon(query)
     top = summaries[0]
     step, root = (chosen.summary.start, chosen.number), (top.start, tree.top.number)
+    streams = [each.number for each in tree.steps if _may_stream(each)]
     numbers = [each.number for each in tree.steps]
     newer, older, hits = store.around(query, step, root, numbers)
     return View(
@@ -68,9 +71,18 @@ def load(store: Store, request: Request, session_id: str) -> View | None:
         query,
         hits,
         store.read(_usual.by_name, [each.name for each in summaries]),
+        store.read(_streams.unfinished, streams),
         newer,
         older,
     )
+
+
+def _may_stream(step: Step) -> bool:
+    """Return whether to look into the body of a step, which takes longer than its summary.
+
+    An error says already that the end was not reached.
+    """
+    return step.summary is not None and step.summary.status == "ok" and not step.children
 
 
 def as_json(view: View) -> Json:

@@ -352,3 +352,14 @@ def test_a_second_store_of_the_same_file(store, browser, agent):
     other.add({"session_id": str(uuid.uuid4()), "project": "p", "session_name": "from elsewhere"})
     other.close()
     assert "from elsewhere" in browser.page("/?q=name:elsewhere")
+
+
+def test_what_a_page_of_the_list_cost(store, browser):
+    """Tokens and cost of the listed sessions are added up; a single session needs no sum."""
+    for at in range(2):
+        assert not classed(browser.tree("/"), "sums")
+        fields = {"session_id": str(uuid.uuid4()), "project": "p", "session_name": "a"}
+        metrics = {"prompt_tokens": 1000, "completion_tokens": 24} if at else {"cost": 0.25}
+        store.add({**fields, "metrics": metrics})
+    (sums,) = classed(browser.tree("/"), "sums")
+    assert text(sums) == "These 2 sessions: 1,024 tokens, $0.2500"

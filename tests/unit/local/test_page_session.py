@@ -327,3 +327,18 @@ def test_names_break_at_dots(store, browser):
     for path in ("/", f"/s/{root['session_id']}"):
         links = [each for each in browser.tree(path).iter("a") if len(each.findall("wbr")) == 2]
         assert ["".join(each.itertext()) for each in links] == ["openai.chat.completions"]
+
+
+def test_streams_that_were_not_read(store, browser):
+    """The row of a stream that nobody read to its end says so."""
+    root = add(store, "root")
+    for name, chunks in (("early", 3), ("unread", 0)):
+        inner = add(store, name, root)
+        stream = {"honeytrace": {**inner["metadata"]["honeytrace"], "stream": {"completed": False}}}
+        store.update(inner["session_id"], {"metadata": stream, "metrics": {"chunks": chunks}})
+    page = browser.tree(f"/s/{root['session_id']}")
+    rows = [text(row) for row in classed(page, "row")]
+    assert [row.split(" 10")[0] for row in rows if "early" in row or "unread" in row] == [
+        "early stopped early",
+        "unread not read",
+    ]
