@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from honeytrace._capture.deferred import Inputs, RequestBody, as_object, named, read
 from honeytrace._capture.providers.embeddings import is_embeddings, without_vectors
-from honeytrace._capture.providers.media import without_media
+from honeytrace._capture.providers.media import may_hold_media, without_media
 from honeytrace._capture.providers.prices import cost
 from honeytrace._capture.providers.usage import shown, usage
 from honeytrace._capture.streams import StreamBuffer
@@ -52,7 +52,9 @@ def _before(record: CallRecord) -> dict[str, Json]:
     spec, captured = record.spec, record.captured
     if type(captured) is Inputs:
         return {name: without_media(each) for name, each in captured._asdict().items()}
-    inputs = without_media(named(captured, spec.bind))
+    inputs = named(captured, spec.bind)
+    if may_hold_media(captured):
+        inputs = without_media(inputs)
     config = {name: inputs[name] for name in spec.config_args if name in inputs}
     if record.exchange is not None:
         inputs, more = record.exchange.split(inputs)
@@ -67,7 +69,9 @@ def _after(record: CallRecord, named: Json) -> tuple[dict[str, Json], bool]:
     Keys in `named`, the config captured from the arguments, are kept out of the result.
     """
     result = ABSENT if record.result is ABSENT else _result(record.result)
-    outputs = {} if result is ABSENT else as_object(without_media(result))
+    if may_hold_media(record.result):
+        result = without_media(result)
+    outputs = {} if result is ABSENT else as_object(result)
     answer = outputs
     if record.given is not None and "outputs" in record.given:
         replaced = "outputs" in (record.replaced or ())

@@ -8,6 +8,9 @@ from typing import Any
 _MIN_CHARACTERS = 256  # shorter texts stay as they are
 _LOOK = 200  # characters by which base64 is recognized
 _BASE64 = re.compile(rf"[A-Za-z0-9+/_-]{{{_LOOK}}}")
+_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/_-"
+_RUNS = bytes(ord("x") if byte in _ALPHABET else ord(" ") for byte in range(256))
+_RUN = b"x" * _LOOK
 _URL = re.compile(
     r"data:(?P<type>[\w.+-]+/[\w.+-]+)?(?:;[\w.+=-]+)*;base64,"
     rf"(?P<data>[A-Za-z0-9+/_=-]{{{_LOOK},}})(?:… \[(?P<more>\d+) more characters\])?"
@@ -28,6 +31,23 @@ _TYPED_KEYS = ("data", "result")
 
 _TYPES = ("media_type", "mime_type", "mimeType", "format", "output_format", "transcript")
 """Keys that give the type of a file, or that only files have beside them."""
+
+
+def may_hold_media(kept: object) -> bool:
+    """Return whether what was kept of a call may hold a file.
+
+    Most of it is marshalled, and a file is a long run of letters and digits in that.
+    """
+    if type(kept) is not bytes:
+        return True
+    runs = kept.translate(_RUNS)
+    at = runs.find(_RUN)
+    while at >= 0:
+        if not kept[at : at + _LOOK].islower():
+            return True
+        end = runs.find(b" ", at)
+        at = runs.find(_RUN, end) if end > 0 else -1
+    return False
 
 
 def without_media(value: Any) -> Any:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
+import marshal
 import random
 
 import pytest
 
 from honeytrace import trace_session
-from honeytrace._capture.providers.media import without_media
+from honeytrace._capture.providers.media import may_hold_media, without_media
 from honeytrace.testing import capture_sessions
 
 FILE = random.Random(1).randbytes(3001)
@@ -141,3 +142,17 @@ def test_bytes():
     with capture_sessions() as sessions:
         trace_session(lambda part: None)(part)
     assert sessions.one().inputs["part"]["inline_data"]["data"] == "<bytes: 3001>"
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_kept_with_a_file(name):
+    """What is kept of a call shows whether a file may be in it, behind other long texts, too."""
+    assert may_hold_media(marshal.dumps(["x" * 1000, "hash " + "0a" * 500, CASES[name][0]]))
+
+
+def test_kept_without_a_file():
+    """Words and hashes are not files."""
+    words = ["It is a long text of words. " * 50, "x" * 1000, "0123456789abcdef" * 100]
+    assert not may_hold_media(marshal.dumps(words))
+    assert not may_hold_media(marshal.dumps({"content": "y" * 5000}))
+    assert not may_hold_media(b"y" * 5000)
