@@ -166,10 +166,10 @@ def _chosen(
         raise Stop("--pytest needs sessions to make tests from; give their ids, or --marked bad")
 
 
-def _case(read: Reader, session: Session, scripts: Sequence[str]) -> export.Case | None:
+def _case(read: Reader, session: Session, modules: Sequence[str]) -> export.Case | None:
     above = None if about(session).get("function") else _maker(read, session)
     try:
-        made = export.case(session, scripts, above)
+        made = export.case(session, modules, above)
     except ValueError as error:
         print(f"honeytrace: {printable(str(error), 2_000)}", file=sys.stderr)
         return None

@@ -143,7 +143,7 @@ def _add_transfers(command: _Add) -> None:
         default=[],
         dest="modules",
         metavar="MODULE",
-        help="for --pytest: the module of a script that was run, such as app for app.py",
+        help="for --pytest: a module of yours that defines traced functions, such as app",
     )
     export.add_argument("-o", "--output", metavar="FILE", help="write to this file, not to stdout")
     export.add_argument(

@@ -43,8 +43,8 @@ def test_by_mouse(shop, open_page):
     page.locator("a[rel=up]").click()
     page.get_by_role("link", name="marked bad 1").click()
     command = page.locator("code", has_text="honeytrace export").inner_text()
-    assert command == "honeytrace export --pytest --marked bad -o test_marked.py"
-    assert "def test_price" in shop.honeytrace(*command.split()[1:5])
+    assert command == "honeytrace export --pytest --marked bad --import MODULE -o test_marked.py"
+    assert "def test_price" in shop.honeytrace(*command.replace("MODULE", "shop").split()[1:7])
 
 
 def test_by_keyboard(shop, open_page):
@@ -87,7 +87,9 @@ def test_by_keyboard(shop, open_page):
     press("Enter")
     page.wait_for_url("**/?q=marked*")
     assert page.locator(".sessions tbody tr").count() == 1
-    assert "def test_price" in shop.honeytrace("export", "--pytest", "--marked", "bad")
+    assert "def test_price" in shop.honeytrace(
+        *("export", "--pytest", "--marked", "bad", "--import", "shop")
+    )
 
 
 def tab_to(page, name):

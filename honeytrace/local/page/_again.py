@@ -9,8 +9,9 @@ from honeytrace.local._request import curl
 from honeytrace.local.page._html import Markup, Node, tag
 
 _SCRIPT = (
-    "The function was in the program itself: write the name of its file, without .py, for SCRIPT."
+    "The function was in the program itself: write the name of its file, without .py, for MODULE."
 )
+_MODULE = "For MODULE, write the module of yours that defines {}."
 
 
 def render(session: Json, maker: Json | None) -> Node:
@@ -41,11 +42,10 @@ def _as_test(session: Json, maker: Json) -> Node:
         return None
     words = [_origin(session)] if function_of(session) is None else []
     script = path.startswith("__main__.")
-    words += [_SCRIPT] if script else []
+    words.append(_SCRIPT if script else _MODULE.format(path))
     name = str(maker.get("session_name") or "")[:40]
     test = "".join(letter if letter.isalnum() else "_" for letter in name).lower()
-    option = " --import SCRIPT" if script else ""
-    command = f"honeytrace export --pytest {maker['session_id']}{option} -o test_{test}.py"
+    command = f"honeytrace export --pytest {maker['session_id']} --import MODULE -o test_{test}.py"
     return _section("As a pytest test", command, " ".join(words))
 
 

@@ -102,8 +102,9 @@ def _as_tests(query: str) -> Node:
     marks = [word.partition(":")[2] for word in split(query) if word.startswith("marked:")]
     if not marks:
         return None
-    command = f"honeytrace export --pytest --marked {marks[0]} -o test_marked.py"
-    return tag("p", "Make tests of them: ", tag("code", command), class_="soft")
+    command = f"honeytrace export --pytest --marked {marks[0]} --import MODULE -o test_marked.py"
+    words = ", where MODULE is the module of yours that defines what was called."
+    return tag("p", "Make tests of them: ", tag("code", command), words, class_="soft")
 
 
 def _empty(listing: Listing) -> Markup:

@@ -23,7 +23,8 @@ from uuid import UUID
 
 from honeytrace._session.session import Session, about, title_of
 from honeytrace._tracing import templates, wrappers
-from honeytrace._tracing.decorate import is_traced
+from honeytrace._tracing.callable_objects import TracedObject
+from honeytrace._tracing.decorate import TracedPartial, is_traced
 from honeytrace._utils.guard import try_call
 from honeytrace._utils.text import listed, printable
 from honeytrace.local._origin import sdk_of
@@ -35,7 +36,7 @@ _INDENT = "    "
 # In the message of an exception group. pytest 8.4 and later leave it out when they match.
 _MEMBERS = re.compile(r" \(\d+ sub-exceptions?\)\Z")
 _TAKEN = {
-    *("asyncio", "pytest", "capture_sessions", "trace_session", "_items"),
+    *("asyncio", "pytest", "capture_sessions", "_items"),
     *("args", "inputs", "sessions", "match", "raised", "recorded"),
     *("datetime", "Decimal", "Path", "UUID"),
 }
@@ -45,6 +46,7 @@ _CALLS = {
     templates.GENERATOR.name: "list({})",
     templates.ASYNC_GENERATOR.name: "asyncio.run(_items({}))",
 }
+_MAX_DECORATORS = 16  # around a traced function
 _PLAIN = (str, int, float, bool, type(None))
 _STANDARD: dict[type, str] = {
     datetime.date: "import datetime",
@@ -99,10 +101,13 @@ class Case:
         return wrappers.kind(self.function).name
 
 
-def case(session: Session, scripts: Sequence[str] = (), maker: str | None = None) -> Case:
-    """Find the function of a session by importing it, from the current directory too.
+def case(session: Session, modules: Sequence[str] = (), maker: str | None = None) -> Case:
+    """Find the traced function of a session in the modules that the user names.
 
-    scripts: modules in which functions of the program itself, `__main__`, are looked for.
+    Whatever a session names is not imported, as others may have written it.
+
+    modules: names to import, from the current directory too. Functions of the program itself,
+        `__main__`, are looked for in all of them.
     maker: the id of the session above one that is not the call of a function.
     Raises `ValueError` with a sentence if no test can call it.
     """
@@ -112,8 +117,13 @@ def case(session: Session, scripts: Sequence[str] = (), maker: str | None = None
         raise ValueError(f"{title} {_origin(session)}{_instead(maker)}")
     _check_path(title, path)
     with _importing():
-        module, names = _module(title, _in_script(title, path, scripts))
+        module, names = _module(title, path, modules)
         function = _function(title, path, module, names)
+    if not _is_traced(function):
+        raise ValueError(
+            f"{title} calls {path}, which is not traced there; decorate it with @trace_session, "
+            "or call replay(session, function) in your own test"
+        )
     kind = about(session).get("kind")
     if wrappers.kind(function).name != kind:
         raise ValueError(f"{title} is the call of a {kind}, but {path} is not one any more")
@@ -125,7 +135,7 @@ def case(session: Session, scripts: Sequence[str] = (), maker: str | None = None
             f"{title} was called with an instance of {type(made).__name__}, which cannot be "
             "written down; call replay(session, function) in your own test"
         )
-    return Case(session, module.__name__, tuple(names), function, arguments)
+    return Case(session, module.__name__, names, function, arguments)
 
 
 def _leaves(value: Any) -> Iterator[Any]:
@@ -153,23 +163,69 @@ def _instead(maker: str | None) -> str:
     return f"; export the function that made it: `honeytrace export --pytest {maker}`"
 
 
-def _in_script(title: str, path: str, scripts: Sequence[str]) -> str:
-    """Return the path of a function of `__main__` inside the script that the user named."""
+def _module(
+    title: str, path: str, modules: Sequence[str]
+) -> tuple[types.ModuleType, tuple[str, ...]]:
+    """Return the module that defines the function, of those named, and the names inside it."""
     start, _, rest = path.partition(".")
+    for name in sorted(modules, key=len, reverse=True):
+        whole = f"{name}.{rest}" if start == "__main__" else path
+        if whole.startswith(f"{name}."):
+            module, names = _innermost(_imported(title, path, name), whole[len(name) + 1 :])
+            if start != "__main__" or try_call(getattr_static, module, names[0])[1] is None:
+                return module, names
     if start != "__main__":
-        return path
+        option = f"--import {_module_in(path)}"
+        raise ValueError(f"{title} calls {path}; if that is yours, name its module: `{option}`")
     name = rest.partition(".")[0]
-    for script in scripts:
-        module, names = _module(title, f"{script}.{name}")
-        if try_call(getattr_static, module, names[0])[1] is None:
-            return f"{script}.{rest}"
-    if scripts:
-        raise ValueError(f"{title} calls {path}, and {listed(scripts)} does not define {name}")
+    if modules:
+        raise ValueError(f"{title} calls {path}, and {listed(modules)} does not define {name}")
     file = _script_with(name)
     raise ValueError(
         f"{title} calls {path}, and no test can import __main__: it was run as a script; "
         f"if its file is {file}.py, use `--import {file}`"
     )
+
+
+def _module_in(path: str) -> str:
+    """Return what is probably the module in the path of a function or method."""
+    *parts, _ = path.split(".")
+    while len(parts) > 1 and parts[-1][0].isupper():
+        parts.pop()
+    return ".".join(parts) or path
+
+
+def _innermost(module: types.ModuleType, path: str) -> tuple[types.ModuleType, tuple[str, ...]]:
+    """Follow the path through modules that are loaded; the rest are names in the last one."""
+    names = path.split(".")
+    while len(names) > 1 and (inner := sys.modules.get(f"{module.__name__}.{names[0]}")):
+        module = inner
+        names.pop(0)
+    return module, tuple(names)
+
+
+def _imported(title: str, path: str, name: str) -> types.ModuleType:
+    module, fault = try_call(import_module, name)
+    if module is not None:
+        return module
+    missing = fault.name if isinstance(fault, ModuleNotFoundError) else None
+    if missing is not None and f"{name}.".startswith(f"{missing}."):
+        raise ValueError(
+            f"{title} calls {path}, and there is no module {missing!r} here; "
+            "run this where your tests run, or set PYTHONPATH"
+        )
+    raise ValueError(
+        f"{title} calls {path}, and the import of {name} raised {type(fault).__name__}: {fault}"
+    )
+
+
+def _is_traced(function: Any) -> bool:
+    """Return whether a function is traced, perhaps below other decorators."""
+    for _ in range(_MAX_DECORATORS):
+        if is_traced(function) or isinstance(function, (TracedObject, TracedPartial)):
+            return True
+        function, _fault = try_call(getattr, function, "__wrapped__")
+    return False
 
 
 def _script_with(name: str) -> str:
@@ -220,26 +276,6 @@ def _function(
     return cast("Callable[..., Any]", found)
 
 
-def _module(title: str, path: str) -> tuple[types.ModuleType, list[str]]:
-    """Return the innermost module of a path, and the names that remain."""
-    parts = path.split(".")
-    for size in range(len(parts) - 1, 0, -1):
-        name = ".".join(parts[:size])
-        module, fault = try_call(import_module, name)
-        if module is not None:
-            return module, parts[size:]
-        missing = fault.name if isinstance(fault, ModuleNotFoundError) else None
-        if missing is None or not f"{name}.".startswith(f"{missing}."):
-            raise ValueError(
-                f"{title} calls {path}, and the import of {name} raised "
-                f"{type(fault).__name__}: {fault}"
-            )
-    raise ValueError(
-        f"{title} calls {path}, and there is no module {parts[0]!r} here; "
-        "run this where your tests run, or set PYTHONPATH"
-    )
-
-
 def render(cases: Sequence[Case], size: int) -> str:
     """Return the text of the file. `size` characters of an id tell the sessions apart."""
     methods = {each.fixture: each for each in cases if each.fixture}
@@ -249,9 +285,6 @@ def render(cases: Sequence[Case], size: int) -> str:
 
 def _head(cases: Sequence[Case]) -> str:
     calls = {_CALLS[case.kind] for case in cases}
-    ours = ["from honeytrace.testing import capture_sessions"]
-    if not all(is_traced(case.function) for case in cases):
-        ours.insert(0, "from honeytrace import trace_session")
     leaves = (leaf for case in cases for leaf in _leaves(case.arguments))
     needed = {_STANDARD[type(leaf)] for leaf in leaves if type(leaf) in _STANDARD}
     lines = [*_docstring(cases), ""]
@@ -262,7 +295,8 @@ def _head(cases: Sequence[Case]) -> str:
     if any(case.session.error or case.fixture for case in cases):
         lines.append("import pytest")
     helper = _ITEMS if any("_items" in call for call in calls) else ""
-    return "\n".join([*lines, *ours]) + "\n" + helper
+    lines.append("from honeytrace.testing import capture_sessions")
+    return "\n".join(lines) + "\n" + helper
 
 
 def _docstring(cases: Sequence[Case]) -> list[str]:
@@ -295,7 +329,7 @@ def _fixture(case: Case) -> str:
 
 
 def _test(case: Case, size: int) -> str:
-    session, traced = case.session, is_traced(case.function)
+    session = case.session
     args, kwargs = case.arguments
     name, *inner = case.path
     # Keep its own name, unless the test uses that name for something else.
@@ -319,9 +353,8 @@ def _test(case: Case, size: int) -> str:
         lines.append(_assigned("inputs", kwargs))
         given.append("**inputs")
     called = ".".join([shown, *inner])
-    function = called if traced else f"trace_session({called})"
-    call = _CALLS[case.kind].format(f"{function}({', '.join(given)})")
-    lines += _failing(case, call) if session.error else _returning(case, call, traced)
+    call = _CALLS[case.kind].format(f"{called}({', '.join(given)})")
+    lines += _failing(case, call) if session.error else _returning(case, call)
     return "\n".join(lines) + "\n"
 
 
@@ -337,10 +370,9 @@ def _assigned(name: str, value: Any) -> str:
     return f"{_INDENT}{name} = {literal(value, len(_INDENT), len(name) + 3)}"
 
 
-def _returning(case: Case, call: str, traced: bool) -> list[str]:
+def _returning(case: Case, call: str) -> list[str]:
     lines = [f"{_INDENT}with capture_sessions() as sessions:", f"{_INDENT * 2}{call}"]
-    if traced:
-        lines.append(f'{_INDENT}assert sessions.roots, "the function is not traced any more"')
+    lines.append(f'{_INDENT}assert sessions.roots, "the function is not traced any more"')
     if case.asks_model:  # in other words each time, so only the shape is compared
         recorded = _assigned("recorded", case.session.outputs)
         return [recorded, *lines, f"{_INDENT}assert {_OUTPUTS}.keys() == recorded.keys()"]

@@ -21,6 +21,7 @@ from typing import Any
 
 import httpx
 import pytest
+import traced_module
 
 import honeytrace
 from honeytrace import Client, SDKError
@@ -108,7 +109,9 @@ class Serving:
 
     def interrupt(self) -> Ran:
         self.process.send_signal(signal.SIGINT)
-        out, err = self.process.communicate(timeout=20)
+        assert self.process.stdout
+        out = self.process.stdout.read()  # `communicate` would miss what is in its buffer
+        _, err = self.process.communicate(timeout=20)
         return Ran(self.process.returncode, self.printed + out, err)
 
     def close(self) -> None:
@@ -1018,6 +1021,10 @@ def test_full_disk(pipeline: str) -> None:
         assert "the output cannot be written" in process("ls", stdout=full).refused
 
 
+AS_TESTS = ("export", "--pytest", "--import", "traced_module")
+PATH = filter(None, [os.environ.get("PYTHONPATH")])
+
+
 def call(function: str, session_id: str) -> str:
     """Stores a session of a call of a function."""
     about = {"function": function, "kind": "function"}
@@ -1037,32 +1044,46 @@ def test_export_control_characters(run: Run) -> None:
 def test_export(run: Run) -> None:
     """`export --pytest` writes a test for each id, once, with as much of the ids as tells them
     apart, in the order given."""
-    one = call("textwrap.dedent", "6a1f2ad5-0d4c-4a5d-8f5c-1f0c39d4ab55")
-    two = call("textwrap.dedent", "6a1f2ad5-0d4d-4a5d-8f5c-1f0c39d4ab55")
-    ran = run("export", "--pytest", two, one, one[:13])
+    one = call("traced_module.dedent", "6a1f2ad5-0d4c-4a5d-8f5c-1f0c39d4ab55")
+    two = call("traced_module.dedent", "6a1f2ad5-0d4d-4a5d-8f5c-1f0c39d4ab55")
+    ran = run(*AS_TESTS, two, one, one[:13])
     assert (ran.code, ran.err) == (0, "")
     names = re.findall("def (.*)\\(", ran.out)
     assert names == ["test_dedent_6a1f2ad5_0d4d", "test_dedent_6a1f2ad5_0d4c"]
 
 
+@pytest.mark.parametrize(
+    "path", ["os.system", "shutil.rmtree", "this.s", "traced_module.trace_session"]
+)
+@pytest.mark.parametrize("named", [(), ("--import", "traced_module"), ("--import", "os")])
+def test_export_of_a_hostile_session(run: Run, path: str, named: tuple[str, ...]) -> None:
+    """A function that is not traced, in a module that the user named, is not called; and no module
+    is imported because a session names it."""
+    sys.modules.pop("this", None)
+    ran = run("export", "--pytest", call(path, str(uuid.uuid4())), *named)
+    assert (ran.code, ran.out) == (1, "")
+    assert re.search(f"calls {path}(; if that is yours, name its|, which is not traced)", ran.err)
+    assert "this" not in sys.modules
+
+
 def test_export_some(run: Run) -> None:
     """Sessions that cannot become tests are reported on stderr; the exit code is 1."""
-    known = call("textwrap.dedent", str(uuid.uuid4()))
+    known = call("traced_module.dedent", str(uuid.uuid4()))
     block = keep("a\x1bblock")
-    ran = run("export", known[:8], block, "--pytest")
+    ran = run(*AS_TESTS, known[:8], block)
     assert (ran.code, ran.out.count("def test_")) == (1, 1)
     said = f"honeytrace: session 'a\\x1bblock' ({block}) is a block, not a call of a function"
     assert ran.err.startswith(said)
-    assert run("export", "--pytest", block).out == ""
+    assert run(*AS_TESTS, block).out == ""
 
 
 def test_export_to_a_file(run: Run, tmp_path: pathlib.Path) -> None:
     """`-o` writes the file that stdout would get, and no file if there is nothing to write."""
-    session_id = call("textwrap.dedent", str(uuid.uuid4()))
+    session_id = call("traced_module.dedent", str(uuid.uuid4()))
     block, file = keep("block"), tmp_path / "test_dedent.py"
     assert run("export", "--pytest", block, "-o", str(file)).code == 1
     assert not file.exists()
-    for options in (["--pytest", session_id], [session_id], ["--format", "perfetto"]):
+    for options in ([*AS_TESTS[1:], session_id], [session_id], ["--format", "perfetto"]):
         assert run("export", *options, "-o", str(file)) == Ran(0, "", "")
         assert file.read_text(encoding="utf-8") == run("export", *options).out
     ran = run("export", "-o", str(tmp_path / "absent" / "x"))
@@ -1071,21 +1092,23 @@ def test_export_to_a_file(run: Run, tmp_path: pathlib.Path) -> None:
 
 def test_export_what_a_model_said(run: Run, tmp_path: pathlib.Path) -> None:
     """A call of an SDK leads to the function that made it, whose test asks the model again."""
-    top, model = call("textwrap.dedent", str(uuid.uuid4())), str(uuid.uuid4())
+    top, model = call("traced_module.dedent", str(uuid.uuid4())), str(uuid.uuid4())
     ours = {"kind": "function", "step": "model", "parent_id": top, "root_id": top}
     keep("openai.responses", session_id=model, metadata={"honeytrace": ours})
     ran = run("export", "--pytest", model[:8])
     assert (ran.code, ran.out) == (1, "")
     assert "is a call of OpenAI's SDK, which a test cannot repeat" in ran.err
     assert f"`honeytrace export --pytest {top}`" in ran.err
-    assert "Calls the model again" in run("export", "--pytest", top).out
-    assert "Calls the model again" in run("export", "--pytest", "--name", "=answer").out
+    assert "Calls the model again" in run(*AS_TESTS, top).out
+    assert "Calls the model again" in run(*AS_TESTS, "--name", "=answer").out
 
 
 def test_export_a_script(run: Run, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`--import` names the module of a script that was run."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "ran_script.py").write_text("def greet(text): ...")
+    (tmp_path / "ran_script.py").write_text(
+        "import honeytrace\n@honeytrace.trace_session\ndef greet(text): ..."
+    )
     session_id = call("__main__.greet", str(uuid.uuid4()))
     assert "use `--import ran_script`" in run("export", "--pytest", session_id).err
     written = run("export", "--pytest", session_id, "--import", "ran_script")
@@ -1095,8 +1118,10 @@ def test_export_a_script(run: Run, tmp_path: pathlib.Path, monkeypatch: pytest.M
 def test_export_encoding(run: Run) -> None:
     """The file is UTF-8, as Python reads it, wherever the output goes; control characters are
     spelled out."""
-    session_id = call("textwrap.dedent", str(uuid.uuid4()))
-    out = process("export", "--pytest", session_id, PYTHONUTF8="0", PYTHONIOENCODING="ascii").out
+    session_id = call("traced_module.dedent", str(uuid.uuid4()))
+    path = os.pathsep.join([str(pathlib.Path(traced_module.__file__).parent), *PATH])
+    plain = {"PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii", "PYTHONPATH": path}
+    out = process(*AS_TESTS, session_id, **plain).out
     assert 'inputs = {"text": "grüße\\u001b[2J"}' in out
 
 
@@ -1197,8 +1222,8 @@ def test_export_ambiguous(run: Run) -> None:
 
 def test_export_tests_of_a_query(run: Run) -> None:
     """`--pytest` takes a query as well."""
-    call("textwrap.dedent", str(uuid.uuid4()))
-    assert run("export", "--pytest", "grüße").out.count("def test_") == 1
+    call("traced_module.dedent", str(uuid.uuid4()))
+    assert run(*AS_TESTS, "grüße").out.count("def test_") == 1
 
 
 def test_show_root_of_a_name(run: Run) -> None:
@@ -1419,8 +1444,8 @@ def test_show_remote_json(run: Run, remote: str) -> None:
 
 def test_export_remote(run: Run, remote: str) -> None:
     """With HH_API_URL set, the sessions come from there."""
-    session_id = call("textwrap.dedent", str(uuid.uuid4()))
-    assert "from textwrap import dedent\n" in run("export", "--pytest", session_id).out
+    session_id = call("traced_module.dedent", str(uuid.uuid4()))
+    assert "from traced_module import dedent\n" in run(*AS_TESTS, session_id).out
 
 
 def test_show_remote_unknown(run: Run, remote: str) -> None:

@@ -130,15 +130,17 @@ def test_a_test_of_a_function(show):
     session_id = str(uuid.uuid4())
     shown = show("Ask me", session_id=session_id, metadata=call_of("shop.ask"))
     assert words_of(shown["As a pytest test"]) == [
-        *("honeytrace", "export", "--pytest", session_id, "-o", "test_ask_me.py")
+        *("honeytrace", "export", "--pytest", session_id),
+        *("--import", "MODULE", "-o", "test_ask_me.py"),
     ]
+    assert "the module of yours that defines shop.ask" in text(shown["As a pytest test"])
 
 
 def test_a_test_of_a_script(show):
     """The function of a script needs the name of its file, which no session knows."""
     section = show(metadata=call_of("__main__.ask"))["As a pytest test"]
-    assert words_of(section)[4:6] == ["--import", "SCRIPT"]
-    assert "write the name of its file, without .py, for SCRIPT" in text(section)
+    assert words_of(section)[4:6] == ["--import", "MODULE"]
+    assert "write the name of its file, without .py, for MODULE" in text(section)
 
 
 @pytest.mark.parametrize(
@@ -159,7 +161,7 @@ def test_no_test_of_what_is_not_a_function(show, store, name, about, words):
     show("block", session_id=inner, metadata=block)
     section = show(name, metadata={"honeytrace": {**about, "parent_id": inner}})["As a pytest test"]
     assert words in text(section)
-    assert words_of(section)[2:] == ["--pytest", top, "-o", "test_run.py"]
+    assert words_of(section)[2:4] == ["--pytest", top]
 
 
 @pytest.mark.parametrize(

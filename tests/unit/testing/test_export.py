@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -14,7 +15,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from honeytrace import Session
-from honeytrace.testing._replay.export import case, literal, render
+from honeytrace.testing._replay import export
+from honeytrace.testing._replay.export import literal, render
+
+MODULES = ("application",)
+
+
+def case(session: Session, modules: Sequence[str] = MODULES, **others: Any) -> export.Case:
+    return export.case(session, modules, **others)
+
 
 APP = """
 import asyncio
@@ -88,7 +97,7 @@ def cached(question):
 def bare(question):
     return question
 
-traced = trace_session(bare)
+traced = functools.partial(trace_session(bare), "a")
 
 @trace_session
 async def group(kind):
@@ -145,7 +154,6 @@ app.answer("long " * 30, text="é \\u2028 \\U0001f600 \\n \\" ' \\\\ " * 5)
 app.test_me("a")
 app.list("a")
 app.cached("a")
-app.traced("a")
 app.empty()
 app.tagged(("a", "b"), ("long " * 30,), {1: 1}, {"tag", "gat" * 30}, set())
 app.asyncio.run(app.later("a"))
@@ -220,7 +228,7 @@ def test_passes(app, program: Callable[..., Any], tmp_path) -> None:
     assert program(CALLS).returncode == 0
     _, *rows = command("honeytrace", "ls", "-n", "99").stdout.splitlines()  # without the heading
     ids = [line.split()[0] for line in rows]
-    written = command("honeytrace", "export", "--pytest", *ids)
+    written = command("honeytrace", "export", "--pytest", "--import", "application", *ids)
     assert (written.returncode, written.stderr) == (0, "imported\n")
     (tmp_path / "test_regressions.py").write_text(written.stdout, encoding="utf-8")
     ran = command("pytest", "-q", "-p", "no:cacheprovider", "test_regressions.py")
@@ -238,8 +246,8 @@ def test_text(app) -> None:
     """The file has what it needs, and each test what it checks."""
     found = [
         case(stored("application.later", "coroutine", inputs={"question": "a"}, outputs={"b": 1})),
-        case(stored("application.bare", inputs={"question": "a"}, outputs={"result": "a"})),
-        case(stored("application.Chat.Model.bare", inputs={"name": "a"}, outputs={"result": "a"})),
+        case(stored("application.cached", inputs={"question": "a"}, outputs={"result": "a"})),
+        case(stored("application.Chat.Model.named", inputs={"name": "a"}, outputs={"result": "a"})),
     ]
     assert (
         render(found, 8)
@@ -252,7 +260,6 @@ plain `pytest` does not look for modules there.
 
 import asyncio
 
-from honeytrace import trace_session
 from honeytrace.testing import capture_sessions
 
 
@@ -267,23 +274,25 @@ def test_later_6a1f2ad5():
     assert sessions.roots[-1].outputs == {"b": 1}
 
 
-def test_bare_6a1f2ad5():
+def test_cached_6a1f2ad5():
     # 6a1f2ad5-0d4c-4a5d-8f5c-1f0c39d4ab55
-    from application import bare
+    from application import cached
 
     inputs = {"question": "a"}
     with capture_sessions() as sessions:
-        trace_session(bare)(**inputs)
+        cached(**inputs)
+    assert sessions.roots, "the function is not traced any more"
     assert sessions.roots[-1].outputs == {"result": "a"}
 
 
-def test_Chat_Model_bare_6a1f2ad5():
+def test_Chat_Model_named_6a1f2ad5():
     # 6a1f2ad5-0d4c-4a5d-8f5c-1f0c39d4ab55
     from application import Chat
 
     inputs = {"name": "a"}
     with capture_sessions() as sessions:
-        trace_session(Chat.Model.bare)(**inputs)
+        Chat.Model.named(**inputs)
+    assert sessions.roots, "the function is not traced any more"
     assert sessions.roots[-1].outputs == {"result": "a"}
 '''
     )
@@ -299,15 +308,18 @@ def test_error_without_details(app) -> None:
 def test_names(app, tmp_path) -> None:
     """A function that is called like a builtin, or like what a test needs, gets another name."""
     long = "long" * 20
-    (tmp_path / f"package_{long}.py").write_text("def f(): ...\ndef max(): ...\ndef inputs(): ...")
-    text = render([case(stored(f"package_{long}.{name}")) for name in ("f", "max", "inputs")], 8)
+    module, names = f"package_{long}", ("f", "max", "inputs")
+    traced = [f"@trace_session\ndef {name}(): ..." for name in names]
+    source = "\n".join(["from honeytrace import trace_session", *traced])
+    (tmp_path / f"{module}.py").write_text(source)
+    text = render([case(stored(f"{module}.{name}"), [module]) for name in names], 8)
     assert [line for line in text.splitlines() if line.startswith(("    from", "     "))] == [
         *(f"    from package_{long} import (", "        f,"),
-        "        trace_session(f)()",
+        "        f()",
         *(f"    from package_{long} import (", "        max as called,"),
-        "        trace_session(called)()",
+        "        called()",
         *(f"    from package_{long} import (", "        inputs as called,"),
-        "        trace_session(called)()",
+        "        called()",
     ]
 
 
@@ -345,7 +357,6 @@ def test_changed(app, tmp_path, before, after, words) -> None:
 @pytest.mark.parametrize(
     ("session", "words"),
     [
-        (stored("__main__.f"), "run as a script; if its file is app.py, use `--import app`"),
         (stored("application.outer.<locals>.inner"), "is defined inside another function"),
         (stored("application.<lambda>"), "no import can name"),
         (stored("my-script.f"), "no import can name"),
@@ -354,8 +365,13 @@ def test_changed(app, tmp_path, before, after, words) -> None:
         (stored("application.constant"), "is not a function any more"),
         (stored("application.gone"), "does not exist any more"),
         (stored("application.constant.f"), "does not exist any more"),
-        (stored("absent_module.sub.f"), "there is no module 'absent_module' here"),
-        (stored("f"), "there is no module 'f' here"),
+        (stored("application.bare"), "calls application.bare, which is not traced there"),
+        (stored("application.trace_session"), "which is not traced there"),
+        (stored("application.asyncio.run"), "which is not traced there"),
+        (stored("application.Path.unlink"), "which is not traced there"),
+        (stored("absent_module.sub.f"), "name its module: `--import absent_module.sub`"),
+        (stored("shop.Desk.Model.ask"), "if that is yours, name its module: `--import shop`"),
+        (stored("f"), "if that is yours, name its module: `--import f`"),
         (stored("application.stream"), "is the call of a function, but application.stream is"),
         (stored("application.empty", inputs={"a": 1}), "has no parameter 'a'"),
         (stored("application.rate", inputs={"answer": {"text": "a"}}), "instance of Answer, which"),
@@ -410,14 +426,31 @@ def test_of_a_script(app, tmp_path, path, kind, line) -> None:
     (tmp_path / "script.py").write_text(SCRIPT)
     (tmp_path / "binary.py").write_bytes(b"\xff")
     session = stored(path, kind, inputs={"question": "a"}, outputs={"result": "a"})
-    found = case(session, scripts=["json", "script"])
+    found = case(session, ["json", "script"])
     assert line in render([found], 8).splitlines()
     with pytest.raises(ValueError, match=r"if its file is script\.py, use `--import script`"):
-        case(session)
+        case(session, ())
     with pytest.raises(ValueError, match="and json, ast does not define"):
-        case(session, scripts=["json", "ast"])
+        case(session, ["json", "ast"])
     with pytest.raises(ValueError, match="there is no module 'absent_script' here"):
-        case(session, scripts=["absent_script"])
+        case(session, ["absent_script"])
+    os.remove(tmp_path / "script.py")
+    with pytest.raises(ValueError, match=r"if its file is app\.py, use `--import app`"):
+        case(session, ())
+
+
+def test_of_a_package(app, tmp_path) -> None:
+    """Modules inside a named package are known once the package has loaded them."""
+    (tmp_path / "package_a").mkdir()
+    for name, source in {"__init__": "from . import b", "b": SCRIPT, "c": SCRIPT}.items():
+        (tmp_path / "package_a" / f"{name}.py").write_text(source)
+    loaded, other = (
+        stored(f"package_a.{name}.Desk.ask", inputs={"question": "a"}) for name in "bc"
+    )
+    assert case(loaded, ["package_a"]).module == "package_a.b"
+    with pytest.raises(ValueError, match="does not exist any more"):
+        case(other, ["package_a"])
+    assert case(other, ["package_a", "package_a.c"]).module == "package_a.c"
 
 
 def test_of_a_method(app, tmp_path) -> None:
@@ -450,18 +483,19 @@ def application_chat():
 def test_of_a_model(app) -> None:
     """A test that asks a model again says so, and does not expect the same words."""
     inputs = {"question": "a"}
-    found = case(stored("application.bare", inputs=inputs, outputs={"result": "b"}))
+    found = case(stored("application.cached", inputs=inputs, outputs={"result": "b"}))
     text = render([dataclasses.replace(found, asks_model=True)], 8)
     assert "that needs a key and costs money" in text
     assert text.endswith(
         """
     # Calls the model again: needs a key, costs money, may differ.
-    from application import bare
+    from application import cached
 
     inputs = {"question": "a"}
     recorded = {"result": "b"}
     with capture_sessions() as sessions:
-        trace_session(bare)(**inputs)
+        cached(**inputs)
+    assert sessions.roots, "the function is not traced any more"
     assert sessions.roots[-1].outputs.keys() == recorded.keys()
 """
     )
@@ -480,7 +514,7 @@ def test_broken_module(app, tmp_path, source, words) -> None:
     """A module that cannot be imported is named with what it raised."""
     (tmp_path / "package_bad.py").write_text(source)
     with pytest.raises(ValueError, match=words):
-        case(stored("package_bad.f"))
+        case(stored("package_bad.f"), ["package_bad"])
 
 
 def test_path_is_left(app) -> None:
