@@ -693,6 +693,7 @@ def test_show_latest(run: Run) -> None:
 
 def test_step(run: Run) -> None:
     """`ls` and `show` name the kind of a step, and `kind:` finds it."""
+    honeytrace.configure()  # so that the home of this test is read
     with honeytrace.trace_session("look up", step="tool"):
         pass
     with honeytrace.trace_session("other"):

@@ -502,7 +502,7 @@ def test_stale_certificates_matter_with_tls_alone(connect, server, monkeypatch, 
     """The file that SSL_CERT_FILE names may be gone."""
     monkeypatch.setenv("SSL_CERT_FILE", "/nowhere.pem")
     if secure:
-        with pytest.raises(ConfigurationError, match=r"SSL_CERT_FILE names '/nowhere.pem'"):
+        with pytest.raises(ConfigurationError, match=r"SSL_CERT_FILE='/nowhere.pem' cannot"):
             connect("k-1", "https://honeyhive.test")
     else:
         assert connect("k-1", server.url).start_session(SESSION).session_id == ID

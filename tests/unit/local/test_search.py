@@ -203,7 +203,7 @@ def test_a_changed_session_is_found_by_its_new_words_alone(store):
 def test_summaries_tell_input_and_output(stored):
     """The preview is the first line of what went in and of what came out."""
     previews = {found.summary.name: found.summary.preview for found in stored.search(children=True)}
-    assert previews["Pipeline.answer"] == "What is a *decorator*? → A function."
+    assert previews["Pipeline.answer"] == "What is a *decorator*? → A function. … 1 more line"
     assert previews["complete"] == "new"
     assert previews["broken"] == ""
 
