@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from honeytrace import Session
 from honeytrace.testing._replay import export
-from honeytrace.testing._replay.export import literal, render
+from honeytrace.testing._replay.export import render
+from honeytrace.testing._replay.literals import literal
 
 MODULES = ("application",)
 
