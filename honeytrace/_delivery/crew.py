@@ -9,6 +9,9 @@ to the disk. If the server is slow, each sender has up to eight requests under w
 threads use many connections. No thread sends, writes or starts another thread while it holds the
 lock.
 
+Waking a thread is the largest part of what a session costs the thread that ends it. So for a second
+after its last work, the writer looks for new sessions by itself.
+
 Most sessions are delivered within milliseconds. So the writer first sends what it has encoded. Only
 what the server does not take at once is written to disk. It does so only while the second
 thread looks at it every few milliseconds.
@@ -32,6 +35,8 @@ HANG_SECONDS = 0.02  # a longer request makes another thread the writer
 SILENT_SECONDS = 0.1  # how long to wait for an answer before looking for those to other requests
 STUCK_SECONDS = 0.5  # without an answer for so long, a sender is replaced
 TICK_SECONDS = 1.0  # how often a disk that refused is tried again
+AWAKE_SECONDS = 1.0  # how long the writer looks for new sessions after its last work
+LOOK_SECONDS = 0.01  # how often it does so
 REQUESTS = 8  # under way at once on one thread, if the server is slow
 REQUEST_BYTES = 64 * 1024  # total size of their bodies
 SEND_SESSIONS = 32  # sent in a row before their outcomes are recorded
@@ -47,7 +52,7 @@ class Crew(Threads):
         super().__init__(queue, guard)
         self._exchange = Exchange(queue, sender, guard, most)
         self.retry = self._exchange.retry
-        self._sent = 0.0  # when the writer last began to send
+        self._wrote = self._sent = -math.inf  # when the writer last began to write, or to send
 
     @property
     def last(self) -> str | None:
@@ -135,14 +140,18 @@ class Crew(Threads):
             me.wrote = False
             if step := self._send_step(me, now):
                 return step
-        self.asleep = True  # before checking: sessions that come later will ring
+        self.asleep = not self._is_awake(now)  # before checking: later sessions will ring
         if queue.unwritten:
             self.asleep = False
             if not queue.cramped:
-                me.wrote = True
+                me.wrote, self._wrote = True, now
                 first = direct and self._may_send_first(me)
                 return (self._write_and_send, me) if first else (self._write,)
         return self._send_step(me, now) if direct else None
+
+    def _is_awake(self, now: float) -> bool:
+        """Return whether the writer looks for new sessions, so that nobody has to wake it."""
+        return now - self._wrote < AWAKE_SECONDS
 
     def _may_send_first(self, me: Member) -> bool:
         """Return whether new sessions can be sent at once: another thread watches this one."""
@@ -205,6 +214,8 @@ class Crew(Threads):
         if me is writer:
             if queue.unsafe or queue.new:
                 times.append(TICK_SECONDS)
+            if self._is_awake(now):
+                times.append(LOOK_SECONDS)
         else:
             if writer and writer.sends is not None:
                 if self._rung is writer.bell:  # this thread began after that one had begun to send

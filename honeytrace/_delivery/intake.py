@@ -1,7 +1,7 @@
 """Take ended sessions, on the thread that ends them.
 
-That thread only appends a session to the queue, and rings a bell if every thread of the crew
-sleeps. Once too much is waiting, it also encodes one older session for each one that it adds. So
+That thread only appends a session to the queue, and rings a bell if the crew is
+asleep. Once too much is waiting, it also encodes one older session for each one that it adds. So
 the disk keeps up, however many threads there are.
 """
 

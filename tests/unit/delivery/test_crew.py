@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from honeytrace._delivery import crew
 from honeytrace._delivery.crew import Crew
 from honeytrace._delivery.http.sender import HttpSender
 from honeytrace._delivery.queue import DeliveryQueue
@@ -65,6 +66,13 @@ def sending(server):
     made.start()
     yield made
     made.stop()
+
+
+def until(happens, seconds=10):
+    end = time.monotonic() + seconds
+    while not happens() and time.monotonic() < end:
+        time.sleep(0.002)
+    return happens()
 
 
 def threads():
@@ -130,6 +138,23 @@ def test_a_server_that_is_not_known_yet_gets_one_request_at_a_time(sending, serv
     gate.set()
     assert not sending.flush(0.3)
     assert len(server.requests) == 1
+
+
+def test_an_awake_writer_finds_new_sessions_by_itself(sending, server, monkeypatch):
+    """For a while after its last work nobody has to wake it; then it sleeps until it is woken."""
+    monkeypatch.setattr(crew, "AWAKE_SECONDS", 60)
+    sending.put(1)
+    assert sending.flush(10)
+    assert until(lambda: not sending.crew.asleep)
+    sending.queue.new.append(Body(2))
+    assert sending.flush(10)
+    monkeypatch.setattr(crew, "AWAKE_SECONDS", 0)
+    assert until(lambda: sending.crew.asleep)
+    sending.queue.new.append(Body(3))
+    assert not sending.flush(0.1)
+    sending.put(4)
+    assert sending.flush(10)
+    assert [session["n"] for session in server.sessions] == [1, 2, 3, 4]
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
