@@ -25,7 +25,7 @@ RUN_SECONDS = 0.01  # likewise: at most this long, to have them on disk soon
 MAX_NEW_SESSIONS = 4_000  # with more sessions than this waiting, callers encode as well
 MIN_NEW_SESSIONS = 64  # however long they take to encode, so many may wait
 GUESSED_SECONDS = 0.00025  # to encode a session, until it is measured
-BACKLOG_SECONDS = 0.25  # with more work than this waiting, callers encode as well: an exit has 2 s
+BACKLOG_SECONDS = 0.5  # with more work than this waiting, callers encode as well: an exit has 2 s
 RECORD_BYTES = 1_300  # memory of a session before it is encoded, without its values
 
 Encode = Callable[[CallRecord], bytes]
@@ -53,7 +53,8 @@ class EncodeQueue:
         self.new: deque[CallRecord] = deque()
         self.counts = Counts()
         self.weight = 0.0
-        # The average seconds for one session. They decide how many sessions may wait.
+        # The average seconds for one session, which decide how many sessions may wait. It is CPU
+        # time, since a thread may wait much longer for the interpreter if the program computes.
         self._encode_seconds, self._write_seconds = GUESSED_SECONDS, 0.0
         self._limit_new()
         self._encode = encode
@@ -105,8 +106,8 @@ class EncodeQueue:
 
         The run holds one session at a time, which goes back if a signal handler raises.
         """
-        size, count, began = 0, 0, clock.now()
-        end = began + RUN_SECONDS
+        size, count, began = 0, 0, clock.cpu()
+        end = clock.now() + RUN_SECONDS
         try:
             with self.lock:  # other threads iterate over them
                 self._runs[id(run)] = run
@@ -123,7 +124,7 @@ class EncodeQueue:
             run.over = True
             self._end_runs()
         if count:
-            self._encode_seconds += ((clock.now() - began) / count - self._encode_seconds) / 16
+            self._encode_seconds = smoothed(self._encode_seconds, (clock.cpu() - began) / count)
             self._limit_new()
         return count
 
@@ -178,6 +179,11 @@ class EncodeQueue:
                     lost.append(serial)
             counts.passed_all(lost)
         return len(lost)
+
+
+def smoothed(average: float, seconds: float) -> float:
+    """Return the average after a further time. It falls fast: the first time includes imports."""
+    return average + (seconds - average) / (16 if seconds > average else 4)
 
 
 def _move(source: deque[CallRecord], target: deque[CallRecord], *, back: bool = False) -> None:

@@ -1,8 +1,8 @@
 """Take ended sessions, on the thread that ends them.
 
-That thread only appends a session to the queue, and rings a bell if the crew is
-asleep. Once too much is waiting, it also encodes one older session for each one that it adds. So
-the disk keeps up, however many threads there are.
+That thread only appends a session to the queue, and rings a bell if the crew is asleep. Once too
+much is waiting, it also encodes one older session for each one that it adds. So the disk keeps up,
+however many threads there are.
 """
 
 from __future__ import annotations

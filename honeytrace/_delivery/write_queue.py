@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
 
-from honeytrace._delivery.encode_queue import Encode, EncodeQueue
+from honeytrace._delivery.encode_queue import Encode, EncodeQueue, smoothed
 from honeytrace._delivery.send_queue import Item, SendQueue
 from honeytrace._delivery.spool.directory import Spool
 from honeytrace._delivery.spool.segment import RecordRef
@@ -138,14 +138,13 @@ class WriteQueue(EncodeQueue):
             self._after_write(self._spool, write, gone)
 
     def _perform(self, write: _Write) -> None:
-        began, bodies = clock.now(), [item.body for item in write.items]
+        began, bodies = clock.cpu(), [item.body for item in write.items]
         if self._store and self._store(bodies):
             write.stored = True
         elif self._spool:
             records = [(item.serial, item.body) for item in write.items]
             self._append(self._spool, records, write.refs, write.hot)
-        seconds = (clock.now() - began) / len(bodies)
-        self._write_seconds += (seconds - self._write_seconds) / 16
+        self._write_seconds = smoothed(self._write_seconds, (clock.cpu() - began) / len(bodies))
 
     def _append(
         self,

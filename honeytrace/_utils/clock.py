@@ -18,3 +18,6 @@ now = (
     else partial(time.monotonic)
 )
 """`now()` returns seconds since an arbitrary moment in the past."""
+
+cpu = time.thread_time
+"""`cpu()` returns the seconds of CPU time that this thread has taken."""

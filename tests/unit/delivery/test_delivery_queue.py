@@ -10,6 +10,7 @@ import os
 import shutil
 import sys
 import threading
+import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -602,6 +603,28 @@ def test_a_thread_that_hardly_runs_encodes_all(queue, monkeypatch):
     monkeypatch.setattr(encode_queue, "RUN_SECONDS", 0)
     assert len(fill(queue, 5)) == 5
     assert counts(queue) == {"accepted": 5, "spooled": 5}
+
+
+def compute(seconds):
+    end = time.thread_time() + seconds
+    while time.thread_time() < end:
+        pass
+
+
+@pytest.mark.parametrize(("spend", "fewer"), [(time.sleep, False), (compute, True)])
+def test_only_work_makes_fewer_sessions_wait(spend, fewer):
+    """A thread may wait long for the interpreter. Callers do not encode because of that."""
+
+    def slowly(session):
+        spend(0.01)
+        return encode(session)
+
+    queue = DeliveryQueue(slowly, ErrorGuard(), None)
+    before = queue.most_new
+    queue.new.extend(map(Session, range(20)))
+    while queue.encode():
+        pass
+    assert (queue.most_new < before / 4) == fewer
 
 
 def test_a_thread_waits_until_its_own_sessions_are_written():
