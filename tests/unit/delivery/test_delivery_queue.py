@@ -796,6 +796,8 @@ class Life(RuleBasedStateMachine):
         body = self.queue.body(item)
         if body is None:
             self.queue.lose(item)
+            if item.place is None and item.serial in self.open:
+                self.gave_up({item.serial})
         elif item.serial == 0:  # found again, since its file could not be removed
             self.queue.settle([(item, DELIVERED)])
         else:
