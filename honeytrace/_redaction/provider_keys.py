@@ -1,4 +1,5 @@
-"""Find the keys of known providers, by the tables in `providers.py`.
+"""Find the keys of known providers, by the tables in `providers.py` and
+`special_keys.py`.
 
 A key has a long run of letters, digits and a few signs, which two searches find at the speed of C.
 In a run, a format is tried where a word begins as its keys do, or where there is a part that all
@@ -15,8 +16,9 @@ from typing import NamedTuple
 
 from honeytrace._redaction.lazy import expression
 from honeytrace._redaction.marker import Span
-from honeytrace._redaction.providers import ALPHABETS, SPECIAL, Provider, providers
+from honeytrace._redaction.providers import ALPHABETS, Provider, providers
 from honeytrace._redaction.randomness import is_mixed
+from honeytrace._redaction.special_keys import SPECIAL, Special
 
 MIN_TAIL = 16
 """Characters of the random part of a key that are not interrupted by a dot or an equals sign."""
@@ -87,6 +89,10 @@ def _format(row: Provider) -> _Format:
     return _Format(row.rule, re.escape(row.prefix) + _tail(row), kept, random)
 
 
+def _special(row: Special) -> _Format:
+    return _Format(row.rule, row.expression, random=row.random)
+
+
 class _Formats:
     """Formats that are tried at one place, the first that fits.
 
@@ -139,7 +145,7 @@ def _by_start() -> defaultdict[str, _Formats]:
             formats[start].add(_format(row), row.prefix)
     for special in SPECIAL:
         for start in special.starts.split():
-            formats[start].add(_Format(special.rule, special.expression), special.part)
+            formats[start].add(_special(special), special.part)
     return formats
 
 
@@ -160,11 +166,7 @@ def _by_part() -> list[tuple[str, int, _Formats]]:
         for row in providers()
         if row.reading == "glued"
     ]
-    rows += [
-        (row.part, row.least, _Format(row.rule, row.expression))
-        for row in SPECIAL
-        if not row.starts
-    ]
+    rows += [(row.part, row.least, _special(row)) for row in SPECIAL if not row.starts]
     found = []
     for part, least, row in rows:
         found.append((part, least, _Formats()))

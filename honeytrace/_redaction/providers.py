@@ -113,7 +113,7 @@ provider    al-                 dash    43      whole   docs.voyageai.com
 provider    ak-                 alnum   22      mixed   modal.com/docs/guide/service-users
 provider    as-                 alnum   22      mixed   modal.com/docs/guide/service-users
 provider    pplx-               alnum   20+     mixed   docs.perplexity.ai
-provider    xai-                alnum   20+     mixed   docs.x.ai
+provider    xai-                word    20+     mixed   docs.x.ai
 provider    csk-                alnum   20+     mixed   inference-docs.cerebras.ai
 provider    fw_                 alnum   20+     mixed   docs.fireworks.ai
 provider    fpk_                alnum   20+     mixed   docs.fireworks.ai
@@ -190,7 +190,7 @@ provider    pdl_live_apikey_    word    45+     mixed   developer.paddle.com/api
 provider    pdl_sdbx_apikey_    word    45+     mixed   developer.paddle.com/api-reference
 provider    polar_oat_          word    40+     mixed   polar.sh/docs
 provider    polar_pat_          word    40+     mixed   polar.sh/docs
-provider    tfp_                word    40-60   prefix  www.typeform.com/developers
+provider    tfp_                dash    40-60   prefix  www.typeform.com/developers
 provider    sdk-                dash    36      mixed   launchdarkly.com/docs/home
 provider    mob-                dash    36      mixed   launchdarkly.com/docs/home
 provider    secret-             alnum   43      mixed   docs.statsig.com
@@ -287,7 +287,7 @@ provider    LTAI                alnum   17-24   mixed   www.alibabacloud.com/hel
 provider    AKID                alnum   32      mixed   cloud.tencent.com/document
 provider    AQVN                dash    35+     mixed   yandex.cloud/docs/iam
 provider    y0_                 dash    50+     mixed   yandex.com/dev/id/doc
-provider    t1.                 dots    100+    mixed   yandex.cloud/docs/iam
+provider    t1.                 dots    88+     mixed   yandex.cloud/docs/iam
 provider    p8e-                lower   32      prefix  developer.adobe.com
 provider    duffel_test_        dots    43      prefix  duffel.com/docs/api
 provider    duffel_live_        dots    43      prefix  duffel.com/docs/api
@@ -337,7 +337,7 @@ provider    VF.                 dots    40+     mixed   docs.voiceflow.com
 provider    BBFF-               alnum   30      mixed   docs.ubidots.com
 provider    rh-api-             dash    36      mixed   docs.rapidapi.com
 provider    ramp_sec_           alnum   48      prefix  docs.ramp.com
-provider    live_               HEX     35      whole   docs.lob.com
+provider    live_               HEX     32-35   whole   docs.lob.com
 provider    test_               HEX     35      whole   docs.lob.com
 provider    ak_live_            alnum   30      prefix  docs.apideck.com
 provider    pk_live_            alnum   20+     mixed   docs.stripe.com/keys
@@ -347,7 +347,6 @@ provider    sub-c-              dash    36      mixed   www.pubnub.com/docs
 provider    sec-c-              base64  36+     mixed   www.pubnub.com/docs
 provider    pub-c-              dash    36      mixed   www.pubnub.com/docs
 provider    endr+               dash    16      prefix  docs.endorlabs.com
-provider    sk_                 hex     40-64   whole   elevenlabs.io/docs/api-reference
 provider    ls__                hex     32      whole   docs.smith.langchain.com
 provider    ory_at_             dots    40+     prefix  www.ory.sh/docs
 provider    ory_pat_            dots    32      prefix  www.ory.sh/docs
@@ -365,85 +364,67 @@ provider    ck-                 alnum   40+     mixed   docs.trychroma.com
 provider    tpuf_               alnum   40+     mixed   turbopuffer.com/docs
 provider    hl_sk_              hex     48      mixed   humanloop.com/docs
 provider    tl_                 hex     64      whole   www.traceloop.com/docs
-provider    key_                hex     64      whole   docs.cursor.com/en/account
 provider    v2x                 hex     64      whole   developers.bitgo.com/api
 provider    NF-                 alnum   32      mixed   help.nightfall.ai
 provider    nsec1               lower   58      whole   nostr.com
 provider    xprv                alnum   100+    mixed   en.bitcoin.it/wiki/BIP_0032
+provider    sk-let-             dash    40+     mixed   docs.letta.com
+provider    sk_car_             alnum   20+     mixed   docs.cartesia.ai
+provider    sk_dev_             dash    40+     mixed   liveblocks.io/docs
+provider    pk_                 hex     34      whole   developers.klaviyo.com
+provider    pk_prod_            upper   28      mixed   www.courier.com/docs
+provider    sbp_oauth_          hex     40      mixed   supabase.com/docs/guides/api
+provider    dbtc_               dash    36+     mixed   docs.getdbt.com/docs
+provider    dbtu_               dash    36+     mixed   docs.getdbt.com/docs
+provider    amzn.mws.           hexdash 36      prefix  developer-docs.amazon.com
+provider    sq0csb-             dash    43      prefix  developer.squareup.com/docs
+provider    link-production-    hexdash 36      mixed   plaid.com/docs/api
+provider    link-sandbox-       hexdash 36      mixed   plaid.com/docs/api
+provider    dG9rO               base64  50-64   whole   developers.intercom.com
+provider    5Aep861             dots    76+     mixed   help.salesforce.com
+provider    cflt                base64  60      mixed   docs.confluent.io
+provider    st.                 dots    95+     mixed   infisical.com/docs
+provider    secret-live-        base64  36+     mixed   stytch.com/docs
+provider    secret-test-        base64  36+     mixed   stytch.com/docs
+provider    console-            alnum   40+     mixed   docs.statsig.com
+provider    salad_cloud_        word    20+     mixed   docs.salad.com
+provider    flb_live_           alnum   20+     mixed   flat.io/developers/docs
+provider    polar_whs_          alnum   32+     mixed   docs.polar.sh
+provider    unkey_              alnum   16+     mixed   www.unkey.com/docs
+provider    secret_admin_       alnum   20+     mixed   docs.growthbook.io
+provider    secret_user_        alnum   20+     mixed   docs.growthbook.io
+provider    secret_readonly_    alnum   20+     mixed   docs.growthbook.io
+provider    configcat-sdk-1/    base64  45      prefix  configcat.com/docs
+provider    z_1d                dots    60+     mixed   help.getzep.com
+provider    zut_                dash    32+     mixed   docs.vectara.com
+provider    zwt_                dash    32+     mixed   docs.vectara.com
+provider    zqt_                dash    32+     mixed   docs.vectara.com
+provider    nk-                 dash    43      mixed   docs.nomic.ai
+provider    mxb_                alnum   40      mixed   www.mixedbread.com/docs
+provider    emb_                hex     48      whole   www.mixedbread.com/docs
+provider    pai-                hexdash 36      mixed   docs.parea.ai
+provider    mb_                 base64  40+     mixed   www.metabase.com/docs
+provider    hxtp_               hex     40+     mixed   learn.hex.tech/docs
+provider    retool_01           lower   20+     mixed   docs.retool.com
+provider    n8n_api_            alnum   40+     mixed   docs.n8n.io/api
+provider    ptr_                base64  43-44   mixed   docs.portainer.io
+provider    dnsimple_u_         alnum   32+     mixed   developer.dnsimple.com
+provider    dnsimple_a_         alnum   32+     mixed   developer.dnsimple.com
+provider    cu_                 hex     32      whole   www.checklyhq.com/docs
+provider    sktsec_             dash    30+     prefix  docs.socket.dev
+provider    QN_                 hex     32      whole   www.quicknode.com/docs
+provider    v1.                 hex     40      whole   docs.github.com/authentication
+provider    samsara_api_        alnum   30      mixed   developers.samsara.com
+provider    luma-               hexdash 60+     mixed   docs.lumalabs.ai
+provider    depot_org_          hex     64      mixed   depot.dev/docs
+provider    depot_project_      hex     64      mixed   depot.dev/docs
+provider    depot_user_         hex     64      mixed   depot.dev/docs
+provider    zpka_               word    30+     mixed   zuplo.com/docs
+provider    pit-                hexdash 36      mixed   highlevel.stoplight.io
+provider    tsec_               alnum   40+     mixed   www.tigrisdata.com/docs
+provider    inference-          hex     32      whole   docs.inference.net
+google      4/0                 dash    60+     mixed   developers.google.com/identity
 """
-
-
-class Special(NamedTuple):
-    """A format that a prefix and an alphabet cannot describe.
-
-    Attributes:
-        rule: what the marker names; empty for what is passed over, so that it is read once only.
-        starts: the first word of a key, or its three first characters and `*`; or several. Empty
-            if a key may begin anywhere.
-        part: a part that is in every key; empty if the start says enough.
-        expression: what matches a key.
-        least: the length of the shortest key in characters, if a key may begin anywhere.
-    """
-
-    rule: str
-    starts: str
-    part: str
-    expression: str
-    least: int = 0
-
-
-_B64 = "[A-Za-z0-9_-]"
-_WORD = "(?<![A-Za-z0-9])"
-
-SPECIAL = (
-    Special("jwt", "eyJ* eyK*", "", rf"ey[JK]{_B64}{{13,}}\.{_B64}{{4,}}(?:\.{_B64}*){{0,3}}"),
-    Special("", "eyJ* eyK*", "", rf"ey[JK]{_B64}{{13,}}"),
-    Special("jwt", "ZXl*", "", "ZXlK[A-Za-z0-9]{30,}={0,2}"),
-    Special("provider", "", "pat", r"pat(?<![A-Za-z0-9]pat)[A-Za-z0-9]{14}\.[0-9a-f]{64}", 82),
-    Special("provider", "pat sat", "at.", r"[ps]at\.[\w-]{22}\.[A-Za-z0-9]{24}\.[A-Za-z0-9]{20}"),
-    Special("provider", "1000", "1000.", r"1000\.[0-9a-f]{32}\.[0-9a-f]{32}"),
-    Special("provider", "3MV*", "", r"3MVG9[\w.+/=]{80,251}"),
-    Special("provider", "", ".", r"(?<=00D[A-Za-z0-9]{12}!)[\w.]{60,}", 60),
-    Special(
-        "provider",
-        "sc ext scauth authress",
-        ".acc",
-        r"(?:sc|ext|scauth|authress)_[A-Za-z0-9]{5,30}\.[A-Za-z0-9]{4,6}\.acc[_-]"
-        r"[a-z0-9-]{10,32}\.[\w+/=-]{30,120}",
-    ),
-    Special("provider", "na1", "na1.", r"na1\.[A-Za-z0-9+/]{100}"),
-    Special("provider", "api", "api_", r"api_(?=[A-Za-z.]*[0-9])[A-Za-z0-9.]{45}(?![\w-])"),
-    Special("provider", "", "-us", rf"{_WORD}[0-9a-f]{{32}}-us[0-9]{{1,2}}(?![\w-])", 36),
-    Special("provider", "", "_mmk", rf"{_WORD}[A-Za-z0-9]{{6}}_[A-Za-z0-9]{{29}}_mmk(?![\w-])", 40),
-    Special(
-        "provider", "", "NRAL", rf"{_WORD}(?:[0-9a-f]{{36}}|eu01xx[0-9a-f]{{30}})NRAL(?![\w-])", 40
-    ),
-    Special(
-        "provider", "", "FFFFNRAL", rf"{_WORD}(?:[0-9a-f]{{32}}|eu01xx[0-9a-f]{{26}})FFFFNRAL", 40
-    ),
-    Special(
-        "provider",
-        "",
-        "-NRMA",
-        rf"{_WORD}(?:AA[0-9a-f]{{40}}|eu01xx[0-9a-f]{{36}})-NRMA(?![\w-])",
-        47,
-    ),
-    Special(
-        "provider",
-        "",
-        ".",
-        r"[MNO](?<![A-Za-z0-9].)(?=[A-Za-z_-]{0,23}[0-9])[\w-]{23,27}\.[\w-]{6}\.[\w-]{27,38}(?![\w-])",
-        59,
-    ),
-    Special("provider", "", "AZDO", rf"{_WORD}[A-Za-z0-9]{{76}}AZDO[A-Za-z0-9]{{4}}(?![\w-])", 84),
-    Special(
-        "provider", "", "JQQJ99", rf"{_WORD}[A-Za-z0-9]{{52}}JQQJ99[A-Za-z0-9]{{26}}(?![\w-])", 84
-    ),
-    Special("provider", "", "v1.0-", r"(?<![A-Za-z0-9]v1\.)(?<=v1\.)0-[\w-]{16,}", 18),
-    Special("twilio", "", "SK", r"SK(?<![A-Za-z0-9]SK)[0-9a-fA-F]{32}(?![\w-])", 34),
-    Special("provider", "", "A", r"A(?<=[0-9]:A)[\w-]{34}(?![\w-])", 35),
-    Special("provider", "", "Q~", r"(?<=[0-9]Q~)[\w.~-]{31,34}", 31),
-)
 
 
 class Provider(NamedTuple):

@@ -13,7 +13,7 @@ from honeytrace._redaction import named_values, plain_values, provider_keys, sep
 from honeytrace._redaction import structures as shapes
 from honeytrace._redaction.finders import FINDERS
 from honeytrace._redaction.outline import Outline
-from honeytrace._redaction.providers import SPECIAL
+from honeytrace._redaction.special_keys import SPECIAL
 
 WORDS = """password token api_key Authorization secret key value Passwort 密码 sig name size city
     login x1-y2 hunter2 tr0ub4dor&3x A1b2C3d4E5f6G7h8I9j0 [REDACTED:token] --password -p -token curl
