@@ -47,6 +47,7 @@ _PLACEHOLDER = expression(
     re.ASCII | re.VERBOSE | re.IGNORECASE,
 )
 _BEARER = expression(r"(?:\s{1,4}|%20|\+)[\"']?(?P<token>[A-Za-z0-9._~+/=|-]{6,4096})", re.ASCII)
+_FIELD = expression(r"[a-z]+(?:_[a-z]+)+=[^=]")  # the next one of a log, behind `token_type=bearer`
 # Each behind a character that it needs, and with its start, which `find` finds fast.
 _SCHEMES = (
     ("b", "bearer", expression(r"bearer(?![\w-])")),
@@ -118,7 +119,11 @@ def _begins(text: str, start: int) -> bool:
 
 
 def _is_token(text: str) -> bool:
-    if len(text) < _MIN_TOKEN_CHARACTERS or re.fullmatch(r"[A-Z]+(?:_[A-Z]+)+", text):
+    if (
+        _FIELD.match(text)
+        or len(text) < _MIN_TOKEN_CHARACTERS
+        or re.fullmatch(r"[A-Z]+(?:_[A-Z]+)+", text)
+    ):
         return False
     if len(text) >= 20:
         return not re.fullmatch(r"[a-z]+(?:[-_./][a-z]+)*|[A-Z_]+", text) or (

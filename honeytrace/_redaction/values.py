@@ -102,7 +102,9 @@ _TELLS_NOTHING = expression(
     re.VERBOSE | re.IGNORECASE | re.DOTALL,
 )
 _CALL = expression(
-    r"[A-Za-z_$][\w.$:]*(?:\(|\[|->|\?\.|(?<=::)<).*|[A-Z]\w*<[A-Z&'].*|(?:new|await|typeof|lambda|not|func|fn)\s.*",
+    r"[A-Za-z_$][\w.$:]*(?:\(|\[|->|\?\.|(?<=::)<).*|[A-Z]\w*<[A-Z&'].*"
+    r"|[A-Za-z_]\w*<[\w.\[\]|, ]{1,64}>?\(?|&[A-Za-z_][\w.:]*\{.*"
+    r"|(?:new|await|typeof|lambda|not|func|fn)\s.*",
     re.DOTALL | re.ASCII,
 )
 _REFERENCE = expression(r"[$@&*]{0,2}(?:[A-Za-z_]\w*(?:\.|::|->|\?\.))*[A-Za-z_]\w*[!?]?", re.ASCII)

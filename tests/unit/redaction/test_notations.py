@@ -658,6 +658,9 @@ CODE = [
     '{"token": "Paris", "logprob": -0.1}, {"token": " the", "prob": 0.9}\n',
     "password:\n\nAnother paragraph begins here.\n",
     "| Name | Password |\n|---|---|\n| bob | |\n",
+    'export const setPassword = createAction<string>("auth/setPassword");',
+    'secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "db-credentials"}}',
+    'msg="token refreshed" user=bob token_type=bearer expires_in=3600',
 ]
 
 
