@@ -11,7 +11,7 @@ import socketserver
 import sys
 import threading
 from contextlib import suppress
-from email.errors import MissingHeaderBodySeparatorDefect
+from email.errors import InvalidHeaderDefect, MissingHeaderBodySeparatorDefect
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any
@@ -36,6 +36,8 @@ _MAX_SKIPPED_BYTES = 1024 * 1024  # read and dropped if the application did not 
 _MAX_LINGER_BYTES = 256 * 1024 * 1024  # read and dropped after the last answer
 _MAX_STREAMS = 8  # unending answers at the same time, each with a thread of its own
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_DEFECTS = (InvalidHeaderDefect, MissingHeaderBodySeparatorDefect)
+_HOST = re.compile("^https?://([^/?:]*)[^/?]*", re.IGNORECASE)
 
 
 def make_server(
@@ -142,10 +144,14 @@ class _Handler(BaseHTTPRequestHandler):
                 return f"{name!r} is not the name of a header"
             if re.search("[\r\n\0]", value):
                 return f"the header {name!r} goes over several lines"
-        if any(isinstance(each, MissingHeaderBodySeparatorDefect) for each in self.headers.defects):
+        if any(isinstance(each, _DEFECTS) for each in self.headers.defects):
             return "a line among the headers is not a header"
-        if len(self.headers.get_all("Host", [])) > 1:
-            return "there are several Hosts"
+        for name in ("Host", "Transfer-Encoding"):
+            if len(self.headers.get_all(name, [])) > 1:
+                return f"there are several headers {name!r}"
+        target, host = _HOST.match(self.path), self.headers.get("Host", "")
+        if target and target[1].lower() != host.partition(":")[0].lower():
+            return f"the target is on {target[1]!r}, and the Host is {host!r}"
         return None
 
     def _body(self) -> Body | None:
@@ -165,7 +171,7 @@ class _Handler(BaseHTTPRequestHandler):
         return None
 
     def _environ(self, body: Body) -> WSGIEnvironment:
-        target = re.sub("^https?://[^/?]*", "", self.path, flags=re.IGNORECASE)
+        target = _HOST.sub("", self.path)
         path, _, query = target.partition("?")
         host, port = self.server.server_address[:2]
         environ: WSGIEnvironment = {
