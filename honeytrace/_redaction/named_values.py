@@ -196,6 +196,8 @@ _DEFAULT_SIGNS = (
 
 
 _TOO_SHORT = expression(r"[ \t]*[\w.-]{1,5}(?=[\s,;)\]}]|$)")  # to be a secret under a likely name
+_FILE = expression(r"\.(?:c|cc|cpp|cs|go|h|java|js|jsx|kt|php|py|rb|rs|scala|sh|swift|ts|tsx)$")
+_LINE_NUMBER = expression(r"[0-9]{1,6}(?!\w)")
 _bare_words = {"token", "tokens", "Token", "Tokens", "key", "pass"}  # names of words, too
 
 
@@ -213,6 +215,8 @@ def _candidate(text: str, separator: re.Match[str]) -> tuple[Name, str, str] | N
             return None
     if separator[0] in ("::", "=~") or (separator[0][0] == ":" and head[-1:] == "["):
         return None  # a path, a pattern, a slice
+    if separator[0] == ":" and _FILE.search(name) and _LINE_NUMBER.match(text, end):
+        return None  # secrets.py:42
     return _named(separator[0], head, name)
 
 

@@ -660,6 +660,7 @@ CODE = [
     "| Name | Password |\n|---|---|\n| bob | |\n",
     'export const setPassword = createAction<string>("auth/setPassword");',
     'secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "db-credentials"}}',
+    "I0501 10:00:00.123456 1 secrets.go:42] synced; File secrets.py:1201: in load",
     'msg="token refreshed" user=bob token_type=bearer expires_in=3600',
 ]
 
