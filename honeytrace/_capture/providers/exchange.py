@@ -144,7 +144,8 @@ _REQUEST_IDS = ("x-request-id", "request-id", "apim-request-id", "x-amzn-request
 def _outputs(answer: Answer, body: Json) -> Json:
     if answer.messages:
         first, *others = [each.as_object() for each in answer.messages]
-        return {**first, "choices": [first, *others]} if others else first
+        outputs = {**first, "choices": [first, *others]} if others else first
+        return {**outputs, "error": body["error"]} if body.get("error") else outputs
     entries = body.get("data")
     if type(entries) is not list or "usage" not in body:
         return body

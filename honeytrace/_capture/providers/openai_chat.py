@@ -19,6 +19,8 @@ class Completion:
         kind = item.get("type")
         if type(kind) is str and kind in _TOLD and self._head:
             return True
+        if self._head and item.get("error") and "choices" not in item:
+            return self._fail(item)
         chunk = _chunk(item, bool(self._head))
         if chunk is None or self._is_next(chunk):
             return False
@@ -30,6 +32,13 @@ class Completion:
                 self._budget.put(self._head, key, value)
         for choice in chunk["choices"]:
             self._choose(choice)
+        return True
+
+    def _fail(self, item: dict[str, Any]) -> bool:
+        """Keep the error with which a server breaks off an answer, beside the answer so far."""
+        for key, value in item.items():
+            if key == "error" or key not in self._head:
+                self._budget.put(self._head, key, value)
         return True
 
     def _is_next(self, chunk: dict[str, Any]) -> bool:

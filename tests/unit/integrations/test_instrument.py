@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import json
 import sys
 import types
 
@@ -303,6 +304,36 @@ def test_error_in_a_stream(server):
     with capture_sessions() as sessions, pytest.raises(openai.APIError, match="overloaded"):
         ask(server, stream=True)
     assert sessions.one().error == "APIError: overloaded"
+
+
+def test_error_in_the_middle_of_a_stream(server):
+    """What came before the error is the answer, and the error stands beside it."""
+    honeytrace.instrument("openai")
+    chunk = (
+        b'{"id": "c-1", "model": "gpt-4o-1", "choices": [{"index": 0, "delta": {"content": "A"}}]}'
+    )
+    server.raw = b"data: %s\n\ndata: %s\n\n" % (chunk, b'{"error": {"message": "overloaded"}}')
+    with capture_sessions() as sessions, pytest.raises(openai.APIError, match="overloaded"):
+        ask(server, stream=True)
+    session = sessions.one()
+    assert session.outputs["content"] == "A"
+    assert session.outputs["error"] == {"message": "overloaded"}
+    assert session.metadata["response_model"] == "gpt-4o-1"
+
+
+def test_failed_response(server):
+    """An answer that says that it failed raises nothing; the session has what it says."""
+    honeytrace.instrument("openai")
+    failed = {"code": "server_error", "message": "overloaded"}
+    response = {"id": "r-1", "object": "response", "status": "failed", "output": []}
+    server.raw = json.dumps({**response, "error": failed}).encode()
+    http_client = openai.DefaultHttpxClient(verify=False)
+    with (
+        capture_sessions() as sessions,
+        openai.OpenAI(base_url=server.openai_url, api_key="k", http_client=http_client) as client,
+    ):
+        client.responses.create(model="gpt-4o", input="Hi")
+    assert sessions.one().outputs["error"] == failed
 
 
 def test_not_sampled(server):
