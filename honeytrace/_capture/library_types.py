@@ -28,11 +28,12 @@ from honeytrace._capture.stdlib_types import (
 from honeytrace._utils.guard import try_call
 from honeytrace._utils.json import Json
 
-_ANSWER_ATTRIBUTES = {"type", "choices", "delta", "usage", "usage_metadata"}
+_COUNTS = ("usage", "usage_metadata", "usageMetadata", "additional_kwargs")
+_ANSWER_ATTRIBUTES = {*_COUNTS, "type", "choices", "delta", "meta", "raw", "prompt_eval_count"}
 
 
 def is_answer(own: dict[str, Any]) -> bool:
-    """Return whether these are the attributes of an answer or a chunk of OpenAI or Anthropic.
+    """Return whether these are the attributes of an answer or a chunk of a known shape.
 
     The test is narrow, because parsers and form fields have `usage` or `choices` too.
     """
@@ -43,8 +44,22 @@ def is_answer(own: dict[str, Any]) -> bool:
         (type(about) is str and about.startswith(("content_block_", "message_st", "message_del")))
         or (type(choices) is list and bool(choices) and _has(choices[0], "message", "delta"))
         or _has(own.get("delta"), "content", "tool_calls", "text", "role", "partial_json")
-        or any("token" in name for name in _parts(own.get("usage", own.get("usage_metadata"))))
+        or any("token" in name.lower() for key in _COUNTS for name in _parts(own.get(key)))
+        or _is_counted_elsewhere(own)
     )
+
+
+def _is_counted_elsewhere(own: dict[str, Any]) -> bool:
+    """Return whether it is an answer of Ollama, Cohere or LlamaIndex, by where the tokens are."""
+    return (
+        ("eval_count" in own and "prompt_eval_count" in own)
+        or ("text" in own and _has(own.get("meta"), "billed_units"))
+        or (_has(own.get("raw"), "choices", "usage", "usage_metadata") and _is_said(own))
+    )
+
+
+def _is_said(own: dict[str, Any]) -> bool:
+    return "text" in own or _has(own.get("message"), "content", "blocks")
 
 
 def _has(value: object, *names: str) -> bool:

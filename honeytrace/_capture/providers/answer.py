@@ -28,3 +28,9 @@ class Answer:
     cost: float | None = None
     answer_id: str | None = None
     request_id: str | None = None
+
+
+def only_counted(answers: list[Answer | None]) -> Answer | None:
+    """Return the answer that counts its tokens, if there is just one."""
+    counted = [each for each in answers if each is not None and each.usage]
+    return counted[0] if len(counted) == 1 else None

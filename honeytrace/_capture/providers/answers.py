@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from honeytrace._capture.providers.answer import Answer
+from honeytrace._capture.providers.answer import Answer, only_counted
 from honeytrace._capture.providers.bedrock import METRICS
 from honeytrace._capture.providers.embeddings import embedded_tokens
 from honeytrace._capture.providers.layouts import KEYS, read_layout
@@ -21,25 +21,27 @@ from honeytrace._utils.json import Json
 def read_answer(outputs: Json) -> Answer | None:
     """Read the outputs, or their `result`, as the answer of a model; None if they are not one.
 
-    A short list may hold it, such as a tuple of the answer and its duration; LangChain's `raw`
-    stands beside the data parsed from it.
+    A short list may hold it, such as a tuple of the answer and its duration, and so may a small
+    dict, such as LangChain's of the answer as `raw` and the data parsed from it.
     """
     result = outputs.get("result")
     for found in (outputs, result, outputs.get("raw") if "parsed" in outputs else None):
         if answer := _read(found):
             return answer
     if type(result) is list and len(result) <= _MAX_LISTED:
-        counted = [each for each in map(_read, result) if each is not None and each.usage]
-        return counted[0] if len(counted) == 1 else None
-    return None
+        return only_counted(list(map(_read, result)))
+    held = result if type(result) is dict else outputs
+    # Counts alone are not enough here: many objects have some, about something else.
+    values = held.values() if len(held) <= _MAX_KEYS else ()
+    return only_counted([each for each in map(_read, values) if each and each.messages])
 
 
 _MAX_LISTED = 3  # entries of a list in which one answer is looked for
+_MAX_KEYS = 8  # keys of a dict in which one answer is looked for
 
 
 def has_usage(outputs: Json) -> bool:
-    answer = read_answer(outputs)
-    return answer is not None and bool(answer.usage)
+    return only_counted([read_answer(outputs)]) is not None
 
 
 def _read(found: Any) -> Answer | None:

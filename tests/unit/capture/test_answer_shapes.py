@@ -870,7 +870,37 @@ def test_objects(name, make):
     assert session.metadata["completion_tokens"] == 5
 
 
-@pytest.mark.parametrize("name", ["openai chat", "anthropic", "openai response"])
+@pytest.mark.parametrize("beside", [{}, {"question": "Hi?", "hits": [1]}, {"meta": {"usage": {}}}])
+@pytest.mark.parametrize("make", [dict, as_model], ids=lambda make: make.__name__)
+def test_in_a_dict(make, beside):
+    """A function may return the answer under a key of its own, as data or as the SDK's object."""
+    body, (model, reason, _), _ = ANSWERS["openai chat"]
+    with capture_sessions() as sessions:
+        trace_session(lambda: {**beside, "response": make(body)})()
+    session = sessions.one()
+    assert (session.config["model"], session.metadata["finish_reason"]) == (model, reason)
+    assert session.metrics["completion_tokens"] == 5
+
+
+def test_several_in_a_dict():
+    """Of two answers, neither is that of the function."""
+    body = ANSWERS["openai chat"][0]
+    assert read_answer({"draft": body, "final": body}) is None
+
+
+PLAIN = [
+    "openai chat",
+    "anthropic",
+    "openai response",
+    *(
+        name
+        for name in ANSWERS
+        if name.startswith(("gemini", "ollama", "cohere", "llama-index", "llama index"))
+    ),
+]
+
+
+@pytest.mark.parametrize("name", PLAIN)
 def test_plain_objects(name):
     """So do objects without fields that their class declares."""
     with capture_sessions() as sessions:
