@@ -37,6 +37,10 @@ _BLOCK = verbose(
     r"""[ ]{0,8}[|>][+-]?[0-9]?[ ]{0,8}\r?\n (?P<block> (?P<indent>[ \t]+)[^\s] [^\n]*
       (?:\n(?P=indent)[^\n]*)* )"""
 )
+_HEREDOC = expression(
+    r"""[ ]?<<[-~]?[ ]?["']?(?P<tag>[A-Za-z_]\w{0,31})["']?\n"""
+    r"""(?P<block>(?:(?!\s*(?P=tag)\b)[^\n]{1,1024}\n){1,16}?)[ \t]*(?P=tag)\b"""
+)
 _NEXT_LINE = expression(
     r"""[ \t]{0,8}\r?\n(?P<indent>[ \t]{0,32})(?:[-*>][ ])?(?P<quote>["'`]?)"""
     r"""(?P<next>[^\s"'`]{4,256})(?P=quote)[ \t]*(?=\r?\n|$)""",
@@ -215,13 +219,10 @@ def find_value(
         return _header(text, at, name, label)
     if name.sure and (group := _GROUP.match(text, at)):
         return _grouped(group, name)
-    block = _BLOCK.match(text, at) if separator == ":" else None
+    block = (_BLOCK if separator == ":" else _HEREDOC).match(text, at)
     if block:
-        return (
-            (*_trimmed(text, *block.span("block")), name.rule)
-            if name.sure or looks_secret(block["block"].strip())
-            else None
-        )
+        secret = name.sure or looks_secret(block["block"].strip())
+        return (*_trimmed(text, *block.span("block")), name.rule) if secret else None
     following = _NEXT_LINE.match(text, at) if separator in (":", WIDE_COLON) else None
     if following:
         return _next(following, name, label)

@@ -56,6 +56,7 @@ def test_schemes_and_urls(text, clean_text):
 
 
 ASSIGNED = [
+    ("password = <<-EOF\nq7Rt2xLp\nEOF\nx", "password = <<-EOF\n[REDACTED:password]\nEOF\nx"),
     ("password=hunter2", "password=[REDACTED:password]"),
     ("password = hunter2", "password = [REDACTED:password]"),
     ("Password: hunter\nnext", "Password: [REDACTED:password]\nnext"),
