@@ -25,7 +25,7 @@ RUN_SECONDS = 0.01  # likewise: at most this long, to have them on disk soon
 MAX_NEW_SESSIONS = 4_000  # with more sessions than this waiting, callers encode as well
 MIN_NEW_SESSIONS = 64  # however long they take to encode, so many may wait
 GUESSED_SECONDS = 0.00025  # to encode a session, until it is measured
-BACKLOG_SECONDS = 0.5  # with more work than this waiting, callers encode as well: an exit has 2 s
+BACKLOG_SECONDS = 0.2  # of work: with more waiting, callers encode as well, since an exit has 2 s
 RECORD_BYTES = 1_300  # memory of a session before it is encoded, without its values
 
 Encode = Callable[[CallRecord], bytes]
