@@ -128,6 +128,8 @@ SCHEME = expression(
 )
 _SNAKE = expression(r"_*(?:[A-Za-z]+[0-9]{0,2}_+)+[A-Za-z]+[0-9]{0,2}|(?:[A-Z][a-z]+)+[0-9]{0,2}")
 _WORD = expression(r"[^\W\d]+(?:\.[^\W\d]+)*")
+_SPELLED = expression(r"[\w.-]{1,256}")
+_WORDS = expression(r"[^\W\d_]+|\d+")
 # What an expression has after the name that it looks for: password=(\S+)
 _PATTERN = expression(r"[()]{0,2}(?:\\{1,2}[SsWwDd]|\[\^|\.[*+]|\?[:P<!=])")
 
@@ -143,7 +145,7 @@ def _judged(value: str, name: Name, label: str) -> bool:
     mark = MARK.match(given)
     if mark:
         return mark.end() < len(given.rstrip(_CLOSING))
-    if not given:
+    if not given or _repeats(given, label):
         return False
     if not name.sure:
         number = given.isdigit() and name.rule == "token" and len(given) >= 6 and label != ""
@@ -157,13 +159,14 @@ def _judged(value: str, name: Name, label: str) -> bool:
     word = _WORD.fullmatch(given.replace(" ", "_"))
     if word and (judge(given) or (name.rule == "code" and given.islower())):
         return False
-    if _INTERPOLATED.search(given) and not re.search(
-        r"\w{6}", _INTERPOLATED.sub("", SCHEME.sub("", given))
-    ):
-        return False
-    return given.rpartition(".")[2].lower().strip("_") != label.rpartition(".")[2].lower().strip(
-        "_"
-    )
+    unknown = _INTERPOLATED.sub("", SCHEME.sub("", given)) if _INTERPOLATED.search(given) else given
+    return unknown is given or re.search(r"\w{6}", unknown) is not None
+
+
+def _repeats(value: str, label: str) -> bool:
+    """Return whether a value only repeats words of its name: `PSK_AES_128 = "PSK-AES128"`."""
+    words = _WORDS.findall(value.rpartition(".")[2].lower()) if _SPELLED.fullmatch(value) else []
+    return bool(words) and set(_WORDS.findall(label.lower())).issuperset(words)
 
 
 def is_secret(value: str, name: Name, label: str = "") -> bool:

@@ -663,6 +663,10 @@ CODE = [
     'secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "db-credentials"}}',
     "I0501 10:00:00.123456 1 secrets.go:42] synced; File secrets.py:1201: in load",
     'msg="token refreshed" user=bob token_type=bearer expires_in=3600',
+    '#define TLS1_TXT_RSA_PSK_WITH_ARIA_256_GCM_SHA384 "RSA-PSK-ARIA256-GCM-SHA384"\n',
+    '# define OSSL_PROV_PARAM_HMAC_KEY_CHECK "hmac-key-check"\n',
+    'SECRET_ROTATION_DAYS_30 = "secret-rotation-30"\n',
+    'RESET_PASSWORD_TOKEN = "reset.password_token"\n',
 ]
 
 
