@@ -128,7 +128,7 @@ SCHEME = expression(
 )
 _SNAKE = expression(r"_*(?:[A-Za-z]+[0-9]{0,2}_+)+[A-Za-z]+[0-9]{0,2}|(?:[A-Z][a-z]+)+[0-9]{0,2}")
 _WORD = expression(r"[^\W\d]+(?:\.[^\W\d]+)*")
-_SPELLED = expression(r"[\w.-]{1,256}")
+_SPELLED = expression(r"[\w-]{1,256}")
 _WORDS = expression(r"[^\W\d_]+|\d+")
 # What an expression has after the name that it looks for: password=(\S+)
 _PATTERN = expression(r"[()]{0,2}(?:\\{1,2}[SsWwDd]|\[\^|\.[*+]|\?[:P<!=])")
@@ -165,8 +165,10 @@ def _judged(value: str, name: Name, label: str) -> bool:
 
 def _repeats(value: str, label: str) -> bool:
     """Return whether a value only repeats words of its name: `PSK_AES_128 = "PSK-AES128"`."""
-    words = _WORDS.findall(value.rpartition(".")[2].lower()) if _SPELLED.fullmatch(value) else []
-    return bool(words) and set(_WORDS.findall(label.lower())).issuperset(words)
+    said, own = (each.rpartition(".")[2].lower().strip("_") for each in (value, label))
+    words = _WORDS.findall(said) if _SPELLED.fullmatch(said) else []
+    # Fewer words may be a secret: POSTGRES_PASSWORD=postgres.
+    return said == own or (len(words) > 2 and set(_WORDS.findall(own)).issuperset(words))
 
 
 def is_secret(value: str, name: Name, label: str = "") -> bool:

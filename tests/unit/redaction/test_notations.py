@@ -71,6 +71,7 @@ ASSIGNED = [
     ('password="abc', 'password="[REDACTED:password]'),
     ('"secrets": ["a", "b"], "x": 1', '"secrets": [REDACTED:secret], "x": 1'),
     ('"credentials": {"a": "b"}', '"credentials": [REDACTED:credentials]'),
+    ("POSTGRES_PASSWORD=postgres", "POSTGRES_PASSWORD=[REDACTED:password]"),
     ("export DB_PASSWORD=ab,c;d&e\nX=1", "export DB_PASSWORD=[REDACTED:password]\nX=1"),
     ("Server=x;Password=abc;Database=d", "Server=x;Password=[REDACTED:password];Database=d"),
     ("AccountKey=a+b/c1==;Endpoint=c", "AccountKey=[REDACTED:key];Endpoint=c"),
@@ -666,7 +667,7 @@ CODE = [
     '#define TLS1_TXT_RSA_PSK_WITH_ARIA_256_GCM_SHA384 "RSA-PSK-ARIA256-GCM-SHA384"\n',
     '# define OSSL_PROV_PARAM_HMAC_KEY_CHECK "hmac-key-check"\n',
     'SECRET_ROTATION_DAYS_30 = "secret-rotation-30"\n',
-    'RESET_PASSWORD_TOKEN = "reset.password_token"\n',
+    'RESET_PASSWORD_TOKEN = "user.reset_password_token"\n',
 ]
 
 
