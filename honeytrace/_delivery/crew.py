@@ -9,7 +9,7 @@ to the disk. If the server is slow, each sender has up to eight requests under w
 threads use many connections. No thread sends, writes or starts another thread while it holds the
 lock.
 
-Waking a thread is the largest part of what a session costs the thread that ends it. So for a second
+Waking a thread is the largest part of what a session costs the thread that ends it. So for a moment
 after its last work, the writer looks for new sessions by itself.
 
 Most sessions are delivered within milliseconds. So the writer first sends what it has encoded. Only
@@ -35,7 +35,7 @@ HANG_SECONDS = 0.02  # a longer request makes another thread the writer
 SILENT_SECONDS = 0.1  # how long to wait for an answer before looking for those to other requests
 STUCK_SECONDS = 0.5  # without an answer for so long, a sender is replaced
 TICK_SECONDS = 1.0  # how often a disk that refused is tried again
-AWAKE_SECONDS = 1.0  # how long the writer looks for new sessions after its last work
+AWAKE_SECONDS = 0.05  # how long the writer looks for new sessions after its last work
 LOOK_SECONDS = 0.01  # how often it does so
 REQUESTS = 8  # under way at once on one thread, if the server is slow
 REQUEST_BYTES = 64 * 1024  # total size of their bodies
