@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from honeytrace._capture.streams import StreamAccumulator
+from honeytrace._capture.accumulator import StreamAccumulator
 
 
 def fed(accumulator, items):

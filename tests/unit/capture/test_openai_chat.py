@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from llm_streams import CHAT, COMPLETION, COUNTS, chunk, fed, function, merge
 
+from honeytrace._capture.accumulator import StreamAccumulator
 from honeytrace._capture.providers.usage import usage
-from honeytrace._capture.streams import StreamAccumulator
 
 
 def test_chat_cut_short():

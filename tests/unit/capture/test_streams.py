@@ -28,8 +28,8 @@ from llm_streams import (
     start,
 )
 
+from honeytrace._capture.accumulator import StreamAccumulator
 from honeytrace._capture.snapshot import Snapshot
-from honeytrace._capture.streams import StreamAccumulator
 
 
 @pytest.mark.parametrize("name", STREAMS)
