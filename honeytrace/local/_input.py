@@ -16,7 +16,11 @@ _PIECE_BYTES = 1024 * 1024
 
 
 def read_body(environ: WSGIEnvironment, most: int = MAX_BODY_BYTES) -> bytearray:
-    """Read the whole body. Raises `RequestError` if it is too long, cut short or badly framed."""
+    """Read the whole body.
+
+    Raises `RequestError` if it is compressed, too long, cut short or badly framed.
+    """
+    _check_encoding(environ)
     given = environ.get("CONTENT_LENGTH") or ""
     length = _length(given) if given else most + 1
     if given and length > most:
@@ -31,6 +35,17 @@ def read_body(environ: WSGIEnvironment, most: int = MAX_BODY_BYTES) -> bytearray
         message = f"the body ended after {len(body)} of {length} bytes; send all of it"
         raise RequestError(HTTPStatus.BAD_REQUEST, message)
     return body
+
+
+def _check_encoding(environ: WSGIEnvironment) -> None:
+    """Refuse a body that is not sent as it is."""
+    encoding = environ.get("HTTP_CONTENT_ENCODING", "").strip().lower()
+    if encoding not in ("", "identity"):
+        raise RequestError(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            f"Content-Encoding is {encoding!r}; send the body without compression",
+            ("Accept-Encoding", "identity"),
+        )
 
 
 def _length(given: str) -> int:

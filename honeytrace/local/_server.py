@@ -88,6 +88,18 @@ class _Handler(BaseHTTPRequestHandler):
         super().setup()
         self.connection.settimeout(self.server.idle)
 
+    def parse_request(self) -> bool:
+        """Read the head of a request; return False if it is answered with an error."""
+        source, self.rfile = self.rfile, _HeadLines(self.rfile, self.raw_requestline)
+        try:
+            parsed = super().parse_request()
+            split = self.rfile.split
+        finally:
+            self.rfile = source
+        if parsed and split:
+            self.send_error(400, f"the line {split!r} has a carriage return in it")
+        return parsed and not split
+
     def handle(self) -> None:
         with suppress(ConnectionError):  # the client has gone, so nobody could read an answer
             super().handle()
@@ -226,6 +238,30 @@ class _Handler(BaseHTTPRequestHandler):
             *(f"{name}: {value}" for name, value in headers),
         ]
         return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n"
+
+
+class _HeadLines(io.BufferedIOBase):
+    """Reads the lines of a head, and keeps the first one that others may take for several.
+
+    The parser of the base class ends a line at a bare carriage return, and a proxy may not.
+
+    Attributes:
+        split: that line; None if there is none.
+    """
+
+    def __init__(self, source: io.BufferedIOBase, first: bytes) -> None:
+        self.split: bytes | None = None
+        self._source = source
+        self._check(first)
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        line = self._source.readline(size)
+        self._check(line)
+        return line
+
+    def _check(self, line: bytes) -> None:
+        if self.split is None and b"\r" in line.removesuffix(b"\n").removesuffix(b"\r"):
+            self.split = line
 
 
 class _Answer:

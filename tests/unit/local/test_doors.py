@@ -117,6 +117,13 @@ def test_json_may_name_its_charset(url, kind):
     assert ask(url, "POST", Content_Type=kind) == 200
 
 
+@pytest.mark.parametrize(("encoding", "status"), [("identity", 200), ("gzip", 415), ("BR", 415)])
+def test_a_compressed_body_is_refused(url, store, encoding, status):
+    """Even if the body is plain: its header says that others would read something else."""
+    assert ask(url, "POST", Content_Encoding=encoding, **JSON) == status
+    assert store.count() == (status == 200)
+
+
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32", "latin-1"])
 def test_only_utf_8_is_read(url, store, encoding):
     """A body in another encoding is refused, whatever it would mean."""

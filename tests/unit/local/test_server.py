@@ -271,6 +271,9 @@ def test_too_long_a_body_is_refused_before_it_comes(server):
         (b"POST http://other/session/start HTTP/1.1\r\nHost: local\r\n\r\n", 400),
         (HEAD + b"no header\r\nContent-Length: 1\r\n\r\n", 400),
         (HEAD + b"X: a\x00b\r\n\r\n", 400),
+        (HEAD + b"X: a\rContent-Length: 1\r\n\r\n", 400),
+        (HEAD + b"X: a\r\r\n\r\n", 400),
+        (b"GET /\rHTTP/1.1\r\nHost: local\r\n\r\n", 400),
     ],
 )
 def test_what_is_no_request_is_refused_in_json(server, request_bytes, status):
