@@ -11,7 +11,7 @@ from typing import TypeVar
 from honeytrace._redaction.lazy import beginning, expression, verbose
 from honeytrace._redaction.marker import Span, mark
 from honeytrace._redaction.secret_names import Name, hides, judge
-from honeytrace._redaction.values import is_prose, is_secret
+from honeytrace._redaction.secret_values import is_prose, is_secret
 
 _Item = TypeVar("_Item")
 _compile = partial(re.compile, flags=re.ASCII | re.VERBOSE)

@@ -18,7 +18,7 @@ from honeytrace._redaction.marker import Span
 from honeytrace._redaction.named_values import comparisons, defaults, named_values, sayings
 from honeytrace._redaction.outline import Outline
 from honeytrace._redaction.provider_keys import provider_keys
-from honeytrace._redaction.values import WIDE_COLON
+from honeytrace._redaction.separators import WIDE_COLON
 
 
 class Finder(NamedTuple):

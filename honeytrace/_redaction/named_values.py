@@ -15,6 +15,7 @@ from honeytrace._redaction.marker import Span
 from honeytrace._redaction.plain_values import MAX_LOOKS, Skimmer, is_plain_word
 from honeytrace._redaction.randomness import looks_secret
 from honeytrace._redaction.secret_names import MAX_NAME_CHARACTERS, Name, judge
+from honeytrace._redaction.secret_values import is_secret
 from honeytrace._redaction.separators import (
     LABELS,
     LAST_WORDS,
@@ -29,7 +30,6 @@ from honeytrace._redaction.values import (
     MAX_VALUE_CHARACTERS,
     QUOTES,
     find_value,
-    is_secret,
     quoted_end,
 )
 

@@ -15,27 +15,21 @@ from honeytrace._redaction.lazy import expression, verbose
 from honeytrace._redaction.marker import Span
 from honeytrace._redaction.randomness import looks_secret
 from honeytrace._redaction.secret_names import Name
-from honeytrace._redaction.separators import meaning, phrase
-from honeytrace._redaction.values import (
-    HEADER,
-    QUOTES,
+from honeytrace._redaction.secret_values import (
+    PROBE_CHARACTERS,
     SCHEME,
-    WIDE_COLON,
-    find_group,
     is_prose,
     is_secret,
     is_source,
-    quoted_end,
 )
+from honeytrace._redaction.separators import WIDE_COLON, meaning, phrase
+from honeytrace._redaction.values import HEADER, HEADER_RULES, QUOTES, find_group, quoted_end
 
 MAX_LOOKS = 1500
 """Names of one text whose values are read closely."""
 
 MAX_JUDGED = 10_000
 """Distinct values of one text that are judged by simple rules; what is left counts as secret."""
-
-MAX_PROBE_CHARACTERS = 256
-"""Only so many characters of a value are judged, but a longer secret is replaced to its end."""
 
 # A run of characters without quotes, or a sign that does not end the value. Nothing may follow what
 # repeats this, so that a run is not tried in parts.
@@ -59,13 +53,12 @@ _VALUE = verbose(
       (?: (?=[A-Za-z_][\w.]{{0,40}}(?:\[|[ ][|=]))
         [A-Za-z_][\w.]{{0,40}}(?:\[[^\]\n]{{1,64}}\]|)(?:[ ]\|[ ][\w.]{{1,40}}){{0,3}} [ ]=[ ] |)
       (?: [bBfFrRuULN@$]{{0,2}} (?:
-            (?P<q>["'`]) (?P<quoted>[^"'`\\\n]{{1,{MAX_PROBE_CHARACTERS}}}) (?P=q)
+            (?P<q>["'`]) (?P<quoted>[^"'`\\\n]{{1,{PROBE_CHARACTERS}}}) (?P=q)
           | (?P<quote>{QUOTES}) )
         | (?P<group>[\[{{(])
         | (?P<bare> {_BARE_PART}{{1,64}} ) )"""
 )
 _BARE = expression(f"{_BARE_PART}+")
-_HEADERS = ("authorization", "cookie")
 _CLOSING = ")]}>.,;:*!"
 # What follows a quote that closes a literal; what was replaced before.
 _NOT_BEGUN = (*" \t\n\r+,).;:&?}]", "[REDACTED:")
@@ -111,10 +104,10 @@ class Skimmer:
         """Return where the value is, if it is a secret."""
         at = match.start()
         kind = match.lastgroup or ""
-        header = name.rule in _HEADERS and kind == "bare" and match[0][0] == ":"
+        header = name.rule in HEADER_RULES and kind == "bare" and match[0][0] == ":"
         if kind == "group":
             span = find_group(self._text, match.start("group"), name)
-        elif kind == "quote" or header or match.end() - at > MAX_PROBE_CHARACTERS:
+        elif kind == "quote" or header or match.end() - at > PROBE_CHARACTERS:
             span = self._long(match, kind, name, header)
         elif len(self._judged) >= MAX_JUDGED:
             return _found(match, kind, name, judge=False)
@@ -129,11 +122,11 @@ class Skimmer:
         start = match.end() if kind == "quote" else match.start(kind)
         if kind == "bare":
             whole = (HEADER if header else _BARE).match
-            probe = whole(text, start, start + MAX_PROBE_CHARACTERS)
+            probe = whole(text, start, start + PROBE_CHARACTERS)
             end = probe.end() if probe else start
         else:
             end, _ = quoted_end(text, start, match["quote"] or match["q"])
-        given = text[start : min(end, start + MAX_PROBE_CHARACTERS)]
+        given = text[start : min(end, start + PROBE_CHARACTERS)]
         if not _is_value(given.rstrip(_CLOSING), name, match["line"], quoted=kind != "bare"):
             return None
         if kind == "bare":
@@ -157,7 +150,7 @@ def _is_value(given: str, name: Name, line: str | None, quoted: bool) -> bool:
     """Return whether a value is a secret."""
     if not given or given.startswith(_NOT_BEGUN) or (line and not _is_data(given)):
         return False
-    if name.rule in _HEADERS and (scheme := SCHEME.match(given)):
+    if name.rule in HEADER_RULES and (scheme := SCHEME.match(given)):
         given = given[scheme.end() :]
     secret = is_secret(given, name, "" if quoted else "=")  # a number may be one without quotes
     return secret and not (is_prose(given, 0) if quoted else is_source(given))

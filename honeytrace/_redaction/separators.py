@@ -13,7 +13,9 @@ from typing import NamedTuple
 from honeytrace._redaction import secret_words
 from honeytrace._redaction.lazy import expression
 from honeytrace._redaction.secret_names import MARKS, Name, judge, may_hold_secret
-from honeytrace._redaction.values import WIDE_COLON
+
+WIDE_COLON = "\uff1a"
+"""The colon of Chinese and Japanese texts."""
 
 SEPARATOR = expression(rf":+[=-]?|=+[>~]?|%3[ADad]|{WIDE_COLON}|<-")
 """A sign between a name and its value."""

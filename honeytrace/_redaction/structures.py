@@ -11,7 +11,8 @@ from honeytrace._redaction.lazy import expression, verbose
 from honeytrace._redaction.marker import Span
 from honeytrace._redaction.randomness import looks_secret
 from honeytrace._redaction.secret_names import Name, judge, may_hold_secret
-from honeytrace._redaction.values import SCHEME, is_prose, is_secret, quoted_end
+from honeytrace._redaction.secret_values import SCHEME, is_prose, is_secret
+from honeytrace._redaction.values import quoted_end
 
 MAX_ELEMENT_CHARACTERS = 4096
 """Characters of the text of an XML element that is looked at."""

@@ -1,4 +1,4 @@
-"""Find the end of a value that a text gives to a name, and decide whether it is a secret.
+"""Find the value that a text gives to a name, to its end.
 
 A value ends where its notation says: a quoted one at its quote, a block at its indentation, a bare
 one at a space or a delimiter. Where the end is unclear, the value ends with its line.
@@ -7,21 +7,37 @@ one at a space or a delimiter. Where the end is unclear, the value ends with its
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 
 from honeytrace._redaction.lazy import expression, verbose
-from honeytrace._redaction.marker import MARK, Span
+from honeytrace._redaction.marker import Span
 from honeytrace._redaction.randomness import looks_secret
-from honeytrace._redaction.secret_names import NUMERIC_RULES, Name, is_likely, judge
-
-WIDE_COLON = "\uff1a"
-"""The colon of Chinese and Japanese texts."""
+from honeytrace._redaction.secret_names import Name, judge
+from honeytrace._redaction.secret_values import (
+    PROBE_CHARACTERS,
+    SCHEME,
+    is_about_itself,
+    is_call,
+    is_prose,
+    is_reference,
+    is_secret,
+    is_word,
+)
+from honeytrace._redaction.separators import WIDE_COLON
 
 QUOTES = r"""\\{0,8}(?:\"{3}|'{3}|["'`])"""
 """A quote, with the backslashes that it has in a text within a text."""
 
 MAX_VALUE_CHARACTERS = 1024
 """Only so many characters of a value are judged, but a longer secret is replaced to its end."""
+
+HEADER_RULES = ("authorization", "cookie")
+"""The rules whose values in a header take the rest of the line."""
+
+COLONS = (":", WIDE_COLON)
+"""The separators that prose has, too."""
+
+_MAX_PROSE_WORDS = {"key": 3, "password": 6, "secret": 6, "authorization": 6, "cookie": 6}
+_MAX_WORDS = 6  # of a quoted secret that does not begin as prose does
 
 # What may stand between a separator and a value: the end of emphasis, of an element, of a cell.
 _DECORATION = verbose(
@@ -70,111 +86,11 @@ _HEADER_START = expression(
     rf"[ \t]{{0,8}}(?P<line>(?:Digest[^\r\n]{{0,512}}|{_PARAMETERS}|[^\r\n\"'`\\]{{1,512}}))"
 )
 _COOKIE = expression(r"[\w.$-]{1,128}=[^\s=]")
-_PROBE_CHARACTERS = 256  # more than any bare value has that is not a secret
-_MAX_VALUES = 1024  # values that are remembered, since texts say the same again
 _CLOSING = ")]}>.,;:*!"
 _TRAILING = expression(r"[ \t]*(?:\r?\n|$|\\[nr])")
 
-_TELLS_NOTHING = expression(
-    r"""(?:(?:basic|bearer|token)[ ])? (?:
-      (?: any|await|basic|bearer|bool|boolean|byte|bytes|char|chararray|configured|credentials
-      |default|dict|digest|disabled|empty|enabled|env|error|expired|false|final|float
-        |forgot|function|generated|hidden|include|incorrect|inherit|int|integer|invalid|kerberos
-        |list|masked
-        |missing|negotiate|never|new|nil|no|none|not|ntlm|null|number
-        |oauth|oauth2|object|off|ok|omit|on|optional|password|prompt|public|redacted|removed
-        |required
-        |same|secret|securestring|secretstr|self|stdin|str|string
-        |text|todo|true|type|unchanged|undefined|unknown|unset|user|valid|value|varchar|void
-        |wrong|yes )(?:[^\w\s-].*)?
-    | same-origin | X(?:-[A-Za-z]{2,16}){1,4} | (?:proxy-)?authori[sz]ation | set-cookie2?
-    | [0-9]+(?:\.[0-9]+){3,} | urn:[a-z0-9-]+:.*
-    | &str | \$\{[^{}]*\}? | \$[A-Za-z_]\w* | \$\(.* | \{+[ ]?[\w.\[\]"'$!-]*[ ]?\}* | <[^<>]*>?
-    | \$?\[[\w \-.]*\]? | %\w+% | @\w+@?
-    | %[sdrvq] | %\(\w+\)s | \#\{.*\}? | (?:file|env|fd):.*
-    | [A-Za-z]{2,4}[-_](?:[A-Za-z]{2,8}[-_])?(?:\.{3}|\u2026|\*+|[xX]{3,})?
-    | :?[*.xX\u2022\u2026_#-]+ | __\w+__ | \W{1,3} | :\w+ | \?
-    | (?:self|this|cls|os|process|env|config|settings|args|options|opts|params|request|req|ctx
-    |props|state|data|user|var|local|module|secrets|vars|github|steps|inputs|System
-    |Environment)\.[A-Za-z_]\w*.*
-    | (?:your|my|the|an?|some|enter|insert|add|put|replace|change|example|sample|dummy|fake|test
-    |placeholder)(?:[-_ ][a-z]+)*
-      [-_ ](?:key|token|secret|password|pass|here|it|me|value|string|goes|passphrase|credentials?)s?
-    | (?:changeme|change[-_]?it|xxx+.*|placeholder|example|redacted|masked|\W*(?:redacted|hidden
-    |masked|removed)\W*)
-    | \{\s{0,8}\\{0,2}"(?:type|\$ref|anyOf|description|title)\\{0,2}".* )""",
-    re.VERBOSE | re.IGNORECASE | re.DOTALL,
-)
-_CALL = expression(
-    r"[A-Za-z_$][\w.$:]*(?:\(|\[|->|\?\.|(?<=::)<).*|[A-Z]\w*<[A-Z&'].*"
-    r"|[A-Za-z_]\w*<[\w.\[\]|, ]{1,64}>?\(?|&[A-Za-z_][\w.:]*\{.*"
-    r"|(?:new|await|typeof|lambda|not|func|fn)\s.*",
-    re.DOTALL | re.ASCII,
-)
-_REFERENCE = expression(r"[$@&*]{0,2}(?:[A-Za-z_]\w*(?:\.|::|->|\?\.))*[A-Za-z_]\w*[!?]?", re.ASCII)
-_INTERPOLATED = expression(
-    r"""[\#$]?\{{1,2}[\w .:|?()\[\]'"!$-]*\}{1,2}|(?<![A-Za-z0-9])\$[A-Za-z_]{3,}[0-9]{0,2}(?!\w)"""
-    r"""|%\(\w+\)s|%[sd]|<[\w -]*>"""
-    r"""|\$\([^()]*\)"""
-)
-_ABOUT_ITSELF = expression(
-    r"(?i)\b(?:your|enter|must|should|invalid|incorrect|required|please|forgot|change|reset"
-    r"|confirm|does not|is not|missing|passwords?|tokens?|secrets?|keys?|cookies?)\b"
-)
-_PROSE = expression(r"[A-Za-z][a-z']*[.,;:!?]?[ ]+[A-Za-z][a-z']*(?![\w=:-])")
-SCHEME = expression(
-    r"(?:Basic|Bearer|Digest|Negotiate|Token|Api-?Key|Api-Token|AWS4-HMAC-SHA256|Hawk|OAuth)[ ]",
-    re.IGNORECASE,
-)
-_SNAKE = expression(r"_*(?:[A-Za-z]+[0-9]{0,2}_+)+[A-Za-z]+[0-9]{0,2}|(?:[A-Z][a-z]+)+[0-9]{0,2}")
-_WORD = expression(r"[^\W\d]+(?:\.[^\W\d]+)*")
-_SPELLED = expression(r"[\w-]{1,256}")
-_WORDS = expression(r"[^\W\d_]+|\d+")
 # What an expression has after the name that it looks for: password=(\S+)
 _PATTERN = expression(r"[()]{0,2}(?:\\{1,2}[SsWwDd]|\[\^|\.[*+]|\?[:P<!=])")
-
-
-def is_prose(text: str, start: int) -> bool:
-    """Return whether words of English begin here."""
-    return _PROSE.match(text, start) is not None
-
-
-@lru_cache(_MAX_VALUES)
-def _judged(value: str, name: Name, label: str) -> bool:
-    given = value.strip()
-    mark = MARK.match(given)
-    if mark:
-        return mark.end() < len(given.rstrip(_CLOSING))
-    if not given or _repeats(given, label):
-        return False
-    if not name.sure:
-        number = given.isdigit() and name.rule == "token" and len(given) >= 6 and label != ""
-        return number or (is_likely(name, given) and not _TELLS_NOTHING.fullmatch(given))
-    if _TELLS_NOTHING.fullmatch(given):
-        return False
-    if given.isdigit():
-        return len(given) >= 6 or (
-            name.rule in NUMERIC_RULES and name.rule != "key" and len(given) > 1
-        )
-    word = _WORD.fullmatch(given.replace(" ", "_"))
-    if word and (judge(given) or (name.rule == "code" and given.islower())):
-        return False
-    unknown = _INTERPOLATED.sub("", SCHEME.sub("", given)) if _INTERPOLATED.search(given) else given
-    return unknown is given or re.search(r"\w{6}", unknown) is not None
-
-
-def _repeats(value: str, label: str) -> bool:
-    """Return whether a value only repeats words of its name: `PSK_AES_128 = "PSK-AES128"`."""
-    said, own = (each.rpartition(".")[2].lower().strip("_") for each in (value, label))
-    words = _WORDS.findall(said) if _SPELLED.fullmatch(said) else []
-    # Fewer words may be a secret: POSTGRES_PASSWORD=postgres.
-    return said == own or (len(words) > 2 and set(_WORDS.findall(own)).issuperset(words))
-
-
-def is_secret(value: str, name: Name, label: str = "") -> bool:
-    """Return whether a value of a text, without its quotes, is a secret under this name."""
-    judged = _judged if len(value) <= _PROBE_CHARACTERS else _judged.__wrapped__
-    return judged(value, name, label)
 
 
 def quoted_end(text: str, start: int, quote: str) -> tuple[int, bool]:
@@ -220,15 +136,14 @@ def find_value(
         return _quoted(text, opening, name, label, in_quotes)
     if "==" in separator or separator in ("!=", "<=", ">="):
         return None
-    if separator in (":", WIDE_COLON) and (name.rule in ("authorization", "cookie")):
+    if separator in COLONS and name.rule in HEADER_RULES:
         return _header(text, at, name, label)
     if name.sure and (group := _GROUP.match(text, at)):
         return _grouped(group, name)
-    block = (_BLOCK if separator == ":" else _HEREDOC).match(text, at)
-    if block:
+    if block := (_BLOCK if separator == ":" else _HEREDOC).match(text, at):
         secret = name.sure or looks_secret(block["block"].strip())
         return (*_trimmed(text, *block.span("block")), name.rule) if secret else None
-    following = _NEXT_LINE.match(text, at) if separator in (":", WIDE_COLON) else None
+    following = _NEXT_LINE.match(text, at) if separator in COLONS else None
     if following:
         return _next(following, name, label)
     typed = _TYPED.match(text, at) if separator == ":" else None
@@ -258,19 +173,21 @@ def _quoted(
     if not closed and (len(given) > 256 or is_prose(text, start)):
         given = given.split()[0] if given.split() else ""
         end = start + len(given)
-    if name.sure and (_CALL.match(given) and closed and given.endswith(")")):
+    if name.sure and closed and is_call(given) and given.endswith(")"):
         return None
-    words = len(given.split())
-    most = {"key": 3, "password": 6, "secret": 6, "authorization": 6, "cookie": 6}
-    if is_prose(text, start) and words > most.get(name.rule, 0):
-        return None
-    if is_prose(text, start) and _ABOUT_ITSELF.search(given):
+    if _is_sentence(given, name, is_prose(text, start)):
         return None
     if name.rule == "cookie" and "=" not in given and not looks_secret(given):
         return None
-    if len(given.split()) > 6 and name.rule != "cookie" and name.rule != "authorization":
-        return None
     return (start, end, name.rule) if is_secret(given, name, label if name.sure else "") else None
+
+
+def _is_sentence(given: str, name: Name, prose: bool) -> bool:
+    """Return whether a quoted text has more words than a secret of this kind may have."""
+    words = len(given.split())
+    if prose and (words > _MAX_PROSE_WORDS.get(name.rule, 0) or is_about_itself(given)):
+        return True
+    return words > _MAX_WORDS and name.rule not in HEADER_RULES
 
 
 def find_group(text: str, at: int, name: Name) -> Span | None:
@@ -310,13 +227,13 @@ def _header(text: str, at: int, name: Name, label: str) -> Span | None:
     start, end = _trimmed(text, *line.span("line"))
     given = text[start:end]
     if name.rule == "cookie":
-        secret = _COOKIE.match(given) or looks_secret(given)
+        secret = _COOKIE.match(given) is not None or looks_secret(given)
     else:
         scheme = SCHEME.match(given)
         first = given[scheme.end() if scheme else 0 :].split(" ", 1)[0].rstrip(_CLOSING)
         secret = is_secret(first, name, label) and _is_authorization(given, first, scheme)
-        if not scheme:
-            return (start, start + len(first), name.rule) if secret else None
+        if secret and not scheme:
+            return start, start + len(first), name.rule
     if not secret:
         return None
     whole = HEADER.match(text, at)
@@ -325,21 +242,21 @@ def _header(text: str, at: int, name: Name, label: str) -> Span | None:
 
 def _is_authorization(given: str, first: str, scheme: re.Match[str] | None) -> bool:
     """Return whether this is the value of an authorization header, and not prose with a colon."""
-    if _CALL.match(first):
+    if is_call(first):
         return False
     words = given.split(None, 3)
     if scheme:
-        return scheme[0] == "Digest " or not (_WORD.fullmatch(first) and len(words) > 2)
-    if _WORD.fullmatch(first) or is_prose(given, 0):
+        return scheme[0] == "Digest " or not (is_word(first) and len(words) > 2)
+    if is_word(first) or is_prose(given, 0):
         return False
     return len(words) == 1 or re.search(r"\d", first) is not None
 
 
 def _bare(text: str, at: int, name: Name, label: str, separator: str) -> Span | None:
-    match = _BARE.match(text, at, at + _PROBE_CHARACTERS)
+    match = _BARE.match(text, at, at + PROBE_CHARACTERS)
     if match is None:
         return None
-    if match.end() == at + _PROBE_CHARACTERS:
+    if match.end() == at + PROBE_CHARACTERS:
         whole = is_secret(match["bare"], name, label) and _BARE.match(text, at)
         return (*whole.span("bare"), name.rule) if whole else None
     start, end = match.span("bare")
@@ -347,40 +264,17 @@ def _bare(text: str, at: int, name: Name, label: str, separator: str) -> Span | 
     shorter = given.rstrip(_CLOSING)
     end = start + (len(shorter) or len(given))
     given = text[start:end]
-    if not is_secret(given, name, label) or _CALL.match(text[start : end + 1]):
+    if not is_secret(given, name, label) or is_call(text[start : end + 1]):
         return None
     if (given[0] in "([{" and text[start - 1] == " ") or _PATTERN.match(text, start):
         return None
-    digits = any(map(str.isdigit, given))
-    if _is_reference(given, digits):
+    if is_reference(given):
         return None
-    if (
-        not digits
-        and _WORD.fullmatch(given)
-        and not _is_written(text, start, end, separator, label)
-    ):
+    if is_word(given) and not _is_written(text, start, end, separator, label):
         return None
     if separator != "=" and is_prose(text, start):
         return None
     return start, end, name.rule
-
-
-def is_source(given: str) -> bool:
-    """Return whether a value that is not quoted is code: a call, a reference, the name of one."""
-    digits = any(map(str.isdigit, given))
-    return _CALL.match(given) is not None or _is_reference(given, digits)
-
-
-def _is_reference(given: str, digits: bool) -> bool:
-    """Return whether a value names where the secret is: `self.auth.token`, `my_password`."""
-    if not _REFERENCE.fullmatch(given) or any(map(looks_secret, re.split(r"[.:>]+", given))):
-        return False
-    path = re.split(r"\.|::", given)
-    if len(path) > 1:
-        return not digits or judge(path[-1]) is not None
-    if _SNAKE.fullmatch(given) and "_" in given and digits:
-        return True
-    return not digits and judge(given) is not None
 
 
 def _is_written(text: str, start: int, end: int, separator: str, label: str) -> bool:
@@ -398,7 +292,7 @@ def _is_written(text: str, start: int, end: int, separator: str, label: str) -> 
         return False
     if "-" in label.strip("-") and separator == "=":
         return True
-    if separator in (":", WIDE_COLON):
+    if separator in COLONS:
         cased = word[1:] != word[1:].lower() or not word[:1].islower()
         described = label[:1] == "_" or label.lower().startswith("credential")
         return bool(_TRAILING.match(text, end)) and ("-" in label or not cased) and not described
