@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from model_events import amazon_frame, events
 
 Json = dict[str, Any]
 
@@ -28,7 +29,10 @@ class ModelServer:
         requests: the requests so far, each as path, headers and body.
         failures: the statuses with which the next requests are refused.
         raw: if it is set, the bytes of the body that every answer has.
+        usage: the counts of tokens to tell, by key, instead of the counted words.
         broken: if it is True, streams end in the middle, without a last event.
+        last: the bytes of an event with which a broken stream ends.
+        cut: if it is True, a broken stream ends together with its connection.
         stalled: if it is True, streams wait in the middle until `released` is set.
     """
 
@@ -36,7 +40,10 @@ class ModelServer:
         self.requests: list[tuple[str, dict[str, str], Any]] = []
         self.failures: list[int] = []
         self.raw: bytes | None = None
+        self.usage: Json = {}
         self.broken = False
+        self.last = b""
+        self.cut = False
         self.stalled = False
         self.released = threading.Event()
         self._http = _Http(("127.0.0.1", 0), _handler(self))
@@ -87,18 +94,25 @@ def _handler(server: ModelServer) -> type[BaseHTTPRequestHandler]:
                 self.answer(404, b'{"error": {"message": "no such path", "type": "not_found"}}')
 
         def reply(self, body: Json, answer: Json) -> None:
+            answer["usage"] = _recounted(answer["usage"], server.usage)
             streamed = body.get("stream") or "stream" in self.path.rpartition(":")[2].lower()
             if not streamed:
                 self.answer(200, json.dumps(answer).encode())
                 return
-            self.begin(200, "text/event-stream", {"Transfer-Encoding": "chunked"})
-            events = list(_events(answer, body))
-            middle = len(events) // 2
-            for at, event in enumerate(events[:middle] if server.broken else events):
+            of_amazon = self.path.endswith("-response-stream")
+            media_type = "application/vnd.amazon.eventstream" if of_amazon else "text/event-stream"
+            self.begin(200, media_type, {"Transfer-Encoding": "chunked"})
+            sent = list(events(answer, body))
+            middle = len(sent) // 2
+            if server.broken:
+                sent[middle:] = [server.last] * bool(server.last)
+            for at, event in enumerate(map(amazon_frame, sent) if of_amazon else sent):
                 if server.stalled and at == middle:
                     server.released.wait(30)
                 self.wfile.write(b"%x\r\n%s\r\n" % (len(event), event))
-            self.wfile.write(b"0\r\n\r\n")
+            self.close_connection = server.broken and server.cut
+            if not self.close_connection:
+                self.wfile.write(b"0\r\n\r\n")
 
         def answer(self, status: int, body: bytes) -> None:
             more = {"Content-Length": str(len(body)), "Retry-After-Ms": "1"}
@@ -160,6 +174,13 @@ def _usage(body: Json, text: str) -> tuple[int, int]:
     return len(json.dumps(body).split()), len(text.split()) or 1
 
 
+def _recounted(usage: Json, counts: Json) -> Json:
+    return {
+        key: _recounted(value, counts) if isinstance(value, dict) else counts.get(key, value)
+        for key, value in usage.items()
+    }
+
+
 def _chat(body: Json) -> Json:
     message: Json = {"role": "assistant", "content": _question(body).upper()}
     reason = "stop"
@@ -215,6 +236,8 @@ def _embeddings(body: Json) -> Json:
 
 def _response(body: Json) -> Json:
     text = _question(body).upper()
+    if (body.get("text") or {}).get("format", {}).get("type") == "json_schema":
+        text = json.dumps({"city": "Paris"})
     item: Json = {
         "id": "msg_1",
         "type": "message",
@@ -276,123 +299,3 @@ def _message(body: Json) -> Json:
             "output_tokens": made,
         },
     }
-
-
-def _events(answer: Json, body: Json) -> Iterator[bytes]:
-    """Yield the events of a stream: the answer, a few characters at a time."""
-    if answer.get("type") == "message":
-        yield from _message_events(answer)
-    elif answer.get("object") == "response":
-        yield from _response_events(answer)
-    else:
-        yield from _chat_events(
-            answer, bool((body.get("stream_options") or {}).get("include_usage"))
-        )
-
-
-def _event(data: Json) -> bytes:
-    name = f"event: {data['type']}\n" if "type" in data else ""
-    return f"{name}data: {json.dumps(data)}\n\n".encode()
-
-
-def _pieces(text: str) -> list[str]:
-    return [text[at : at + 4] for at in range(0, len(text), 4)]
-
-
-def _chat_events(answer: Json, counted: bool) -> Iterator[bytes]:
-    head = {name: answer[name] for name in ("id", "created", "model")}
-    legacy = answer["object"] == "text_completion"
-    head["object"] = "text_completion" if legacy else "chat.completion.chunk"
-    for choice in answer["choices"]:
-        message = choice.get("message", {})
-        text = choice["text"] if legacy else message["content"] or ""
-        deltas: list[Json] = [] if legacy else [{"role": "assistant", "content": ""}]
-        deltas += [{"content": piece} for piece in _pieces(text)]
-        for call in message.get("tool_calls", ()):
-            empty = {**call, "function": {**call["function"], "arguments": ""}}
-            deltas.append({"tool_calls": [{"index": 0, **empty}]})
-            for piece in _pieces(call["function"]["arguments"]):
-                deltas.append({"tool_calls": [{"index": 0, "function": {"arguments": piece}}]})
-        for delta in deltas:
-            one = {"text": delta["content"]} if legacy else {"delta": delta}
-            chunk = {"index": choice["index"], "finish_reason": None, **one}
-            yield _event({**head, "choices": [chunk]})
-        last: Json = {"text": ""} if legacy else {"delta": {}}
-        end = {"index": choice["index"], "finish_reason": choice["finish_reason"], **last}
-        yield _event({**head, "choices": [end]})
-    if counted:
-        yield _event({**head, "choices": [], "usage": answer["usage"]})
-    yield b"data: [DONE]\n\n"
-
-
-def _message_events(answer: Json) -> Iterator[bytes]:
-    usage = {**answer["usage"], "output_tokens": 1}
-    start = {**answer, "content": [], "stop_reason": None, "usage": usage}
-    yield _event({"type": "message_start", "message": start})
-    yield _event({"type": "ping"})
-    for index, block in enumerate(answer["content"]):
-        kind = block["type"]
-        empty, deltas = _BLOCKS[kind](block)
-        yield _event({"type": "content_block_start", "index": index, "content_block": empty})
-        for delta in deltas:
-            yield _event({"type": "content_block_delta", "index": index, "delta": delta})
-        yield _event({"type": "content_block_stop", "index": index})
-    delta = {"stop_reason": answer["stop_reason"], "stop_sequence": None}
-    usage = {"output_tokens": answer["usage"]["output_tokens"]}
-    yield _event({"type": "message_delta", "delta": delta, "usage": usage})
-    yield _event({"type": "message_stop"})
-
-
-def _text_block(block: Json) -> tuple[Json, list[Json]]:
-    deltas = [{"type": "text_delta", "text": piece} for piece in _pieces(block["text"])]
-    return {"type": "text", "text": ""}, deltas
-
-
-def _thinking_block(block: Json) -> tuple[Json, list[Json]]:
-    said: list[Json] = [
-        {"type": "thinking_delta", "thinking": piece} for piece in _pieces(block["thinking"])
-    ]
-    signed = {"type": "signature_delta", "signature": block["signature"]}
-    return {"type": "thinking", "thinking": "", "signature": ""}, [*said, signed]
-
-
-def _tool_block(block: Json) -> tuple[Json, list[Json]]:
-    pieces = _pieces(json.dumps(block["input"]))
-    return {**block, "input": {}}, [
-        {"type": "input_json_delta", "partial_json": piece} for piece in pieces
-    ]
-
-
-_BLOCKS = {"text": _text_block, "thinking": _thinking_block, "tool_use": _tool_block}
-
-
-def _response_events(answer: Json) -> Iterator[bytes]:
-    events: list[Json] = []
-    begun = {**answer, "status": "in_progress", "output": [], "usage": None}
-    events.append({"type": "response.created", "response": begun})
-    for at, item in enumerate(answer["output"]):
-        where = {"output_index": at, "item_id": item["id"]}
-        if item["type"] == "message":
-            text = item["content"][0]["text"]
-            part: Json = {"type": "output_text", "text": "", "annotations": []}
-            begun = {**item, "content": [], "status": "in_progress"}
-            added = {"type": "response.output_item.added", "output_index": at, "item": begun}
-            events += [added, {"type": "response.content_part.added", **where, "content_index": 0}]
-            events[-1]["part"] = part
-            delta = {"type": "response.output_text.delta", **where, "content_index": 0}
-            events += [{**delta, "logprobs": [], "delta": piece} for piece in _pieces(text)]
-            done = {"type": "response.output_text.done", **where, "content_index": 0}
-            events.append({**done, "logprobs": [], "text": text})
-        else:
-            begun = {**item, "arguments": "", "status": "in_progress"}
-            added = {"type": "response.output_item.added", "output_index": at, "item": begun}
-            events.append(added)
-            delta = {"type": "response.function_call_arguments.delta", **where}
-            events += [{**delta, "delta": piece} for piece in _pieces(item["arguments"])]
-            done = {"type": "response.function_call_arguments.done", **where}
-            events.append({**done, "name": item["name"], "arguments": item["arguments"]})
-        done = {"type": "response.output_item.done", "output_index": at, "item": item}
-        events.append(done)
-    events.append({"type": "response.completed", "response": answer})
-    for number, event in enumerate(events):
-        yield _event({**event, "sequence_number": number})

@@ -23,9 +23,9 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 OURS = ("certifi", "httpcore", "httpx", "wrapt")
 ENVIRONMENTS = {
-    "oldest": ("openai==1.50.0", "anthropic==0.40.0", "httpx<0.28"),
-    "middle": ("openai<3", "anthropic<2"),
-    "newest": ("openai", "anthropic"),
+    "oldest": ("openai==1.50.0", "anthropic[bedrock]==0.40.0", "httpx<0.28"),
+    "middle": ("openai<3", "anthropic[bedrock]<2"),
+    "newest": ("openai", "anthropic[bedrock]"),
     "litellm": ("litellm",),
 }
 
