@@ -1,5 +1,4 @@
-"""Find the keys of known providers, by the tables in `providers.py` and
-`special_keys.py`.
+"""Find the keys of known providers, by the tables of their formats.
 
 A key has a long run of letters, digits and a few signs, which two searches find at the speed of C.
 In a run, a format is tried where a word begins as its keys do, or where there is a part that all

@@ -34,6 +34,44 @@ _SPREAD = (
     r"(?=(?:[A-Za-z_-]{0,24}[0-9][0-9_-]{0,4}[A-Za-z]){3})"
 )
 
+_END = r"(?![\w-])"
+
+# The first words of a key, a part that is in every key, and the expression.
+_STARTING = r"""
+pat,sat  at.      [ps]at\.[\w-]{22}\.[A-Za-z0-9]{24}\.[A-Za-z0-9]{20}
+1000     1000.    1000\.[0-9a-f]{32}\.[0-9a-f]{32}
+3MV*     3MVG9    3MVG9[\w.+/=]{80,251}
+na1      na1.     na1\.[A-Za-z0-9+/]{100}
+api      api_     api_(?=[A-Za-z.]*[0-9])[A-Za-z0-9.]{45}(?![\w-])
+pk       pk_      pk_[0-9]{6,10}_[A-Z0-9]{32}(?![\w-])
+key      key_     key_(?:[0-9a-f]{28}|(?:[0-9a-f]{64}){1,2})(?![\w-])
+secret   secret_  secret_[a-zA-Z0-9]{12,40}_[0-9a-f]{32}\.\w{32}
+KEY*     KEY0     KEY0[0-9A-F]{15,40}_[A-Za-z0-9]{22}(?![\w-])
+K00*     K00      K00[0-9][A-Za-z0-9+/]{27}(?![\w+/-])
+AQE*     AQE      AQE[a-z]hm[A-Za-z0-9+/=]{60,}-[\w+/=-]{30,}
+"""
+
+# Keys that are a whole word: a part that is in every key, the shortest length, the expression.
+_WORDS = r"""
+-us     36  [0-9a-f]{32}-us[0-9]{1,2}
+_mmk    40  [A-Za-z0-9]{6}_[A-Za-z0-9]{29}_mmk
+NRAL    40  (?:[0-9a-f]{36}|eu01xx[0-9a-f]{30})NRAL
+-NRMA   47  (?:AA[0-9a-f]{40}|eu01xx[0-9a-f]{36})-NRMA
+AZDO    84  [A-Za-z0-9]{76}AZDO[A-Za-z0-9]{4}
+JQQJ99  84  [A-Za-z0-9]{52}JQQJ99[A-Za-z0-9]{26}
+S       56  S(?=[A-Z]{0,57}[2-7])[A-Z2-7]{55,57}
+-       50  [0-9a-f]{32}-[0-9a-f]{8}-[0-9a-f]{8}
+"""
+
+# Keys behind an id and a sign that ends a run: their length, the id with the sign, the expression.
+_BEHIND_IDS = r"""
+32  /[0-9]{16}:                 [0-9a-f]{32}
+32  -[0-9a-f]{4}-[0-9a-f]{12}:  [0-9a-f]{32}
+32  \$[a-z0-9]{16}\$            [0-9a-f]{32}
+54  token-[a-z0-9]{5}:          [a-z0-9]{54}
+64  (?<![0-9a-f])[0-9a-f]{24}:  [0-9a-f]{64}
+"""
+
 # The signatures in the keys of Azure's services, and the characters before them:
 # learn.microsoft.com/azure, "identifiable secrets".
 _AZURE = """
@@ -54,6 +92,18 @@ AzSe 42
 """
 
 
+def _starting(starts: str, part: str, key: str) -> Special:
+    return Special("provider", starts.replace(",", " "), part, key)
+
+
+def _whole_word(part: str, least: str, key: str) -> Special:
+    return Special("provider", "", part, f"{_WORD}{key}{_END}", int(least))
+
+
+def _behind_id(length: str, before: str, key: str) -> Special:
+    return Special("provider", "", "", f"(?<={before}){key}{_END}", int(length))
+
+
 def _azure(signature: str, before: str) -> Special:
     """Return the format of a service's keys."""
     alphabet = "[A-Za-z0-9+/_-]"
@@ -71,9 +121,6 @@ SPECIAL = (
     Special("", "eyJ* eyK*", "", rf"ey[JK]{_B64}{{13,}}"),
     Special("jwt", "ZXl*", "", "ZXlK[A-Za-z0-9]{30,}={0,2}"),
     Special("provider", "", "pat", r"pat(?<![A-Za-z0-9]pat)[A-Za-z0-9]{14}\.[0-9a-f]{64}", 82),
-    Special("provider", "pat sat", "at.", r"[ps]at\.[\w-]{22}\.[A-Za-z0-9]{24}\.[A-Za-z0-9]{20}"),
-    Special("provider", "1000", "1000.", r"1000\.[0-9a-f]{32}\.[0-9a-f]{32}"),
-    Special("provider", "3MV*", "", r"3MVG9[\w.+/=]{80,251}"),
     Special("provider", "", "", r"(?<=00D[A-Za-z0-9]{12}!)[\w.]{60,}", 60),
     Special(
         "provider",
@@ -82,22 +129,8 @@ SPECIAL = (
         r"(?:sc|ext|scauth|authress)_[A-Za-z0-9]{5,30}\.[A-Za-z0-9]{4,6}\.acc[_-]"
         r"[a-z0-9-]{10,32}\.[\w+/=-]{30,120}",
     ),
-    Special("provider", "na1", "na1.", r"na1\.[A-Za-z0-9+/]{100}"),
-    Special("provider", "api", "api_", r"api_(?=[A-Za-z.]*[0-9])[A-Za-z0-9.]{45}(?![\w-])"),
-    Special("provider", "", "-us", rf"{_WORD}[0-9a-f]{{32}}-us[0-9]{{1,2}}(?![\w-])", 36),
-    Special("provider", "", "_mmk", rf"{_WORD}[A-Za-z0-9]{{6}}_[A-Za-z0-9]{{29}}_mmk(?![\w-])", 40),
-    Special(
-        "provider", "", "NRAL", rf"{_WORD}(?:[0-9a-f]{{36}}|eu01xx[0-9a-f]{{30}})NRAL(?![\w-])", 40
-    ),
     Special(
         "provider", "", "FFFFNRAL", rf"{_WORD}(?:[0-9a-f]{{32}}|eu01xx[0-9a-f]{{26}})FFFFNRAL", 40
-    ),
-    Special(
-        "provider",
-        "",
-        "-NRMA",
-        rf"{_WORD}(?:AA[0-9a-f]{{40}}|eu01xx[0-9a-f]{{36}})-NRMA(?![\w-])",
-        47,
     ),
     Special(
         "provider",
@@ -105,10 +138,6 @@ SPECIAL = (
         ".",
         r"[MNO](?<![A-Za-z0-9].)(?=[A-Za-z_-]{0,23}[0-9])[\w-]{23,27}\.[\w-]{6}\.[\w-]{27,38}(?![\w-])",
         59,
-    ),
-    Special("provider", "", "AZDO", rf"{_WORD}[A-Za-z0-9]{{76}}AZDO[A-Za-z0-9]{{4}}(?![\w-])", 84),
-    Special(
-        "provider", "", "JQQJ99", rf"{_WORD}[A-Za-z0-9]{{52}}JQQJ99[A-Za-z0-9]{{26}}(?![\w-])", 84
     ),
     Special("provider", "", "v1.0-", r"(?<![A-Za-z0-9]v1\.)(?<=v1\.)0-[\w-]{16,}", 18),
     Special("twilio", "", "SK", r"SK(?<![A-Za-z0-9]SK)[0-9a-fA-F]{32}(?![\w-])", 34),
@@ -120,9 +149,7 @@ SPECIAL = (
         rf"[as]k_(?:[A-Za-z0-9]{{20,64}}|{_SPREAD}[\w-]{{40,64}})(?![\w-])",
         random=3,
     ),
-    Special("provider", "pk", "pk_", r"pk_[0-9]{6,10}_[A-Z0-9]{32}(?![\w-])"),
     Special("provider", "", "sk", rf"{_WORD}sk[A-Za-z0-9]{{100,}}", 102),
-    Special("provider", "", "S", rf"{_WORD}S(?=[A-Z]{{0,57}}[2-7])[A-Z2-7]{{55,57}}(?![\w-])", 56),
     Special(
         "provider",
         "",
@@ -138,20 +165,9 @@ SPECIAL = (
         r"[A-Za-z0-9]{16}(?![\w.-])",
         49,
     ),
-    Special(
-        "provider", "", "-", rf"{_WORD}[0-9a-f]{{32}}-[0-9a-f]{{8}}-[0-9a-f]{{8}}(?![\w-])", 50
-    ),
-    Special("provider", "key", "key_", r"key_(?:[0-9a-f]{28}|(?:[0-9a-f]{64}){1,2})(?![\w-])"),
-    Special("provider", "secret", "secret_", r"secret_[a-zA-Z0-9]{12,40}_[0-9a-f]{32}\.\w{32}"),
-    Special("provider", "KEY*", "KEY0", r"KEY0[0-9A-F]{15,40}_[A-Za-z0-9]{22}(?![\w-])"),
-    Special("provider", "K00*", "K00", r"K00[0-9][A-Za-z0-9+/]{27}(?![\w+/-])"),
-    Special("provider", "AQE*", "AQE", r"AQE[a-z]hm[A-Za-z0-9+/=]{60,}-[\w+/=-]{30,}"),
-    # Behind an id and a sign that ends a run.
-    Special("provider", "", "", r"(?<=/[0-9]{16}:)[0-9a-f]{32}(?![\w-])", 32),
-    Special("provider", "", "", r"(?<=-[0-9a-f]{4}-[0-9a-f]{12}:)[0-9a-f]{32}(?![\w-])", 32),
-    Special("provider", "", "", r"(?<=\$[a-z0-9]{16}\$)[0-9a-f]{32}(?![\w-])", 32),
-    Special("provider", "", "", r"(?<=token-[a-z0-9]{5}:)[a-z0-9]{54}(?![\w-])", 54),
-    Special("provider", "", "", r"(?<=(?<![0-9a-f])[0-9a-f]{24}:)[0-9a-f]{64}(?![\w-])", 64),
+    *(_starting(*row.split()) for row in _STARTING.strip().splitlines()),
+    *(_whole_word(*row.split()) for row in _WORDS.strip().splitlines()),
+    *(_behind_id(*row.split()) for row in _BEHIND_IDS.strip().splitlines()),
     *(_azure(*row.split()) for row in _AZURE.strip().splitlines()),
     Special("provider", "", "A", r"A(?<=[0-9]:A)[\w-]{34}(?![\w-])", 35),
     Special("provider", "", "Q~", r"(?<=[0-9]Q~)[\w.~-]{31,34}", 31),
