@@ -10,7 +10,7 @@ from honeytrace._utils.json import Json
 def usage(outputs: Json) -> tuple[Json, Json, Json]:
     """Return the values for `metrics`, `config` and `metadata` that the outputs hold."""
     answer = read_answer(outputs)
-    if answer is None or not (answer.usage or answer.model or answer.finish_reason):
+    if answer is None or not answer.says_something:
         return {}, {}, {}
     return facts(answer)
 
@@ -20,6 +20,8 @@ def facts(answer: Answer) -> tuple[Json, Json, Json]:
     metrics: Json = {**answer.usage}
     if answer.cost is not None:
         metrics["cost"] = answer.cost
+    if answer.seconds is not None:
+        metrics["audio_seconds"] = answer.seconds
     config = {"model": answer.model} if answer.model else {}
     about = {
         "finish_reason": answer.finish_reason,
