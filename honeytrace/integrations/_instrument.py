@@ -14,7 +14,7 @@ from honeytrace._utils.guard import try_call
 from honeytrace._utils.text import did_you_mean
 from honeytrace.integrations import _litellm, _stainless
 from honeytrace.integrations._imports import is_importing, loaded_again, spec_of, when_imported
-from honeytrace.integrations._members import Member, find, taken
+from honeytrace.integrations._members import Member, as_function, find, overriding, taken
 from honeytrace.integrations._presets import ANTHROPIC, LITELLM, OPENAI
 from honeytrace.integrations._stainless import Sdk
 
@@ -192,8 +192,16 @@ def _replace(preset: Preset, part: Part, made: _Installed, module: ModuleType) -
             topic = f"instrument {preset.sdk.name}"
             live.guard.warn(topic, words, preset.sdk.name, part.module, part.path)
         return
+    if member.in_class:
+        for each in [member, *overriding(member, preset.sdk.name)]:
+            _put(each, part.wrap(as_function(each), preset.sdk), made)
+        return
     wrapped = part.wrap(member.value, preset.sdk)
     # A module may have taken a function by `from litellm import completion` before.
-    for each in [member, *([] if member.in_class else taken(member))]:
-        each.replace(wrapped)
-        made.replaced.append(_Replaced(each, wrapped))
+    for each in [member, *taken(member)]:
+        _put(each, wrapped, made)
+
+
+def _put(member: Member, wrapped: Any, made: _Installed) -> None:
+    member.replace(wrapped)
+    made.replaced.append(_Replaced(member, wrapped))

@@ -84,6 +84,24 @@ def taken(member: Member) -> list[Member]:
     return found
 
 
+def overriding(member: Member, package: str) -> list[Member]:
+    """Return the methods by which classes of a package override the one of their base class.
+
+    Another tracer may have put such a method there, around the one that the base class had before.
+    """
+    seen: set[type] = set()
+    waiting: list[type] = [member.owner]
+    while waiting:
+        below: set[type] = set(type.__subclasses__(waiting.pop())) - seen
+        waiting += below
+        seen |= below
+    return [
+        Member(each, member.name, vars(each)[member.name], own=True)
+        for each in seen
+        if member.name in vars(each) and each.__module__.partition(".")[0] == package
+    ]
+
+
 def as_function(member: Member) -> Any:
     """Return the value of a member in a form that can be traced as a method.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import inspect
 import json
 import sys
 import types
@@ -12,6 +13,7 @@ import anthropic
 import openai
 import pydantic
 import pytest
+import wrapt
 from model_server import ModelServer
 
 import honeytrace
@@ -133,6 +135,60 @@ def test_wrapped_since(server):
     finally:
         honeytrace.uninstrument("openai")
         base.request = before
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("kind", [openai.OpenAI, openai.AsyncOpenAI])
+def test_wrapped_before(server, kind, stream):
+    """A wrapper that another library has put on the client's class before does not hide its calls.
+
+    The library has taken the method of the base class, as it was before, for that of the client.
+    """
+    passed = []
+
+    def note(wrapped, instance, args, kwargs):
+        passed.append(type(instance))
+        return wrapped(*args, **kwargs)
+
+    async def call():
+        client = kind(base_url=server.openai_url, api_key="k")
+        answer = client.chat.completions.create(model="gpt-4o", messages=ASKED, stream=stream)
+        answer = await answer if inspect.isawaitable(answer) else answer
+        if stream and kind is openai.OpenAI:
+            list(answer)
+        elif stream:
+            [each async for each in answer]
+        closing = client.close()
+        if closing is not None:
+            await closing
+
+    wrapt.wrap_function_wrapper("openai", f"{kind.__name__}.request", note)
+    theirs = vars(kind)["request"]
+    try:
+        honeytrace.instrument("openai")
+        with capture_sessions() as sessions:
+            asyncio.run(call())
+        assert (sessions.one().outputs["content"], passed) == ("GOOD MORNING", [kind])
+        honeytrace.uninstrument("openai")
+        assert vars(kind)["request"] is theirs
+    finally:
+        honeytrace.uninstrument("openai")
+        del kind.request
+
+
+def test_left_by_another_library(server):
+    """Our method stays where another library has put it back; a new `instrument` replaces it."""
+    honeytrace.instrument("openai")
+    openai.OpenAI.request = openai.OpenAI.request
+    try:
+        honeytrace.uninstrument("openai")
+        honeytrace.instrument("openai")
+        with capture_sessions() as sessions:
+            ask(server)
+        assert sessions.one().metadata["request_id"] == "req_1"
+    finally:
+        honeytrace.uninstrument("openai")
+        del openai.OpenAI.request
 
 
 def test_switched_off(server, monkeypatch):
