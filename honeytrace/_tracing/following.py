@@ -10,7 +10,9 @@ from __future__ import annotations
 import sys
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
+from copy import deepcopy
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 from honeytrace._capture.deferred import Encoded
@@ -115,6 +117,20 @@ class Watch:
             self._end(status="cancelled")
         else:
             self._end(error)
+
+    def __reduce__(self) -> Any:
+        """Pickle a response with its own methods instead of the watch."""
+        response = self._response
+        own = {name: partial(getattr(type(response), name), response) for name in self._methods}
+        return SimpleNamespace, (), own
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Watch:
+        """Copy a response with a watch that has nothing to end."""
+        made = Watch.__new__(Watch)
+        for name in ("call", "exchange", "reading", "_buffer", "_bytes", "_methods", "_streams"):
+            setattr(made, name, getattr(self, name))
+        made._chunks, made.outer, made._response = [], {}, deepcopy(self._response, memo)
+        return made
 
     def _closed(self) -> None:
         if not self.reading:
@@ -236,7 +252,7 @@ class _Steps:
     Anything else goes to the iterator itself.
     """
 
-    __slots__ = ("_inner", "_note", "_stream", "_watch")
+    __slots__ = ("__weakref__", "_inner", "_note", "_stream", "_watch")
 
     def __init__(
         self,
@@ -255,6 +271,15 @@ class _Steps:
         # Now, since the constructor of a subclass may replace the decoder.
         stream, self._stream = self._stream, None
         _guard(self._watch.decode, stream)
+
+    def _stopped(self, error: Any) -> None:
+        inner = self._inner
+        # Not if another thread or task is just reading, so that this one was refused.
+        if not (getattr(inner, "gi_running", False) or getattr(inner, "ag_running", False)):
+            self._watch.stopped(error)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return self._inner.__reduce_ex__(protocol)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
@@ -279,7 +304,7 @@ class Steps(_Steps):
             item = next(self._inner)
         finally:  # costs less than `on_error`, as there may be thousands of items
             if item is ABSENT:
-                _guard(watch.stopped, sys.exc_info()[1])
+                _guard(self._stopped, sys.exc_info()[1])
         watch.reading = False
         if self._note is not None:
             _guard(self._note, item)
@@ -305,7 +330,7 @@ class AsyncSteps(_Steps):
             item = await self._inner.__anext__()
         finally:  # costs less than `on_error`, as there may be thousands of items
             if item is ABSENT:
-                _guard(watch.stopped, sys.exc_info()[1])
+                _guard(self._stopped, sys.exc_info()[1])
         watch.reading = False
         if self._note is not None:
             _guard(self._note, item)

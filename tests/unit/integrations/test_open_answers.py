@@ -1,0 +1,103 @@
+"""`instrument`: what a program can do with an answer that it has not read to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import pickle
+import threading
+import weakref
+
+import openai
+import pytest
+from model_server import ModelServer
+
+import honeytrace
+from honeytrace.testing import capture_sessions
+
+CHAT = {"model": "gpt-4o", "messages": [{"role": "user", "content": "good morning"}]}
+
+
+@pytest.fixture
+def server():
+    honeytrace.instrument("openai")
+    with ModelServer() as server:
+        yield server
+    honeytrace.uninstrument()
+
+
+@pytest.fixture
+def client(server):
+    with openai.OpenAI(base_url=server.openai_url, api_key="k") as client:
+        yield client
+
+
+@pytest.mark.parametrize("read", [0, 2])
+@pytest.mark.parametrize("again", [lambda it: pickle.loads(pickle.dumps(it)), copy.deepcopy])
+def test_copied_response(client, again, read):
+    """The copy of an open response works as without honeytrace, and its session stays one."""
+    with capture_sessions() as sessions:
+        stream = client.chat.completions.create(**CHAT, stream=True)
+        for _ in range(read):
+            next(stream)
+        made = again(stream.response)
+        made.close()
+        with pytest.raises(RuntimeError, match=r"closed|already been streamed"):
+            list(made.iter_bytes())
+        assert (len(sessions), stream.response.is_closed) == (0, False)
+        list(stream)
+    assert sessions.one().outputs["content"] == "GOOD MORNING"
+
+
+def test_copied_iterator(client):
+    stream = client.chat.completions.create(**CHAT, stream=True)
+    with pytest.raises(TypeError, match="cannot pickle 'generator' object"):
+        copy.copy(stream._iterator)
+    assert weakref.ref(stream._iterator)() is stream._iterator
+    stream.close()
+
+
+def test_read_by_two_threads(server, client):
+    """A thread that is refused, since another one is reading, does not end the session."""
+    server.stalled = True
+    with capture_sessions() as sessions:
+        stream = client.chat.completions.create(**CHAT, stream=True)
+        reader = threading.Thread(target=list, args=(stream,))
+        reader.start()
+        refused = None
+        while refused is None:  # the other thread may just be between two chunks
+            if stream._iterator.gi_running:
+                refused = raised(next, stream)
+        server.released.set()
+        reader.join()
+    assert str(refused) == "generator already executing"
+    assert (sessions.one().error, sessions[0].outputs["content"]) == (None, "GOOD MORNING")
+
+
+def raised(function, *arguments):
+    try:
+        function(*arguments)
+    except Exception as error:
+        return error
+    return None
+
+
+def test_read_by_two_tasks(server):
+    async def read():
+        async with openai.AsyncOpenAI(base_url=server.openai_url, api_key="k") as client:
+            stream = await client.chat.completions.create(**CHAT, stream=True)
+            reader = asyncio.create_task(collect(stream))
+            while not stream._iterator.ag_running:
+                await asyncio.sleep(0)
+            with pytest.raises(RuntimeError, match="already running"):
+                await stream.__anext__()
+            server.released.set()
+            await reader
+
+    async def collect(stream):
+        return [chunk async for chunk in stream]
+
+    server.stalled = True
+    with capture_sessions() as sessions:
+        asyncio.run(read())
+    assert (sessions.one().error, sessions[0].outputs["content"]) == (None, "GOOD MORNING")
