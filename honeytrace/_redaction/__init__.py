@@ -2,7 +2,7 @@
 
 How to add a rule:
 
-- A provider's key: add a line to the table in `providers.py`, and the format as the provider
+- A provider's key: add a line to a table in `providers.py`, and the format as the provider
   documents it to `DOCUMENTED` in `tests/unit/redaction/test_provider_keys.py`.
 - A name: add a word to a list in `secret_words.py`, and the name to `test_secret_names.py`.
 - A notation, such as a new way to give a value to a name: write a function from a text to the

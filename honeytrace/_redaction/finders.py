@@ -14,11 +14,12 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from honeytrace._redaction import command_lines, credentials, structures
+from honeytrace._redaction.declarations import declared_defaults
 from honeytrace._redaction.marker import Span
 from honeytrace._redaction.named_values import comparisons, defaults, named_values, sayings
 from honeytrace._redaction.outline import Outline
 from honeytrace._redaction.provider_keys import provider_keys
-from honeytrace._redaction.separators import WIDE_COLON
+from honeytrace._redaction.separators import ARROWS, WIDE_COLON
 
 
 class Finder(NamedTuple):
@@ -62,7 +63,7 @@ class Finder(NamedTuple):
 
 FINDERS = (
     Finder(provider_keys, ""),
-    Finder(named_values, ":=%<" + WIDE_COLON),
+    Finder(named_values, ":=%<>" + WIDE_COLON + ARROWS),
     Finder(credentials.private_keys, "G", shows=Outline.has_private_key),
     Finder(credentials.urls, "@\u2026"),
     Finder(credentials.webhooks, "/", words=("hook", "/v1/spaces/")),
@@ -71,6 +72,7 @@ FINDERS = (
     Finder(comparisons, "=", shows=Outline.compares_literal),
     Finder(defaults, "\"'`", shows=Outline.opens_literal),
     Finder(sayings, " ", words=(" is ",)),
+    Finder(declared_defaults, "\"'", shows=Outline.declares_default),
     Finder(structures.elements, "<"),
     Finder(structures.attributes, "<"),
     Finder(structures.pairs, "([,", shows=Outline.pairs_literals),

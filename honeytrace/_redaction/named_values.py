@@ -17,6 +17,7 @@ from honeytrace._redaction.randomness import looks_secret
 from honeytrace._redaction.secret_names import MAX_NAME_CHARACTERS, Name, judge
 from honeytrace._redaction.secret_values import is_secret
 from honeytrace._redaction.separators import (
+    ARROWS,
     LABELS,
     LAST_WORDS,
     SEPARATOR,
@@ -34,7 +35,7 @@ from honeytrace._redaction.values import (
 )
 
 _NAME_CHARACTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.$"
-_CLOSERS = " \t\"'`*\\]?!+|&~^."
+_CLOSERS = " \t\"'`*\\]?!+|&~^.}"
 _ENDS = tuple(">)[0123456789")
 _TAIL = expression(r"(?:</[A-Za-z0-9]{1,10}>|[ ]\([^()\n]{1,32}\)|\[[0-9A-Z_]{0,16})[ ]*$")
 _ANY_ESCAPE = r"\\[abfnrtv]|\\u[0-9A-Fa-f]{4}|%[0-9A-Fa-f]{2}"
@@ -89,6 +90,10 @@ def named_values(text: str) -> Iterator[Span]:
             yield from Skimmer(text).values(separators, done)
 
 
+# Separators that are read as others: by their first character.
+_KINDS = {"%": "=", "-": "=>", **dict.fromkeys(ARROWS, ":")}
+
+
 def _closely(text: str, at: int, quotes: _Quotes) -> Span | None:
     """Return the value that the separator at this place gives to a secret name.
 
@@ -100,7 +105,7 @@ def _closely(text: str, at: int, quotes: _Quotes) -> Span | None:
         return None
     name, label, before = found
     start, end = separator.span()
-    kind = "=" if text[start] == "%" else separator[0]
+    kind = _KINDS.get(text[start], separator[0])
     closes = quotes.open_at(start, end) and not _is_quoted(text, start, before)
     limit = _fragment(text, end) if _is_query(before) else -1
     if limit >= 0:

@@ -46,6 +46,10 @@ class Outline:
             self._opens = '"' in text or "`" in text or _OPENING.search(text) is not None
         return self._opens
 
+    def declares_default(self) -> bool:
+        """Return whether a default may be given by a literal: `default="…"`, `Field("…")`."""
+        return self.opens_literal() and ("default" in self.text or "F(" in self.signs())
+
     def has_dash(self) -> bool:
         """Return whether a dash may begin an option, because no word is before it."""
         if self._has_dash is None:

@@ -22,7 +22,7 @@ from honeytrace._redaction.secret_values import (
     is_secret,
     is_source,
 )
-from honeytrace._redaction.separators import WIDE_COLON, meaning, phrase
+from honeytrace._redaction.separators import ARROWS, WIDE_COLON, meaning, phrase
 from honeytrace._redaction.values import HEADER, HEADER_RULES, QUOTES, find_group, quoted_end
 
 MAX_LOOKS = 1500
@@ -47,7 +47,7 @@ _BARE_WORD = expression(
 )
 # `(?:x|)` is quicker than `(?:x)?`.
 _VALUE = verbose(
-    rf"""(?: :[=:-]? | =+[>~]? | %3[ADad] | {WIDE_COLON} | <- ) [ \t]{{0,16}}
+    rf"""(?: :[=:-]? | =+[>~]? | %3[ADad] | {WIDE_COLON} | <- | -> | [{ARROWS}] ) [ \t]{{0,16}}
       (?P<line> (?:[|>][+-]?[0-9]?[ ]{{0,8}}|) \r?\n[ \t]{{0,32}}(?:-[ ]|) |)
       (?: \*{{1,3}}[ ]? | _{{2}} | </?[A-Za-z0-9]{{1,10}}> |)
       (?: (?=[A-Za-z_][\w.]{{0,40}}(?:\[|[ ][|=]))

@@ -17,7 +17,10 @@ from honeytrace._redaction.secret_names import MARKS, Name, judge, may_hold_secr
 WIDE_COLON = "\uff1a"
 """The colon of Chinese and Japanese texts."""
 
-SEPARATOR = expression(rf":+[=-]?|=+[>~]?|%3[ADad]|{WIDE_COLON}|<-")
+ARROWS = "\u2190\u2192\u21d2\u279c"
+"""The arrows between a name and its value."""
+
+SEPARATOR = expression(rf""":+[=-]?|=+[>~]?|%3[ADad]|{WIDE_COLON}|<-|[{ARROWS}]|->(?=[ ]?["'])""")
 """A sign between a name and its value."""
 
 LABELS = ("ame", "ey", "eader", "field", "variable", "param", "property")
@@ -32,7 +35,9 @@ TYPE_WORDS = frozenset(secret_words.TYPE_WORDS.split())
 # Separators that become a colon of the same length. First a character that each has.
 _AS_COLONS = (
     (WIDE_COLON, expression(WIDE_COLON), ":"),
+    *((arrow, expression(arrow), ":") for arrow in ARROWS),
     ("<", expression("<-"), ":\0"),
+    (">", expression("""->(?=[ ]?["'])"""), ":\0"),
     ("%", expression("%3[ADad]"), ":\0\0"),
 )
 # Digits mean nothing in a name: without them there are fewer names, and no times of a day.
@@ -40,8 +45,8 @@ _WITHOUT_DIGITS = bytes.maketrans(b"=0123456789", b":..........")
 # A character of a name: a letter, a digit, one of `_.$-`, or any that is not in ASCII.
 _ANY_NAME = r"[^\x00-\x23%-,/:-@\[-^`{-\x7f]"
 # What is before a separator, read backwards: what closes the name, a remark, the name itself.
-_OPEN = r"""[ \t"'`*\\?!+|&~^.]*"""
-_CLOSERS_BACKWARDS = r"""[ \t"'`*\\\]?!+|&~^.]*"""
+_OPEN = r"""[ \t"'`*\\?!+|&~^.}]*"""
+_CLOSERS_BACKWARDS = r"""[ \t"'`*\\\]?!+|&~^.}]*"""
 # Each alternative begins with one character, so that most names are read without trying them.
 _BACKWARDS = rf"""{_OPEN}
     (?: (?: >[A-Za-z0-9.]{{1,10}}/< | \)[^()\n]{{1,32}}\([ ] | \[

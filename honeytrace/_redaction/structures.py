@@ -10,7 +10,7 @@ from itertools import accumulate, chain
 from honeytrace._redaction.lazy import expression, verbose
 from honeytrace._redaction.marker import Span
 from honeytrace._redaction.randomness import looks_secret
-from honeytrace._redaction.secret_names import Name, judge, may_hold_secret
+from honeytrace._redaction.secret_names import MARKS, Name, judge, may_hold_secret
 from honeytrace._redaction.secret_values import SCHEME, is_prose, is_secret
 from honeytrace._redaction.values import quoted_end
 
@@ -20,10 +20,11 @@ MAX_ELEMENT_CHARACTERS = 4096
 MAX_COLUMN_CHARACTERS = 41
 """Characters of the name of a column in comma-separated values."""
 
-_NAME = r"[A-Za-z][\w.-]{1,63}"
+_LETTER = r"[^\W\d_]"
+_NAME = rf"{_LETTER}[\w.{MARKS}-]{{1,63}}"
 # Behind a text, or the end of a section: an element without a text is passed over.
-_CLOSING_TAG = verbose(
-    rf"<(?=/)(?:(?<!><)|(?<=\]><))/(?P<name>(?:[A-Za-z][\w.-]{{0,31}}:)?{_NAME})"
+_CLOSING_TAG = expression(
+    rf"<(?=/)(?:(?<!><)|(?<=\]><))/(?P<name>(?:{_LETTER}[\w.-]{{0,31}}:)?{_NAME})"
 )
 _CDATA = "<![CDATA["
 # <input name="password" value="x">, <entry key="token">x</entry>
@@ -41,9 +42,10 @@ _CELLS = verbose(
       (?P<content>[^<>\n]{1,1024}?)\s{0,16}</(?:td|dd|string)>"""
 )
 # <password value="x"/>
-_VALUED = verbose(
-    r"""<(?=[A-Za-z])(?P<name>[A-Za-z][\w.-]{1,63})\s(?:[^<>]{0,128}?\s)?value\s?=\s?
-      (?P<v>\\?["'])(?P<value>[^"'<>\n]{1,1024})(?P=v)"""
+_VALUED = expression(
+    rf"""<(?={_LETTER})(?P<name>{_NAME})\s(?:[^<>]{{0,128}}?\s)?value\s?=\s?
+      (?P<v>\\?["'])(?P<value>[^"'<>\n]{{1,1024}})(?P=v)""",
+    re.VERBOSE,
 )
 # ("Authorization", "x"), setPassword("x"), put('token', 'x'), ["X-Api-Key", "x"]
 _PAIR = r"""\s{0,2}[bfru]?(?P<q>\\{0,7}["'`])(?P<name>[A-Za-z][\w.:-]{1,63})(?P=q)

@@ -126,6 +126,12 @@ ASSIGNED = [
 
 
 FOUND = [
+    ("$ENV{password} = 'x1-y2'", "$ENV{password} = '[REDACTED:password]'"),
+    ("$h->{'password'} = 'abc';", "$h->{'password'} = '[REDACTED:password]';"),
+    ("${env:DB_PASSWORD} = 'abc'", "${env:DB_PASSWORD} = '[REDACTED:password]'"),
+    ("password \u2192 x1-y2, city", "password \u2192 [REDACTED:password], city"),
+    ("password \u21d2 'abc'", "password \u21d2 '[REDACTED:password]'"),
+    ('Map("password" -> "abc")', 'Map("password" -> "[REDACTED:password]")'),
     ('password = "ab\\"cd1x"', 'password = "[REDACTED:password]"'),
     ("Authorization: Token abc1  \nx", "Authorization: [REDACTED:authorization]  \nx"),
     ("password:\n  - item1", "password:\n  - [REDACTED:password]"),
@@ -156,6 +162,8 @@ Authorization: the user agreed|password: (a1b2c3)|password: self.k8s.token|passw
 password: some_value\\n|api_key: public_key_id\\n|password += hunter|public_api_key: x|spin: 1234|
 shopping_pin: 1234|["Authorization", "x-api-key"]|["token", "the words of it"]|secret[: 5]|
 token[:5]|the only pin: `fallback`|itself a credential: it\\n|{"token": "identifier_2"}|
+password \u2192 Settings \u2192 Security|const {token} = props|password->value|`${token}:${port}`|
+(token) -> "word"|<город>x1-y2</город>|{password}: {value}|
 user,password\\nthe user, the password|a,b\\nc,d\\n|{"token": "covid-19"}""".replace("|\n", "|")
 
 
@@ -173,6 +181,9 @@ def test_values_that_are_not_secret(text):
 
 
 BESIDE = [
+    ("<пароль>abc</пароль>", "<пароль>[REDACTED:password]</пароль>"),
+    ("<x:clé_api>abc</x:clé_api>", "<x:clé_api>[REDACTED:key]</x:clé_api>"),
+    ('<contraseña value="abc"/>', '<contraseña value="[REDACTED:password]"/>'),
     ("<password>abc</password>", "<password>[REDACTED:password]</password>"),
     ('<s:apiKey a="b">abc</s:apiKey>', '<s:apiKey a="b">[REDACTED:key]</s:apiKey>'),
     (

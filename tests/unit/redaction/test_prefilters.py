@@ -18,7 +18,8 @@ from honeytrace._redaction.special_keys import SPECIAL
 WORDS = """password token api_key Authorization secret key value Passwort 密码 sig name size city
     login x1-y2 hunter2 tr0ub4dor&3x A1b2C3d4E5f6G7h8I9j0 [REDACTED:token] --password -p -token curl
     user bob -u --user https hooks.slack.com/services/T00/B00/aB3dE6gH9jK2mN5p ENV set #define BEGIN
-    PRIVATE Bearer Basic PASSWORD BY = : := == != => ： %3D %26 ? & ( ) [ ] { } , ; | < > </ " ' `
+    PRIVATE Bearer Basic PASSWORD BY = : := == != => -> → ： %3D %26
+    default= variable field( Field( ? & ( ) [ ] { } , ; | < > </ " ' `
     \\n \\" * - -- . / @ …"""
 PARSER = getattr(re, "_parser", None) or importlib.import_module("sre_parse")
 BLANKS = [" ", " ", "\n", "\t", "\r\n", ""]
