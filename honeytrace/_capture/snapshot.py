@@ -13,7 +13,12 @@ from itertools import islice
 from typing import Any
 
 from honeytrace._capture.library_types import is_answer, known
-from honeytrace._capture.providers.embeddings import describe_vector, is_embedding
+from honeytrace._capture.providers.embeddings import (
+    MIN_DIMENSIONS,
+    describe_vector,
+    is_embedding,
+    plain_embedding,
+)
 from honeytrace._capture.providers.media import long_media
 from honeytrace._capture.records import fields, is_record, public, tuple_names
 from honeytrace._capture.rules import Limits, rules
@@ -41,6 +46,9 @@ from honeytrace._utils.origin import let_through
 Path = tuple[Any, Any]
 """The position of a value: (path of its container or None, its key)."""
 
+OUTPUTS = "outputs"
+"""The name of the field in which embeddings are described, as nobody calls a function with them."""
+
 _KEY_LIMITS = Limits(chars=4096, nodes=64, depth=4)
 
 _MAX_KEY_CHARACTERS = 128  # longer keys are counted and cut like texts
@@ -55,7 +63,17 @@ _TOO_NEAR = "[too near the recursion limit]"
 class Snapshot:
     """Makes the copy of one field."""
 
-    __slots__ = ("_chars", "_inside", "_limits", "_nodes", "_odd", "_open", "_small", "cuts")
+    __slots__ = (
+        "_chars",
+        "_inside",
+        "_limits",
+        "_nodes",
+        "_odd",
+        "_open",
+        "_outputs",
+        "_small",
+        "cuts",
+    )
 
     def __init__(self, limits: Limits | None = None) -> None:
         self._limits = limits = limits or rules.limits
@@ -66,6 +84,7 @@ class Snapshot:
             _SMALL_TEXT_CHARACTERS if limits.string >= _SMALL_TEXT_CHARACTERS else limits.string
         )
         self._open: set[int] = set()
+        self._outputs = False  # whether this is that field
         self._inside = False  # whether this is inside a model's answer
         self.cuts: list[str] = []
 
@@ -76,6 +95,7 @@ class Snapshot:
 
     def take(self, value: object, at: str) -> Any:
         """Copy `value`; `at` is the name that begins the paths in `cuts`."""
+        self._outputs = at == OUTPUTS
         try:
             return self._value(value, (None, at), 0)
         except RecursionError:
@@ -176,14 +196,14 @@ class Snapshot:
     ) -> Any:
         """Copy the first items; `size` is their number if `value` does not hold all of them.
 
-        Of an embedding that would be cut, return the length and the norm.
+        Of an embedding in the outputs, or one that would be cut, return the length and the norm.
         """
         most = min(self._limits.items, self._nodes)
         if size is None:
             size = len(value)
-        if size > most and type(value) is list and is_embedding(path):
-            described = describe_vector(value)  # now: the norm of a list that is cut is not known
-            if type(described) is dict:
+        if size >= MIN_DIMENSIONS and type(value) is list and (self._outputs or size > most):
+            described = self._embedding(value, path, size > most)
+            if described is not None and described is not value:
                 return described
         copy = list(value) if size <= most else list(islice(value, most))
         self._nodes -= len(copy)
@@ -195,6 +215,15 @@ class Snapshot:
         if size > len(copy):
             copy.append(self._cut(path, f"[{size - len(copy)} more items]"))
         return copy
+
+    def _embedding(self, value: list[Any], path: Path, is_cut: bool) -> Any:
+        """Describe an embedding now, since the norm of a list that is cut is not known."""
+        if is_cut and is_embedding(path):
+            return describe_vector(value)
+        described = plain_embedding(value)
+        if described is not None and not self._outputs:
+            self._cut(path, "")
+        return described if described is None or path[0] is None else dict(described)
 
     def _text(self, value: str, path: Path) -> str:
         most = max(0, min(self._limits.string, self._chars))

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from honeytrace._capture.deferred import Inputs, RequestBody, as_object, named, read
-from honeytrace._capture.providers.embeddings import is_embeddings, without_vectors
+from honeytrace._capture.providers.embeddings import (
+    is_embeddings,
+    may_hold_embeddings,
+    without_embeddings,
+    without_vectors,
+)
 from honeytrace._capture.providers.media import may_hold_media, without_media
 from honeytrace._capture.providers.prices import cost
 from honeytrace._capture.providers.usage import shown, usage
@@ -82,6 +87,9 @@ def _after(record: CallRecord, named: Json) -> tuple[dict[str, Json], bool]:
         metrics, config, metadata = usage(answer)
         if metrics or config or is_embeddings(outputs):  # an answer of a model
             outputs = without_vectors(outputs)
+        of_embedder = record.spec.step == "embedding"
+        if of_embedder or may_hold_embeddings(record.result):
+            outputs = without_embeddings(outputs, of_embedder)
     is_model_call = bool(metrics or config or metadata)
     if record.streamed:
         metrics = {**metrics, **record.streamed.metrics}

@@ -9,6 +9,12 @@ from array import array
 from typing import Any
 
 _CUT = re.compile(r"\[(\d+) more items\]")
+MIN_DIMENSIONS = 128  # of an embedding that is known by its numbers alone
+_MAX_DIMENSIONS = 16_384
+_MIN_MADE = 8  # numbers of an embedding that a function for embeddings makes
+_MAX_COMPONENT = 0.8
+_MAX_LOOKED_AT = 8  # numbers, before all of them
+_TOLERANCE = 0.01  # of the norm; numbers of 16 bits are that exact
 _MAX_DESCRIBED = 8  # of one answer; of further ones only the length is recorded
 
 
@@ -78,6 +84,70 @@ def _entry(vector: Any, norm: bool) -> Any:
     if type(vector) is dict and type(vector.get("values")) is list:
         return {**vector, "values": describe_vector(vector["values"], norm)}
     return describe_vector(vector, norm) if type(vector) is list else vector
+
+
+def plain_embedding(vector: list[Any]) -> Described | None:
+    """Return the length and the norm of a list that is an embedding; None for any other list.
+
+    Nobody would make such numbers but a model: at least 128 floats of both signs, none of them
+    large, and the length of the vector is 1. Samples, scores and probabilities stay as they are.
+    """
+    if not MIN_DIMENSIONS <= len(vector) <= _MAX_DIMENSIONS:
+        return None
+    first = vector[:_MAX_LOOKED_AT]
+    if any(type(each) is not float or not abs(each) < _MAX_COMPONENT for each in first):
+        return None
+    numbers = list(vector)
+    if set(map(type, numbers)) != {float}:
+        return None
+    norm = math.hypot(*numbers)
+    if not abs(norm - 1) < _TOLERANCE:
+        return None
+    low, high = min(numbers), max(numbers)
+    if low >= 0 or low < -_MAX_COMPONENT or high > _MAX_COMPONENT:
+        return None
+    return Described(length=len(numbers), norm=round(norm, 6))
+
+
+class Described(dict[str, Any]):
+    """The description of a list, which `as_object` tells from an object that a user returned."""
+
+
+def may_hold_embeddings(kept: object) -> bool:
+    """Return whether what was kept of a call may hold an embedding.
+
+    Most of it is marshalled, where a "g" begins each float.
+    """
+    return type(kept) is not bytes or kept.count(b"g") >= MIN_DIMENSIONS
+
+
+def without_embeddings(value: Any, of_embedder: bool = False) -> Any:
+    """Return JSON data with descriptions instead of the lists that are embeddings.
+
+    Any longer list of floats is one in what `of_embedder`, a function that makes them, returns.
+    """
+    kind = type(value)
+    if kind is Described:
+        return dict(value)
+    if kind is list:
+        if described := plain_embedding(value):
+            return dict(described)
+        if of_embedder and len(value) >= _MIN_MADE and type(value[0]) is float:
+            return describe_vector(value)
+    if kind is not list and kind is not dict:
+        return value
+    changed: dict[Any, Any] = {}
+    for key, item in value.items() if kind is dict else enumerate(value):
+        of = type(item)
+        if of is dict or of is list or of is Described:
+            new = without_embeddings(item, of_embedder)
+            if new is not item:
+                changed[key] = new
+    if not changed:
+        return value
+    if kind is dict:
+        return {**value, **changed}
+    return [changed.get(at, item) for at, item in enumerate(value)]
 
 
 def describe_vector(vector: Any, norm: bool = True) -> Any:
