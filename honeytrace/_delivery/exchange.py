@@ -22,7 +22,10 @@ _WARNINGS = {  # by the verdict: what they are about, and their words
         "sessions wait, the server refuses them (%s); check api_key and server_url",
     ),
     Verdict.EARLY: ("early", "an update waits for its session: %s"),
-    Verdict.RETRY: ("delivery", "sessions wait to be sent again (%s)"),
+    Verdict.RETRY: (
+        "delivery",
+        "sessions wait to be sent again (%s); if this lasts, check server_url",
+    ),
 }
 
 

@@ -199,6 +199,7 @@ def test_outage_is_logged(run: Run) -> None:
     """The beginning and the end of the outage are logged once each."""
     began, ended = run("delivery/outage.py").stderr.splitlines()
     assert began.startswith("honeytrace: sessions wait to be sent again (ConnectError")
+    assert re.search(r" at http://127\.0\.0\.1:\d+\); if this lasts, check server_url$", began)
     assert ended == "honeytrace: sessions are delivered again"
 
 

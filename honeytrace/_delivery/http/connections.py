@@ -21,7 +21,7 @@ from typing import NamedTuple, TypeVar
 import certifi
 import httpcore
 
-from honeytrace._delivery.http.addresses import Proxy, is_numeric, require_socks
+from honeytrace._delivery.http.addresses import Proxy, is_numeric, netloc, require_socks
 from honeytrace._delivery.http.connection import FAILURES, Connection, Request, quiet
 from honeytrace._delivery.http.network import DeadlineNetwork
 from honeytrace._delivery.http.reply import Reply
@@ -81,12 +81,12 @@ class Connections:
 
     def post(self, body: bytes) -> Reply:
         """Post a body and return the answer. Raises `TransportError` if none comes in time."""
-        return _reported(self._finish, self._begin(body))
+        return self._reported(self._finish, self._begin(body))
 
     def begin(self, body: bytes) -> Posted:
         """Post a body. Without an open connection, this is done when the answer is read."""
         request = self._begin(body)
-        return Posted(partial(_reported, self._finish, request), request.is_answered)
+        return Posted(partial(self._reported, self._finish, request), request.is_answered)
 
     def _begin(self, body: bytes) -> Request:
         now = clock.now()
@@ -94,7 +94,18 @@ class Connections:
 
     def get(self, path: str) -> Reply:
         """Read another path of the server within the timeout, over a connection of its own."""
-        return _reported(self._get, path)
+        return self._reported(self._get, path)
+
+    def _reported(self, request: Callable[[_V], Reply], what: _V) -> Reply:
+        """Make a request; raise `TransportError`, with the server, for what httpcore raises."""
+        try:
+            return request(what)
+        except httpcore.LocalProtocolError as error:  # its message repeats the header
+            words = "a header cannot be sent; check api_key and server_url"
+            raise TransportError(f"LocalProtocolError: {words}") from error
+        except FAILURES as error:
+            server = f"{self._url.scheme.decode()}://{netloc(self._url).decode()}"
+            raise TransportError(f"{type(error).__name__}: {error} at {server}") from error
 
     def _get(self, path: str) -> Reply:
         origin = self._url.origin
@@ -215,14 +226,3 @@ def trust() -> ssl.SSLContext:
         names = names or repr(file)
         words = f"{names} cannot be used ({error.strerror or error}); correct it or unset it"
         raise ConfigurationError(words) from error
-
-
-def _reported(request: Callable[[_V], Reply], what: _V) -> Reply:
-    """Make a request; raise `TransportError` for what httpcore raises."""
-    try:
-        return request(what)
-    except httpcore.LocalProtocolError as error:  # its message repeats the header
-        words = "a header cannot be sent; check api_key and server_url"
-        raise TransportError(f"LocalProtocolError: {words}") from error
-    except FAILURES as error:
-        raise TransportError(f"{type(error).__name__}: {error}") from error

@@ -199,9 +199,10 @@ def drip_early_hints(server, connection):
 @pytest.mark.parametrize("say", [drip_lines, drip_early_hints])
 def test_a_head_that_drips_is_left(talk, connect, say):
     """Each line comes in time, but the whole request has one deadline."""
-    answer = connect(f"http://{talk(say).address}", timeout=0.2).send(BODY)
+    url = f"http://{talk(say).address}"
+    answer = connect(url, timeout=0.2).send(BODY)
     assert (answer.verdict, answer.answered) == (Verdict.RETRY, False)
-    assert answer.words == "ReadTimeout: timed out"
+    assert answer.words == f"ReadTimeout: timed out at {url}"
 
 
 def test_an_endless_head_is_an_error(talk, connect):
@@ -229,9 +230,10 @@ def ignore(server, connection):
 @pytest.mark.parametrize("say", [sip, ignore])
 def test_a_server_that_reads_slowly_is_left(talk, connect, say):
     """A large body has to be taken within the deadline too."""
-    answer = connect(f"http://{talk(say).address}", timeout=0.2).send(b"x" * 2**24)
+    url = f"http://{talk(say).address}"
+    answer = connect(url, timeout=0.2).send(b"x" * 2**24)
     assert (answer.verdict, answer.answered) == (Verdict.RETRY, False)
-    assert answer.words == "WriteTimeout: timed out"
+    assert answer.words == f"WriteTimeout: timed out at {url}"
 
 
 def test_a_large_body_waits_for_space(server, connect):
@@ -252,15 +254,16 @@ def test_a_silent_handshake_is_left(talk, connect):
 
 def test_a_server_that_does_not_accept_is_left(black_hole, connect):
     """To connect takes no longer than the deadline."""
-    answer = connect(black_hole(), timeout=0.2).send(BODY)
+    url = black_hole()
+    answer = connect(url, timeout=0.2).send(BODY)
     assert (answer.verdict, answer.answered) == (Verdict.RETRY, False)
-    assert answer.words == "ConnectTimeout: timed out"
+    assert answer.words == f"ConnectTimeout: timed out at {url}"
 
 
 def test_a_deadline_that_is_over_ends_the_request(server, connect):
     """When no time is left, nothing more is begun."""
     answer = connect(server.url, timeout=1e-9).send(BODY)
-    assert answer == Answer(Verdict.RETRY, "ConnectTimeout: timed out", answered=False)
+    assert answer == Answer(Verdict.RETRY, f"ConnectTimeout: timed out at {server.url}", answered=False)
     assert server.connections == 0
 
 
@@ -282,7 +285,10 @@ def test_frozen_time_stops_no_deadline(server, connect):
     """Under freezegun a request times out as ever."""
     server.script = [server.hang]
     with freezegun.freeze_time("2020-01-01"):
-        assert connect(server.url, timeout=0.2).send(BODY).words == "ReadTimeout: timed out"
+        assert (
+            connect(server.url, timeout=0.2).send(BODY).words
+            == f"ReadTimeout: timed out at {server.url}"
+        )
 
 
 def test_an_hour_of_frozen_time_expires_no_connection(server, connect):
