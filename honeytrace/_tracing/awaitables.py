@@ -110,7 +110,7 @@ def _conclude(call: Call | None, returned: object) -> None:
     elif follow_returned(call, returned) or follow_botocore(call, returned):
         _leave(call, call.parent)
     else:
-        end_unguarded(call, body_returned(returned) or returned)
+        end_unguarded(call, body_returned(call, returned) or returned)
 
 
 conclude = partial(_guard, _conclude)

@@ -28,6 +28,7 @@ from honeytrace._tracing.recorder import Call, end_unguarded
 from honeytrace._utils.guard import try_call
 
 _guard = live.guard.call
+_EVENTS = "text/event-stream"
 _MAX_BODY_BYTES = 32 * 2**20  # of a longer body, only the beginning is kept
 
 SYNC = ("close", "iter_bytes")
@@ -70,7 +71,7 @@ class Watch:
         self.call = call
         self.exchange = exchange
         self.reading = False
-        self._streams = exchange.media_type == "text/event-stream"
+        self._streams = exchange.media_type == _EVENTS
         self._buffer: StreamBuffer | None = None
         self._chunks: list[bytes] = []
         self._bytes = 0
@@ -140,20 +141,16 @@ class Watch:
         """Take the events of an SDK's stream as they are decoded."""
         decoder = getattr(stream, "_decoder", None)
         if decoder is not None:
-            self._buffer = self._new_buffer()
+            self._buffer = _new_buffer(self.call)
             stream._decoder = Decoder(decoder, self._buffer)
 
     def _take_bytes(self, chunk: bytes) -> None:
         if not self._chunks and self._streams:
-            self._buffer = self._new_buffer()
+            self._buffer = _new_buffer(self.call)
             self._buffer.reader.arrived()  # type: ignore[union-attr] # it has just got one
         self._bytes += len(chunk)
         if self._bytes <= _MAX_BODY_BYTES:
             self._chunks.append(chunk)
-
-    def _new_buffer(self) -> StreamBuffer:
-        reader = EventReader(self.call.ticks, self.call.defaults.clock.perf_counter_ns)
-        return StreamBuffer(wanted=True, raw=False, reader=reader)
 
     def _end(self, error: BaseException | None = None, status: str = "ok") -> None:
         self.__class__ = Watch
@@ -168,10 +165,11 @@ class Watch:
         body = b"".join(self._chunks)
         buffer = self._buffer
         if buffer is None and not self._streams:
-            end_unguarded(self.call, encoded(body, self.exchange) if body else ABSENT, error)
+            whole = whole_answer(self.call, body, self.exchange) if body else ABSENT
+            end_unguarded(self.call, whole, error)
             return
         read = buffer is not None
-        buffer = buffer or self._new_buffer()
+        buffer = buffer or _new_buffer(self.call)
         if body:
             buffer.event(body)
         self.call.streamed = Streamed(False, buffer, None, None, {}, status)
@@ -223,7 +221,7 @@ def _is_stream(kind: type) -> bool:
     )
 
 
-def body_returned(returned: Any) -> Encoded | None:
+def body_returned(call: Call, returned: Any) -> Encoded | StreamBuffer | None:
     """Return the body of an SDK's raw response that has been read; None for anything else."""
     if not _is_raw(type(returned)):
         return None
@@ -231,7 +229,7 @@ def body_returned(returned: Any) -> Encoded | None:
     body = try_call(getattr, response, "content")[0]
     exchange = Exchange("", "")
     exchange.received = response.headers
-    return encoded(body, exchange) if type(body) is bytes else None
+    return whole_answer(call, body, exchange) if type(body) is bytes else None
 
 
 @by_class
@@ -242,8 +240,19 @@ def _is_raw(kind: type) -> bool:
 _RAW = ("LegacyAPIResponse", "APIResponse", "AsyncAPIResponse")
 
 
-def encoded(body: bytes, exchange: Exchange) -> Encoded:
-    return Encoded(body, partial(getattr, exchange, "media_type"))
+def whole_answer(call: Call, body: bytes, exchange: Exchange) -> Encoded | StreamBuffer:
+    """Return an answer that has been read at once; a stream as the buffer of its events."""
+    if exchange.media_type != _EVENTS:
+        return Encoded(body, partial(getattr, exchange, "media_type"))
+    buffer = _new_buffer(call)
+    buffer.event(body)
+    call.streamed = Streamed(False, buffer, None, None, {})
+    return buffer
+
+
+def _new_buffer(call: Call) -> StreamBuffer:
+    reader = EventReader(call.ticks, call.defaults.clock.perf_counter_ns)
+    return StreamBuffer(wanted=True, raw=False, reader=reader)
 
 
 class _Steps:

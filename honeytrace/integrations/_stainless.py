@@ -29,8 +29,8 @@ from honeytrace._tracing.following import (
     OpenWatch,
     Steps,
     Watch,
-    encoded,
     watch_of,
+    whole_answer,
 )
 from honeytrace._tracing.recorder import Call, begin_unguarded, end_unguarded, on_error
 from honeytrace._tracing.signature import is_omitted
@@ -181,7 +181,7 @@ def finish(call: Call, result: object) -> None:
     if exchange.followed:
         make_current(call.parent)
     else:
-        end_unguarded(call, result if body is None else encoded(body, exchange))
+        end_unguarded(call, result if body is None else whole_answer(call, body, exchange))
 
 
 def fail(call: Call, error: BaseException) -> None:
@@ -193,7 +193,7 @@ def fail(call: Call, error: BaseException) -> None:
     body, exchange.body = exchange.body, None
     _copy_body(call)
     if body is not None:  # the answer came, but does not fit what the program asked for
-        end_unguarded(call, encoded(body, exchange), error)
+        end_unguarded(call, whole_answer(call, body, exchange), error)
         return
     response = try_call(getattr, error, "response", None)[0]
     request = try_call(getattr, error, "request", None)[0]

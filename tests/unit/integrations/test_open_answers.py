@@ -101,3 +101,22 @@ def test_read_by_two_tasks(server):
     with capture_sessions() as sessions:
         asyncio.run(read())
     assert (sessions.one().error, sessions[0].outputs["content"]) == (None, "GOOD MORNING")
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_stream_read_by_a_hook(server, stream):
+    """A stream that was read before the SDK got it is one answer, too."""
+    http_client = openai.DefaultHttpxClient(
+        event_hooks={"response": [lambda it: it.read() and None]}
+    )
+    with (
+        capture_sessions() as sessions,
+        openai.OpenAI(base_url=server.openai_url, api_key="k", http_client=http_client) as client,
+    ):
+        call = client.chat.completions
+        call = call if stream else call.with_raw_response
+        answer = call.create(**CHAT, stream=True, stream_options={"include_usage": True})
+        list(answer if stream else answer.parse())
+    found = sessions.one()
+    assert (found.outputs["content"], found.metrics["total_tokens"]) == ("GOOD MORNING", 15)
+    assert found.metadata["honeytrace"]["stream"] == {"completed": True}
