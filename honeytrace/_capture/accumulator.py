@@ -10,6 +10,7 @@ from typing import Any
 
 from honeytrace._capture.providers.anthropic import SILENT_EVENTS, Message
 from honeytrace._capture.providers.deltas import MAX_ENTRIES, Budget, Run, Text, weigh
+from honeytrace._capture.providers.media_events import MEDIA_RUNS
 from honeytrace._capture.providers.openai_chat import Completion
 from honeytrace._capture.providers.openai_responses import Response
 from honeytrace._capture.providers.other_chunks import OTHER_RUNS
@@ -211,7 +212,7 @@ def _begin(item: Any, budget: Budget) -> Run | None:
         return None
     kind = item.get("type")
     run: Run
-    for other in OTHER_RUNS:
+    for other in (*OTHER_RUNS, *MEDIA_RUNS):
         run = other(budget)
         if run.add(item):
             return run
@@ -219,8 +220,12 @@ def _begin(item: Any, budget: Budget) -> Run | None:
         run = Completion(budget)
     elif kind.startswith("response."):
         run = Response(budget)
-    elif kind.startswith(("message_", "content_block_")) and kind not in SILENT_EVENTS:
+    elif (kind.startswith(("message_", "content_block_")) and kind not in SILENT_EVENTS) or (
+        kind == "error" and type(item.get("error")) is dict
+    ):
         run = Message(budget)
+    elif kind == "error" and "param" in item:  # so do OpenAI's responses
+        run = Response(budget)
     else:
         return None
     return run if run.add(item) else None

@@ -11,6 +11,12 @@ OPENAI = Sdk(
         Operation("/responses", "responses", "responses"),
         Operation("/embeddings", "embeddings", "embeddings", step="embedding"),
         Operation("/completions", "completions", "completions"),
+        Operation("/images/generations", "images.generations", "images"),
+        Operation("/images/edits", "images.edits", "images"),
+        Operation("/audio/transcriptions", "audio.transcriptions", "transcriptions"),
+        Operation("/audio/translations", "audio.translations", "transcriptions"),
+        Operation("/audio/speech", "audio.speech", "speech"),
+        Operation("/moderations", "moderations", "moderations", step="guardrail"),
     ),
     skipped=(
         *("/files", "/uploads", "/batches", "/fine_tuning", "/vector_stores", "/assistants"),

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, cast
 
 from honeytrace._capture.deferred import RequestBody, arguments
 from honeytrace._capture.providers.exchange import Exchange
+from honeytrace._capture.providers.media import described_files
 from honeytrace._capture.stdlib_types import mro, qualname
 from honeytrace._config.live import live
 from honeytrace._session import context
@@ -147,6 +148,9 @@ def start(sdk: Sdk, client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) 
     extra = getattr(options, "extra_json", None)
     if type(extra) is dict:
         given = {**given, **extra}
+    files = getattr(options, "files", None)
+    if files:
+        given = {**given, "files": described_files(files)}
     kept = None if request.rewritten else (RequestBody(given), 0, None)
     call = begin_unguarded(request.spec, (given,), kept)
     if call is not None:

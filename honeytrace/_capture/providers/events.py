@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from honeytrace._capture.providers.cohere import OPENING_EVENTS
+from honeytrace._capture.providers.media_events import LAST_MEDIA_EVENTS
 from honeytrace._capture.snapshot import Snapshot
 from honeytrace._capture.stdlib_types import named, state
 from honeytrace._utils.json import Json, parse
@@ -14,7 +15,10 @@ from honeytrace._utils.json import Json, parse
 _MAX_TIMED = 10_000  # events whose arrival is noted, until one brings the first token
 _FIELD = re.compile(r"^data:? ?(.*)$", re.MULTILINE)
 _LAST = frozenset(
-    ("message_stop", "response.completed", "response.incomplete", "response.failed", "[DONE]")
+    (
+        *("message_stop", "response.completed", "response.incomplete", "response.failed", "[DONE]"),
+        *LAST_MEDIA_EVENTS,
+    )
 )
 _TOKENS = (
     *("content", "text", "reasoning", "reasoning_content", "thinking", "tool_calls", "refusal"),
@@ -31,7 +35,7 @@ class EventReader:
         complete: whether an event has said that the answer is complete.
     """
 
-    __slots__ = ("_arrivals", "_first", "_now", "_read", "_started", "complete", "count")
+    __slots__ = ("_arrivals", "_errors", "_first", "_now", "_read", "_started", "complete", "count")
 
     def __init__(self, started: int, now: Callable[[], int]) -> None:
         """`started` is the start of the call in nanoseconds, on the clock `now`."""
@@ -40,6 +44,7 @@ class EventReader:
         self._arrivals: list[int] = []
         self._first: int | None = None
         self._read = 0
+        self._errors = 0
         self.count = 0
         self.complete = False
 
@@ -50,8 +55,11 @@ class EventReader:
 
     @property
     def ttft_ms(self) -> float | None:
-        """Return the milliseconds to the first token; if no event has one, to the first event."""
-        if not self._arrivals:
+        """Return the milliseconds to the first token; if no event has one, to the first event.
+
+        Return None for a stream that failed at once.
+        """
+        if not self._arrivals or 0 < self._read == self._errors:
             return None
         at = min(self._first or 0, len(self._arrivals) - 1)
         return (self._arrivals[at] - self._started) / 1e6
@@ -77,6 +85,7 @@ class EventReader:
             return []
         if item.get("type") == "ping":
             return []
+        self._errors += is_error(item)
         if self._first is None and has_token(item):
             self._first = at
         self.count += 1
@@ -99,6 +108,11 @@ def _is_last(item: Json) -> bool:
     )
 
 
+def is_error(parts: Json) -> bool:
+    """Return whether a server says with this event that the answer has failed."""
+    return parts.get("type") == "error" or (len(parts) == 1 and "error" in parts)
+
+
 def has_token(item: Any) -> bool:
     """Return whether a chunk carries text, reasoning or a part of a tool call.
 
@@ -107,7 +121,7 @@ def has_token(item: Any) -> bool:
     if item is None or type(item) is str:
         return bool(item)
     parts = parts_of(item)
-    if len(parts) == 1 and not parts.keys().isdisjoint(_BEGINNINGS):
+    if is_error(parts) or (len(parts) == 1 and not parts.keys().isdisjoint(_BEGINNINGS)):
         return False
     kind, choices = parts.get("type"), parts.get("choices")
     of_cohere = parts.get("event_type", kind)

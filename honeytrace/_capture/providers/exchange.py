@@ -149,7 +149,9 @@ def _outputs(answer: Answer, body: Json) -> Json:
     entries = body.get("data")
     if type(entries) is not list or "usage" not in body:
         return body
-    found = [each.get("embedding") for each in entries if type(each) is dict]
+    found = [each["embedding"] for each in entries if type(each) is dict and "embedding" in each]
+    if entries and not found:  # images
+        return body
     vectors = [describe_vector(each) for each in found[:_MAX_EMBEDDINGS]]
     return {"embeddings": vectors, "count": len(entries)}
 
@@ -174,9 +176,9 @@ def _responses(config: Json) -> Json:
     return {"chat_history": [*before, *history] if type(history) is list else history}
 
 
-def _only(name: str) -> Callable[[Json], Json]:
+def _only(*names: str) -> Callable[[Json], Json]:
     def read(config: Json) -> Json:
-        return {name: config.pop(name)} if name in config else {}
+        return {name: config.pop(name) for name in names if name in config}
 
     return read
 
@@ -187,5 +189,9 @@ _REQUESTS: dict[str, Callable[[Json], Json]] = {
     "responses": _responses,
     "completions": _only("prompt"),
     "embeddings": _only("input"),
+    "images": _only("prompt", "files"),
+    "transcriptions": _only("prompt", "files"),
+    "speech": _only("input"),
+    "moderations": _only("input"),
 }
 """For each operation, the function that takes the inputs out of the body of a request."""

@@ -113,6 +113,22 @@ def long_media(key: object, text: str, beside: dict[Any, Any]) -> str:
     return text
 
 
+def described_files(files: Any) -> list[dict[str, Any]]:
+    """Return the fields, names and sizes of the files of a form, which are not read."""
+    pairs = files.items() if type(files) is dict else files if type(files) is list else ()
+    return [_described_file(*pair) for pair in pairs if type(pair) is tuple and len(pair) == 2]
+
+
+def _described_file(field: Any, file: Any) -> dict[str, Any]:
+    name, content, *_ = file if type(file) is tuple and len(file) > 1 else (None, file)
+    found = {
+        "field": field if type(field) is str else None,
+        "name": name if type(name) is str else None,
+        "bytes": len(content) if type(content) is bytes else None,
+    }
+    return {key: value for key, value in found.items() if value is not None}
+
+
 def _may_be_file(key: object, beside: dict[Any, Any]) -> bool:
     if type(key) is not str:
         return False

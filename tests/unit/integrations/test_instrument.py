@@ -298,13 +298,15 @@ def test_without_the_response(server, monkeypatch):
 
 
 def test_form_body(server):
-    """A form with a file is recorded by the fields that were given."""
+    """A form with a file is recorded by the fields that were given, and the file by its size."""
     honeytrace.instrument("openai")
     server.raw = b'{"text": "good morning"}'
     client = openai.OpenAI(base_url=server.openai_url, api_key="k")
     with client, capture_sessions() as sessions:
         client.audio.transcriptions.create(model="whisper-1", file=("a.wav", b"RIFF"))
-    assert sessions.one().inputs == {"model": "whisper-1"}
+    session = sessions.one()
+    assert session.inputs == {"files": [{"field": "file", "name": "a.wav", "bytes": 4}]}
+    assert session.config["model"] == "whisper-1"
 
 
 def test_body_of_the_program(server):
