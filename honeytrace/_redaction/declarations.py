@@ -1,7 +1,4 @@
-"""Find the default that a declaration gives to a secret name: `password = field(default="…")`.
-
-The name stands before the bracket that is open at the default, or is the first argument behind it.
-"""
+"""Find the default that code gives to a secret name: `field(default="…")`, `password or "…"`."""
 
 from __future__ import annotations
 
@@ -10,7 +7,8 @@ from collections.abc import Iterator
 
 from honeytrace._redaction.lazy import expression, verbose
 from honeytrace._redaction.marker import Span
-from honeytrace._redaction.secret_names import Name, judge
+from honeytrace._redaction.randomness import looks_secret
+from honeytrace._redaction.secret_names import MAX_NAME_CHARACTERS, Name, ascii_name, judge
 from honeytrace._redaction.secret_values import is_prose, is_secret
 from honeytrace._redaction.values import quoted_end
 
@@ -31,12 +29,23 @@ _HEAD = expression(
     re.ASCII | re.VERBOSE,
 )
 _DIGIT = expression(r"[0-9]")
+# Each behind a character that it needs, with its length without a quote. A search that ends with a
+# rare character is fast.
+_ALTERNATIVES = (
+    *(("|", "||", 2), ("?", "??", 2)),
+    *(('"', ' or "', 4), ("'", " or '", 4)),
+)
+_ALTERNATIVE = expression(r"""[ ]?(?P<quote>["'`])""")
+_COMPARES = expression(r"\s?[=!]=")
 _BRACKET = expression(r"[(){}]")
 _FIRST = verbose(r"""\(\s{0,32}\\?["'](?:--)?(?P<name>[A-Za-z_][\w.-]{1,63})\\?["'],""")
 
 
 def declared_defaults(text: str) -> Iterator[Span]:
-    """Find `password = field(default="…")`, `getenv("PASSWORD", default="…")` and the like."""
+    """Find `password = field(default="…")`, `getenv("PASSWORD", default="…")` and the like.
+
+    The name is before the bracket that is open at the default, or it is the first argument.
+    """
     for match in _DEFAULT.finditer(text):
         label = _label(text, match.end())
         name = judge(label) if label else None
@@ -74,3 +83,33 @@ def _opened(text: str, at: int) -> int:
         if closed < 0:
             return at - bracket.end()
     return -1
+
+
+def alternatives(text: str) -> Iterator[Span]:
+    """Find `password or "…"`, `os.getenv("API_KEY") || "…"`."""
+    for character, sign, length in _ALTERNATIVES:
+        at = text.find(sign) if character in text else -1
+        while at >= 0:
+            opening = _ALTERNATIVE.match(text, at + length)
+            label = _name_before(text, at) if opening else ""
+            name = judge(label)
+            if opening and name:
+                start = opening.end()
+                end, closed = quoted_end(text, start, opening["quote"])
+                whole = closed and not _COMPARES.match(text, end + 1)
+                secret = whole and _is_alternative(text[start:end], name, label)
+                yield start, end if secret else start, name.rule
+            at = text.find(sign, at + len(sign))
+
+
+def _name_before(text: str, at: int) -> str:
+    """Return the name that ends here, or the literal in the call that ends here."""
+    head = text[max(0, at - MAX_NAME_CHARACTERS) : at].rstrip("\"')] ")
+    return ascii_name(head)
+
+
+def _is_alternative(given: str, name: Name, label: str) -> bool:
+    """Return whether a text after a name is a secret; it may as well be a word to compare with."""
+    if " " in given or not ((name.sure and _DIGIT.search(given)) or looks_secret(given)):
+        return False
+    return is_secret(given, name, label)

@@ -13,12 +13,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from honeytrace._redaction import command_lines, credentials, structures
-from honeytrace._redaction.declarations import declared_defaults
+from honeytrace._redaction import calls, command_lines, credentials, markup, tables
+from honeytrace._redaction.declarations import alternatives, declared_defaults
 from honeytrace._redaction.marker import Span
-from honeytrace._redaction.named_values import comparisons, defaults, named_values, sayings
+from honeytrace._redaction.named_values import named_values
 from honeytrace._redaction.outline import Outline
 from honeytrace._redaction.provider_keys import provider_keys
+from honeytrace._redaction.sayings import comparisons, sayings
 from honeytrace._redaction.separators import ARROWS, WIDE_COLON
 
 
@@ -70,17 +71,17 @@ FINDERS = (
     Finder(credentials.schemes, "bB"),
     Finder(credentials.pgpass, "5*", words=(":5432:", ":*:")),
     Finder(comparisons, "=", shows=Outline.compares_literal),
-    Finder(defaults, "\"'`", shows=Outline.opens_literal),
+    Finder(alternatives, "\"'`", shows=Outline.opens_literal),
     Finder(sayings, " ", words=(" is ",)),
     Finder(declared_defaults, "\"'", shows=Outline.declares_default),
-    Finder(structures.elements, "<"),
-    Finder(structures.attributes, "<"),
-    Finder(structures.pairs, "([,", shows=Outline.pairs_literals),
-    Finder(structures.setters, "(", shows=Outline.passes_literal),
-    Finder(structures.tables, "|"),
+    Finder(markup.elements, "<"),
+    Finder(markup.attributes, "<"),
+    Finder(calls.pairs, "([,", shows=Outline.pairs_literals),
+    Finder(calls.setters, "(", shows=Outline.passes_literal),
+    Finder(tables.tables, "|"),
     Finder(command_lines.piped, "|", words=("stdin", "chpasswd", "sudo -S")),
     Finder(command_lines.inserts, "'", shows=Outline.has_values),
-    Finder(structures.comma_values, ",;\t", shows=Outline.has_header),
+    Finder(tables.comma_values, ",;\t", shows=Outline.has_header),
     Finder(command_lines.options, "-", shows=Outline.has_dash),
     Finder(command_lines.commands, "-/", shows=Outline.has_flag),
     Finder(command_lines.instructions, "VG", shows=Outline.has_instruction),

@@ -10,12 +10,10 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
-from honeytrace._redaction.lazy import beginning, expression
+from honeytrace._redaction.lazy import expression
 from honeytrace._redaction.marker import Span
 from honeytrace._redaction.plain_values import MAX_LOOKS, Skimmer, is_plain_word
-from honeytrace._redaction.randomness import looks_secret
-from honeytrace._redaction.secret_names import MAX_NAME_CHARACTERS, Name, judge
-from honeytrace._redaction.secret_values import is_secret
+from honeytrace._redaction.secret_names import MAX_NAME_CHARACTERS, Name, ascii_name, judge
 from honeytrace._redaction.separators import (
     ARROWS,
     LABELS,
@@ -28,13 +26,10 @@ from honeytrace._redaction.separators import (
     meaning,
 )
 from honeytrace._redaction.values import (
-    MAX_VALUE_CHARACTERS,
     QUOTES,
     find_value,
-    quoted_end,
 )
 
-_NAME_CHARACTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.$"
 _CLOSERS = " \t\"'`*\\]?!+|&~^.}"
 _ENDS = tuple(">)[0123456789")
 _TAIL = expression(r"(?:</[A-Za-z0-9]{1,10}>|[ ]\([^()\n]{1,32}\)|\[[0-9A-Z_]{0,16})[ ]*$")
@@ -68,6 +63,12 @@ _LABEL_AFTER = expression(
       (?:name|Name|key|Key|header|Header)(?P=q)\s?[:=]\s?(?P=q)(?P<name>[\w.$-]{2,64})(?P=q)""",
     re.VERBOSE,
 )
+_NEXT_QUOTE = expression(rf"[ \t*]{{0,16}}[bBfFrRuULN@$]{{0,2}}({QUOTES})", re.ASCII)
+_TOO_SHORT = expression(r"[ \t]*[\w.-]{1,5}(?=[\s,;)\]}]|$)")  # to be a secret under a likely name
+_FILE = expression(r"\.(?:c|cc|cpp|cs|go|h|java|js|jsx|kt|php|py|rb|rs|scala|sh|swift|ts|tsx)$")
+_LINE_NUMBER = expression(r"[0-9]{1,6}(?!\w)")
+_BARE_WORDS = {"token", "tokens", "Token", "Tokens", "key", "pass"}  # names of words, too
+_TAIL_CHARACTERS = 48  # characters of a name that is not in ASCII
 
 
 def named_values(text: str) -> Iterator[Span]:
@@ -128,92 +129,14 @@ def _before(limit: int, text: str, at: int, name: Name, label: str, kind: str) -
     return (span[0] + first, span[1] + first, span[2]) if span else None
 
 
-def comparisons(text: str) -> Iterator[Span]:
-    """Find `"…" == password`."""
-    for match in _COMPARISON.finditer(text):
-        name = judge(match["name"])
-        if name and name.sure and not text.startswith("(", match.end()):
-            first = max(
-                text.rfind("\n", 0, match.start()) + 1, match.start() - MAX_VALUE_CHARACTERS
-            )
-            quote = text.rfind(match["quote"], first, match.start())
-            given = text[quote + 1 : match.start()]
-            if quote >= 0 and given and is_secret(given, name, match["name"]):
-                yield quote + 1, match.start(), name.rule
-
-
-_COMPARISON = expression(r"""(?P<quote>["'`])[ ]?[!=]={1,2}[ ]?(?P<name>[A-Za-z_$][\w.$]{1,63})""")
-
-
-def defaults(text: str) -> Iterator[Span]:
-    """Find `password or "…"`, `os.getenv("API_KEY") || "…"`."""
-    for character, sign, length in _DEFAULT_SIGNS:
-        at = text.find(sign) if character in text else -1
-        while at >= 0:
-            opening = _DEFAULT.match(text, at + length)
-            head = text[max(0, at - MAX_NAME_CHARACTERS) : at].rstrip("\"')] ") if opening else ""
-            label = head[len(head.rstrip(_NAME_CHARACTERS)) :]
-            name = judge(label)
-            if opening and name:
-                start = opening.end()
-                end, closed = quoted_end(text, start, opening["quote"])
-                given = text[start:end]
-                whole = closed and " " not in given and not _COMPARES.match(text, end + 1)
-                random = whole and ((name.sure and _DIGIT.search(given)) or looks_secret(given))
-                secret = random and is_secret(given, name, label)
-                yield start, end if secret else start, name.rule
-            at = text.find(sign, at + len(sign))
-
-
-_DIGIT = expression("[0-9]")
-_COMPARES = expression(r"\s?[=!]=")
-_DEFAULT = expression(r"""[ ]?(?P<quote>["'`])""")
-# The password is `…`, where a word before may be the last of a secret name.
-_SAID = expression(
-    r"""[ ]is[ ](?<=[cdDenstTyY][ ]is[ ])(?P<quote>["'`]?)
-      (?P<value>[^\s"'`<>{}()\[\]]{5,128})(?P=quote)(?![\w"'`])""",
-    re.VERBOSE,
-)
-_ALGORITHM = expression(r"[A-Z]+[-_]?[0-9]+|(?:aes|base|bcrypt|md|rsa|sha|utf|v)-?[0-9.]+")
-_SAID_NAME = expression(r"[A-Za-z]{2,16}(?:[ ][A-Za-z]{3,16})?$")
-
-
-def sayings(text: str) -> Iterator[Span]:
-    """Find `the password is …`, where a text says so. The value has to look like a secret."""
-    for match in beginning(" is ", _SAID, text):
-        start, end = match.span("value")
-        given = match["value"].rstrip(".,;:!?")
-        quoted = match["quote"] and not _ALGORITHM.fullmatch(given)
-        if _DIGIT.search(given) and (quoted or looks_secret(given)):
-            label = _SAID_NAME.search(text, max(0, match.start() - 33), match.start())
-            name = judge(label[0]) if label else None
-            if name and name.sure:
-                end = start + len(given)
-                yield start, end if is_secret(given, name, "") else start, name.rule
-
-
-# Each behind a character that it needs, with its length without a quote. A search that ends with a
-# rare character is fast.
-_DEFAULT_SIGNS = (
-    *(("|", "||", 2), ("?", "??", 2)),
-    *(('"', ' or "', 4), ("'", " or '", 4)),
-)
-
-
-_TOO_SHORT = expression(r"[ \t]*[\w.-]{1,5}(?=[\s,;)\]}]|$)")  # to be a secret under a likely name
-_FILE = expression(r"\.(?:c|cc|cpp|cs|go|h|java|js|jsx|kt|php|py|rb|rs|scala|sh|swift|ts|tsx)$")
-_LINE_NUMBER = expression(r"[0-9]{1,6}(?!\w)")
-_bare_words = {"token", "tokens", "Token", "Tokens", "key", "pass"}  # names of words, too
-
-
 def _candidate(text: str, separator: re.Match[str]) -> tuple[Name, str, str] | None:
     """Return the secret name before a separator, as it is written, and the text before the name."""
     start, end = separator.span()
     if content := _CONTENT.search(text, max(0, start - 16), start):
         return _labelled(text, start, content)
     head = text[max(0, start - MAX_NAME_CHARACTERS - 16) : start].rstrip(_CLOSERS)
-    name = head[len(head.rstrip(_NAME_CHARACTERS)) :]
-    if name in _bare_words:
+    name = ascii_name(head)
+    if name in _BARE_WORDS:
         before = head[: -len(name)]
         alone = before[-1:] != " " and not _is_query(before)
         if alone and _TOO_SHORT.match(text, end):
@@ -234,29 +157,27 @@ def _labelled(text: str, at: int, content: re.Match[str]) -> tuple[Name, str, st
     return (name, content[1], text[max(0, content.start() - 1) : content.start()]) if name else None
 
 
-_TAIL_CHARACTERS = 48  # characters of a name that is not in ASCII
-
-
 def _named(separator: str, head: str, name: str) -> tuple[Name, str, str] | None:
     if head[-1:] in _ENDS and (tail := _TAIL.search(head)):
         head = head[: tail.start()].rstrip(_CLOSERS)
-        name = head[len(head.rstrip(_NAME_CHARACTERS)) :]
+        name = ascii_name(head)
     if not head[-len(name) - 1 :].isascii():
         name = last_name(head[-_TAIL_CHARACTERS:])
     before = head[: len(head) - len(name)]
-    if (
-        before
-        and name
-        and before[-1] in "\\%"
-        and (escape := _ESCAPE.search(before + name[: 4 if before[-1] == "\\" else 2].rstrip()))
-    ):
-        cut = escape.end() - len(before)
-        before, name = before + name[:cut], name[cut:]
-    elif before.endswith("\\") and name[:1] in "abfnrtv":
-        before, name = before + name[:1], name[1:]
-    name = name.lstrip("-.$")
+    cut = _escaped(before, name)
+    before, name = before + name[:cut], name[cut:].lstrip("-.$")
     found = _judged(separator, before, name)
     return (found, name, before) if found else None
+
+
+def _escaped(before: str, name: str) -> int:
+    """Return how many characters of a name belong to an escape, as in `\\nname` and `%20name`."""
+    sign = before[-1:]
+    if not name or sign not in ("\\", "%"):
+        return 0
+    if escape := _ESCAPE.search(before + name[: 4 if sign == "\\" else 2].rstrip()):
+        return escape.end() - len(before)
+    return int(sign == "\\" and name[0] in "abfnrtv")
 
 
 def _is_query(before: str) -> bool:
@@ -325,6 +246,3 @@ class _Quotes:
         self._at = max(start, self._at)
         following = _NEXT_QUOTE.match(text, end)
         return following is not None and self._counts[following[1]] % 2 == 1
-
-
-_NEXT_QUOTE = expression(rf"[ \t*]{{0,16}}[bBfFrRuULN@$]{{0,2}}({QUOTES})", re.ASCII)

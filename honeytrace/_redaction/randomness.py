@@ -24,6 +24,7 @@ _IDENTIFIER = expression(r"[A-Za-z][a-z]*(?:[-_ .][A-Za-z][a-z]*)*[-_ .]?[0-9]{0
 _ISSUED = expression(r"(?=[^0-9]*[0-9])(?=[^A-Za-z]*[A-Za-z])[\w!#$%*+/@^~.-]{8,}", re.ASCII)
 _UUID_CHARACTERS = 36
 _UUID = expression(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
+_DATA = expression(r"[\d!#$%&*@^]")
 _PLACE = expression(r"[\s/\\<>(){}\[\]|,;]")
 
 
@@ -49,6 +50,11 @@ def looks_secret(text: str) -> bool:
     if not _changes(text):
         return False
     return is_mixed(text) if len(text) >= _LONG else _DIGIT.search(text) is not None
+
+
+def has_data(text: str) -> bool:
+    """Return whether a text has a digit, or a sign that is not in words."""
+    return _DATA.search(text) is not None
 
 
 def looks_issued(text: str) -> bool:

@@ -25,6 +25,7 @@ NUMERIC_RULES = {"password", "secret", "key", "code"}
 MAX_NAME_CHARACTERS = 128
 """The longest name that is remembered, or looked for in a text."""
 
+_NAME_CHARACTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.$"
 _MAX_NAMES = 4096  # names that are remembered
 
 MARKS = "\u0300-\u036f\u0591-\u05c7\u064b-\u065f\u0900-\u0903\u093a-\u094f\u0e31\u0e34-\u0e4e"
@@ -108,6 +109,11 @@ _HINTS = expression(
         for letter, words in groupby(sorted(secret_words.HINTS.split("|")), itemgetter(0))
     )
 )
+
+
+def ascii_name(text: str) -> str:
+    """Return the name in ASCII at the end of a text."""
+    return text[len(text.rstrip(_NAME_CHARACTERS)) :]
 
 
 def _without_accents(name: str) -> str:

@@ -263,7 +263,9 @@ def test_a_server_that_does_not_accept_is_left(black_hole, connect):
 def test_a_deadline_that_is_over_ends_the_request(server, connect):
     """When no time is left, nothing more is begun."""
     answer = connect(server.url, timeout=1e-9).send(BODY)
-    assert answer == Answer(Verdict.RETRY, f"ConnectTimeout: timed out at {server.url}", answered=False)
+    assert answer == Answer(
+        Verdict.RETRY, f"ConnectTimeout: timed out at {server.url}", answered=False
+    )
     assert server.connections == 0
 
 

@@ -9,8 +9,7 @@ from itertools import pairwise
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from honeytrace._redaction import named_values, plain_values, provider_keys, separators
-from honeytrace._redaction import structures as shapes
+from honeytrace._redaction import named_values, plain_values, provider_keys, separators, tables
 from honeytrace._redaction.finders import FINDERS
 from honeytrace._redaction.outline import Outline
 from honeytrace._redaction.special_keys import SPECIAL
@@ -104,9 +103,9 @@ def test_headers(rows, end):
     """Each line that may be a header, above one with as many fields, is looked at."""
     text = end.join(rows)
     lines = text.split("\n")
-    seen = next(shapes.comma_values(text), None) is not None
+    seen = next(tables.comma_values(text), None) is not None
     for line, below in pairwise(lines):
         for delimiter in ",;\t":
             width = line.count(delimiter)
-            if width and below.count(delimiter) == width and shapes._columns(line.split(delimiter)):
+            if width and below.count(delimiter) == width and tables._columns(line.split(delimiter)):
                 assert seen
