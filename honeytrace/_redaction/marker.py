@@ -7,7 +7,7 @@ from functools import cache
 from honeytrace._redaction.lazy import expression
 
 Span = tuple[int, int, str]
-"""Where a secret is in a text: start, end, and the rule that found it."""
+"""A secret in a text: its start, its end, and the rule that found it."""
 
 MARK = expression(r"\[REDACTED:[a-z_]{1,16}\]")
 

@@ -22,10 +22,10 @@ _RELATED = (("context", "while handling"), ("cause", "caused by"))
 def error_lines(session: Session, full: bool, outer: Sequence[Session] = ()) -> Iterator[str]:
     """Yield where the error of a session was raised, its notes and its causes.
 
-    Without `full`, only the innermost frame of the user's own code.
+    Unless `full`, the only frame of a traceback is the last one in the user's code.
 
-    outer: the sessions around this one that failed with the same error. Often the user's code is
-        only in their traceback: that of an SDK's function begins inside the SDK.
+    outer: the sessions around this one that failed with the same error. The traceback of an SDK's
+        function begins inside the SDK, so that often only theirs has the user's code.
     """
     waiting: list[tuple[str, Any]] = [("", about(session).get("exception"))]
     last = ""
@@ -48,7 +48,7 @@ def error_lines(session: Session, full: bool, outer: Sequence[Session] = ()) -> 
 
 
 def _innermost(frames: Sequence[Any], outer: Sequence[Session]) -> list[str]:
-    """Return the innermost frame of the user's code, at most; else of any code."""
+    """Return the last frame in the user's code, or else the last of all."""
     found = _own(frames)
     for session in outer:
         details = about(session).get("exception")
@@ -58,7 +58,7 @@ def _innermost(frames: Sequence[Any], outer: Sequence[Session]) -> list[str]:
 
 
 def _own(frames: Sequence[Any]) -> list[str]:
-    """Return the innermost frame that is not in a library, if there is one."""
+    """Return the last frame that is not in a library, if there is one."""
     return [frame for frame in map(str, frames) if not _LIBRARY.search(frame)][-1:]
 
 

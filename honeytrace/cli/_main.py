@@ -62,7 +62,7 @@ _INSTEAD = {
     **dict.fromkeys(("list", "sessions"), "`honeytrace ls`"),
     **dict.fromkeys(("view", "open", "ui"), "`honeytrace serve --open`"),
 }
-"""What people try as a command, each with what they look for."""
+"""Words that people try as a command, and the command that they look for."""
 
 
 class _Parser(argparse.ArgumentParser):

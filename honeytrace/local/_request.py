@@ -36,7 +36,7 @@ _SENT = {
 
 
 class _Api(NamedTuple):
-    """Where a request goes, and how the caller is known there."""
+    """The address of an API, and the headers by which it knows the caller."""
 
     address: str
     headers: tuple[str, ...]

@@ -10,7 +10,7 @@ from honeytrace._utils.json import Json
 from honeytrace.local import _format
 from honeytrace.local._messages import answered, is_conversation
 from honeytrace.local._query import parse, understood
-from honeytrace.local._summary import MARKS, mark_of
+from honeytrace.local._summary import MARKS, Summary, mark_of
 from honeytrace.local._trees import Step
 from honeytrace.local._usual import MIN_RECENT, Usual
 from honeytrace.local.page import _again, _layout
@@ -39,10 +39,38 @@ def render(
     if session is None or step.summary is None:
         gone = tag("p", "This session was deleted a moment ago.")
         return tag("section", gone, class_="panel", id="step", tabindex="0")
-    summary, timing = step.summary, timeline.timings[step.id]
+    name = step.summary.name
+    title = tag(
+        "h2",
+        _layout.breakable(name),
+        " ",
+        _layout.status(step.summary.status),
+        _unfinished(session),
+    )
+    return tag(
+        "section",
+        title,
+        _facts(step, step.summary, session, timeline, usual),
+        _mark(step.id, session, request),
+        _error(session),
+        _body(session, request),
+        _again.render(session, maker),
+        _recorded(session),
+        class_="panel",
+        id="step",
+        tabindex="0",
+        aria_label=f"Step {name}",
+        data_id=step.id,
+    )
+
+
+def _facts(
+    step: Step, summary: Summary, session: Json, timeline: Timeline, usual: Usual | None
+) -> Markup:
+    """List what is known of a step in short, without what is not known."""
     facts = [
         ("Duration", _format.duration(summary.duration)),
-        ("Self", _format.duration(timing.self_time) if step.children else ""),
+        ("Self", _format.duration(timeline.timings[step.id].self_time) if step.children else ""),
         ("Usual", _usual(usual)),
         ("Model", summary.model),
         ("Tokens", _format.tokens(summary.tokens_in, summary.tokens_out)),
@@ -52,31 +80,8 @@ def render(
         ("Kind", summary.kind),
         ("Started", _layout.when(summary.start)),
     ]
-    return tag(
-        "section",
-        tag(
-            "h2",
-            _layout.breakable(summary.name),
-            " ",
-            _layout.status(summary.status),
-            _unfinished(session),
-        ),
-        tag(
-            "dl",
-            [tag("div", tag("dt", name), tag("dd", value)) for name, value in facts if value],
-            class_="facts",
-        ),
-        _mark(step.id, session, request),
-        _error(session),
-        _body(session, request),
-        _again.render(session, maker),
-        _recorded(session),
-        class_="panel",
-        id="step",
-        tabindex="0",
-        aria_label=f"Step {summary.name}",
-        data_id=step.id,
-    )
+    shown = [tag("div", tag("dt", name), tag("dd", value)) for name, value in facts if value]
+    return tag("dl", shown, class_="facts")
 
 
 def _call_facts(session: Json) -> list[tuple[str, str]]:
@@ -217,7 +222,7 @@ def _metadata(session: Json) -> Json:
 
 
 _FACTS = {"status_code": "HTTP", "retries": "Retried", "finish_reason": "Finish"}
-"""What the head of the step calls a value in the metadata."""
+"""The labels in the head of the step, by the key in the metadata."""
 
 
 def _single(value: Mapping[str, Any]) -> Any:
