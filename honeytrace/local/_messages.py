@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from honeytrace._utils.json import dumps, loads
 
 _CALLS = ("function_call", "tool_use", "tool_call")
 _RESULTS = ("function_call_output", "tool_result")
+
+_DESCRIBED = re.compile(r"<[\w.+-]+(?:/[\w.+-]+)?: \d+ bytes>\Z")
+_FILE_NAMES = ("filename", "title", "name")
+_MAX_DEPTH = 4  # of objects in a part that describes a file
 
 
 @dataclass(slots=True)
@@ -146,6 +152,8 @@ def _part(part: Any) -> Any:
         return _Result(str(part.get("call_id") or part.get("tool_use_id")), _plain(value))
     if kind in _CALLS or isinstance(part.get("function"), dict):
         return _called(part)
+    if found := _file(part):
+        return found
     if address := _address(part):
         return Image(address)
     text = part.get("text")
@@ -167,6 +175,18 @@ def _plain(value: Any) -> Any:
         text = value[0].get("text")
         return text if isinstance(text, str) else value
     return value
+
+
+def _file(part: Mapping[str, Any], depth: int = 0) -> str:
+    """Return the name and description of a file that was recorded without its data; else ""."""
+    if depth > _MAX_DEPTH or isinstance(part.get("text"), str):
+        return ""
+    for value in part.values():
+        found = _file(value, depth + 1) if isinstance(value, dict) else value
+        if isinstance(found, str) and _DESCRIBED.search(found):
+            names = (part[name] for name in _FILE_NAMES if isinstance(part.get(name), str))
+            return " ".join([*islice(names, 1), found])
+    return ""
 
 
 def _address(part: Mapping[str, Any]) -> str | None:

@@ -194,6 +194,28 @@ def test_images_are_shown(show, part):
     assert [each.get("src") for each in panel.iter("img")] == [IMAGE]
 
 
+PICTURE, AUDIO, PDF = "<image/png: 9 bytes>", "<wav: 8 bytes>", "<application/pdf: 7 bytes>"
+
+
+@pytest.mark.parametrize(
+    ("part", "words"),
+    [
+        ({"type": "image_url", "image_url": {"url": PICTURE, "detail": "low"}}, PICTURE),
+        ({"type": "image", "source": {"type": "base64", "data": PICTURE}}, PICTURE),
+        ({"image": {"format": "png", "source": {"bytes": PICTURE}}}, PICTURE),
+        ({"type": "input_audio", "input_audio": {"data": AUDIO, "format": "wav"}}, AUDIO),
+        ({"type": "file", "file": {"filename": "a.pdf", "file_data": PDF}}, f"a.pdf {PDF}"),
+        ({"type": "document", "source": {"data": PDF}, "title": "A"}, f"A {PDF}"),
+        ({"type": "input_file", "filename": "a.pdf", "file_data": PDF}, f"a.pdf {PDF}"),
+    ],
+)
+def test_files_that_were_not_recorded(show, part, words):
+    """A file is one line: its name, type and size, whichever way the message holds it."""
+    panel = show(inputs={"messages": [{"role": "user", "content": [part, "What is it?"]}]})
+    (message,) = panel.iterfind(".//li")
+    assert text(message) == f"user {words} What is it?"
+
+
 @pytest.mark.parametrize(
     "address",
     [
