@@ -15,6 +15,8 @@ _LIBRARY = re.compile(
 )
 """Finds frames in installed packages and in Python's own modules."""
 
+_PACKAGES = re.compile(r"^.*[\\/](site|dist)-packages[\\/]", re.IGNORECASE)
+
 _LISTS = ("traceback", "notes", "exceptions")
 _RELATED = (("context", "while handling"), ("cause", "caused by"))
 
@@ -54,7 +56,8 @@ def _innermost(frames: Sequence[Any], outer: Sequence[Session]) -> list[str]:
         details = about(session).get("exception")
         if not found and isinstance(details, dict):
             found = _own(_list(details.get("traceback")))
-    return found or list(map(str, frames[-1:]))
+    # In a library, only the path inside its packages: else the line would end before the function.
+    return found or [_PACKAGES.sub("", str(frame)) for frame in frames[-1:]]
 
 
 def _own(frames: Sequence[Any]) -> list[str]:

@@ -159,7 +159,9 @@ def test_library_frames(show: Show, frame: str) -> None:
     keep("mixed", **failed("a.py:1 in f", "/lib/python/own.py:1 in g", frame))
     assert show("mixed")[2:] == ["   err  /lib/python/own.py:1 in g"]
     keep("alone", **failed("<frozen x>:1 in x", frame))
-    assert show("alone")[2:] == [f"   err  {frame}"]
+    shown = frame.partition("-packages/")[2] or frame
+    assert show("alone")[2:] == [f"   err  {shown}"]
+    assert show("alone", "--full")[-1] == f"        {frame}"
 
 
 def test_wrapped_causes(show: Show) -> None:
@@ -173,7 +175,7 @@ def test_foreign_parent(show: Show) -> None:
     """A caller whose error has no details does not hide where the call failed."""
     child = keep("child", **failed(SDK))
     keep("parent", error=f"InternalServerError: {WORDS}", children_ids=[child])
-    assert show("parent")[-1] == f"      err  {SDK}"
+    assert show("parent")[-1] == "      err  openai/_base_client.py:1248 in request"
 
 
 @pytest.mark.parametrize(
