@@ -17,8 +17,8 @@ from honeytrace._utils.paths import store_path
 # The package comes first: another thread may be importing it, and only this waits for that one.
 from honeytrace.local import Store
 from honeytrace.local._database import sqlite_module
+from honeytrace.local._rows import row
 from honeytrace.local._schema import Row
-from honeytrace.local._store import row
 
 BUSY_SECONDS = 1.0  # how long to wait for another process; an exit has two seconds
 _DELIVERED = Answer(Verdict.DELIVERED)

@@ -15,8 +15,8 @@ from honeytrace.cli._output import Stop, print_text, rewrite
 from honeytrace.cli._reading import open_store
 from honeytrace.local._format import plural
 from honeytrace.local._query import seconds
+from honeytrace.local._rows import row
 from honeytrace.local._schema import Row
-from honeytrace.local._store import row
 
 _BATCH = 500  # sessions per transaction
 

@@ -25,7 +25,8 @@ from honeytrace.local._doors import (
 )
 from honeytrace.local._input import read_body, too_large
 from honeytrace.local._nodes import has_too_many_values
-from honeytrace.local._store import Store, row_of
+from honeytrace.local._rows import row_of
+from honeytrace.local._store import Store
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment

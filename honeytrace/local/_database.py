@@ -17,6 +17,7 @@ from weakref import WeakMethod
 
 from honeytrace._utils.errors import StoreError
 from honeytrace._utils.files import open_file
+from honeytrace._utils.json import Json, loads
 from honeytrace._utils.origin import let_through
 
 if TYPE_CHECKING:
@@ -198,6 +199,14 @@ class Database:
         if self._copy is not None:
             shutil.rmtree(self._copy, ignore_errors=True)
             self._copy = None
+
+    def decoded(self, body: str) -> Json:
+        """Return a stored object. Raises `StoreError` if it is damaged."""
+        try:
+            found: Json = loads(body)
+        except ValueError as error:
+            raise self.unusable(error) from error
+        return found
 
     def unusable(self, error: Exception, busy: float = BUSY_SECONDS) -> StoreError:
         """Return an exception that names the file, the problem, and what to do."""

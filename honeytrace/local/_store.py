@@ -7,32 +7,27 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from honeytrace._session import wire
-from honeytrace._utils.json import Json, dumps, loads
+from honeytrace._utils.json import Json
 from honeytrace._utils.text import first_line
 from honeytrace.local import _schema, _search
+from honeytrace.local._changes import GET, Changes
 from honeytrace.local._database import BUSY_SECONDS, Database
 from honeytrace.local._query import Query, parse
+from honeytrace.local._rows import row_of
 from honeytrace.local._schema import Row
 from honeytrace.local._search import Position
-from honeytrace.local._summary import Summary, summarize
+from honeytrace.local._summary import Summary
 from honeytrace.local._upkeep import Upkeep, can_write, do_nothing, used_bytes
 
 if TYPE_CHECKING:
     import sqlite3
 
-_WRAPPER = b'{"session":'
-_REPLACED = "\ufffd".encode()
 _MAX_CHECKED_BYTES = 200_000_000
-_FILLED = 50  # sessions without a summary (from schema 1) that each write summarizes
 
-_GET = "SELECT body FROM sessions WHERE id = ?"
-_NUMBER = "SELECT number FROM sessions WHERE id = ?"
 _FIND = "SELECT id FROM sessions WHERE id >= ? AND id < ? ORDER BY id LIMIT ?"
 _CHILDREN = "SELECT id FROM summaries WHERE parent = ? ORDER BY start, number"
 _ABOVE = "SELECT number, body FROM sessions WHERE number > ? ORDER BY number LIMIT ?"
 _COUNT_ABOVE = "SELECT count(*) FROM sessions WHERE number > ?"
-
 
 _Result = TypeVar("_Result")
 
@@ -46,29 +41,6 @@ class Found(NamedTuple):
     @property
     def position(self) -> Position:
         return self.summary.start, self.number
-
-
-def row(body: bytes, fields: Json | None = None) -> Row:
-    """Make the row for the body of a `startSession` request that `wire.encode` wrote.
-
-    The row keeps the JSON of that body, so nothing is encoded again. If `fields`, the session
-    object of the same request, is given, the body is not parsed either. Raises `ValueError` if
-    honeytrace did not write the request.
-    """
-    if not (body.startswith(_WRAPPER) and body.endswith(b"}")):
-        raise ValueError("the body is not one that honeytrace encoded")
-    session = body[len(_WRAPPER) : -1]
-    return _row(session, wire.received(body) if fields is None else fields)
-
-
-def row_of(fields: Json) -> Row:
-    """Make the row for a session object. Raises `ValueError` if it cannot be encoded as JSON."""
-    return _row(dumps(fields), fields)
-
-
-def _row(body: bytes, fields: Json) -> Row:
-    # The body has U+FFFD for lone surrogates in the fields. A column cannot hold those either.
-    return Row(body, summarize(loads(body) if _REPLACED in body else fields))
 
 
 class Store:
@@ -95,6 +67,7 @@ class Store:
         """
         self._database = Database(path, _schema.prepare, busy)
         self._upkeep = Upkeep(self._database, max_bytes, max_age)
+        self._changes = Changes(self._database.decoded, self._upkeep.keep_bounds)
 
     @property
     def path(self) -> Path:
@@ -123,15 +96,7 @@ class Store:
         If there is one with the same `session_id`, they are merged key by key, and new values win.
         Raises `ValueError` if the session cannot be encoded as JSON.
         """
-        return self._database.write(self._add_one, row_of(fields)) or fields
-
-    def _add_one(self, connection: sqlite3.Connection, added: Row) -> Json | None:
-        stored = self._add(connection, added)
-        if _schema.updates_wait(connection):
-            for waiting in _schema.take_updates(connection, added.summary.id):
-                self._change(connection, loads(waiting))
-        self._upkeep.keep_bounds(connection)
-        return stored
+        return self._database.write(self._changes.add, row_of(fields)) or fields
 
     def put_many(self, rows: Iterable[Row | Json], *, busy: float | None = None) -> None:
         """Store many sessions in one transaction: all of them, or none if it raises.
@@ -141,48 +106,13 @@ class Store:
         seconds this call waits for another process; None for the store's own value. Raises
         `StoreError`.
         """
-        self._database.write(self._put_many, rows, busy=busy)
-
-    def _put_many(self, connection: sqlite3.Connection, rows: Iterable[Row | Json]) -> None:
-        waiting = _schema.updates_wait(connection)
-        for each in rows:
-            if isinstance(each, dict):
-                waiting = not self._change(connection, each) or waiting
-                continue
-            self._add(connection, each)
-            if waiting:
-                for fields in _schema.take_updates(connection, each.summary.id):
-                    self._change(connection, loads(fields))
-        self._upkeep.keep_bounds(connection)
-        _schema.fill(connection, _FILLED)
-
-    def _add(self, connection: sqlite3.Connection, row: Row) -> Json | None:
-        """Add a session and return None, or merge it into the stored one and return the result."""
-        if _schema.add(connection, row):
-            return None
-        found = connection.execute(_GET, (row.summary.id,)).fetchone()
-        merged = wire.merge(self._read(found[0]), loads(row.body))
-        _schema.change(connection, row_of(merged))
-        return merged
+        self._database.write(self._changes.put_many, rows, busy=busy)
 
     def update(self, session_id: str, fields: Json) -> bool:
         """Merge fields into a stored session, key by key; return False if there is none."""
-        return self._database.write(self._merge, {"session_id": session_id.lower(), **fields})
-
-    def _change(self, connection: sqlite3.Connection, update: Json) -> bool:
-        """Apply an update, or let it wait for its session; return False if it waits."""
-        if self._merge(connection, update):
-            return True
-        now = time.time() * 1000
-        _schema.let_wait(connection, update["session_id"], dumps(update), now)
-        return False
-
-    def _merge(self, connection: sqlite3.Connection, update: Json) -> bool:
-        found = connection.execute(_GET, (update["session_id"],)).fetchone()
-        if found is None:
-            return False
-        _schema.change(connection, row_of(wire.merge(self._read(found[0]), update)))
-        return True
+        return self._database.write(
+            self._changes.update, {"session_id": session_id.lower(), **fields}
+        )
 
     def mark(self, session_id: str, mark: str | None, note: str = "") -> bool:
         """Mark a session as "good" or "bad", with a note; None removes the mark.
@@ -190,31 +120,15 @@ class Store:
         Both are kept in its `feedback`, so they go wherever the session goes. Returns False if
         there is no such session.
         """
-        return self._database.write(self._mark, session_id.lower(), mark, note or None)
-
-    def _mark(
-        self, connection: sqlite3.Connection, session_id: str, mark: str | None, note: str | None
-    ) -> bool:
-        found = connection.execute(_GET, (session_id,)).fetchone()
-        if found is None:
-            return False
-        fields = self._read(found[0])
-        feedback = {**fields.get("feedback", {}), "mark": mark, "note": note}
-        fields["feedback"] = {k: v for k, v in feedback.items() if v is not None}
-        _schema.change(connection, row_of(fields))
-        return True
+        return self._database.write(self._changes.mark, session_id.lower(), mark, note or None)
 
     def delete(self, session_id: str) -> None:
         """Delete a session, if it is stored."""
-        self._database.write(self._delete, session_id.lower())
-
-    def _delete(self, connection: sqlite3.Connection, session_id: str) -> None:
-        numbers = connection.execute(_NUMBER, (session_id,)).fetchall()
-        _schema.delete(connection, [number for (number,) in numbers])
+        self._database.write(self._changes.delete, session_id.lower())
 
     def get(self, session_id: str) -> Json | None:
-        found = self.read(_rows, _GET, session_id.lower())
-        return self._read(found[0][0]) if found else None
+        found = self.read(_rows, GET, session_id.lower())
+        return self._database.decoded(found[0][0]) if found else None
 
     def find(self, prefix: str, limit: int = 10) -> list[str]:
         """Return at most `limit` ids that begin with `prefix`, ignoring case."""
@@ -325,7 +239,7 @@ class Store:
     def above(self, number: int, limit: int) -> list[tuple[int, Json]]:
         """Return the sessions after this number, in the order in which they were added."""
         found = self.read(_rows, _ABOVE, number, limit)
-        return [(each, self._read(body)) for each, body in found]
+        return [(each, self._database.decoded(body)) for each, body in found]
 
     def count_above(self, number: int) -> int:
         return int(self.read(_rows, _COUNT_ABOVE, number)[0][0])
@@ -383,13 +297,6 @@ class Store:
 
     def count(self) -> int:
         return int(self.read(_rows, "SELECT count(*) FROM sessions")[0][0])
-
-    def _read(self, body: str) -> Json:
-        try:
-            found: Json = loads(body)
-        except ValueError as error:
-            raise self._database.unusable(error) from error
-        return found
 
 
 def _found(row: Sequence[Any] | None) -> Found | None:

@@ -16,7 +16,7 @@ from agent_sessions import trees
 
 from honeytrace.local import App, Store, make_server
 from honeytrace.local._doors import LOOPBACK
-from honeytrace.local._store import row_of
+from honeytrace.local._rows import row_of
 
 CHROMIUM = which("chromium") or which("chromium-browser") or which("google-chrome")
 SWITCHES = [

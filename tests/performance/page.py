@@ -27,7 +27,7 @@ from agent_sessions import trees
 
 from honeytrace.local import App, Store, make_server
 from honeytrace.local._doors import LOOPBACK
-from honeytrace.local._store import row_of
+from honeytrace.local._rows import row_of
 
 BATCH = 2_000
 PADDING = 7_000  # characters of the prompts and documents; a session then has about 4 KB

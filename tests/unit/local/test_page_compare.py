@@ -7,7 +7,7 @@ import uuid
 import pytest
 from pages import classed, text
 
-from honeytrace.local._store import row_of
+from honeytrace.local._rows import row_of
 from honeytrace.local.page._compare import differences
 from honeytrace.local.page._html import join
 

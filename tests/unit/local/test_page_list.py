@@ -13,7 +13,7 @@ from pages import classed, text
 from test_schema import old_store
 
 from honeytrace.local import Store, _search
-from honeytrace.local._store import row_of
+from honeytrace.local._rows import row_of
 from honeytrace.local.page import _listing
 
 HOSTILE = '"><script>alert(1)</script>\x1b[31m\u202e'

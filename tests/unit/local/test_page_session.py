@@ -8,7 +8,7 @@ import pytest
 from agent_sessions import Maker, trees
 from pages import classed, text
 
-from honeytrace.local._store import row_of
+from honeytrace.local._rows import row_of
 from honeytrace.local._trees import Tree
 from honeytrace.local.page import _timeline
 

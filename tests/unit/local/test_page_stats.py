@@ -8,7 +8,7 @@ import uuid
 import pytest
 from pages import text
 
-from honeytrace.local._store import row_of
+from honeytrace.local._rows import row_of
 
 DAY = 86_400_000
 

@@ -9,7 +9,7 @@ import uuid
 import pytest
 
 from honeytrace.local import Store, _search
-from honeytrace.local._store import row_of
+from honeytrace.local._rows import row_of
 
 NOW = time.time() * 1000
 

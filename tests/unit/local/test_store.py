@@ -22,7 +22,7 @@ from honeytrace._session import wire
 from honeytrace._session.session import Session
 from honeytrace._utils.errors import StoreError
 from honeytrace.local import Store
-from honeytrace.local._store import row
+from honeytrace.local._rows import row
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 
