@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Generator, Iterable, Iterator
-from functools import partial
 from itertools import chain, pairwise
 from typing import TypeVar
 
@@ -14,7 +13,6 @@ from honeytrace._redaction.secret_names import Name, hides, judge
 from honeytrace._redaction.secret_values import is_prose, is_secret
 
 _Item = TypeVar("_Item")
-_compile = partial(re.compile, flags=re.ASCII | re.VERBOSE)
 _PASSWORD = Name("password", True)
 
 # In the next line after a backslash.

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 _LISTED = 10
+_LEAD_CHARACTERS = 20  # shown before the first difference of two texts
 
 
 def closest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
@@ -46,12 +47,17 @@ def first_line(text: str, characters: int = 200) -> str:
     return shorten(text.strip().partition("\n")[0].rstrip(), characters)
 
 
-def first_difference(one: str, other: str) -> int | None:
-    """Return the position of the first character that differs; None if the texts are equal."""
-    if one == other:
-        return None
-    pairs = zip(one, other, strict=False)
-    return next((at for at, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
+def start_near_difference(one: str, other: str, characters: int) -> int:
+    """Return the index from which to show two texts: if one is longer, shortly before they differ.
+
+    characters: how many of a text are shown.
+    """
+    shorter, longer = sorted((len(one), len(other)))
+    if longer <= characters:
+        return 0
+    pairs = enumerate(zip(one, other, strict=False))
+    first = next((at for at, (a, b) in pairs if a != b), shorter)
+    return max(first - _LEAD_CHARACTERS, 0)
 
 
 CONTROL = re.compile(

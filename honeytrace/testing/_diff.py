@@ -10,6 +10,7 @@ from honeytrace._capture.rules import Limits
 from honeytrace._capture.snapshot import Snapshot
 from honeytrace._session.session import RESERVED, SEARCHED, Session
 from honeytrace._utils.json import Json
+from honeytrace._utils.text import start_near_difference
 
 __tracebackhide__ = True  # pytest shows the line of the test, not ours
 
@@ -23,7 +24,6 @@ _VOLATILE = re.compile(
 )
 _ABSENT = object()
 _MAX_VALUE_CHARS = 60  # shown of a value
-_LEAD_CHARS = 20  # shown before the first difference
 
 
 def diff(old: Session | Json, new: Session | Json) -> str:
@@ -73,18 +73,10 @@ def _item(items: list[Any], index: int) -> Any:
 
 
 def _line(at: str, old: Any, new: Any) -> str:
-    start = _first_difference(old, new) if type(old) is str and type(new) is str else 0
+    texts = type(old) is str and type(new) is str
+    start = start_near_difference(old, new, _MAX_VALUE_CHARS) if texts else 0
     place = f"{at}, from character {start}" if start else at
     return f"{place}: {_shown(old, start)} -> {_shown(new, start)}"
-
-
-def _first_difference(old: str, new: str) -> int:
-    """Return the index from which to show two texts, so that the first difference is visible."""
-    if max(len(old), len(new)) <= _MAX_VALUE_CHARS:
-        return 0
-    same = zip(old, new)  # noqa: B905 - they may differ in length
-    first = next((at for at, (a, b) in enumerate(same) if a != b), min(len(old), len(new)))
-    return max(0, first - _LEAD_CHARS)
 
 
 def _shown(value: Any, start: int) -> str:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from honeytrace._session.record import ABSENT
 from honeytrace._session.session import Session
 from honeytrace._session.tree import label
-from honeytrace._utils.text import closest
+from honeytrace._utils.text import closest, start_near_difference
 
 __tracebackhide__ = True  # pytest shows the line of the test, not ours
 
@@ -19,7 +19,6 @@ FIELDS = tuple(each.name for each in fields(Session))
 _MAX_COMPARED_CHARS = 200  # of two texts, to tell how similar they are
 _MIN_SIMILARITY = 0.6  # from here on, a wrong name counts as a typing error
 _MAX_VALUE_CHARS = 80  # shown of a value
-_LEAD_CHARS = 20  # shown before the first difference
 _MAX_DIFFERENCES = 3
 _MAX_SESSIONS = 10
 _END_LINES = 30  # shown of a long tree at its beginning, and again at its end
@@ -146,21 +145,13 @@ def _in_words(each: Difference) -> str:
     path, value, wanted = each
     if value is ABSENT:
         return f"{path} is absent, not {_short(wanted)}"
-    at = _first_difference(value, wanted) if _both_texts(value, wanted) else 0
+    texts = _both_texts(value, wanted)
+    at = start_near_difference(value, wanted, _MAX_VALUE_CHARS) if texts else 0
     return f"{path} is {_short(value, at)}, not {_short(wanted, at)}"
 
 
 def _both_texts(value: Any, wanted: Any) -> bool:
     return isinstance(value, str) and isinstance(wanted, str)
-
-
-def _first_difference(value: str, wanted: str) -> int:
-    """Return the index from which to show two long texts: shortly before they differ."""
-    if max(len(value), len(wanted)) <= _MAX_VALUE_CHARS:
-        return 0
-    pairs = enumerate(zip(value, wanted, strict=False))
-    same = next((at for at, (one, other) in pairs if one != other), min(len(value), len(wanted)))
-    return max(same - _LEAD_CHARS, 0)
 
 
 def _short(value: Any, at: int = 0) -> str:

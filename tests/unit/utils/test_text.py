@@ -7,11 +7,11 @@ import pytest
 from honeytrace._utils.text import (
     closest,
     did_you_mean,
-    first_difference,
     first_line,
     mask,
     printable,
     shorten,
+    start_near_difference,
 )
 
 
@@ -55,11 +55,17 @@ def test_the_first_line_is_the_first_that_is_not_blank():
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "at"), [("a", "a", None), ("abc", "abd", 2), ("ab", "abc", 2), ("", "a", 0)]
+    ("one", "other", "at"),
+    [
+        ("a", "b", 0),
+        ("a" * 40, "b" * 40, 0),
+        ("a" * 40, "a" * 30, 10),
+        ("x" * 33, "x" * 32 + "y", 12),
+    ],
 )
-def test_texts_begin_to_differ(one, other, at):
-    """The position is that of the first character that is not the same, either way round."""
-    assert first_difference(one, other) == first_difference(other, one) == at
+def test_texts_are_shown_where_they_differ(one, other, at):
+    """From the start if they are short, else from shortly before the first difference."""
+    assert start_near_difference(one, other, 32) == start_near_difference(other, one, 32) == at
 
 
 @pytest.mark.parametrize("character", "\x1b\n\u202e\u200b\ufeff\U000e0041\ud800")
