@@ -133,6 +133,7 @@ def _parts(item: Mapping[str, Any]) -> Iterator[Any]:
     if item.get("role") == "tool":
         yield _Result(str(item.get("tool_call_id")), content)
         return
+    yield from _beside(item, "reasoning", "reasoning_content")
     if isinstance(content, list):
         yield from map(_part, content)
     elif content not in (None, ""):
@@ -140,6 +141,14 @@ def _parts(item: Mapping[str, Any]) -> Iterator[Any]:
     calls = item.get("tool_calls")
     for call in calls if isinstance(calls, list) else []:
         yield _part({"type": "tool_call", **call} if isinstance(call, dict) else call)
+    yield from _beside(item, "refusal", "annotations", "error")
+
+
+def _beside(item: Mapping[str, Any], *names: str) -> Iterator[dict[str, Any]]:
+    """Return what a message says besides its content, each under its name."""
+    for name in names:
+        if item.get(name):
+            yield {name: item[name]}
 
 
 def _part(part: Any) -> Any:
@@ -166,6 +175,8 @@ def _called(part: Mapping[str, Any]) -> _Called:
     name = about.get("name")
     arguments = about.get("arguments", about.get("input"))
     call = Call(name if isinstance(name, str) else "tool", arguments)
+    if "output" in part:  # of a tool that the provider calls itself
+        call.result, call.has_result = part["output"], True
     return _Called(str(part.get("call_id") or part.get("id")), call)
 
 

@@ -41,6 +41,7 @@ def openai_response(found: Json) -> Answer | None:
             part = read_message(item)
             texts.append(part.content if type(part.content) is str else "")
             message.refusal += part.refusal
+            message.annotations += part.annotations
             message.tool_calls += part.tool_calls
         elif kind == "reasoning":
             parts = dicts(item.get("summary")) or dicts(item.get("content"))

@@ -132,7 +132,10 @@ def _described_file(field: Any, file: Any) -> dict[str, Any]:
 def _may_be_file(key: object, beside: dict[Any, Any]) -> bool:
     if type(key) is not str:
         return False
-    return key in _KEYS or (key in _TYPED_KEYS and any(name in beside for name in _TYPES))
+    if key in _KEYS:
+        return True
+    typed = beside.get("type") == "image_generation_call" or any(name in beside for name in _TYPES)
+    return key in _TYPED_KEYS and typed
 
 
 def _type(beside: dict[Any, Any]) -> str:

@@ -21,6 +21,7 @@ class Message:
         tool_calls: the tools that it wants called, each `{"id", "type", "function"}`.
         reasoning: the text of its reasoning, "" if there is none.
         refusal: why it does not answer; "" if it does.
+        annotations: the sources that it names, each as its provider gives it.
     """
 
     role: str = "assistant"
@@ -28,10 +29,11 @@ class Message:
     tool_calls: list[Json] = field(default_factory=list)
     reasoning: str = ""
     refusal: str = ""
+    annotations: list[Json] = field(default_factory=list)
 
     def as_object(self) -> Json:
         found: Json = {"role": self.role, "content": self.content}
-        for name in ("tool_calls", "reasoning", "refusal"):
+        for name in ("tool_calls", "reasoning", "refusal", "annotations"):
             if value := getattr(self, name):
                 found[name] = value
         return found
@@ -51,6 +53,7 @@ def read_message(message: Json) -> Message:
         if type(text := message.get(name)) is str:
             found.reasoning = found.reasoning or text
     found.refusal = _text(message.get("refusal")) or found.refusal
+    found.annotations += _annotations(message)
     if found.content is None and type(audio := message.get("audio")) is dict:
         found.content = audio.get("transcript")  # what was spoken
     return found
@@ -74,6 +77,7 @@ def read_parts(parts: list[Any]) -> Message:
             found.refusal += _text(part.get("refusal"))
         elif type(text := part.get("text", part.get("content"))) is str:
             texts.append(text)
+            found.annotations += _annotations(part)
         else:
             others = others or part.get("type") not in _SILENT
     found.content = parts if others else "".join(texts) if texts else None
@@ -107,9 +111,30 @@ def read_call(part: Any) -> Json | None:
         part = part["tool_call"]
     for name, arguments in _NAMES_OF_CALLS:
         if arguments in part and type(part.get(name)) is str:
-            return _call(part.get("id"), part[name], part[arguments])
+            return _with_output(_call(part.get("id"), part[name], part[arguments]), part)
+    kind = part.get("type")
+    if type(kind) is str and kind.endswith("_call") and type(part.get("id")) is str:
+        given = {
+            name: value
+            for name, value in part.items()
+            if name not in _NO_ARGUMENTS and value is not None
+        }
+        name = kind.removesuffix("_call")
+        return _with_output(_call(part.get("call_id") or part["id"], name, given), part)
     return None
 
+
+def _with_output(call: Json, part: Json) -> Json:
+    """Add what a tool has returned, if it is one that OpenAI calls itself."""
+    kind = part.get("type")
+    if type(kind) is str and kind.endswith("_call") and kind != "tool_call":
+        output = next((part[name] for name in _OUTPUTS if part.get(name) is not None), None)
+        return call if output is None else {**call, "output": output}
+    return call
+
+
+_OUTPUTS = ("output", "outputs", "results", "result", "error")
+_NO_ARGUMENTS = ("id", "type", "status", "call_id", *_OUTPUTS)
 
 _NAMES_OF_CALLS = (
     ("name", "args"),  # LangChain
@@ -124,6 +149,12 @@ def _call(call_id: object, name: object, arguments: Any) -> Json:
     spelled = arguments if type(arguments) is str else spell(arguments, ", ", ": ")
     call: Json = {"type": "function", "function": {"name": name, "arguments": spelled}}
     return {"id": call_id, **call} if call_id else call
+
+
+def _annotations(part: Json) -> list[Json]:
+    """Return the sources in a message or a part of one."""
+    named = part.get("annotations") or part.get("citations")
+    return [each for each in named if type(each) is dict] if type(named) is list else []
 
 
 def _reasoning(part: Json) -> str:

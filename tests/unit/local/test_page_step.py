@@ -140,6 +140,29 @@ def test_a_tool_call_stands_with_its_result(show, messages):
     assert two == "→ time ← result noon"
 
 
+def test_a_tool_of_the_provider_stands_with_its_result(show):
+    function = {"name": "web_search", "arguments": '{"query": "tea"}'}
+    call = {"id": "w", "type": "function", "function": function, "output": "Tea is green."}
+    (answer,) = said(show(outputs={"role": "assistant", "content": None, "tool_calls": [call]}))
+    assert "web_search" in answer
+    assert "Tea is green." in answer
+
+
+@pytest.mark.parametrize("name", ["reasoning", "reasoning_content", "refusal", "error"])
+def test_what_an_answer_says_besides_its_content(show, name):
+    """A refusal has no content at all."""
+    (answer,) = said(show(outputs={"role": "assistant", "content": None, name: "I think not."}))
+    assert "I think not." in answer
+
+
+def test_sources_of_an_answer(show):
+    sources = [{"type": "url_citation", "url": "https://tea.example"}]
+    found = {"role": "assistant", "content": "Green", "annotations": sources}
+    (answer,) = said(show(outputs=found))
+    assert "Green" in answer
+    assert "https://tea.example" in answer
+
+
 def test_a_result_without_its_call(show):
     """A result that belongs to no call, and a second one, are messages of their own."""
     panel = show(inputs={"messages": [*OPENAI, OPENAI[2], {"role": "tool", "content": "alone"}]})
