@@ -12,7 +12,8 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
-from honeytrace._capture.library_types import is_answer, known
+from honeytrace._capture.library_types import known
+from honeytrace._capture.providers.answer_objects import is_answer
 from honeytrace._capture.providers.embeddings import (
     MIN_DIMENSIONS,
     describe_vector,
