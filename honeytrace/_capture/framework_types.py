@@ -61,9 +61,21 @@ def _protobuf(value: Any) -> Any:
     """Return a message of Protocol Buffers by the names of its fields."""
     if value.ByteSize() > _MAX_MESSAGE_BYTES:
         return f"<{called(type(value))} {value.ByteSize()} bytes>"
-    return sys.modules["google.protobuf.json_format"].MessageToDict(
-        value, preserving_proto_field_name=True
-    )
+    module = sys.modules.get("google.protobuf.json_format")  # xAI's SDK does not import it
+    if module is None:
+        return {field.name: _protobuf_field(field, item) for field, item in value.ListFields()}
+    return module.MessageToDict(value, preserving_proto_field_name=True)
+
+
+def _protobuf_field(field: Any, item: Any) -> Any:
+    """Return the value of a field; messages in it are described when it is their turn."""
+    message, enum = field.message_type, field.enum_type
+    if message is not None and message.GetOptions().map_entry:
+        return dict(item)
+    names = {} if enum is None else {value.number: value.name for value in enum.values}
+    if hasattr(item, "extend"):  # repeated
+        return [names.get(each, each) if names else each for each in item]
+    return names.get(item, item) if names else item
 
 
 def _inner(name: str) -> Read:

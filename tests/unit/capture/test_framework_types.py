@@ -235,6 +235,39 @@ def test_protocol_buffers(protobuf):
     assert copy(new(protobuf, own={}, size=2**21)).endswith(" 2097152 bytes>")
 
 
+def field(name, message=None, enum=None):
+    return types.SimpleNamespace(name=name, message_type=message, enum_type=enum)
+
+
+def test_protocol_buffers_alone(protobuf, monkeypatch):
+    """Not every SDK imports the module that turns messages into JSON; xAI's does not."""
+    monkeypatch.delitem(sys.modules, "google.protobuf.json_format")
+    protobuf.ListFields = lambda self: self.set
+    stop = types.SimpleNamespace(number=1, name="REASON_STOP")
+    enum = types.SimpleNamespace(values=[stop])
+    options = types.SimpleNamespace(map_entry=False)
+    message = types.SimpleNamespace(GetOptions=lambda: options)
+    mapped = types.SimpleNamespace(GetOptions=lambda: types.SimpleNamespace(map_entry=True))
+    inner = new(protobuf, set=[(field("content"), "Hi")])
+    answer = new(
+        protobuf,
+        set=[
+            (field("model"), "grok-4"),
+            (field("outputs", message), [inner]),
+            (field("reason", enum=enum), 1),
+            (field("reasons", enum=enum), [1, 9]),
+            (field("labels", mapped), {"team": "search"}),
+        ],
+    )
+    assert copy(answer) == {
+        "model": "grok-4",
+        "outputs": [{"content": "Hi"}],
+        "reason": "REASON_STOP",
+        "reasons": ["REASON_STOP", 9],
+        "labels": {"team": "search"},
+    }
+
+
 @pytest.mark.parametrize(
     ("module", "name", "attribute"),
     [
