@@ -16,7 +16,7 @@ MAX_DECLARATION_CHARACTERS = 512
 """Characters between the opening bracket and the default."""
 
 _DEFAULT = verbose(
-    r"""(?: \b(?<![.-])default\\?["']?\s{0,16}[=:] | \bField\( ) \s{0,8}
+    r"""(?: \b(?<![.-])[dD]efault\\?["']?\s{0,16}[=:] | \bField\( ) \s{0,8}
       [bBfFrRuU]?(?P<quote>\\{0,7}["'])"""
 )
 _HEAD_CHARACTERS = 256  # of the name, its type and the called function, before the bracket
@@ -32,7 +32,7 @@ _DIGIT = expression(r"[0-9]")
 # Each behind a character that it needs, with its length without a quote. A search that ends with a
 # rare character is fast.
 _ALTERNATIVES = (
-    *(("|", "||", 2), ("?", "??", 2)),
+    *(("|", "||", 2), ("?", "??", 2), ("?", "?:", 2)),
     *(('"', ' or "', 4), ("'", " or '", 4)),
 )
 _ALTERNATIVE = expression(r"""[ ]?(?P<quote>["'`])""")
@@ -86,7 +86,7 @@ def _opened(text: str, at: int) -> int:
 
 
 def alternatives(text: str) -> Iterator[Span]:
-    """Find `password or "…"`, `os.getenv("API_KEY") || "…"`."""
+    """Find `password or "…"`, `os.getenv("API_KEY") || "…"`, `getenv("API_KEY") ?: "…"`."""
     for character, sign, length in _ALTERNATIVES:
         at = text.find(sign) if character in text else -1
         while at >= 0:

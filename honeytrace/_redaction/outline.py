@@ -48,7 +48,7 @@ class Outline:
 
     def declares_default(self) -> bool:
         """Return whether a default may be given by a literal: `default="…"`, `Field("…")`."""
-        return self.opens_literal() and ("default" in self.text or "F(" in self.signs())
+        return self.opens_literal() and ("efault" in self.text or "F(" in self.signs())
 
     def has_dash(self) -> bool:
         """Return whether a dash may begin an option, because no word is before it."""

@@ -45,7 +45,11 @@ _DECORATION = verbose(
         (?:\s{0,8}<t[dh]\b[^<>\n]{0,64}>)?
       | <(?:b|i|em|strong|code|td|span|kbd|tt)> ) ){1,3}"""
 )
-_OPENING = expression(rf"[ \t]{{0,16}}(?:[bBfFrRuULN@$]{{0,2}})(?P<quote>{QUOTES})", re.ASCII)
+# What may make a value from a literal.
+_WRAPPER = r"(?:String::from|(?:new[ ])?String|str|bytes|Buffer\.from)\("
+_OPENING = expression(
+    rf"[ \t]{{0,16}}(?:{_WRAPPER})?[bBfFrRuULN@$]{{0,2}}(?P<quote>{QUOTES})", re.ASCII
+)
 _GROUP = verbose(
     r"""[ \t]{0,16}(?P<group> \{ [^{}\n]{1,2048} \} | (?!\[REDACTED:)\[ [^\[\]\n]{1,2048} \] )"""
 )

@@ -18,6 +18,7 @@ FOUND = [
     "parser.add_argument('--password', help='(a)', default='#')",
     '@click.option("--api-key", default="#")',
     'variable "db_password" {\n  type = string\n  sensitive = true\n  default = "#"\n}',
+    '"DBPassword": {"Type": "String", "MinLength": {}, "Default": "#"}',
     'variable "db_password" { default = "#" }',
     '{"password": {"type": "string", "default": "#"}}',
     '"{\\"password\\": {\\"type\\": 1, \\"default\\": \\"#\\"}}"',

@@ -129,6 +129,12 @@ FOUND = [
     ("$ENV{password} = 'x1-y2'", "$ENV{password} = '[REDACTED:password]'"),
     ("$h->{'password'} = 'abc';", "$h->{'password'} = '[REDACTED:password]';"),
     ("${env:DB_PASSWORD} = 'abc'", "${env:DB_PASSWORD} = '[REDACTED:password]'"),
+    (
+        'let password: String = String::from("abc");',
+        'let password: String = String::from("[REDACTED:password]");',
+    ),
+    ("password = new String('abc')", "password = new String('[REDACTED:password]')"),
+    ("getenv('DB_PASSWORD') ?: 'x1-y2'", "getenv('DB_PASSWORD') ?: '[REDACTED:password]'"),
     ("password \u2192 x1-y2, city", "password \u2192 [REDACTED:password], city"),
     ("password \u21d2 'abc'", "password \u21d2 '[REDACTED:password]'"),
     ('Map("password" -> "abc")', 'Map("password" -> "[REDACTED:password]")'),
@@ -164,6 +170,7 @@ shopping_pin: 1234|["Authorization", "x-api-key"]|["token", "the words of it"]|s
 token[:5]|the only pin: `fallback`|itself a credential: it\\n|{"token": "identifier_2"}|
 password \u2192 Settings \u2192 Security|const {token} = props|password->value|`${token}:${port}`|
 (token) -> "word"|<город>x1-y2</город>|{password}: {value}|
+password = String("enter it")|token = str("hello")|password = str(x, "utf-8")|
 user,password\\nthe user, the password|a,b\\nc,d\\n|{"token": "covid-19"}""".replace("|\n", "|")
 
 
