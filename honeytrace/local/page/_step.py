@@ -262,36 +262,24 @@ _MAX_CHAIN = 20
 
 
 def _exception(details: Any, content: Content, depth: int) -> Node:
+    """Show an exception, its notes, its members, and the exceptions that led to it."""
     if not isinstance(details, dict) or depth > _MAX_CHAIN:
         return None
-    frames = details.get("traceback")
-    notes, members = details.get("notes"), details.get("exceptions")
+    frames, notes = details.get("traceback"), _list(details.get("notes"))
     more = details.get("more_exceptions")  # further members, or ones that were shown above
+    related = [(words, details[name]) for name, words in _RELATED if name in details]
+    members = enumerate(_list(details.get("exceptions")), 1)
+    related += [(f"Exception {at}", each) for at, each in members]
     return (
         tag("p", tag("b", str(details.get("type"))), class_="type"),
         content.text(str(details.get("message", ""))),
-        [tag("div", content.text(str(note)), class_="soft") for note in _list(notes)],
+        [tag("div", content.text(str(note)), class_="soft") for note in notes],
         content.text("\n".join(map(str, frames)), as_code=True)
         if isinstance(frames, list) and frames
         else None,
         [
-            tag(
-                "div",
-                tag("h4", words),
-                _exception(details[name], content, depth + 1),
-                class_="related",
-            )
-            for name, words in _RELATED
-            if name in details
-        ],
-        [
-            tag(
-                "div",
-                tag("h4", f"Exception {at}"),
-                _exception(each, content, depth + 1),
-                class_="related",
-            )
-            for at, each in enumerate(_list(members), 1)
+            tag("div", tag("h4", words), _exception(each, content, depth + 1), class_="related")
+            for words, each in related
         ],
         tag("p", f"… {_format.plural(more, 'more exception')}", class_="soft")
         if isinstance(more, int)
