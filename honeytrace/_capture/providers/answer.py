@@ -43,12 +43,12 @@ class Answer:
 def the_only(answers: Iterable[Answer | None]) -> Answer | None:
     """Return the answer that counts its tokens, if there is just one; else the one with any facts.
 
-    Answers with the same id are the same.
+    Answers with the same id are the same; the last one has counted all of the tokens.
     """
     telling = [each for each in answers if each is not None and each.says_something]
     found = [each for each in telling if each.usage] or telling
     ids = {each.answer_id for each in found}
-    return found[0] if len(found) == 1 or (len(ids) == 1 and None not in ids) else None
+    return found[-1] if len(found) == 1 or (len(ids) == 1 and None not in ids) else None
 
 
 def make_answer(found: Json, messages: list[Message], usage: object, reason: object) -> Answer:

@@ -41,7 +41,7 @@ def read_answer(outputs: Json) -> Answer | None:
 
 _MAX_LISTED = 3  # entries of a list in which counts alone are taken for those of the function
 _MAX_LEVELS = 6  # of objects and lists in one another, through which an answer is looked for
-_MAX_LOOKED_AT = 64  # objects and lists, and entries of one of them
+_MAX_LOOKED_AT = 64  # objects and lists
 
 
 def has_usage(outputs: Json) -> bool:
@@ -64,15 +64,17 @@ def _held(outputs: Json) -> Answer | None:
             break
         answers = [found for each in level if (found := _read(each))]
         if any(each.says_something for each in answers):
-            return the_only(answers)
+            # Of more answers than can be looked at, none is known to be the last.
+            return the_only(answers) if left or len(answers) == 1 else None
     return None
 
 
 def _containers(value: Any) -> list[Any]:
-    entries = value.values() if type(value) is dict else value
-    return [
-        each for each in islice(entries, _MAX_LOOKED_AT) if type(each) is dict or type(each) is list
-    ]
+    if type(value) is dict:
+        if value.get("type") == "message_start":  # of a stream, whose tokens are not counted yet
+            return []
+        value = value.values()
+    return [each for each in value if type(each) is dict or type(each) is list]
 
 
 def _read(found: Any, alone: bool = False) -> Answer | None:

@@ -165,9 +165,27 @@ def test_the_same_twice():
     assert recorded({"raw": CHAT, "last": dict(CHAT)}).metrics == USAGE
 
 
+def gemini(count, **more):
+    usage = {"promptTokenCount": 10, "candidatesTokenCount": count, "totalTokenCount": 10 + count}
+    content = {"role": "model", "parts": [{"text": "Hi"}]}
+    return {"candidates": [{"content": content, **more}], "responseId": "g", "usageMetadata": usage}
+
+
+def test_chunks_that_count_on():
+    """Each chunk of Gemini counts the tokens so far."""
+    session = recorded({"chunks": [gemini(1), gemini(3), gemini(5, finishReason="STOP")]})
+    assert (session.metrics, session.metadata["finish_reason"]) == (USAGE, "STOP")
+
+
+BEGUN = {"type": "message", "role": "assistant", "content": [], "model": "claude", "usage": USAGE}
+
+
 @pytest.mark.parametrize(
     "value",
     [
+        [gemini(count) for count in range(100)],
+        [{"type": "message_start", "message": BEGUN}, {"type": "message_stop"}],
+        [{"event": {"type": "message_start", "message": BEGUN}}] * 4,
         {"draft": CHAT, "final": {**CHAT, "id": "chatcmpl-2"}},
         [{"answer": CHAT}, {"answer": {**CHAT, "id": None}}],
         {"messages": [AI_MESSAGE, QUESTION, AI_MESSAGE]},
