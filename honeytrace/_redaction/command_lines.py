@@ -1,16 +1,16 @@
-"""Find secrets in command lines and statements: `--token …`, `curl -u user:…`, `ENV X_KEY …`."""
+"""Find secrets in command lines: `--token …`, `curl -u user:…`, `vault login …`."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Iterator
 from itertools import chain, pairwise
 from typing import TypeVar
 
-from honeytrace._redaction.lazy import beginning, expression, verbose
+from honeytrace._redaction.lazy import expression, verbose
 from honeytrace._redaction.marker import Span, mark
 from honeytrace._redaction.secret_names import Name, hides, judge
-from honeytrace._redaction.secret_values import is_prose, is_secret
+from honeytrace._redaction.secret_values import is_secret, is_sentence
 
 _Item = TypeVar("_Item")
 _PASSWORD = Name("password", True)
@@ -29,11 +29,6 @@ _SHORT_OPTION = verbose(
 )
 _ARGUMENT = r"[^\s\"'`\\|;,)\]}]{1,512}"
 _NOT_PASSWORD = expression(r"pass|password|token|pw|test|[0-9.]+(?::[0-9]+)+")  # or ports
-_PROSE = (
-    "and are argument can cannot flag for from if in is may must not on option options or"
-    " should the to with"
-)
-_FILLERS = frozenset(_PROSE.split())
 _BARE = expression(_ARGUMENT)
 _QUOTED = {'"': expression(r'[^"\n]{1,1024}(?=")'), "'": expression(r"[^'\n]{1,1024}(?=')")}
 
@@ -95,56 +90,6 @@ _ANY_FLAG = (
 
 _END = expression(r"(?<!\\)(?:\r?\n|\\n)|[|;]")
 
-_NAME = r"(?P<name>[A-Za-z_]\w{1,63})"
-# Instructions of a Dockerfile.
-_INSTRUCTION = verbose(rf"(?:ENV|ARG)(?<!\w...)[ ]+{_NAME}[ ]+(?P<value>[^\s=][^\n]{{0,512}})")
-# Statements that name what follows without a separator. Each behind a character that it needs, and
-# with its start.
-_STATEMENTS = (
-    ("#", "#", verbose(rf"\#[ ]?define[ ]+{_NAME}[ ]+L?[\"'](?P<value>[^\"'\n]{{1,512}})[\"']")),
-    (
-        "s",
-        "set",
-        verbose(
-            rf"""set(?<![\w.]set)(?:x|env|q)?[ ]+(?:-[a-zA-Z]{{1,3}}[ ]+)?
-              (?:[\w./:-]{{1,64}}[.:])?{_NAME}[ ]+(?:(?:--body|-b)[ =]|to[ ]+(?=\S{{0,64}}\d))?
-              ["']?(?P<value>[^\s="'-][^\s"']{{0,512}})"""
-        ),
-    ),
-    ("q", "requirepass", verbose(r"""(?P<name>requirepass)[ ]["']?(?P<value>[^\s"'\\]{3,512})""")),
-    (
-        "_",
-        "_header",
-        verbose(
-            r"""_header[ ]+["']?(?P<name>[A-Za-z][\w-]{1,63})["']?[ ]+["']?
-              (?:(?:Basic|Bearer)[ ])?(?P<value>[^\s"'\\;$]{4,1024})["']?;"""
-        ),
-    ),
-    (
-        "(",
-        "(",
-        verbose(
-            r"""\((?=[dsp])(?:def\w*|setq|setf|set!|put)[ ]+(?P<name>[A-Za-z*][\w*-]{1,63})[ ]+
-              "(?P<value>[^"\n]{1,512})\""""
-        ),
-    ),
-)
-# A line that gives a text to a name: password "x";
-_LINE = expression(
-    r"""[ \t]{0,64}(?P<name>[A-Za-z_][\w.-]{1,63})[ \t]{1,16}"""
-    r"""(?P<q>["'])(?P<value>[^"'\n]{1,512})(?P=q)[ \t]{0,8}[;,]?\s*$"""
-)
-_LINE_END = expression(r"""\n(?<=["';, \t\r]\n)(?:(?<=["' \t]\n)|(?<=["' \t;,][;, \t\r]\n))""")
-# SQL: PASSWORD 'x', IDENTIFIED BY 'x'
-_SQL = verbose(
-    r"""'(?: (?<=[yYdDsS][ ]') | (?<=D[(=]') )
-      (?: (?<=[Bb][Yy][ ]') | (?<=PASSWORD[ (=]') | (?<=password[ ]') | (?<=[Aa][Ss][ ]') )
-      (?P<value>[^'\n]{1,256})'"""
-)
-_SQL_BEFORE = expression(
-    r"(?:identified\s+(?:with\s+[\w'\"]+\s+)?(?:by|as)|password(?:\s+(?:to|for\s+\S+|=))?)\s*\(?'$",
-    re.IGNORECASE,
-)
 _TOKEN_LOGIN = verbose(
     r"""login(?<=vault[ ]login|cargo[ ]login|wandb[ ]login)[ ](?:--?[a-z-]+[ ]){0,2}
       (?=[^\s\d]{0,32}\d)(?P<value>[^\s"'\\$<=-][^\s"'\\=]{7,255})(?![^\s\\])"""
@@ -152,6 +97,15 @@ _TOKEN_LOGIN = verbose(
 _NETRC = verbose(
     r"""login(?<!\wlogin)[\s\\n]{1,16}\S{1,255}\s{1,64}p(?:assword)[\s]{1,16}(?P<value>\S{1,255})"""
 )
+_PIPED = verbose(
+    r"""\|[ ]*(?:sudo[ ]+)?(?:-S|chpasswd|[\w-]{2,32}[ ][^|\n]{0,128}?-stdin)(?![\w-])"""
+)
+_ECHO = verbose(
+    r"""(?:echo|printf)[ ]+(?:-n[ ]+)?["']?(?:[\w.-]{1,64}:)?
+      (?P<value>[^\s"'`|$<>]{3,256})["']?[ ]*$"""
+)
+
+_ECHO_CHARACTERS = 384  # of the command before the pipe
 
 
 def arguments(words: list[str]) -> list[str]:
@@ -199,12 +153,7 @@ def _is_argument(text: str, value: re.Match[str], name: Name, label: str, quoted
     given = value[0].rstrip("\\")
     if given.startswith("(") or not is_secret(given, name, label):
         return False
-    return quoted or not _is_sentence(text, value.start(), given)
-
-
-def _is_sentence(text: str, start: int, word: str) -> bool:
-    """Return whether a word that begins here belongs to a sentence, and is not an argument."""
-    return is_prose(text, start) or word.lower() in _FILLERS
+    return quoted or not is_sentence(text, value.start(), given)
 
 
 def commands(text: str) -> Iterator[Span]:
@@ -257,65 +206,6 @@ def _password(match: re.Match[str]) -> Span:
     return start, end if secret else start, "password"
 
 
-def instructions(text: str) -> Iterator[Span]:
-    """Find `ENV X_PASSWORD …`."""
-    yield from _statements(_INSTRUCTION.finditer(text))
-
-
-def statements(text: str) -> Iterator[Span]:
-    """Find `#define API_KEY "…"` and `setx TOKEN …`."""
-    found = [
-        beginning(start, pattern, text) for part, start, pattern in _STATEMENTS if part in text
-    ]
-    yield from _statements(chain(*found))
-
-
-def lines(text: str) -> Iterator[Span]:
-    """Find the lines that give a text to a name: `token "…"`."""
-    yield from _statements(_lines(text))
-
-
-def _statements(matches: Iterable[re.Match[str]]) -> Iterator[Span]:
-    for match in matches:
-        name = judge(match["name"])
-        if name:
-            given = match["value"].rstrip(" \t\r,.")
-            start = match.start("value")
-            secret = given and is_secret(given, name, match["name"]) and not is_prose(given, 0)
-            if secret and match.string[start - 1] not in "\"'" and given[-1] != ";":
-                secret = not _is_sentence(match.string, start, given)
-            yield start, start + len(given) if secret else start, name.rule
-
-
-def _lines(text: str) -> Iterator[re.Match[str]]:
-    """Yield the lines that give a text to a name."""
-    at = 0
-    for end in _LINE_END.finditer(f"{text}\n"):
-        start = text.rfind("\n", at, end.start()) + 1 or at
-        at = end.start()
-        if line := _LINE.match(text, start, at):
-            yield line
-
-
-def sql(text: str) -> Iterator[Span]:
-    """Find `WITH PASSWORD '…'` and `IDENTIFIED BY '…'`."""
-    for match in _SQL.finditer(text):
-        before = _SQL_BEFORE.search(text, max(0, match.start() - 64), match.start("value"))
-        if before and is_secret(match["value"], _PASSWORD, "password"):
-            yield *match.span("value"), "password"
-
-
-_PIPED = verbose(
-    r"""\|[ ]*(?:sudo[ ]+)?(?:-S|chpasswd|[\w-]{2,32}[ ][^|\n]{0,128}?-stdin)(?![\w-])"""
-)
-_ECHO = verbose(
-    r"""(?:echo|printf)[ ]+(?:-n[ ]+)?["']?(?:[\w.-]{1,64}:)?
-      (?P<value>[^\s"'`|$<>]{3,256})["']?[ ]*$"""
-)
-
-_ECHO_CHARACTERS = 384  # of the command before the pipe
-
-
 def piped(text: str) -> Iterator[Span]:
     """Find `echo … | docker login --password-stdin`, `echo bob:… | chpasswd`."""
     for program in _PIPED.finditer(text):
@@ -323,40 +213,6 @@ def piped(text: str) -> Iterator[Span]:
         before = max(text.rfind(end, before, program.start()) + 1 for end in "\n|") or before
         given = _ECHO.search(text, before, program.start())
         yield from _passwords(iter((given,) if given else ()))
-
-
-_COLUMNS = verbose(r"""[\w\s,."`\[\]]{3,1024}""")
-_FIELD = verbose(
-    r"""\s{0,16}(?:N?'(?P<text>(?:[^'\n]|''){0,1024})'|[^,()'\n]{0,256})\s{0,16}(?P<end>[,)])"""
-)
-_NEXT_ROW = verbose(r"""\s{0,16},\s{0,16}\(""")
-_FIRST_ROW = verbose(r"VALUES\s{0,16}\(")
-
-
-def inserts(text: str) -> Iterator[Span]:
-    """Find the passwords in `INSERT INTO users (name, password) VALUES ('bob', '…')`."""
-    for values in _FIRST_ROW.finditer(text):
-        head = text[max(0, values.start() - 1024) : values.start()].rstrip()
-        columns = head[head.rfind("(") + 1 : -1] if head.endswith(")") else ""
-        labels = columns.split(",") if _COLUMNS.fullmatch(columns) else []
-        names = [judge(label.strip(' \n"`[]')) for label in labels]
-        at: int | None = values.end() if any(names) else None
-        while at is not None:
-            at = yield from _row(text, at, names)
-
-
-def _row(text: str, at: int, names: list[Name | None]) -> Generator[Span, None, int | None]:
-    """Find the secrets of a row of values, and return where the next one begins."""
-    for name in names:
-        field = _FIELD.match(text, at)
-        if not field:
-            return None
-        at = field.end()
-        given = field["text"]
-        if name and given and is_secret(given, name) and re.search(r"\d|[^\w\s]", given):
-            yield *field.span("text"), name.rule
-    following = _NEXT_ROW.match(text, at)
-    return following.end() if following else None
 
 
 def logins(text: str) -> Iterator[Span]:

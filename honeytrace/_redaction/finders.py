@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from honeytrace._redaction import calls, command_lines, credentials, markup, tables
+from honeytrace._redaction import calls, command_lines, credentials, markup, sql, statements, tables
 from honeytrace._redaction.declarations import alternatives, declared_defaults
 from honeytrace._redaction.marker import Span
 from honeytrace._redaction.named_values import named_values
@@ -80,13 +80,13 @@ FINDERS = (
     Finder(calls.setters, "(", shows=Outline.passes_literal),
     Finder(tables.tables, "|"),
     Finder(command_lines.piped, "|", words=("stdin", "chpasswd", "sudo -S")),
-    Finder(command_lines.inserts, "'", shows=Outline.has_values),
+    Finder(sql.inserts, "'", shows=Outline.has_values),
     Finder(tables.comma_values, ",;\t", shows=Outline.has_header),
     Finder(command_lines.options, "-", shows=Outline.has_dash),
     Finder(command_lines.commands, "-/", shows=Outline.has_flag),
-    Finder(command_lines.instructions, "VG", shows=Outline.has_instruction),
-    Finder(command_lines.statements, "s#q_("),
-    Finder(command_lines.lines, "\"'", shows=Outline.opens_literal),
-    Finder(command_lines.sql, "'", shows=Outline.opens_literal),
+    Finder(statements.instructions, "VG", shows=Outline.has_instruction),
+    Finder(statements.statements, "s#q_("),
+    Finder(statements.lines, "\"'", shows=Outline.opens_literal),
+    Finder(sql.sql, "'", shows=Outline.opens_literal),
     Finder(command_lines.logins, "l", words=("login",)),
 )

@@ -77,6 +77,35 @@ _SPELLED = expression(r"[\w-]{1,256}")
 _WORDS = expression(r"[^\W\d_]+|\d+")
 _LONG_WORD = expression(r"\w{6}")
 _MIN_DIGITS = 6  # of a number that is a secret under any name
+# Words that follow a name in a sentence.
+_FILLER_WORDS = """
+    and are argument can cannot flag for from if in is may must not on option options or
+    should the to with
+"""
+_FILLERS = frozenset(_FILLER_WORDS.split())
+    "and",
+    "are",
+    "argument",
+    "can",
+    "cannot",
+    "flag",
+    "for",
+    "from",
+    "if",
+    "in",
+    "is",
+    "may",
+    "must",
+    "not",
+    "on",
+    "option",
+    "options",
+    "or",
+    "should",
+    "the",
+    "to",
+    "with",
+]  # words that follow a name in a sentence
 
 
 def is_prose(text: str, start: int) -> bool:
@@ -138,6 +167,11 @@ def is_secret(value: str, name: Name, label: str = "") -> bool:
 def is_word(given: str) -> bool:
     """Return whether a value is a word without digits, or several that are joined by dots."""
     return _WORD.fullmatch(given) is not None
+
+
+def is_sentence(text: str, start: int, word: str) -> bool:
+    """Return whether a word that begins here goes on with a sentence, and is not a value."""
+    return is_prose(text, start) or word.lower() in _FILLERS
 
 
 def is_about_itself(given: str) -> bool:
