@@ -83,29 +83,6 @@ _FILLER_WORDS = """
     should the to with
 """
 _FILLERS = frozenset(_FILLER_WORDS.split())
-    "and",
-    "are",
-    "argument",
-    "can",
-    "cannot",
-    "flag",
-    "for",
-    "from",
-    "if",
-    "in",
-    "is",
-    "may",
-    "must",
-    "not",
-    "on",
-    "option",
-    "options",
-    "or",
-    "should",
-    "the",
-    "to",
-    "with",
-]  # words that follow a name in a sentence
 
 
 def is_prose(text: str, start: int) -> bool:
