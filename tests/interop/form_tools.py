@@ -130,10 +130,10 @@ TYPE, CLASS, OFFERS = "type(result)", "result.__class__", "offers"
 
 
 def seen(value: Any, *more: Any) -> dict[str, Any]:
-    """Return what a program sees of a result; `__class__` is what `isinstance` looks at."""
+    """Return what a program sees of a result; `__class__` is what `isinstance` looks at, too."""
     return {
         TYPE: _name(type(value)),
-        CLASS: _name(value.__class__),
+        CLASS: [_name(kind) for kind in value.__class__.__mro__],
         "offers": [name for name in dir(value) if not name.startswith("_")],
         "content": value.model_dump(mode="json") if hasattr(value, "model_dump") else None,
         "closed": getattr(getattr(value, "response", None), "is_closed", None),

@@ -1,297 +1,275 @@
-"""Run every form of call with honeytrace and its peers: what changes, and what is recorded.
+"""Run every form of model call with honeytrace and its peers: what changes, what is recorded.
 
-    python tests/interop/model_peers.py [directory for the environments]
+    python tests/interop/model_peers.py [--environments DIR] [PEER …]
+
+It prints three tables in Markdown: which programs change, what the spans tell, and what a call
+costs its caller (`model_costs.py`). Below the first stands each form that changes.
 
 Each peer has an environment of its own and is set up as its documentation says. Nothing is sent to
-its service: its spans are kept in memory. The table has a line for each peer and kind of client.
-Below it stands each form that changes, or of which something is missing. This takes minutes and
-some hundred megabytes, so no test runs it.
+its service. Each form runs in a fresh process, once with the peer and once without any, and both
+have to see the same. This takes twenty minutes and some hundred megabytes, so no test runs it.
 """
 
 from __future__ import annotations
 
+import argparse
 import gc
+import importlib
 import json
 import os
 import pathlib
-import re
+import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any, NamedTuple
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import model_forms
-from model_forms import CLASS, FORMS, TYPE, Form, Run
+from form_tools import CLASS, FORMS, OFFERS, TYPE, Form
 from model_matrix import ROOT, make
 from model_server import ModelServer
+from peer_records import COUNTS, FACTS, known, made
+from peer_setups import PEERS, Ready, settings
+from peers import serving
 
-Client = Any
-Records = list[str]
+Json = Any
+TIMEOUT_S = 60
+RUNS = 3
 
-
-class Peer(NamedTuple):
-    """A peer that has been set up.
-
-    Attributes:
-        wrap: what a program has to do with each client.
-        recording: adds the spans of a block to the records, unless they come by themselves.
-    """
-
-    wrap: Callable[[Client], Client] = lambda client: client
-    recording: Callable[[], AbstractContextManager[Any]] = nullcontext
+# One form, in a process of its own
 
 
-# Each of these sets a peer up. From then on its finished spans arrive in `records`.
+def in_child(work: Callable[[], Json]) -> Json:
+    """Return what `work` returns in a fork of this process, and what the fork printed."""
+    results, answer = os.pipe()
+    with tempfile.TemporaryFile() as printed:
+        if (child := os.fork()) == 0:
+            signal.alarm(TIMEOUT_S)
+            for stream in (1, 2):
+                os.dup2(printed.fileno(), stream)
+            try:
+                with os.fdopen(answer, "w") as pipe:
+                    pipe.write(json.dumps(work(), default=str))
+            finally:
+                os._exit(0)
+        os.close(answer)
+        with os.fdopen(results) as pipe:
+            told = pipe.read()
+        os.waitpid(child, 0)
+        printed.seek(0)
+        nothing = {"raised": "no end", "seen": None, "sent": [], "records": [], "facts": {}}
+        found = json.loads(told) if told else nothing
+        return {**found, "printed": printed.read().decode()}
 
 
-def honeytrace(records: Records) -> Peer:
-    import honeytrace as ours
-    from honeytrace.testing import capture_sessions
-
-    @contextmanager
-    def recording() -> Iterator[None]:
-        with capture_sessions() as sessions:
-            yield
+def once(form: Form, asynchronous: bool, name: str = "") -> Json:
+    """Run a form; return what the program and the server see, and what is recorded."""
+    warnings.simplefilter("always")
+    records: list[str] = []
+    ready = PEERS[name].setup(records) if name else Ready()
+    make_client = model_forms.make_client
+    model_forms.make_client = lambda *about: ready.wrap(make_client(*about))
+    os.ftruncate(2, 0)  # what was printed so far was not printed by a call
+    with ModelServer() as server:
+        server.usage = COUNTS
+        run, raised = model_forms.Run(None, []), ""
+        with ready.recording():
+            try:
+                run = model_forms.run(form, server, asynchronous)
+            except Exception as error:
+                raised = f"{type(error).__name__}: {error}"
             gc.collect()
-        for each in sessions:
-            kept = (each.inputs, each.outputs, each.config, each.metadata, each.error)
-            records.append(json.dumps(kept))
-
-    ours.instrument()
-    return Peer(recording=recording)
+        facts = known(made(form, server.requests), records) if server.requests else {}
+    found = {"raised": raised, "seen": run.seen, "sent": run.sent}
+    return {**found, "records": records, "facts": facts}
 
 
-def _collector(records: Records) -> Any:
-    from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
-
-    class Collector(SpanExporter):
-        def export(self, spans: Any) -> Any:
-            for span in spans:
-                if span.attributes.get("logfire.span_type") != "pending_span":
-                    events = [[event.name, dict(event.attributes)] for event in span.events]
-                    kept = [span.name, dict(span.attributes), events]
-                    records.append(json.dumps(kept, default=str))
-            return SpanExportResult.SUCCESS
-
-    return SimpleSpanProcessor(Collector())
-
-
-def langfuse(records: Records) -> Peer:
-    from langfuse import Langfuse
-    from opentelemetry.sdk.trace import TracerProvider
-
-    provider = TracerProvider()
-    provider.add_span_processor(_collector(records))
-    Langfuse(
-        public_key="pk", secret_key="sk", base_url="http://127.0.0.1:9", tracer_provider=provider
-    )
-    import langfuse.openai  # noqa: F401 - it replaces the methods of `openai`
-
-    return Peer()
-
-
-def langsmith(records: Records) -> Peer:
-    os.environ["LANGSMITH_TRACING"] = "true"
-    from langsmith import Client as Service
-    from langsmith.wrappers import wrap_anthropic, wrap_openai
-
-    runs: dict[str, Any] = {}
-
-    class Memory(Service):
-        def create_run(self, *args: Any, **run: Any) -> None:
-            runs[str(run["id"])] = run
-
-        def update_run(self, run_id: Any, *args: Any, **run: Any) -> None:
-            records.append(json.dumps([runs.pop(str(run_id)), run], default=str))
-
-    memory = Memory(api_url="http://127.0.0.1:9", api_key="k", auto_batch_tracing=False)
-
-    def wrap(client: Client) -> Client:
-        of_openai = type(client).__module__.startswith("openai")
-        return (wrap_openai if of_openai else wrap_anthropic)(
-            client, tracing_extra={"client": memory}
-        )
-
-    return Peer(wrap)
-
-
-def logfire(records: Records) -> Peer:
-    import logfire
-
-    logfire.configure(
-        send_to_logfire=False, console=False, additional_span_processors=[_collector(records)]
-    )
-    logfire.instrument_openai()
-    logfire.instrument_anthropic()
-    return Peer()
-
-
-def openinference(records: Records) -> Peer:
-    from openinference.instrumentation.anthropic import AnthropicInstrumentor
-    from openinference.instrumentation.openai import OpenAIInstrumentor
-    from opentelemetry.sdk.trace import TracerProvider
-
-    provider = TracerProvider()
-    provider.add_span_processor(_collector(records))
-    for instrumentor in (OpenAIInstrumentor(), AnthropicInstrumentor()):
-        instrumentor.instrument(tracer_provider=provider)
-    return Peer()
-
-
-_SDKS = ("openai", "anthropic")
-PEERS: dict[str, tuple[Callable[[Records], Peer], tuple[str, ...]]] = {
-    "honeytrace": (honeytrace, _SDKS),
-    "langfuse": (langfuse, ("langfuse", *_SDKS)),
-    "langsmith": (langsmith, ("langsmith", *_SDKS)),
-    "logfire": (logfire, ("logfire", *_SDKS)),
-    "openinference": (
-        openinference,
-        (*(f"openinference-instrumentation-{sdk}" for sdk in _SDKS), *_SDKS),
-    ),
-}
+def report(name: str) -> dict[str, Json]:
+    """Run the forms in this environment; return what each changes, makes and tells."""
+    cases = [
+        (form, asynchronous)
+        for form in FORMS
+        if form.sessions and model_forms.is_offered(form)
+        for asynchronous in (False, True)
+    ]
+    with ModelServer() as server:  # so that no fork has to import the SDKs again
+        for case in cases:
+            model_forms.run(case[0], server, case[1])
+    for sdk in ("openai", "anthropic"):
+        importlib.import_module(f"{sdk}.resources.beta.beta")
+    gc.collect()
+    plain = [in_child(lambda case=case: once(*case)) for case in cases]
+    for module in PEERS[name].imports:
+        importlib.import_module(module)
+    found = {}
+    for (form, asynchronous), before in zip(cases, plain, strict=True):
+        changed = set(CHANGES)
+        for _ in range(RUNS):  # a dropped stream prints now and then, also without a peer
+            traced = in_child(lambda case=(form, asynchronous): once(*case, name))
+            changed &= set(changes(before, traced))
+            if "prints" not in changed:
+                break
+            before = in_child(lambda case=(form, asynchronous): once(*case))
+        title = f"{form.sdk}: {form.name}{' (async)' * asynchronous}"
+        found[title] = {
+            "changes": [change for change in CHANGES if change in changed],
+            "spans": len(traced["records"]) - form.sessions,
+            "facts": traced["facts"] or dict.fromkeys(before["facts"], False),
+            "raised": traced["raised"],
+        }
+    return found
 
 
 # What a form is like with a peer
 
 
-CHANGES = ("raises", "result", "class", "type", "body", "headers")
-"""How a program can change: it raises, sees another result, an object of another class or, where
-`isinstance` hides it, of another type, or the server gets another body or other headers."""
-
-
-def changes(plain: Run, traced: Run) -> str:
-    """Return the worst change; "" if there is none."""
-    if traced.seen != plain.seen:
-        if type(traced.seen) is Raised:
-            return "raises"
-        if _without(traced.seen, TYPE) == _without(plain.seen, TYPE):
-            return "type"
-        same = _without(traced.seen, TYPE, CLASS) == _without(plain.seen, TYPE, CLASS)
-        return "class" if same else "result"
-    if traced.sent == plain.sent:
-        return ""
-    bodies = [[(path, body) for path, _, body in each.sent] for each in (plain, traced)]
-    return "headers" if bodies[0] == bodies[1] else "body"
-
-
-class Raised(str):
-    """An exception that left the form."""
-
-
-def _without(seen: Any, *names: str) -> Any:
-    if isinstance(seen, dict):
-        return {name: _without(seen[name], *names) for name in seen if name not in names}
-    return [_without(each, *names) for each in seen] if isinstance(seen, list | tuple) else seen
-
-
-_TOKENS = re.compile(
-    r"(?:(?:input|output|prompt|completion|total)_tokens|token_count\.\w+|usage_details\W+input)\W+[1-9]"
-)
-_MODEL = re.compile(r"\b(gpt-4o|claude-4|e-3|d-2)\b")
-_ANSWERS = {
-    "content": ("GOOD MORNING TO YOU", "Paris"),
-    "tool": ("Paris",),
-    "file": ("GOOD MORNING TO YOU",),
-    "part": ("GOOD",),
-    "error": ("Not now",),
+CHANGES = {
+    "raises": "it raises, or hangs",
+    "result": "it gets other values",
+    "isinstance": "`isinstance` with the SDK's class fails",
+    "attribute": "the result lacks an attribute or method",
+    "type": "only `type(result)` is another",
+    "body": "the server gets another request",
+    "headers": "the server gets other headers",
+    "prints": "it prints or warns",
 }
+"""How a program can change, the worst first."""
 
 
-def missing(form: Form, records: Records, streamed: bool) -> Iterator[str]:
-    """Yield what the spans of a form do not hold. The server counts no tokens in some streams."""
-    text = "".join(records)
-    if not _MODEL.search(text):
-        yield "model"
-    if "embeddings" not in form.name and "good morning to you" not in text:
-        yield "input"
-    answers = _ANSWERS.get(form.holds, ("",))
-    if not any(answer in text for answer in answers):
-        yield "answer"
-    if (
-        form.holds in ("content", "tool", "usage", "file")
-        and not streamed
-        and not _TOKENS.search(text)
-    ):
-        yield "tokens"
+def changes(plain: Json, traced: Json) -> Iterator[str]:
+    if traced["raised"] != plain["raised"]:
+        yield "raises"
+        return
+    yield from _differences(plain["seen"], traced["seen"])
+    if traced["sent"] != plain["sent"]:
+        bodies = [[(path, body) for path, _, body in each["sent"]] for each in (plain, traced)]
+        yield "headers" if bodies[0] == bodies[1] else "body"
+    if traced["printed"] and not plain["printed"]:
+        yield "prints"
 
 
-def run(form: Form, server: ModelServer, asynchronous: bool) -> Run:
-    try:
-        return model_forms.run(form, server, asynchronous)
-    except Exception as error:
-        return Run(Raised(f"{type(error).__name__}: {error}"), None)
+def _differences(plain: Json, traced: Json, key: str = "") -> Iterator[str]:
+    if plain == traced:
+        return
+    if key == TYPE:
+        yield "type"
+    elif key in (CLASS, OFFERS):
+        if not set(plain) <= set(traced):
+            yield "isinstance" if key == CLASS else "attribute"
+    elif isinstance(plain, dict) and isinstance(traced, dict) and plain.keys() == traced.keys():
+        for name in plain:
+            yield from _differences(plain[name], traced[name], name)
+    elif isinstance(plain, list) and isinstance(traced, list) and len(plain) == len(traced):
+        for one, other in zip(plain, traced, strict=True):
+            yield from _differences(one, other)
+    else:
+        yield "result"
 
 
-def report(name: str) -> dict[str, Any]:
-    """Run the forms in this environment; return what each changes, makes and lacks."""
-    offered = [form for form in FORMS if form.sessions and _is_offered(form)]
-    cases = [(form, asynchronous) for form in offered for asynchronous in (False, True)]
-    records: Records = []
-    found = {}
-    make_client = model_forms.make_client
-    with ModelServer() as server:
-        plain = [run(*case[:1], server, *case[1:]) for case in cases]
-        peer = PEERS[name][0](records)
-        model_forms.make_client = lambda *about: peer.wrap(make_client(*about))
-        for (form, asynchronous), before in zip(cases, plain, strict=True):
-            records.clear()
-            with peer.recording():
-                traced = run(form, server, asynchronous)
-                gc.collect()
-            spans = len(records)
-            lacks = list(missing(form, records, _is_uncounted(server))) if spans else []
-            title = f"{form.sdk}: {form.name}{' (async)' * asynchronous}"
-            found[title] = [changes(before, traced), spans, lacks, str(traced.seen)[:200]]
-    return found
-
-
-def _is_offered(form: Form) -> bool:
-    try:
-        return model_forms.is_offered(form)
-    except (AttributeError, ImportError, TypeError):
-        return False
-
-
-def _is_uncounted(server: ModelServer) -> bool:
-    path, _, body = server.requests[-1]
-    asked = body.get("stream") and not (body.get("stream_options") or {}).get("include_usage")
-    return bool(asked) and path.partition("?")[0].endswith("completions")
+# The tables
 
 
 def main() -> None:
-    where = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else tempfile.mkdtemp())
-    for name, (_, packages) in PEERS.items():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("peers", nargs="*", metavar="PEER", help=", ".join(PEERS))
+    parser.add_argument("--environments", type=pathlib.Path, metavar="DIR")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        where = (options.environments or pathlib.Path(temporary)).resolve()
+        names = options.peers or list(PEERS)
+        pythons = {name: make(where / name, PEERS[name].packages) for name in names}
+        print("\n".join(f"{name}: {versions(python)}" for name, python in pythons.items()))
+        found = {name: run(pythons[name], __file__, name) for name in names}
+        show_changes(found)
+        show_facts(found)
+        show_costs({name: run(pythons[name], COSTS, name) for name in names})
+
+
+COSTS = str(pathlib.Path(__file__).with_name("model_costs.py"))
+
+
+def run(python: pathlib.Path, program: str, name: str) -> dict[str, Json]:
+    """Run a program in a peer's environment while a server takes what the peer sends."""
+    with serving() as server, tempfile.TemporaryDirectory() as home:
         done = subprocess.run(
-            [make(where / name, packages), __file__, "--here", name],
-            env={**os.environ, "PYTHONPATH": str(ROOT), "HONEYTRACE_HOME": "/nonexistent"},
+            [python, program, "--here", name],
+            env={
+                **settings(name, f"http://127.0.0.1:{server.server_port}"),
+                "HOME": home,
+                "NO_PROXY": "127.0.0.1",
+                "HTTPS_PROXY": "http://127.0.0.1:9",
+                "PYTHONPATH": str(ROOT),
+            },
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             check=True,
         )
-        show(name, json.loads(done.stdout.splitlines()[-1]))
+    found: dict[str, Json] = json.loads(done.stdout.splitlines()[-1])
+    return found
 
 
-def show(name: str, found: dict[str, Any]) -> None:
-    changed = [each[0] for each in found.values()]
-    parts = [f"{changed.count(each)} {each}" for each in CHANGES if each in changed]
-    spans = [min(each[1], 2) for each in found.values()]
-    full = [each for each in found.values() if each[1] and not each[2]]
-    print(
-        f"{name}: {len(found)} forms, {len(found) - changed.count('')} change"
-        f" ({', '.join(parts) or 'none'}); spans: none {spans.count(0)}, one {spans.count(1)},"
-        f" more {spans.count(2)}; everything recorded {len(full)}"
+def versions(python: pathlib.Path) -> str:
+    listed = subprocess.check_output([python, "-m", "pip", "list", "--format=json"])
+    named = ("openai", "anthropic", "lang", "logfire", "openinference-instrumentation", "opentel")
+    return ", ".join(
+        f"{each['name']} {each['version']}"
+        for each in json.loads(listed)
+        if each["name"].startswith(named)
     )
-    for form, (change, count, lacks, seen) in found.items():
-        if change or count != 1 or lacks:
-            words = [
-                change,
-                f"{count} spans" * (count != 1),
-                f"no {', '.join(lacks)}" * bool(lacks),
-            ]
-            words.append(seen * (change == "raises"))
-            print(f"    {form}: {'; '.join(filter(None, words))}")
+
+
+def table(title: str, names: Iterable[str], rows: dict[str, list[Any]]) -> None:
+    heads = [title, *names]
+    print("\n|", " | ".join(heads), "|")
+    print("|---" * len(heads) + "|")
+    for row, cells in rows.items():
+        print(f"| {row} |", " | ".join(map(str, cells)), "|", flush=True)
+
+
+def show_changes(found: dict[str, Json]) -> None:
+    each = [[form["changes"] for form in forms.values()] for forms in found.values()]
+    rows = {"forms": [len(forms) for forms in each]}
+    rows["that change"] = [sum(map(bool, forms)) for forms in each]
+    for change, words in CHANGES.items():
+        rows[words] = [sum(change in form for form in forms) for forms in each]
+    table("of the program", found, rows)
+    for name, forms in found.items():
+        for change, words in CHANGES.items():
+            if changed := [title for title, form in forms.items() if change in form["changes"]]:
+                print(f"\n{name}, {words}: {'; '.join(changed)}")
+        for raised, count in Counter(form["raised"] for form in forms.values()).items():
+            if raised:
+                print(f"\n{name}, {count} times: {raised}")
+
+
+def show_facts(found: dict[str, Json]) -> None:
+    rows: dict[str, list[Any]] = {}
+    counts = [[form["spans"] for form in forms.values()] for forms in found.values()]
+    rows["not recorded"] = [sum(count < 0 for count in each) for each in counts]
+    rows["recorded more than once"] = [sum(count > 0 for count in each) for each in counts]
+    for fact in FACTS:
+        told = [
+            [form["facts"][fact.name] for form in forms.values() if fact.name in form["facts"]]
+            for forms in found.values()
+        ]
+        rows[fact.name] = [f"{sum(each)} of {len(each)}" for each in told]
+    table("recorded", found, rows)
+
+
+def show_costs(costs: dict[str, Json]) -> None:
+    """Show the medians, in microseconds and as multiples of the first column."""
+    first = next(iter(costs.values()))
+    rows = {}
+    for form, (plain, least, noise) in first.items():
+        cells = [
+            f"{added:.0f} µs, {added / least:.1f} ×"
+            for _, added, _ in (each[form] for each in costs.values())
+        ]
+        rows[f"{form} ({plain:.0f} µs by itself, noise {noise:+.0f})"] = cells
+    table("added to the caller's CPU time", costs, rows)
 
 
 if __name__ == "__main__":

@@ -132,8 +132,8 @@ def client(sdk: str, asynchronous: bool, methods: dict[str, Any]) -> Any:
     return made(api_key="k", http_client=http_client)
 
 
-def call(sdk: str, asynchronous: bool, streams: bool, methods: dict[str, Any]) -> Call:
-    made = client(sdk, asynchronous, methods)
+def call(made: Any, sdk: str, asynchronous: bool, streams: bool) -> Call:
+    """A call of a client."""
     create = made.chat.completions.create if sdk == "openai" else made.messages.create
     arguments: dict[str, Any] = {"model": "m", "messages": MESSAGES, "max_tokens": 100}
     if streams:
@@ -194,7 +194,8 @@ def main() -> None:
         if not all(word in form for word in sys.argv[2:]):
             continue
         plain = originals[sdk, asynchronous]
-        calls = [call(sdk, asynchronous, streams, methods) for methods in (plain, {}, plain)]
+        clients = [client(sdk, asynchronous, methods) for methods in (plain, {}, plain)]
+        calls = [call(each, sdk, asynchronous, streams) for each in clients]
         found = asyncio.run(measure(calls, asynchronous, seconds))
         print(f"{form:24}{report(found)}", flush=True)
 
