@@ -23,7 +23,6 @@ import subprocess
 import sys
 import tempfile
 import warnings
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -113,12 +112,14 @@ def report(name: str) -> dict[str, Json]:
             if "prints" not in changed:
                 break
             before = in_child(lambda case=(form, asynchronous): once(*case))
+        if "isinstance" in changed:
+            changed -= {"type"}
         title = f"{form.sdk}: {form.name}{' (async)' * asynchronous}"
         found[title] = {
             "changes": [change for change in CHANGES if change in changed],
             "spans": len(traced["records"]) - form.sessions,
             "facts": traced["facts"] or dict.fromkeys(before["facts"], False),
-            "raised": traced["raised"],
+            "words": words(before, traced),
         }
     return found
 
@@ -149,6 +150,19 @@ def changes(plain: Json, traced: Json) -> Iterator[str]:
         yield "headers" if bodies[0] == bodies[1] else "body"
     if traced["printed"] and not plain["printed"]:
         yield "prints"
+
+
+def words(plain: Json, traced: Json) -> str:
+    """Return what differs, if it is short: the exception, or the names of the headers."""
+    if traced["raised"] != plain["raised"]:
+        return traced["raised"]
+    names = [
+        name
+        for before, after in zip(plain["sent"], traced["sent"], strict=False)
+        for name in before[1].keys() | after[1].keys()
+        if before[1].get(name) != after[1].get(name)
+    ]
+    return ", ".join(sorted(set(names)))
 
 
 def _differences(plain: Json, traced: Json, key: str = "") -> Iterator[str]:
@@ -233,23 +247,34 @@ def show_changes(found: dict[str, Json]) -> None:
     each = [[form["changes"] for form in forms.values()] for forms in found.values()]
     rows = {"forms": [len(forms) for forms in each]}
     rows["that change"] = [sum(map(bool, forms)) for forms in each]
-    for change, words in CHANGES.items():
-        rows[words] = [sum(change in form for form in forms) for forms in each]
+    for change, told in CHANGES.items():
+        rows[told] = [sum(change in form for form in forms) for forms in each]
     table("of the program", found, rows)
     for name, forms in found.items():
-        for change, words in CHANGES.items():
-            if changed := [title for title, form in forms.items() if change in form["changes"]]:
-                print(f"\n{name}, {words}: {'; '.join(changed)}")
-        for raised, count in Counter(form["raised"] for form in forms.values()).items():
-            if raised:
-                print(f"\n{name}, {count} times: {raised}")
+        for change, told in CHANGES.items():
+            changed = [title for title, form in forms.items() if change in form["changes"]]
+            seen = {forms[title]["words"] for title in changed} - {""}
+            if changed:
+                more = f" ({'; '.join(sorted(seen))})" if change in ("raises", "headers") else ""
+                print(f"\n{name}, {told}{more}: {', '.join(together(changed))}")
+
+
+def together(titles: list[str]) -> Iterator[str]:
+    """Yield the titles, those of both clients as one."""
+    for title in titles:
+        name = title.removesuffix(" (async)")
+        both = name in titles and f"{name} (async)" in titles
+        if not both:
+            yield title if title != name else f"{name} (sync)"
+        elif title == name:
+            yield name
 
 
 def show_facts(found: dict[str, Json]) -> None:
     rows: dict[str, list[Any]] = {}
     counts = [[form["spans"] for form in forms.values()] for forms in found.values()]
     rows["not recorded"] = [sum(count < 0 for count in each) for each in counts]
-    rows["recorded more than once"] = [sum(count > 0 for count in each) for each in counts]
+    rows["in more than one span"] = [sum(count > 0 for count in each) for each in counts]
     for fact in FACTS:
         told = [
             [form["facts"][fact.name] for form in forms.values() if fact.name in form["facts"]]
@@ -264,11 +289,10 @@ def show_costs(costs: dict[str, Json]) -> None:
     first = next(iter(costs.values()))
     rows = {}
     for form, (plain, least, noise) in first.items():
-        cells = [
-            f"{added:.0f} µs, {added / least:.1f} ×"
-            for _, added, _ in (each[form] for each in costs.values())
+        found = [each[form] for each in costs.values()]
+        rows[f"{form} ({plain:.0f} µs by itself, noise {noise:+.0f})"] = [
+            f"{one[1]:.0f} µs, {one[1] / least:.1f} ×" if one else "raises" for one in found
         ]
-        rows[f"{form} ({plain:.0f} µs by itself, noise {noise:+.0f})"] = cells
     table("added to the caller's CPU time", costs, rows)
 
 
