@@ -37,7 +37,7 @@ class Copy:
 
     def use(self) -> None:
         """Let imports find this copy: the SDKs import some modules only when they are called."""
-        loaded = [name for name in sys.modules if name.partition(".")[0] in COPIED]
+        loaded = [name for name in list(sys.modules) if name.partition(".")[0] in COPIED]
         modules = {name: sys.modules.pop(name) for name in loaded}
         if Copy.in_use:
             Copy.in_use.modules = modules

@@ -23,6 +23,7 @@ class Answer:
         answer_id: the id that the server gave the answer.
         request_id: the id of the request, which the provider's support asks for.
         seconds: the length of the audio that the provider counts in place of tokens.
+        service_tier: how the provider served it, on which its price depends.
     """
 
     messages: list[Message] = field(default_factory=list)
@@ -33,6 +34,7 @@ class Answer:
     answer_id: str | None = None
     request_id: str | None = None
     seconds: float | None = None
+    service_tier: str | None = None
 
     @property
     def says_something(self) -> bool:
@@ -60,6 +62,8 @@ def make_answer(found: Json, messages: list[Message], usage: object, reason: obj
         cost=_cost(found, usage),
         answer_id=name_of(found.get("id")),
         request_id=name_of(found.get("_request_id")),
+        service_tier=name_of((usage if type(usage) is dict else {}).get("service_tier"))
+        or name_of(found.get("service_tier")),
     )
 
 

@@ -27,6 +27,7 @@ def facts(answer: Answer) -> tuple[Json, Json, Json]:
         "finish_reason": answer.finish_reason,
         "response_id": answer.answer_id,
         "request_id": answer.request_id,
+        "service_tier": answer.service_tier,
     }
     metadata = {name: value for name, value in about.items() if value is not None}
     return metrics, config, metadata
