@@ -10,7 +10,8 @@ from __future__ import annotations
 import marshal
 import sys
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
 
 from honeytrace._capture.providers.answers import has_usage
 from honeytrace._capture.providers.embeddings import without_vectors
@@ -45,17 +46,26 @@ class Copied(NamedTuple):
     value: Any
 
 
-class Encoded(NamedTuple):
+class Told(Protocol):
+    """What a server tells beside an answer."""
+
+    @property
+    def media_type(self) -> str:
+        """Return the content type of the answer, such as "application/json"."""
+
+
+@dataclass(slots=True)  # half as slow to make as a named tuple
+class Encoded:
     """The body of a server's answer, as it was sent; the worker decodes it.
 
     Attributes:
         body: the bytes of the answer.
-        media_type: returns the content type that the server gave, such as "application/json".
+        told: knows the content type of the answer.
         counts: the tokens that the server told beside the body, for a body without them.
     """
 
     body: bytes
-    media_type: Callable[[], str]
+    told: Told
     counts: Json | None = None
 
     def value(self) -> Any:
@@ -66,7 +76,7 @@ class Encoded(NamedTuple):
             found = found if counted else {**found, **(self.counts or {})}
             return Snapshot().take(found, "outputs")
         except ValueError:
-            media_type = self.media_type()
+            media_type = self.told.media_type
         if media_type.startswith("text/"):
             return Snapshot().take(self.body.decode("utf-8", "replace"), "outputs")
         return {"media_type": media_type, "bytes": len(self.body)}

@@ -7,10 +7,6 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TypeVar
-from weakref import ref
-
-_T = TypeVar("_T")
 
 
 def at_exit(end: Callable[[], None]) -> None:
@@ -21,16 +17,6 @@ def at_exit(end: Callable[[], None]) -> None:
     multiprocessing = sys.modules.get("multiprocessing")
     if multiprocessing and multiprocessing.parent_process():
         multiprocessing.util.Finalize(None, end, exitpriority=0)
-
-
-def end_if_alive(reference: ref[_T], end: Callable[[_T], object]) -> None:
-    """End a stream that still runs at exit. The end of another one may have dropped it.
-
-    `Live.suspended` holds calls of this, so that it keeps no stream alive.
-    """
-    stream = reference()
-    if stream is not None:
-        end(stream)
 
 
 def is_interrupted() -> bool:

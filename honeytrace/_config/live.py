@@ -45,6 +45,12 @@ class Override(Protocol):
         """Return True if internal errors on this thread should be raised."""
 
 
+class Suspended(Protocol):
+    """A stream that still runs, or a tree that waits; it has a session to end with the program."""
+
+    def end(self) -> None: ...
+
+
 class Live:
     """The state of this process. It reads the environment at the first use, not at import.
 
@@ -56,7 +62,7 @@ class Live:
         sampler: the sampler of `pipeline`; one that drops nothing if that is None.
         base: the pipeline for the settings in force; None before the first use.
         ids: random ids that have been drawn but not used.
-        suspended: functions that end the streams still running, by the `id` of the stream.
+        suspended: references to what has to end with the program, by its `id`; see `Suspended`.
         processors: called with each session that ends, captured or not; set by the pytest plugin.
         exporters: called with each finished session of the pipelines made from now on.
         overrides: the open overrides; the last one counts.
@@ -72,7 +78,7 @@ class Live:
         self.sampler: Sampler = ALL_SAMPLED
         self.base: Pipeline | None = None
         self.ids: list[bytes] = []
-        self.suspended: dict[int, Callable[[], None]] = {}
+        self.suspended: dict[int, Callable[[], Suspended | None]] = {}
         self.processors: tuple[Processor, ...] = ()
         self.exporters: tuple[Exporter, ...] = ()
         self.overrides: list[Override] = []
@@ -315,14 +321,20 @@ class Live:
             end_as_interrupted()
 
     def _end(self, timeout: float | None) -> bool:
-        for end in list(self.suspended.values()):
-            end()
+        self.end_streams()
         if self._held:  # pytest has ended and never loaded our plugin
             with self._lock:
                 self._decided = True
                 self._refresh()
             self._catch_up()
         return self._routes.end(timeout)
+
+    def end_streams(self) -> None:
+        """End the sessions of streams that still run. The end of one may drop another."""
+        for reference in list(self.suspended.values()):
+            stream = reference()
+            if stream is not None:
+                stream.end()
 
     def stats(self) -> Stats:
         return self._routes.stats()

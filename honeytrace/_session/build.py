@@ -12,7 +12,7 @@ from honeytrace._capture.providers.embeddings import (
 from honeytrace._capture.providers.media import may_hold_media, without_media
 from honeytrace._capture.providers.prices import cost
 from honeytrace._capture.providers.usage import shown, usage
-from honeytrace._capture.streams import StreamBuffer
+from honeytrace._capture.streams import is_buffer
 from honeytrace._session.record import ABSENT, CallRecord, format_id
 from honeytrace._session.session import OBJECTS, RESERVED, Session
 from honeytrace._utils.json import Json
@@ -111,7 +111,7 @@ def _add_cost(record: CallRecord, metrics: Json, *configs: Json) -> None:
 
 
 def _result(kept: object) -> object:
-    return kept.value() if type(kept) is StreamBuffer else read(kept, "outputs")
+    return kept.value() if is_buffer(kept) else read(kept, "outputs")
 
 
 def close(record: CallRecord) -> Session:

@@ -132,10 +132,10 @@ class Streamed(NamedTuple):
     """The result of a stream that has ended.
 
     Attributes:
-        completed: True if it was exhausted. If the items have a reader, use `reader.complete`.
+        completed: True if it was exhausted; what the items tell counts more.
         items: the items it yielded.
-        ttft_ms: milliseconds until the first token; None if there was no item. If the items have
-            a reader, use `reader.ttft_ms`.
+        ttft_ms: milliseconds until the first token; None if there was no item, or if the items
+            have times.
         returned: the value it returned.
         split: for a fixture, the times before and after its item.
         status: "cancelled" if its consumer was cancelled while waiting for the next item.
@@ -150,8 +150,8 @@ class Streamed(NamedTuple):
 
     @property
     def about(self) -> Json:
-        reader = self.items.reader
-        completed = reader.complete if reader else self.completed
+        complete = self.items.complete
+        completed = self.completed if complete is None else complete
         found: Json = {"completed": completed, **self.split}
         if self.items.dropped:
             found["dropped"] = self.items.dropped
@@ -159,8 +159,7 @@ class Streamed(NamedTuple):
 
     @property
     def metrics(self) -> Json:
-        reader = self.items.reader
-        ttft_ms = reader.ttft_ms if reader else self.ttft_ms
+        ttft_ms = self.items.ttft_ms if self.ttft_ms is None else self.ttft_ms
         first = {} if ttft_ms is None else {"ttft_ms": ttft_ms}
         return {**first, "chunks": self.items.count}
 

@@ -24,8 +24,8 @@ from honeytrace._config.live import live
 from honeytrace._session import context
 from honeytrace._session.record import ABSENT, CallRecord
 from honeytrace._tracing.botocore_streams import follow_botocore
-from honeytrace._tracing.following import body_returned, follow_returned
 from honeytrace._tracing.recorder import Call, end, end_unguarded, on_error
+from honeytrace._tracing.returned_streams import body_returned, follow_returned
 
 if TYPE_CHECKING:
     import asyncio

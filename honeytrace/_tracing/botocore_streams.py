@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterator
-from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from honeytrace._capture.deferred import Encoded
 from honeytrace._capture.providers.bedrock import METRICS
 from honeytrace._capture.stdlib_types import by_class, mro, namespace, qualname
-from honeytrace._config.exit import end_if_alive
 from honeytrace._config.live import live
 from honeytrace._session.record import ABSENT
 from honeytrace._tracing.item_streams import OpenFollowing
@@ -124,6 +122,10 @@ class _Events:
         return getattr(self._inner, name)
 
 
+class _Told(NamedTuple):
+    media_type: str
+
+
 class Body:
     """Collects the bytes that the program reads from a StreamingBody."""
 
@@ -142,7 +144,7 @@ class Body:
         self._methods = {name: getattr(stream, name) for name in _READING}
         for name in _READING:
             setattr(stream, name, getattr(self, name))
-        live.suspended[id(self)] = partial(end_if_alive, weakref.ref(self), Body.end)
+        live.suspended[id(self)] = weakref.ref(self)
 
     def read(self, amt: int | None = None) -> bytes:
         chunk: bytes = self._read("read", amt)
@@ -185,7 +187,7 @@ class Body:
         if self._bytes > _MAX_BODY_BYTES:
             returned = {"media_type": self._media_type, "bytes": self._bytes}
         elif self._bytes:
-            returned = Encoded(b"".join(self._chunks), partial(str, self._media_type), self._counts)
+            returned = Encoded(b"".join(self._chunks), _Told(self._media_type), self._counts)
         end_unguarded(self._call, returned, error)
 
 

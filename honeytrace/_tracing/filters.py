@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from honeytrace._capture.deferred import Encoded, Inputs, Kept, as_object, copied
-from honeytrace._capture.streams import StreamBuffer
+from honeytrace._capture.streams import is_buffer
 from honeytrace._config.live import live
 from honeytrace._config.pipeline import Pipeline
 from honeytrace._session.context import without_tracing
@@ -35,10 +35,10 @@ def chosen_outputs(spec: TraceSpec, pipeline: Pipeline, returned: object) -> obj
     """Return the outputs after `reduce` and `process_outputs`; ABSENT if they are not wanted."""
     if not wants_outputs(spec, pipeline):
         return ABSENT
-    if spec.reduce and type(returned) is StreamBuffer:
+    if spec.reduce and is_buffer(returned):
         returned = _applied(spec, "reduce", spec.reduce, returned.value())
     if spec.process_outputs:
-        unread = type(returned) is StreamBuffer or type(returned) is Encoded
+        unread = is_buffer(returned) or type(returned) is Encoded
         value = returned.value() if unread else returned  # type: ignore[attr-defined] # both have
         returned = _applied(spec, "process_outputs", spec.process_outputs, value)
     return returned

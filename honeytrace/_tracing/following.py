@@ -17,15 +17,11 @@ from typing import Any
 
 from honeytrace._capture.deferred import Encoded
 from honeytrace._capture.exceptions import is_cancellation
-from honeytrace._capture.providers.events import EventReader
 from honeytrace._capture.providers.exchange import Exchange
-from honeytrace._capture.stdlib_types import by_class, mro, namespace, qualname
-from honeytrace._capture.streams import StreamBuffer
-from honeytrace._config.exit import end_if_alive
+from honeytrace._capture.streams import SETTLED_EVENTS, EventBuffer
 from honeytrace._config.live import live
 from honeytrace._session.record import ABSENT, Streamed
 from honeytrace._tracing.recorder import Call, end_unguarded
-from honeytrace._utils.guard import try_call
 
 _guard = live.guard.call
 _EVENTS = "text/event-stream"
@@ -33,7 +29,6 @@ _MAX_BODY_BYTES = 32 * 2**20  # of a longer body, only the beginning is kept
 
 SYNC = ("close", "iter_bytes")
 ASYNC = ("aclose", "aiter_bytes")
-_WATCHED = (*SYNC, *ASYNC)
 
 
 class Watch:
@@ -46,96 +41,100 @@ class Watch:
     Attributes:
         call: the record of the call.
         exchange: what is known of the call.
-        outer: by name, the methods of the watch that was there before this one.
-        reading: True while the SDK itself reads, and may close the response before it is done.
+        reader: what the program reads from, a generator or `AsyncSteps`; None before it does.
     """
 
     __slots__ = (
-        "__weakref__",
-        "_buffer",
-        "_bytes",
-        "_chunks",
-        "_methods",
-        "_response",
-        "_streams",
-        "call",
-        "exchange",
-        "outer",
-        "reading",
+        *("__weakref__", "_arrived", "_buffer", "_bytes", "_chunks", "_originals", "_replaced"),
+        *("_response", "call", "exchange", "reader"),
     )
 
     def __init__(
-        self, call: Call, exchange: Exchange, response: Any, methods: tuple[str, ...]
+        self, call: Call, exchange: Exchange, response: Any, names: tuple[str, str]
     ) -> None:
-        """`methods` are the names of those methods of the response that are watched."""
+        """`names` are the two methods of the response that are watched: `SYNC` or `ASYNC`."""
         self.call = call
         self.exchange = exchange
-        self.reading = False
-        self._streams = exchange.media_type == _EVENTS
-        self._buffer: StreamBuffer | None = None
+        self.reader: Any = None
+        self._arrived = 0  # when the first bytes came, in nanoseconds
+        self._buffer: EventBuffer | None = None
         self._chunks: list[bytes] = []
         self._bytes = 0
-        self._methods = methods
         self._response = response
+        ours: tuple[Any, Any]
+        if names is SYNC:
+            self._originals: tuple[Any, ...] = response.close, response.iter_bytes
+            ours = response.close, response.iter_bytes = self.close, self.iter_bytes
+        else:
+            self._originals = response.aclose, response.aiter_bytes
+            ours = response.aclose, response.aiter_bytes = self.aclose, self.aiter_bytes
+        self._replaced: tuple[tuple[str, Any, Any], ...] = (
+            (names[0], ours[0], self._originals[0]),
+            (names[1], ours[1], self._originals[1]),
+        )
         exchange.followed = id(self)
-        own = vars(response)
-        self.outer: dict[str, Any] = {name: own[name] for name in methods if name in own}
-        for name in methods:
-            setattr(response, name, getattr(self, name))
-        live.suspended[id(self)] = partial(end_if_alive, weakref.ref(self), Watch._end)
+        live.suspended[id(self)] = weakref.ref(self)
+
+    @property
+    def outer(self) -> Watch | None:
+        """Return the watch that was there before this one."""
+        return _owner(self._originals[0])
 
     def close(self) -> None:
         try:
-            self._method("close")()
+            self._originals[0]()
         finally:
-            _guard(self._closed)
+            self._closed()
 
     async def aclose(self) -> None:
         try:
-            await self._method("aclose")()
+            await self._originals[0]()
         finally:
-            _guard(self._closed)
+            self._closed()
 
     def iter_bytes(self, *args: Any, **kwargs: Any) -> Any:
-        chunks = self._method("iter_bytes")(*args, **kwargs)
-        return chunks if self._buffer else Steps(chunks, self, self._take_bytes)
+        chunks = self._originals[1](*args, **kwargs)
+        return chunks if self._buffer else steps(chunks, self, note=self._take_bytes)
 
     def aiter_bytes(self, *args: Any, **kwargs: Any) -> Any:
-        chunks = self._method("aiter_bytes")(*args, **kwargs)
-        return chunks if self._buffer else AsyncSteps(chunks, self, self._take_bytes)
+        chunks = self._originals[1](*args, **kwargs)
+        return chunks if self._buffer else AsyncSteps(chunks, self, note=self._take_bytes)
 
-    def _method(self, name: str) -> Any:
-        """Return the original method of the response, or that of the watch around this one."""
-        response = self._response
-        return self.outer.get(name) or partial(getattr(type(response), name), response)
+    def __enter__(self) -> None:
+        """Begin to read; there is nothing to set up."""
 
-    def stopped(self, error: BaseException) -> None:
-        """End the session, since reading has ended with this exception."""
-        self.reading = False
-        if isinstance(error, (StopIteration, StopAsyncIteration, GeneratorExit)):
-            self._end()
+    def __exit__(self, kind: object, error: BaseException | None, _: object) -> None:
+        _guard(self.stopped, error)
+
+    def stopped(self, error: BaseException | None) -> None:
+        """End the session, since reading has ended, perhaps with this exception."""
+        if error is None or isinstance(error, (StopAsyncIteration, GeneratorExit)):
+            self.end()
         elif is_cancellation(error):
-            self._end(status="cancelled")
+            self.end(status="cancelled")
         else:
-            self._end(error)
+            self.end(error)
 
     def __reduce__(self) -> Any:
         """Pickle a response with its own methods instead of the watch."""
         response = self._response
-        own = {name: partial(getattr(type(response), name), response) for name in self._methods}
-        return SimpleNamespace, (), own
+        names = [name for name, _, _ in self._replaced]
+        return SimpleNamespace, (), dict(zip(names, _methods_of(response, names), strict=True))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Watch:
         """Copy a response with a watch that has nothing to end."""
         made = Watch.__new__(Watch)
-        for name in ("call", "exchange", "reading", "_buffer", "_bytes", "_methods", "_streams"):
+        for name in ("call", "exchange", "_arrived", "_buffer", "_bytes"):
             setattr(made, name, getattr(self, name))
-        made._chunks, made.outer, made._response = [], {}, deepcopy(self._response, memo)
+        made._chunks, made._replaced, made.reader = [], (), None
+        made._response = response = deepcopy(self._response, memo)
+        made._originals = _methods_of(response, [name for name, _, _ in self._replaced])
         return made
 
     def _closed(self) -> None:
-        if not self.reading:
-            self._end()
+        # While the SDK itself reads, it may close the response before it is done.
+        if self.reader is None or not self.reader.gi_running:
+            _guard(self.end)
 
     def decode(self, stream: Any) -> None:
         """Take the events of an SDK's stream as they are decoded."""
@@ -145,35 +144,38 @@ class Watch:
             stream._decoder = Decoder(decoder, self._buffer)
 
     def _take_bytes(self, chunk: bytes) -> None:
-        if not self._chunks and self._streams:
-            self._buffer = _new_buffer(self.call)
-            self._buffer.reader.arrived()  # type: ignore[union-attr] # it has just got one
+        if not self._chunks:
+            self._arrived = self.call.defaults.clock.perf_counter_ns()
         self._bytes += len(chunk)
         if self._bytes <= _MAX_BODY_BYTES:
             self._chunks.append(chunk)
 
-    def _end(self, error: BaseException | None = None, status: str = "ok") -> None:
+    def end(self, error: BaseException | None = None, status: str = "ok") -> None:
+        """End the session, perhaps since reading raised an exception."""
         self.__class__ = Watch
         live.suspended.pop(id(self), None)
-        own = vars(self._response)
-        for name in self._methods:
-            if own.get(name) == getattr(self, name):  # not if another watch came later
-                del own[name]
-                own.update({name: self.outer[name]} if name in self.outer else {})
+        self._let_go()
         if self.call.ended or self.exchange.followed != id(self):
             return
+        read = self._buffer is not None or self._chunks
         body = b"".join(self._chunks)
-        buffer = self._buffer
-        if buffer is None and not self._streams:
-            whole = whole_answer(self.call, body, self.exchange) if body else ABSENT
-            end_unguarded(self.call, whole, error)
-            return
-        read = buffer is not None
-        buffer = buffer or _new_buffer(self.call)
-        if body:
-            buffer.event(body)
-        self.call.streamed = Streamed(False, buffer, None, None, {}, status)
-        end_unguarded(self.call, buffer if read else ABSENT, error)
+        answer = self._buffer or whole_answer(self.call, body, self.exchange, self._arrived)
+        if isinstance(answer, EventBuffer):
+            self.call.streamed = Streamed(False, answer, None, None, {}, status)
+        end_unguarded(self.call, answer if read else ABSENT, error)
+
+    def _let_go(self) -> None:
+        """Give the response its own methods back, unless another watch came later."""
+        response = self._response
+        own = vars(response)
+        for name, ours, original in self._replaced:
+            if own.get(name) is ours:
+                if getattr(original, "__self__", None) is response:
+                    del own[name]
+                else:
+                    own[name] = original
+        self._replaced = ()  # these two refer to this object
+        self.reader = None
 
 
 class OpenWatch(Watch):
@@ -182,109 +184,132 @@ class OpenWatch(Watch):
     __slots__ = ()
 
     def __del__(self) -> None:
-        _guard(self._end)
+        _guard(self.end)
 
 
-def watch_of(methods: dict[str, Any]) -> Watch | None:
-    """Return the watch to which one of these attributes of a response belongs."""
-    for name in _WATCHED:
-        found = getattr(methods.get(name), "__self__", None)
-        if isinstance(found, Watch):
+def _methods_of(response: Any, names: list[str]) -> tuple[Any, ...]:
+    """Return methods of a response as its class has them."""
+    return tuple(partial(getattr(type(response), name), response) for name in names)
+
+
+def watch_of(response: Any) -> Watch | None:
+    """Return the watch of a response that came last; None if there is none."""
+    own = vars(response)
+    for name in (SYNC[0], ASYNC[0]):
+        found = _owner(own.get(name))
+        if found is not None:
             return found
     return None
 
 
-def follow_returned(call: Call, returned: Any) -> bool:
-    """Follow a stream of an SDK that a traced function returned; return whether it is one.
+def _owner(method: Any) -> Watch | None:
+    owner = getattr(method, "__self__", None)
+    return owner if isinstance(owner, Watch) else None
 
-    The stream stays the same object. Its session ends when it has been read or closed.
+
+def whole_answer(
+    call: Call, body: bytes, exchange: Exchange, arrived: int | None = None
+) -> Encoded | EventBuffer:
+    """Return an answer that has been read; a stream as the buffer of its events.
+
+    `arrived` is the time in nanoseconds when it began to come, if that is known.
     """
-    if not _is_stream(type(returned)):
-        return False
-    response = returned.response
-    exchange = Exchange("", "")
-    exchange.received = response.headers
-    asynchronous = hasattr(type(returned), "__anext__")
-    watch = OpenWatch(call, exchange, response, ASYNC if asynchronous else SYNC)
-    watch.decode(returned)  # first: an SDK may copy the stream for its iterator
-    steps = AsyncSteps if asynchronous else Steps
-    returned._iterator = steps(returned._iterator, watch)
-    return True
-
-
-@by_class
-def _is_stream(kind: type) -> bool:
-    """Return whether this is the class of the streams of OpenAI's or Anthropic's SDK."""
-    return any(
-        qualname(each) in ("Stream", "AsyncStream") and "__stream__" in namespace(each)
-        for each in mro(kind)
-    )
-
-
-def body_returned(call: Call, returned: Any) -> Encoded | StreamBuffer | None:
-    """Return the body of an SDK's raw response that has been read; None for anything else."""
-    if not _is_raw(type(returned)):
-        return None
-    response = returned.http_response
-    body = try_call(getattr, response, "content")[0]
-    exchange = Exchange("", "")
-    exchange.received = response.headers
-    return whole_answer(call, body, exchange) if type(body) is bytes else None
-
-
-@by_class
-def _is_raw(kind: type) -> bool:
-    return any(qualname(each) in _RAW for each in mro(kind))
-
-
-_RAW = ("LegacyAPIResponse", "APIResponse", "AsyncAPIResponse")
-
-
-def whole_answer(call: Call, body: bytes, exchange: Exchange) -> Encoded | StreamBuffer:
-    """Return an answer that has been read at once; a stream as the buffer of its events."""
-    if exchange.media_type != _EVENTS:
-        return Encoded(body, partial(getattr, exchange, "media_type"))
+    if body.startswith(b"{") or exchange.media_type != _EVENTS:  # a header takes long to find
+        return Encoded(body, exchange)
     buffer = _new_buffer(call)
-    buffer.event(body)
+    buffer.arrivals.append(arrived)
+    buffer.items.append(body)
     call.streamed = Streamed(False, buffer, None, None, {})
     return buffer
 
 
-def _new_buffer(call: Call) -> StreamBuffer:
-    reader = EventReader(call.ticks, call.defaults.clock.perf_counter_ns)
-    return StreamBuffer(wanted=True, raw=False, reader=reader)
+def _new_buffer(call: Call) -> EventBuffer:
+    return EventBuffer(call.ticks, call.defaults.clock.perf_counter_ns)
 
 
-class _Steps:
-    """Passes on what an iterator yields, and tells the watch about it.
+def steps(
+    inner: Iterator[Any],
+    watch: Watch,
+    *,
+    note: Callable[[Any], None] | None = None,
+    stream: Any = None,
+) -> Iterator[Any]:
+    """Return a generator that passes on what an iterator yields, and tells the watch about it.
 
-    Anything else goes to the iterator itself.
+    `note` is called with each item; `stream` is the SDK's stream whose iterator it is.
+    """
+    watch.reader = found = _noted(inner, watch, note) if note else _passed_on(inner, watch, stream)
+    return found
+
+
+def _noted(inner: Iterator[Any], watch: Watch, note: Callable[[Any], None]) -> Iterator[Any]:
+    __tracebackhide__ = __honeytrace__ = True  # noqa: F841 - both mark the frame
+    with watch:
+        for item in inner:
+            _guard(note, item)
+            yield item
+
+
+def _passed_on(inner: Iterator[Any], watch: Watch, stream: Any) -> Iterator[Any]:
+    __tracebackhide__ = __honeytrace__ = True  # noqa: F841 - both mark the frame
+    with watch:
+        if stream is not None:  # only now, since a subclass may replace the decoder
+            _guard(watch.decode, stream)
+        yield from inner
+
+
+class AsyncSteps:
+    """Passes on what an asynchronous iterator yields, and tells the watch about it.
+
+    Anything else goes to the iterator itself. This is not an async generator, because the event
+    loop would close it at the same time as the one inside.
+
+    Attributes:
+        gi_running: True while the SDK reads, as it is of a running generator.
     """
 
-    __slots__ = ("__weakref__", "_inner", "_note", "_stream", "_watch")
+    __slots__ = ("__weakref__", "_inner", "_note", "_stream", "_watch", "gi_running")
 
     def __init__(
         self,
         inner: Any,
         watch: Watch,
+        *,
         note: Callable[[Any], None] | None = None,
         stream: Any = None,
     ) -> None:
-        """`note` is called with each item; `stream` is the SDK's stream whose iterator it is."""
+        """The arguments are those of `steps`."""
         self._inner = inner
         self._watch = watch
         self._note = note
         self._stream = stream
+        self.gi_running = False
+        watch.reader = self
 
-    def _begin(self) -> None:
-        # Now, since the constructor of a subclass may replace the decoder.
-        stream, self._stream = self._stream, None
-        _guard(self._watch.decode, stream)
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return self
+
+    async def __anext__(self) -> Any:
+        __tracebackhide__ = __honeytrace__ = True  # noqa: F841 - both mark the frame
+        self.gi_running = True
+        if self._stream is not None:
+            stream, self._stream = self._stream, None
+            _guard(self._watch.decode, stream)
+        item: Any = ABSENT
+        try:
+            item = await self._inner.__anext__()
+        finally:  # costs less than `on_error`, as there may be thousands of items
+            if item is ABSENT:
+                _guard(self._stopped, sys.exc_info()[1])
+        self.gi_running = False
+        if self._note is not None:
+            _guard(self._note, item)
+        return item
 
     def _stopped(self, error: Any) -> None:
-        inner = self._inner
-        # Not if another thread or task is just reading, so that this one was refused.
-        if not (getattr(inner, "gi_running", False) or getattr(inner, "ag_running", False)):
+        # Not if another task is just reading, so that this one was refused.
+        if not getattr(self._inner, "ag_running", False):
+            self.gi_running = False
             self._watch.stopped(error)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
@@ -294,72 +319,24 @@ class _Steps:
         return getattr(self._inner, name)
 
 
-class Steps(_Steps):
-    """The steps of a synchronous iterator."""
-
-    __slots__ = ()
-
-    def __iter__(self) -> Iterator[Any]:
-        return self
-
-    def __next__(self) -> Any:
-        __tracebackhide__ = __honeytrace__ = True  # noqa: F841 - both mark the frame
-        watch = self._watch
-        watch.reading = True
-        if self._stream is not None:
-            self._begin()
-        item: Any = ABSENT
-        try:
-            item = next(self._inner)
-        finally:  # costs less than `on_error`, as there may be thousands of items
-            if item is ABSENT:
-                _guard(self._stopped, sys.exc_info()[1])
-        watch.reading = False
-        if self._note is not None:
-            _guard(self._note, item)
-        return item
-
-
-class AsyncSteps(_Steps):
-    """The steps of an asynchronous iterator."""
-
-    __slots__ = ()
-
-    def __aiter__(self) -> AsyncIterator[Any]:
-        return self
-
-    async def __anext__(self) -> Any:
-        __tracebackhide__ = __honeytrace__ = True  # noqa: F841 - both mark the frame
-        watch = self._watch
-        watch.reading = True
-        if self._stream is not None:
-            self._begin()
-        item: Any = ABSENT
-        try:
-            item = await self._inner.__anext__()
-        finally:  # costs less than `on_error`, as there may be thousands of items
-            if item is ABSENT:
-                _guard(self._stopped, sys.exc_info()[1])
-        watch.reading = False
-        if self._note is not None:
-            _guard(self._note, item)
-        return item
-
-
 class Decoder:
     """Passes on the events that an SDK's decoder yields, and keeps them for the session."""
 
     __slots__ = ("_buffer", "_inner")
 
-    def __init__(self, inner: Any, buffer: StreamBuffer) -> None:
+    def __init__(self, inner: Any, buffer: EventBuffer) -> None:
         self._inner = inner
         self._buffer = buffer
 
     def iter_bytes(self, chunks: Any) -> Iterator[Any]:
         __tracebackhide__ = __honeytrace__ = True  # noqa: F841 - both mark the frame
-        take = self._buffer.decoded
-        for event in self._inner.iter_bytes(chunks):
-            _guard(take, event)
+        buffer = self._buffer
+        keep, note, now = buffer.items.append, buffer.arrivals.append, buffer.now
+        for count, event in enumerate(self._inner.iter_bytes(chunks), 1):
+            note(now())  # costs less than `take`
+            keep(event.data or "")
+            if not count % SETTLED_EVENTS:
+                _guard(buffer.settle)
             yield event
 
     def aiter_bytes(self, chunks: Any) -> AsyncIterator[Any]:
@@ -378,9 +355,9 @@ class _AsyncEvents:
 
     __slots__ = ("_inner", "_take")
 
-    def __init__(self, inner: Any, buffer: StreamBuffer) -> None:
+    def __init__(self, inner: Any, buffer: EventBuffer) -> None:
         self._inner = inner
-        self._take = buffer.decoded
+        self._take = buffer.take
 
     def __aiter__(self) -> AsyncIterator[Any]:
         return self
@@ -388,7 +365,7 @@ class _AsyncEvents:
     async def __anext__(self) -> Any:
         __tracebackhide__ = __honeytrace__ = True  # noqa: F841 - both mark the frame
         event = await self._inner.__anext__()
-        _guard(self._take, event)
+        _guard(self._take, event.data or "")
         return event
 
     def __getattr__(self, name: str) -> Any:

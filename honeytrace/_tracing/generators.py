@@ -11,7 +11,6 @@ from honeytrace._capture.deferred import keep, read
 from honeytrace._capture.exceptions import is_cancellation
 from honeytrace._capture.providers.events import has_token
 from honeytrace._capture.streams import StreamBuffer
-from honeytrace._config.exit import end_if_alive
 from honeytrace._config.live import live
 from honeytrace._session import context
 from honeytrace._session.record import CallRecord, Streamed, TraceSpec
@@ -86,6 +85,10 @@ class Stream:
         """Note the time of the step after the first item. Returns False."""
         self.resumed = self.call.defaults.clock.perf_counter_ns()
         return False
+
+    def end(self) -> None:
+        """End the session of a stream that still waits at a `yield` when the program ends."""
+        _close(self, GeneratorExit())
 
     @property
     def split(self) -> Json:
@@ -171,7 +174,7 @@ def _open(
         return cast("Stream", UNSAMPLED_STREAM)
     wanted = wants_outputs(spec, call.defaults)
     stream = OpenStream(call, StreamBuffer(wanted=wanted, raw=spec.reduce is not None), in_tests)
-    live.suspended[id(stream)] = partial(end_if_alive, weakref.ref(stream), _close_waiting)
+    live.suspended[id(stream)] = weakref.ref(stream)
     return stream
 
 
@@ -180,11 +183,6 @@ open_stream: Callable[..., Stream | None] = partial(_guard, _open)
 
     open_stream(spec, args, kwargs, in_tests) -> Stream | None
 """
-
-
-def _close_waiting(stream: Stream) -> None:
-    """End a stream that still waits at a `yield` when the program ends."""
-    _close(stream, GeneratorExit())
 
 
 def _close(stream: Stream, error: BaseException, thrown: bool = False) -> None:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import weakref
-from functools import partial
 
 from honeytrace._capture.exceptions import is_cancellation
-from honeytrace._capture.providers.events import EventReader, has_token
-from honeytrace._capture.streams import StreamBuffer
-from honeytrace._config.exit import end_if_alive
+from honeytrace._capture.providers.events import has_token
+from honeytrace._capture.streams import EventBuffer, StreamBuffer
 from honeytrace._config.live import live
 from honeytrace._session.record import ABSENT, Streamed
 from honeytrace._tracing.filters import wants_outputs
@@ -25,16 +23,15 @@ class Following:
     It has no `__del__`: Python drops what a signal handler raises in one.
     """
 
-    __slots__ = ("__weakref__", "_first", "_items", "_reader", "_rest", "call")
+    __slots__ = ("__weakref__", "_first", "_items", "_rest", "call")
 
     def __init__(self, call: Call) -> None:
         self.call = call
         self._first: float | None = None
-        self._reader: EventReader | None = None
         self._rest = b""  # the beginning of the next event
         wanted = wants_outputs(call.spec, call.defaults)
-        self._items = StreamBuffer(wanted=wanted, raw=False)
-        live.suspended[id(self)] = partial(end_if_alive, weakref.ref(self), Following.end)
+        self._items: StreamBuffer = StreamBuffer(wanted=wanted, raw=False)
+        live.suspended[id(self)] = weakref.ref(self)
 
     def take(self, chunk: object) -> None:
         if type(chunk) is bytes:
@@ -46,14 +43,12 @@ class Following:
         self._items.take(chunk)
 
     def _take_bytes(self, chunk: bytes) -> None:
-        if self._reader is None:
+        if not isinstance(self._items, EventBuffer):
             now = self.call.defaults.clock.perf_counter_ns
-            self._reader = EventReader(self.call.ticks, now)
-            self._items = StreamBuffer(self._items.wanted, raw=False, reader=self._reader)
+            self._items = EventBuffer(self.call.ticks, now, wanted=self._items.wanted)
         *events, self._rest = (self._rest + chunk.replace(b"\r\n", b"\n")).split(b"\n\n")
         for event in events:
-            self._reader.arrived()
-            self._items.event(event)
+            self._items.take(event)
 
     def stopped(self, error: BaseException) -> None:
         completed = isinstance(error, (StopIteration, StopAsyncIteration))
@@ -68,7 +63,7 @@ class Following:
         if not self.call.ended:
             items = self._items
             self.call.streamed = Streamed(completed, items, self._first, None, {}, status)
-            came = items.count or self._reader is not None
+            came = items.count or isinstance(items, EventBuffer)
             end_unguarded(self.call, items if came else ABSENT, error)
 
 

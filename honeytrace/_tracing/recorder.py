@@ -9,7 +9,7 @@ from typing import Any
 from honeytrace._capture.deferred import Kept, arguments, keep
 from honeytrace._capture.exceptions import failure
 from honeytrace._capture.snapshot import Snapshot
-from honeytrace._capture.streams import StreamBuffer
+from honeytrace._capture.streams import is_buffer
 from honeytrace._config.live import live
 from honeytrace._config.pipeline import Pipeline
 from honeytrace._session import context
@@ -157,7 +157,7 @@ def _keep_result(call: Call, returned: object) -> None:
         returned = chosen_outputs(spec, pipeline, returned)
         if returned is ABSENT:
             return
-    if type(returned) is StreamBuffer:
+    if is_buffer(returned):
         call.result, size, cuts = returned, returned.size, None
     else:
         call.result, size, cuts = keep(returned, "outputs")

@@ -130,7 +130,7 @@ class HeldTree:
         self._records: list[CallRecord] = []
         self._bytes = 0
         self._is_kept: bool | None = None
-        live.suspended[id(self)] = self.release
+        live.suspended[id(self)] = lambda: self
         live.hold_trees()
 
     def pipeline(self, base: Pipeline) -> Pipeline:
@@ -152,7 +152,7 @@ class HeldTree:
             elif self._is_kept:
                 _deliver(record)
 
-    def release(self) -> None:
+    def end(self) -> None:
         """Keep the tree if its root is still running when the program ends."""
         with self._lock:
             self._decide(True)

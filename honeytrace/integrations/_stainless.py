@@ -9,9 +9,9 @@ The arguments, results and exceptions of all three stay as they are.
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, NamedTuple, cast
 
 from honeytrace._capture.deferred import RequestBody, arguments
@@ -28,12 +28,12 @@ from honeytrace._tracing.following import (
     SYNC,
     AsyncSteps,
     OpenWatch,
-    Steps,
     Watch,
+    steps,
     watch_of,
     whole_answer,
 )
-from honeytrace._tracing.recorder import Call, begin_unguarded, end_unguarded, on_error
+from honeytrace._tracing.recorder import Call, begin_unguarded, end_unguarded
 from honeytrace._tracing.signature import is_omitted
 from honeytrace._utils.guard import try_call
 
@@ -227,7 +227,7 @@ def _copy_body(call: Call) -> None:
         call.size += size
 
 
-def answered(sdk: Sdk, active: list[bool], response: Any, methods: tuple[str, ...]) -> None:
+def answered(sdk: Sdk, active: list[bool], response: Any, methods: tuple[str, str]) -> None:
     """Note the HTTP response of the running request, and watch it if it is not read yet."""
     call: Any = context.get()
     exchange = call and call.exchange
@@ -239,7 +239,7 @@ def answered(sdk: Sdk, active: list[bool], response: Any, methods: tuple[str, ..
     if type(body) is bytes:
         exchange.body = body
         exchange.followed = 0
-    elif response.is_success:
+    elif 200 <= response.status_code <= 299:  # `is_success` costs more than the watch
         OpenWatch(call, exchange, response, methods)
 
 
@@ -252,10 +252,15 @@ def sync_request(original: Callable[..., Any], sdk: Sdk) -> Callable[..., Any]:
         call = _guard(start, sdk, self, args, kwargs) if active and not live.off else None
         if call is None:
             return original(self, *args, **kwargs)
-        with on_error(partial(fail, call)):
+        done = False
+        try:
             make_current(call)
             result = original(self, *args, **kwargs)
             _guard(finish, call, result)
+            done = True
+        finally:  # costs less than `on_error`
+            if not done:
+                _guard(fail, call, sys.exc_info()[1])
         return result
 
     return request
@@ -270,10 +275,15 @@ def async_request(original: Callable[..., Any], sdk: Sdk) -> Callable[..., Any]:
         call = _guard(start, sdk, self, args, kwargs) if active and not live.off else None
         if call is None:
             return await original(self, *args, **kwargs)
-        with on_error(partial(fail, call)):
+        done = False
+        try:
             make_current(call)
             result = await original(self, *args, **kwargs)
             _guard(finish, call, result)
+            done = True
+        finally:  # costs less than `on_error`
+            if not done:
+                _guard(fail, call, sys.exc_info()[1])
         return result
 
     return request
@@ -310,7 +320,7 @@ def sync_stream(original: Callable[..., Any], sdk: Sdk) -> Callable[..., Any]:
     def stream(self: Any) -> Any:
         inner = original(self)
         watch = _guard(_watch_of, self) if active else None
-        return inner if watch is None else Steps(inner, watch, stream=self)
+        return inner if watch is None else steps(inner, watch, stream=self)
 
     return stream
 
@@ -329,7 +339,7 @@ def async_stream(original: Callable[..., Any], sdk: Sdk) -> Callable[..., Any]:
 
 def _watch_of(stream: Any) -> Watch | None:
     """Return the watch of the response that a stream reads; None if it is not recorded."""
-    watch = watch_of(vars(stream.response))
+    watch = watch_of(stream.response)
     while watch is not None and not watch.exchange.sdk:  # that of a traced function
-        watch = watch_of(watch.outer)
+        watch = watch.outer
     return watch

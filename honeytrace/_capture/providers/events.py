@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import Any
 
 from honeytrace._capture.providers.cohere import OPENING_EVENTS
@@ -12,7 +11,6 @@ from honeytrace._capture.snapshot import Snapshot
 from honeytrace._capture.stdlib_types import named, state
 from honeytrace._utils.json import Json, parse
 
-_MAX_TIMED = 10_000  # events whose arrival is noted, until one brings the first token
 _FIELD = re.compile(r"^data:? ?(.*)$", re.MULTILINE)
 _LAST = frozenset(
     (
@@ -35,23 +33,20 @@ class EventReader:
         complete: whether an event has said that the answer is complete.
     """
 
-    __slots__ = ("_arrivals", "_errors", "_first", "_now", "_read", "_started", "complete", "count")
+    __slots__ = (
+        *("_errors", "_first_event", "_first_token", "_read", "_started"),
+        *("complete", "count"),
+    )
 
-    def __init__(self, started: int, now: Callable[[], int]) -> None:
-        """`started` is the start of the call in nanoseconds, on the clock `now`."""
+    def __init__(self, started: int) -> None:
+        """`started` is the start of the call in nanoseconds."""
         self._started = started
-        self._now = now
-        self._arrivals: list[int] = []
-        self._first: int | None = None
+        self._first_event: int | None = None
+        self._first_token: int | None = None
         self._read = 0
         self._errors = 0
         self.count = 0
         self.complete = False
-
-    def arrived(self) -> None:
-        """Note the time of an event, on the caller's thread."""
-        if len(self._arrivals) < _MAX_TIMED:
-            self._arrivals.append(self._now())
 
     @property
     def ttft_ms(self) -> float | None:
@@ -59,20 +54,25 @@ class EventReader:
 
         Return None for a stream that failed at once.
         """
-        if not self._arrivals or 0 < self._read == self._errors:
-            return None
-        at = min(self._first or 0, len(self._arrivals) - 1)
-        return (self._arrivals[at] - self._started) / 1e6
+        first = self._first_event if self._first_token is None else self._first_token
+        failed = 0 < self._read == self._errors
+        return None if first is None or failed else (first - self._started) / 1e6
 
-    def read(self, data: str | bytes) -> list[Json]:
-        """Return the objects in one event, or in the bytes of a whole body."""
+    def read(self, data: str | bytes, arrived: int | None) -> list[Json]:
+        """Return the objects in one event, or in the bytes of a whole body.
+
+        `arrived` is the time of the event in nanoseconds, on the clock of the start; None if it is
+        not known.
+        """
+        if self._first_event is None and data:
+            self._first_event = arrived
         if type(data) is bytes:
             text = data.decode("utf-8", "replace").replace("\r\n", "\n")
-            return [item for each in text.split("\n\n") for item in self._event(_data(each))]
-        return self._event(str(data))
+            events = map(_data, text.split("\n\n"))
+            return [item for each in events for item in self._event(each, arrived)]
+        return self._event(str(data), arrived)
 
-    def _event(self, data: str) -> list[Json]:
-        at = self._read
+    def _event(self, data: str, arrived: int | None) -> list[Json]:
         self._read += 1
         if data.startswith("[DONE]"):
             self.complete = True
@@ -86,8 +86,8 @@ class EventReader:
         if item.get("type") == "ping":
             return []
         self._errors += is_error(item)
-        if self._first is None and has_token(item):
-            self._first = at
+        if self._first_token is None and has_token(item):
+            self._first_token = arrived
         self.count += 1
         self.complete = self.complete or _is_last(item)
         return [item]

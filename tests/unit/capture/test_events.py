@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import pytest
 
-from honeytrace._capture.providers import events
 from honeytrace._capture.providers.events import EventReader
 from honeytrace._capture.providers.exchange import Exchange
 
 
 @pytest.fixture
 def reader():
-    return EventReader(0, iter(range(10**6, 10**9, 10**6)).__next__)
+    return EventReader(0)
 
 
 @pytest.mark.parametrize("data", ["[1]", "nonsense", '{"type": "ping"}', "[DONE]"])
 def test_events_without_content(reader, data):
-    reader.arrived()
-    assert (reader.read(data), reader.count) == ([], 0)
+    assert (reader.read(data, 0), reader.count) == ([], 0)
     assert reader.complete is (data == "[DONE]")
 
 
 def test_body(reader):
     """The body of a stream that the program has read by itself is decoded as a whole."""
     body = b'event: a\r\ndata: {"a": 1}\r\n\r\n: comment\r\n\r\ndata: {"b":\ndata: 2}\n\n'
-    assert reader.read(body) == [{"a": 1}, {"b": 2}]
+    assert reader.read(body, 0) == [{"a": 1}, {"b": 2}]
 
 
 @pytest.mark.parametrize(
@@ -36,27 +34,17 @@ def test_body(reader):
     ],
 )
 def test_complete(reader, last):
-    reader.read('{"choices": [{"index": 0, "delta": {"content": "a"}}]}')
+    reader.read('{"choices": [{"index": 0, "delta": {"content": "a"}}]}', 0)
     assert reader.complete is False
-    reader.read(last)
+    reader.read(last, 0)
     assert reader.complete is True
 
 
 def test_time_to_the_first_token(reader):
     assert reader.ttft_ms is None
-    for content in ("", "", "a"):
-        reader.arrived()
-        reader.read(f'{{"choices": [{{"delta": {{"content": "{content}"}}}}]}}')
-    assert reader.ttft_ms == 3.0
-
-
-def test_many_events(reader, monkeypatch):
-    """Of a very long stream, only the first arrivals are noted."""
-    monkeypatch.setattr(events, "_MAX_TIMED", 2)
-    for content in ("", "", "", "a"):
-        reader.arrived()
-        reader.read(f'{{"choices": [{{"delta": {{"content": "{content}"}}}}]}}')
-    assert reader.ttft_ms == 2.0
+    for seconds, content in enumerate(("", "", "a", "b"), 1):
+        reader.read(f'{{"choices": [{{"delta": {{"content": "{content}"}}}}]}}', seconds * 10**9)
+        assert reader.ttft_ms == (1000.0 if seconds < 3 else 3000.0)
 
 
 def test_embeddings_without_vectors():

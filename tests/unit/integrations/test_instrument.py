@@ -439,8 +439,7 @@ def test_end_of_the_program(server):
     with client, capture_sessions() as sessions:
         stream = client.chat.completions.create(model="gpt-4o", messages=ASKED, stream=True)
         next(stream)
-        for end in list(live.suspended.values()):
-            end()
+        live.end_streams()
         stream.close()
     assert sessions.one().metadata["honeytrace"]["stream"] == {"completed": False}
 

@@ -205,8 +205,7 @@ def test_end_of_the_program(litellm):
     with capture_sessions() as sessions:
         stream = litellm.completion("groq/llama", ASKED, stream=True)
         next(stream)
-        for end in list(live.suspended.values()):
-            end()
+        live.end_streams()
     assert sessions.one().metadata["honeytrace"]["stream"] == {"completed": False}
 
 
