@@ -150,8 +150,9 @@ def _headed(head: str, lines: Iterator[str]) -> Iterator[str]:
 
 
 def _text(value: Any, full: bool) -> Iterator[str]:
-    if is_conversation(value):
-        yield from _conversation(value, full)
+    only = next(iter(value.values())) if isinstance(value, dict) and len(value) == 1 else value
+    if is_conversation(only):
+        yield from _conversation(only, full)
     elif isinstance(value, list) and value and all(map(_has_text, value)):
         for document in value:
             yield from _text(document["text"], full)

@@ -14,6 +14,15 @@ from honeytrace._utils.json import dumps, loads
 _CALLS = ("function_call", "tool_use", "tool_call")
 _RESULTS = ("function_call_output", "tool_result")
 
+_LANGCHAIN_ROLES = {
+    "human": "user",
+    "ai": "assistant",
+    "AIMessageChunk": "assistant",
+    "system": "system",
+    "tool": "tool",
+}
+"""LangChain's messages have a type instead of a role."""
+
 _DESCRIBED = re.compile(r"<[\w.+-]+(?:/[\w.+-]+)?: \d+ bytes>\Z")
 _FILE_NAMES = ("filename", "title", "name")
 _MAX_DEPTH = 4  # of objects in a part that describes a file
@@ -56,13 +65,23 @@ class Message:
 
 
 def is_message(value: Any) -> bool:
-    """Return True for a message of a chat, or an item of OpenAI's Responses API."""
+    """Return True for a message of a chat or LangChain, or an item of OpenAI's Responses API."""
     if not isinstance(value, dict):
         return False
     kind = value.get("type")
     if isinstance(value.get("role"), str):
         return "content" in value or "tool_calls" in value or "parts" in value
-    return kind in _CALLS or kind in _RESULTS
+    return kind in _CALLS or kind in _RESULTS or is_of_langchain(value)
+
+
+def is_of_langchain(value: Mapping[str, Any]) -> bool:
+    kind = value.get("type")
+    return type(kind) is str and kind in _LANGCHAIN_ROLES and "response_metadata" in value
+
+
+def _role(item: Mapping[str, Any]) -> str:
+    named = _LANGCHAIN_ROLES.get(str(item.get("type"))) if is_of_langchain(item) else None
+    return named or str(item.get("role") or "assistant")
 
 
 def _written(value: Any) -> str:
@@ -89,7 +108,7 @@ def messages(items: list[Any]) -> list[Message]:
     calls: dict[str, Call] = {}
     found: list[Message] = []
     for item in items:
-        message = Message(str(item.get("role") or "assistant"))
+        message = Message(_role(item))
         for part in _parts(item):
             _add(message, part, calls)
         if message.parts:
@@ -130,7 +149,7 @@ def _parts(item: Mapping[str, Any]) -> Iterator[Any]:
         yield _part(item)
         return
     content = item.get("content", item.get("parts"))
-    if item.get("role") == "tool":
+    if _role(item) == "tool":
         yield _Result(str(item.get("tool_call_id")), content)
         return
     yield from _beside(item, "reasoning", "reasoning_content")
@@ -173,7 +192,7 @@ def _called(part: Mapping[str, Any]) -> _Called:
     function = part.get("function")
     about = function if isinstance(function, dict) else part
     name = about.get("name")
-    arguments = about.get("arguments", about.get("input"))
+    arguments = about.get("arguments", about.get("input", about.get("args")))
     call = Call(name if isinstance(name, str) else "tool", arguments)
     if "output" in part:  # of a tool that the provider calls itself
         call.result, call.has_result = part["output"], True

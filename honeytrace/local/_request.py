@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from honeytrace._utils.json import Json, dumps
 from honeytrace._utils.text import listed
-from honeytrace.local._messages import is_conversation
+from honeytrace.local._messages import is_conversation, is_of_langchain
 
 MAX_CHARACTERS = 100_000
 """No command is offered for a longer request."""
@@ -83,7 +83,8 @@ def _said(inputs: Mapping[str, Any]) -> list[Any] | None:
     history = inputs.get("chat_history")
     if isinstance(history, list) and history:
         return history
-    return next(filter(is_conversation, inputs.values()), None)
+    said = next(filter(is_conversation, inputs.values()), None)
+    return None if said and any(map(is_of_langchain, said)) else said
 
 
 def _api(name: str, config: Json) -> _Api | None:

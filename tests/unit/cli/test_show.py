@@ -284,3 +284,22 @@ def test_cancelled(show: Show) -> None:
     cancelled = {"error": "CancelledError", "metadata": {"honeytrace": {"status": "cancelled"}}}
     children = [keep("wait", **cancelled), keep("read", error="E: x")]
     assert show(keep("run", children_ids=children))[0].endswith("  3 steps, 1 failed, 1 cancelled")
+
+
+def test_messages_of_langchain(show: Show) -> None:
+    """LangChain's messages are read like those of a chat, also inside the one argument."""
+    both: dict[str, Any] = {"additional_kwargs": {}, "response_metadata": {}}
+    call = {"name": "weather", "args": {"city": "Rome"}, "id": "1", "type": "tool_call"}
+    said = [
+        {"content": "And in Rome?", "type": "human", **both},
+        {"content": "", "type": "ai", "tool_calls": [call], **both},
+        {"content": "Rain.", "type": "tool", "tool_call_id": "1", **both},
+    ]
+    answer = {"content": "It rains.", "type": "ai", "tool_calls": [], **both}
+    keep("model", inputs={"input": {"messages": said}}, outputs=answer)
+    assert show("model")[2:] == [
+        "   in   input: user: And in Rome?",
+        '        → weather(city="Rome")',
+        "        ← Rain.",
+        "   out  assistant: It rains.",
+    ]

@@ -114,10 +114,14 @@ def test_the_config_of_a_user(show):
         {"inputs": {"messages": TALK}, "config": {}},
         {"inputs": {"question": "x"}},
         {"inputs": {"chat_history": []}},
+        {"inputs": {"messages": [{"type": "human", "content": "x", "response_metadata": {}}]}},
     ],
 )
 def test_no_command_for_what_no_model_was_asked(show, fields):
-    """Without a conversation or a model there is nothing to send; nor is there for megabytes."""
+    """There is nothing to send without a model or a conversation as its API takes it.
+
+    Nor is there for megabytes.
+    """
     assert "As curl" not in show(**{"config": {"model": "gpt-4o"}, **fields})
 
 
