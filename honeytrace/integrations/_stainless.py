@@ -138,7 +138,9 @@ def start(sdk: Sdk, client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) 
     outer: Any = context.get()
     if outer is not None and is_inside_a_call():
         return cast("Call", Scope(outer, tags=outer.tags, silent=outer.silent))
-    options = kwargs["options"] if "options" in kwargs else args[1]
+    options: Any = kwargs["options"] if "options" in kwargs else (*args[1:2], None)[0]
+    if not hasattr(options, "json_data"):  # a wrong call, which the SDK refuses
+        return None
     kind: Any = type(client)
     request = sdk.request(kind, options.method, str(options.url))
     if request is None:

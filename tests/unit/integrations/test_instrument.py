@@ -176,6 +176,20 @@ def test_wrapped_before(server, kind, stream):
         del kind.request
 
 
+@pytest.mark.parametrize("arguments", [(), (object, 1), (object,)])
+def test_wrong_call(server, arguments):
+    """A call that does not fit the SDK's method is not recorded, and not a fault of ours."""
+    honeytrace.instrument("openai")
+    before = honeytrace.stats().errors
+    with (
+        openai.OpenAI(base_url=server.openai_url, api_key="k") as client,
+        capture_sessions() as sessions,
+        pytest.raises((TypeError, AttributeError)),
+    ):
+        client.request(*arguments)
+    assert (len(sessions), honeytrace.stats().errors) == (0, before)
+
+
 def test_left_by_another_library(server):
     """Our method stays where another library has put it back; a new `instrument` replaces it."""
     honeytrace.instrument("openai")
