@@ -227,7 +227,7 @@ def run(python: pathlib.Path, program: str, name: str) -> dict[str, Json]:
 
 def versions(python: pathlib.Path) -> str:
     listed = subprocess.check_output([python, "-m", "pip", "list", "--format=json"])
-    named = ("openai", "anthropic", "lang", "logfire", "openinference-instrumentation", "opentel")
+    named = ("openai", "anthropic", "lang", "logfire", "openinference-instrumentation")
     return ", ".join(
         f"{each['name']} {each['version']}"
         for each in json.loads(listed)
