@@ -131,7 +131,11 @@ def _conversation(items: list[Any], full: bool) -> Iterator[str]:
                 if part.has_result:
                     yield from _said("← ", part.result, full)
             else:
-                yield from _said(head, part.address if isinstance(part, Image) else part, full)
+                value = part.address if isinstance(part, Image) else part
+                if isinstance(value, dict) and len(value) == 1:  # what stands beside the content
+                    [(name, value)] = value.items()
+                    head += f"{name}: "
+                yield from _said(head, value, full)
                 head = ""
 
 

@@ -167,7 +167,16 @@ def _beside(item: Mapping[str, Any], *names: str) -> Iterator[dict[str, Any]]:
     """Return what a message says besides its content, each under its name."""
     for name in names:
         if item.get(name):
-            yield {name: item[name]}
+            yield {name: _sources(item[name]) if name == "annotations" else item[name]}
+
+
+def _sources(annotations: Any) -> Any:
+    """Return the titles and addresses of sources, a line each; others as they are."""
+    listed = annotations if isinstance(annotations, list) else [None]
+    found = [each.get("url_citation", each) if isinstance(each, dict) else {} for each in listed]
+    if not all(isinstance(each, dict) and isinstance(each.get("url"), str) for each in found):
+        return annotations
+    return "\n".join(" ".join(filter(None, (each.get("title"), each["url"]))) for each in found)
 
 
 def _part(part: Any) -> Any:

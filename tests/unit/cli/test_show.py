@@ -286,6 +286,22 @@ def test_cancelled(show: Show) -> None:
     assert show(keep("run", children_ids=children))[0].endswith("  3 steps, 1 failed, 1 cancelled")
 
 
+def test_besides_the_content(show: Show) -> None:
+    """The reasoning stands before the content, the sources after it, without JSON around them."""
+    cited = {"type": "url_citation", "url_citation": {"url": "https://tea.example", "title": "Tea"}}
+    plain = {"type": "url_citation", "url": "https://green.example"}
+    answer = {"role": "assistant", "content": "Green.", "reasoning": "Tea is a plant."}
+    shown = show("--full", keep("answer", outputs={**answer, "annotations": [cited, plain]}))
+    assert shown[2:] == [
+        "   out  assistant: reasoning: Tea is a plant.",
+        "        Green.",
+        "        annotations: Tea https://tea.example",
+        "        https://green.example",
+    ]
+    odd = show(keep("odd", outputs={**answer, "annotations": [{"type": "file_citation"}]}))
+    assert odd[-1] == '        annotations: [{"type":"file_citation"}]'
+
+
 def test_messages_of_langchain(show: Show) -> None:
     """LangChain's messages are read like those of a chat, also inside the one argument."""
     both: dict[str, Any] = {"additional_kwargs": {}, "response_metadata": {}}
