@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -176,7 +177,7 @@ class Asked(metaclass=Meta):
 )
 def test_body_of_an_answer(body, media_type, value):
     """The body of an answer is decoded when it is read; what is not text is described."""
-    kept = keep(Encoded(body, lambda: media_type), "outputs")
+    kept = keep(Encoded(body, SimpleNamespace(media_type=media_type)), "outputs")
     assert kept[1:] == (len(body), None)
     assert read(kept[0], "outputs") == value
 
