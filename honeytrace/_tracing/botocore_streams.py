@@ -15,7 +15,7 @@ from honeytrace._capture.providers.bedrock import METRICS
 from honeytrace._capture.stdlib_types import by_class, mro, namespace, qualname
 from honeytrace._config.live import live
 from honeytrace._session.record import ABSENT
-from honeytrace._tracing.item_streams import OpenFollowing
+from honeytrace._tracing.item_streams import Following
 from honeytrace._tracing.recorder import Call, end_unguarded, on_error
 from honeytrace._utils.guard import try_call
 from honeytrace._utils.json import Json, parse
@@ -35,7 +35,7 @@ def follow_botocore(call: Call, returned: Any) -> bool:
     if _is_event_stream(kind):
         _follow_events(call, stream)
     elif _is_body(kind):
-        OpenBody(call, stream, str(answer.get("contentType", "")), _counts(answer))
+        Body(call, stream, str(answer.get("contentType", "")), _counts(answer))
     else:
         return False
     return True
@@ -74,7 +74,7 @@ def _is_body(kind: type) -> bool:
 
 
 def _follow_events(call: Call, stream: Any) -> None:
-    following = OpenFollowing(call)
+    following = Following(call)
     parse_event, close = stream._parse_event, stream.close
 
     def parsed(event: object) -> Any:
@@ -94,7 +94,7 @@ def _follow_events(call: Call, stream: Any) -> None:
     stream._parse_event, stream.close = parsed, closed
 
 
-def _take(following: OpenFollowing, event: Json) -> None:
+def _take(following: Following, event: Json) -> None:
     """Take an event; those of `invoke_model_with_response_stream` contain JSON of the model."""
     chunk = event.get("chunk")
     body = chunk.get("bytes") if type(chunk) is dict else None
@@ -107,7 +107,7 @@ class _Events:
 
     __slots__ = ("_following", "_inner")
 
-    def __init__(self, inner: Iterator[Any], following: OpenFollowing) -> None:
+    def __init__(self, inner: Iterator[Any], following: Following) -> None:
         self._inner = inner
         self._following = following
 
@@ -145,6 +145,7 @@ class Body:
         for name in _READING:
             setattr(stream, name, getattr(self, name))
         live.suspended[id(self)] = weakref.ref(self)
+        self.__class__ = OpenBody  # last, since a signal handler may raise before
 
     def read(self, amt: int | None = None) -> bytes:
         chunk: bytes = self._read("read", amt)

@@ -61,6 +61,7 @@ class Watch:
         self._chunks: list[bytes] = []
         self._bytes = 0
         self._response = response
+        self._replaced: tuple[tuple[str, Any, Any], ...] = ()
         ours: tuple[Any, Any]
         if names is SYNC:
             self._originals: tuple[Any, ...] = response.close, response.iter_bytes
@@ -68,12 +69,13 @@ class Watch:
         else:
             self._originals = response.aclose, response.aiter_bytes
             ours = response.aclose, response.aiter_bytes = self.aclose, self.aiter_bytes
-        self._replaced: tuple[tuple[str, Any, Any], ...] = (
+        self._replaced = (
             (names[0], ours[0], self._originals[0]),
             (names[1], ours[1], self._originals[1]),
         )
         exchange.followed = id(self)
         live.suspended[id(self)] = weakref.ref(self)
+        self.__class__ = OpenWatch  # last, since a signal handler may raise before
 
     @property
     def outer(self) -> Watch | None:

@@ -32,6 +32,7 @@ class Following:
         wanted = wants_outputs(call.spec, call.defaults)
         self._items: StreamBuffer = StreamBuffer(wanted=wanted, raw=False)
         live.suspended[id(self)] = weakref.ref(self)
+        self.__class__ = OpenFollowing  # last, since a signal handler may raise before
 
     def take(self, chunk: object) -> None:
         if type(chunk) is bytes:

@@ -8,7 +8,7 @@ from honeytrace._capture.deferred import Encoded
 from honeytrace._capture.providers.exchange import Exchange
 from honeytrace._capture.stdlib_types import by_class, mro, namespace, qualname
 from honeytrace._capture.streams import EventBuffer
-from honeytrace._tracing.following import ASYNC, SYNC, AsyncSteps, OpenWatch, steps, whole_answer
+from honeytrace._tracing.following import ASYNC, SYNC, AsyncSteps, Watch, steps, whole_answer
 from honeytrace._tracing.recorder import Call
 from honeytrace._utils.guard import try_call
 
@@ -24,7 +24,7 @@ def follow_returned(call: Call, returned: Any) -> bool:
     exchange = Exchange("", "")
     exchange.received = response.headers
     asynchronous = hasattr(type(returned), "__anext__")
-    watch = OpenWatch(call, exchange, response, ASYNC if asynchronous else SYNC)
+    watch = Watch(call, exchange, response, ASYNC if asynchronous else SYNC)
     watch.decode(returned)  # first: an SDK may copy the stream for its iterator
     returned._iterator = (AsyncSteps if asynchronous else steps)(returned._iterator, watch)
     return True

@@ -18,7 +18,7 @@ from honeytrace._capture.stdlib_types import state
 from honeytrace._config.live import live
 from honeytrace._session.context import make_current
 from honeytrace._tracing.filters import wants_outputs
-from honeytrace._tracing.item_streams import OpenFollowing
+from honeytrace._tracing.item_streams import Following
 from honeytrace._tracing.recorder import Call, begin_unguarded, end_unguarded, on_error
 from honeytrace._utils.guard import try_call
 from honeytrace._utils.json import Json
@@ -72,7 +72,7 @@ def _finish(call: Call, result: Any) -> None:
 
 def _follow(call: Call, stream: Any) -> None:
     """Follow a stream; the session of one that cannot be followed ends without outputs."""
-    following = OpenFollowing(call)
+    following = Following(call)
     inner = _bytes_of(stream)
     if call.exchange.operation == "messages" and inner is not None:  # type: ignore[union-attr]
         setattr(stream, inner, _Events(getattr(stream, inner), following))
@@ -95,7 +95,7 @@ class _Events:
 
     __slots__ = ("_following", "_inner")
 
-    def __init__(self, inner: Any, following: OpenFollowing) -> None:
+    def __init__(self, inner: Any, following: Following) -> None:
         self._inner = inner
         self._following = following
 

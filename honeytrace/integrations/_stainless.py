@@ -27,7 +27,6 @@ from honeytrace._tracing.following import (
     ASYNC,
     SYNC,
     AsyncSteps,
-    OpenWatch,
     Watch,
     steps,
     watch_of,
@@ -191,7 +190,16 @@ def finish(call: Call, result: object) -> None:
 
 
 def fail(call: Call, error: BaseException) -> None:
-    """End the session of a request that raised."""
+    """End the session of a request that raised, and let go of its response."""
+    exchange = call.exchange
+    _fail(call, error)
+    watched = live.suspended.get(exchange.followed) if exchange else None
+    watch = watched() if watched else None
+    if watch is not None:
+        watch.end()
+
+
+def _fail(call: Call, error: BaseException) -> None:
     exchange = call.exchange
     if exchange is None:  # a scope
         end_unguarded(call, ABSENT)
@@ -242,7 +250,7 @@ def answered(sdk: Sdk, active: list[bool], response: Any, methods: tuple[str, st
         exchange.body = body
         exchange.followed = 0
     elif 200 <= response.status_code <= 299:  # `is_success` costs more than the watch
-        OpenWatch(call, exchange, response, methods)
+        Watch(call, exchange, response, methods)
 
 
 def sync_request(original: Callable[..., Any], sdk: Sdk) -> Callable[..., Any]:

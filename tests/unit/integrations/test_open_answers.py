@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import gc
+import itertools
 import pickle
+import sys
 import threading
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import CodeType, FrameType
 
 import openai
 import pytest
 from model_server import ModelServer
 
 import honeytrace
+from honeytrace._config.live import live
+from honeytrace._tracing.following import Watch
 from honeytrace.testing import capture_sessions
 
 CHAT = {"model": "gpt-4o", "messages": [{"role": "user", "content": "good morning"}]}
@@ -120,3 +128,41 @@ def test_stream_read_by_a_hook(server, stream):
     found = sessions.one()
     assert (found.outputs["content"], found.metrics["total_tokens"]) == ("GOOD MORNING", 15)
     assert found.metadata["honeytrace"]["stream"] == {"completed": True}
+
+
+class Interrupted(BaseException):
+    """What a signal handler raises."""
+
+
+@contextmanager
+def interrupted_at(code: CodeType, line: int) -> Iterator[None]:
+    """Raises an exception before the n-th line of a function, as a signal handler may."""
+    counts = itertools.count()
+
+    def each_line(frame: FrameType, event: str, _: object) -> object:
+        if event == "line" and next(counts) == line:
+            raise Interrupted
+        return each_line
+
+    def each_call(frame: FrameType, event: str, _: object) -> object:
+        return each_line if frame.f_code is code else None
+
+    outer = sys.gettrace()
+    sys.settrace(each_call)
+    try:
+        yield
+    finally:
+        sys.settrace(outer)
+
+
+@pytest.mark.parametrize("line", range(16))
+def test_interrupted_before_it_is_followed(client, line):
+    """The exception reaches the program, and the half-made watch ends nothing later."""
+    before = honeytrace.stats().errors
+    with capture_sessions() as sessions:
+        with interrupted_at(Watch.__init__.__code__, line), pytest.raises(Interrupted):
+            client.chat.completions.create(**CHAT, stream=True)
+        gc.collect()
+        assert live.suspended == {}
+    assert sessions.one().error == "Interrupted"
+    assert honeytrace.stats().errors == before
